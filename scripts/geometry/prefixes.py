@@ -1,0 +1,195 @@
+"""Prefix trees: every distinct prefix once, as the nodes of a tree.
+
+A causal network, like a Bayesian observer, gives one answer per distinct prefix. So everything that
+is computed per prefix (belief states, activations, losses) runs over the nodes of a `PrefixTree`,
+and words enter only through how often each node is visited.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
+
+from geometry.processes import TOLERANCE, Process, ProcessError
+
+IMPOSSIBLE = 1e-12
+"""A continuation less probable than this is rounding, not an event."""
+
+
+@dataclass(frozen=True)
+class PrefixTree:
+    """Distinct prefixes in breadth-first order, lexicographic within a length.
+
+    ``parent`` is the node of the prefix without its last token, -1 at length 1.
+    """
+
+    last_token: Integer[ndarray, " prefix"]
+    parent: Integer[ndarray, " prefix"]
+    length: Integer[ndarray, " prefix"]
+
+    def __len__(self) -> int:
+        return len(self.parent)
+
+    @cached_property
+    def levels(self) -> list[slice]:
+        """The nodes of each length, from length 1."""
+        ends = np.cumsum(np.bincount(self.length)[1:]).tolist()
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    @cached_property
+    def ancestors(self) -> Integer[ndarray, "prefix position"]:
+        """Per node, the nodes of its prefixes by length, itself included; -1 beyond its own length."""
+        path = np.full((len(self), len(self.levels)), -1, dtype=np.int64)
+        for depth, level in enumerate(self.levels):
+            if depth:
+                path[level, :depth] = path[self.parent[level], :depth]
+            path[level, depth] = np.arange(level.start, level.stop)
+        return path
+
+    def network_input(
+        self, bos_token: int | None
+    ) -> tuple[Integer[ndarray, " node"], Integer[ndarray, "node position"]]:
+        """Tokens and ancestors for a network; with a beginning-of-sequence token, its node comes first."""
+        if bos_token is None:
+            return self.last_token.astype(np.int64), self.ancestors
+        root = np.zeros((len(self) + 1, 1), dtype=np.int64)
+        below = np.full((len(self) + 1, self.ancestors.shape[1]), -1, dtype=np.int64)
+        below[1:] = np.where(self.ancestors >= 0, self.ancestors + 1, -1)
+        return np.concatenate([[bos_token], self.last_token]), np.hstack([root, below])
+
+
+def build_tree(levels: list[tuple[Integer[ndarray, " _"], Integer[ndarray, " _"]]]) -> PrefixTree:
+    """The tree of per-length pairs (last token, parent's place within its own level)."""
+    tokens, parents, start = [], [], -1
+    for last_token, parent_in_level in levels:
+        tokens.append(last_token)
+        parents.append(np.full(len(last_token), -1) if start < 0 else start + parent_in_level)
+        start = sum(len(t) for t in tokens[:-1])
+    length = np.repeat(np.arange(1, len(tokens) + 1), [len(t) for t in tokens])
+    return PrefixTree(np.concatenate(tokens), np.concatenate(parents), length)
+
+
+def extend_beliefs(
+    process: Process, belief: Float[ndarray, "node state"]
+) -> tuple[
+    Integer[ndarray, " child"], Integer[ndarray, " child"], Float[ndarray, " child"], Float[ndarray, "child state"]
+]:
+    """All continuations of positive probability by one token: parent, token, probability, belief.
+
+    Raises `ProcessError` where a generalized process gives a negative probability.
+    """
+    images, probability = _images(process, belief)
+    parent, token = np.nonzero(probability > IMPOSSIBLE)
+    conditional = probability[parent, token]
+    return parent, token, conditional, images[parent, token] / conditional[:, None]
+
+
+def _images(
+    process: Process, belief: Float[ndarray, "node state"]
+) -> tuple[Float[ndarray, "node token state"], Float[ndarray, "node token"]]:
+    """The unnormalised belief after each token, and each token's probability."""
+    n_tokens, n_states, _ = process.transition_tensor.shape
+    maps = process.transition_tensor.transpose(1, 0, 2).reshape(n_states, n_tokens * n_states)
+    images = (belief @ maps).reshape(len(belief), n_tokens, n_states)
+    probability = images @ process.readout
+    if probability.min() < -TOLERANCE:
+        token = process.token_names[int(probability.argmin()) % n_tokens]
+        raise ProcessError(
+            f"{process.name}: token {token} has probability {probability.min():.3g} after some prefix; "
+            "every probability along the prefix tree must be at least 0"
+        )
+    return images, probability
+
+
+def complete_tree(process: Process, context: int, max_prefixes: int) -> PrefixTree | None:
+    """All prefixes of positive probability up to `context` tokens; None if more than `max_prefixes`."""
+    belief, n_nodes, levels = process.initial_state[None], 0, []
+    for _ in range(context):
+        if len(belief) * process.n_tokens > 20 * max_prefixes:  # do not even allocate the next level
+            return None
+        parent, token, _, belief = extend_beliefs(process, belief)
+        n_nodes += len(parent)
+        if n_nodes > max_prefixes:
+            return None
+        levels.append((token, parent))
+    return build_tree(levels)
+
+
+def tree_of_words(
+    words: Integer[ndarray, "word position"], n_tokens: int
+) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:
+    """The tree of all prefixes of some words, and the node of each word at each position."""
+    nodes, levels, start = np.empty(words.shape, dtype=np.int64), [], 0
+    place = np.zeros(len(words), dtype=np.int64)
+    for position in range(words.shape[1]):
+        codes, place = np.unique(place * n_tokens + words[:, position], return_inverse=True)
+        levels.append((codes % n_tokens, codes // n_tokens))
+        nodes[:, position] = start + place
+        start += len(codes)
+    return build_tree(levels), nodes
+
+
+def belief_states(
+    process: Process, tree: PrefixTree
+) -> tuple[Float[ndarray, "prefix state"], Float[ndarray, " prefix"]]:
+    """The belief state after each prefix, and the prefix's probability among words of its length."""
+    belief = np.empty((len(tree), process.n_states))
+    probability = np.empty(len(tree))
+    for level in tree.levels:
+        parent, token = tree.parent[level], tree.last_token[level]
+        first = level.start == 0
+        source = np.broadcast_to(process.initial_state, (len(token), process.n_states)) if first else belief[parent]
+        image = np.empty_like(source)
+        for symbol in range(process.n_tokens):
+            rows = token == symbol
+            image[rows] = source[rows] @ process.transition_tensor[symbol]
+        conditional = image @ process.readout
+        belief[level] = image / conditional[:, None]
+        probability[level] = conditional if first else probability[parent] * conditional
+    return belief, probability
+
+
+def words_below(tree: PrefixTree) -> Integer[ndarray, " prefix"]:
+    """How many of the tree's longest prefixes continue each prefix.
+
+    In a complete tree, this is the weight of a prefix when all words count alike at every position
+    (Shai et al. 2024). A sampled tree lacks words, the improbable ones above all.
+    """
+    count = (tree.length == tree.length.max()).astype(np.int64)
+    for level in reversed(tree.levels[1:]):
+        np.add.at(count, tree.parent[level], count[level])
+    return count
+
+
+def sample_words(
+    process: Process, n_words: int, length: int, rng: np.random.Generator
+) -> Integer[ndarray, "word position"]:
+    """Words drawn from the process, as uint8 where the alphabet fits and uint16 elsewhere.
+
+    Tokens are drawn from the belief state, so generalized processes are sampled the same way.
+    """
+    words = np.empty((n_words, length), dtype=np.uint8 if process.n_tokens <= 256 else np.uint16)
+    emission, place = process.emission_matrix, np.arange(n_words)
+    belief = np.broadcast_to(process.initial_state, (n_words, process.n_states))
+    for position in range(length):
+        cumulative = np.cumsum(belief @ emission, axis=1)
+        draw = rng.random((n_words, 1)) * cumulative[:, -1:]
+        token = (draw >= cumulative[:, :-1]).sum(axis=1)
+        words[:, position] = token
+        images, probability = _images(process, belief)
+        belief = images[place, token] / probability[place, token, None]
+    return words
+
+
+def sampled_tree(
+    process: Process, context: int, max_prefixes: int, rng: np.random.Generator
+) -> tuple[PrefixTree, Float[ndarray, " prefix"]]:
+    """The tree of about as many sampled words as fit in `max_prefixes`, and each prefix's share of them.
+
+    The shares sum to 1 at each length and estimate probability-weighted means without bias.
+    """
+    words = sample_words(process, max(1, max_prefixes // context), context, rng)
+    tree, nodes = tree_of_words(words, process.n_tokens)
+    return tree, np.bincount(nodes.ravel(), minlength=len(tree)) / len(words)

@@ -1,0 +1,404 @@
+"""Stochastic processes over tokens, as (generalized) hidden Markov models.
+
+One convention holds everywhere: ``transition_tensor[token, from_state, to_state]`` is the
+probability of emitting ``token`` *and* going to ``to_state``, given ``from_state``. A belief state
+is a row vector over hidden states, so observing ``token`` maps it to
+``belief @ transition_tensor[token]``, divided by its probability ``belief @ transition_tensor[token] @ readout``.
+
+A generalized hidden Markov model may have negative entries. Its ``readout`` is the right
+eigenvector of the summed tensor with eigenvalue 1 instead of a vector of ones, and its states are
+normalised to ``belief @ readout == 1`` (Riechers et al. 2025, arXiv 2507.07432).
+"""
+
+import inspect
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+TOLERANCE = 1e-9
+"""How far a sum of probabilities or an eigenvalue may be from 1, and an entry below 0."""
+
+LARGEST = 1e100
+"""A parameter beyond this is a slip."""
+
+
+class ProcessError(ValueError):
+    """A process that cannot be built; the message says what is wrong, in one sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Process:
+    """A validated process; build one with `build_process` or a function of this module."""
+
+    name: str
+    transition_tensor: Float[ndarray, "token state state"]
+    initial_state: Float[ndarray, " state"]
+    stationary_distribution: Float[ndarray, " state"]
+    readout: Float[ndarray, " state"]
+    state_names: tuple[str, ...]
+    token_names: tuple[str, ...]
+    generalized: bool
+
+    @property
+    def n_tokens(self) -> int:
+        return self.transition_tensor.shape[0]
+
+    @property
+    def n_states(self) -> int:
+        return self.transition_tensor.shape[1]
+
+    @property
+    def emission_matrix(self) -> Float[ndarray, "state token"]:
+        """The next-token distribution from each state: ``belief @ emission_matrix``."""
+        return (self.transition_tensor @ self.readout).T
+
+
+def build_process(
+    name: str,
+    transition_tensor,
+    *,
+    initial_state=None,
+    state_names=None,
+    token_names=None,
+    generalized: bool = False,
+) -> Process:
+    """The process of a transition tensor of shape (token, state, state), validated.
+
+    Beliefs start at `initial_state`, by default the stationary distribution. Raises
+    `ProcessError` for a tensor that defines no process.
+    """
+    tensor = _checked_tensor(name, transition_tensor, generalized)
+    n_tokens, n_states, _ = tensor.shape
+    readout = _readout(name, tensor.sum(axis=0), generalized)
+    if initial_state is None:
+        initial = stationary = _stationary_distribution(name, tensor.sum(axis=0), readout, generalized)
+    else:
+        initial = _checked_initial_state(name, initial_state, readout, generalized)
+        stationary = _stationary_distribution(name, tensor.sum(axis=0), readout, generalized, initial)
+    return Process(
+        name=name,
+        transition_tensor=tensor,
+        initial_state=initial,
+        stationary_distribution=stationary,
+        readout=readout,
+        state_names=_checked_names(name, "state_names", state_names, n_states),
+        token_names=_checked_names(name, "token_names", token_names, n_tokens),
+        generalized=generalized,
+    )
+
+
+def _checked_tensor(name, values, generalized) -> Float[ndarray, "token state state"]:
+    try:
+        tensor = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ProcessError(
+            f"{name}: transition_tensor must be nested lists of numbers with shape (token, state, state)"
+        ) from None
+    if tensor.ndim != 3 or tensor.shape[1] != tensor.shape[2] or 0 in tensor.shape:
+        raise ProcessError(
+            f"{name}: transition_tensor has shape {tensor.shape}; it must be (token, state, state), "
+            "with one row and one column per state"
+        )
+    if not np.isfinite(tensor).all():
+        where = [int(i) for i in np.argwhere(~np.isfinite(tensor))[0]]
+        raise ProcessError(
+            f"{name}: transition_tensor{where} is {tensor[tuple(where)]}; every entry must be a finite number"
+        )
+    if generalized:
+        return tensor
+    if tensor.min() < 0:
+        where = [int(i) for i in np.argwhere(tensor < 0)[0]]
+        raise ProcessError(
+            f"{name}: transition_tensor{where} is {tensor[tuple(where)]:.6g}; entries are probabilities, "
+            "at least 0 (negative entries need generalized: true)"
+        )
+    row_sums = tensor.sum(axis=(0, 2))
+    worst = int(np.abs(row_sums - 1).argmax())
+    if abs(row_sums[worst] - 1) > TOLERANCE:
+        raise ProcessError(
+            f"{name}: the probabilities of leaving state {worst} sum to {row_sums[worst]:.9g} "
+            "over tokens and next states; they must sum to 1"
+        )
+    return tensor
+
+
+def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
+    """The right eigenvector of the summed tensor with eigenvalue 1, largest entry 1; ones where probabilities are."""
+    if not generalized:
+        return np.ones(len(chain))
+    eigenvalues = np.linalg.eigvals(chain)
+    n_fixed = (np.abs(eigenvalues - 1) < TOLERANCE**0.75).sum()
+    if n_fixed == 0 or np.abs(eigenvalues).max() > 1 + TOLERANCE**0.75:
+        leading = eigenvalues[np.abs(eigenvalues).argmax()]
+        raise ProcessError(f"{name}: the summed transition tensor has leading eigenvalue {leading:.9g}; it must be 1")
+    if n_fixed > 1:
+        raise ProcessError(f"{name}: the summed transition tensor has eigenvalue 1 more than once; it must be simple")
+    readout = _null_vector(chain - np.eye(len(chain)))
+    return readout / readout[np.abs(readout).argmax()]
+
+
+def _stationary_distribution(name, chain, readout, generalized, initial=None) -> Float[ndarray, " state"]:
+    """The stationary law; of a reducible chain, the long-run average from the initial state."""
+    if not generalized and (n_classes := _count_closed_classes(chain)) > 1:
+        if initial is None:
+            raise ProcessError(
+                f"{name}: the chain is reducible, with {n_classes} stationary distributions; give an initial_state"
+            )
+        return _time_average(chain, initial)
+    stationary = _null_vector(chain.T - np.eye(len(chain)))
+    stationary = stationary / (stationary @ readout)
+    return stationary if generalized else np.maximum(stationary, 0)
+
+
+def _count_closed_classes(chain: Float[ndarray, "state state"]) -> int:
+    """How many sets of states the chain can enter and never leave; each has a stationary law of its own."""
+    reach = (chain > 0) | np.eye(len(chain), dtype=bool)
+    for _ in range(len(chain).bit_length()):
+        reach = reach @ reach
+    closed = (reach <= reach.T).all(axis=1)  # whatever such a state reaches leads back to it
+    return len(np.unique(reach[closed], axis=0))
+
+
+def _null_vector(matrix: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:
+    """The vector v with ``matrix @ v == 0``, for a matrix with a one-dimensional null space."""
+    return np.linalg.svd(matrix)[2][-1]
+
+
+def _time_average(chain: Float[ndarray, "state state"], start: Float[ndarray, " state"]) -> Float[ndarray, " state"]:
+    """The long-run average law of a stochastic matrix from a start; the lazy chain has it as its limit."""
+    lazy = (chain + np.eye(len(chain))) / 2
+    for _ in range(50):
+        lazy = lazy @ lazy
+        lazy /= lazy.sum(axis=1, keepdims=True)
+    return start @ lazy
+
+
+def _checked_initial_state(name, values, readout, generalized) -> Float[ndarray, " state"]:
+    try:
+        initial = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ProcessError(f"{name}: initial_state is {values!r}; it must be a list of numbers") from None
+    if initial.shape != readout.shape:
+        raise ProcessError(
+            f"{name}: initial_state has shape {initial.shape}; expected one entry per state, {readout.shape}"
+        )
+    total = initial @ readout
+    if generalized and total > TOLERANCE:
+        return initial / total
+    if not abs(total - 1) < TOLERANCE or initial.min() < 0:
+        raise ProcessError(
+            f"{name}: initial_state is {initial.tolist()} with total {total:.6g}; "
+            "it must be a probability distribution over the states"
+        )
+    return initial
+
+
+def _checked_names(name, key, names, n) -> tuple[str, ...]:
+    names = tuple(str(i) for i in (range(n) if names is None else names))
+    if len(names) != n or len(set(names)) != n:
+        raise ProcessError(f"{name}: {key} is {list(names)}; expected {n} different names")
+    return names
+
+
+def mess3(x: float, alpha: float) -> Process:
+    """Three states, three tokens, a fractal belief set (Marzen and Crutchfield 2017; Shai et al. 2024).
+
+    `x` is the probability of moving to each other state, `alpha` that of naming the state entered.
+    """
+    move = np.array([[1 - 2 * x, x, x], [x, 1 - 2 * x, x], [x, x, 1 - 2 * x]])
+    other = (1 - alpha) / 2
+    emit = np.array([[alpha, other, other], [other, alpha, other], [other, other, alpha]])
+    return build_process("mess3", [move * emit[:, token] for token in range(3)])
+
+
+def rrxor(p1: float = 0.5, p2: float = 0.5) -> Process:
+    """Two random bits, then their exclusive or; `p1` and `p2` are the probabilities that a bit is 0."""
+    return build_process("rrxor", _rrxor_tensor(p1, p2), state_names=["S", "0", "1", "T", "F"])
+
+
+def leaky_rrxor(p1: float = 0.5, p2: float = 0.5, epsilon: float = 0.01) -> Process:
+    """`rrxor` that with probability `epsilon` emits any token and jumps to any state."""
+    tensor = (1 - epsilon) * _rrxor_tensor(p1, p2) + epsilon / 10
+    return build_process("leaky_rrxor", tensor, state_names=["S", "0", "1", "T", "F"])
+
+
+def _rrxor_tensor(p1, p2) -> Float[ndarray, "2 5 5"]:
+    start, zero, one, true, false = range(5)
+    tensor = np.zeros((2, 5, 5))
+    tensor[0, start, zero] = p1
+    tensor[1, start, one] = 1 - p1
+    tensor[0, zero, false] = p2
+    tensor[1, zero, true] = 1 - p2
+    tensor[0, one, true] = p2
+    tensor[1, one, false] = 1 - p2
+    tensor[0, false, start] = 1
+    tensor[1, true, start] = 1
+    return tensor
+
+
+def z1r(p: float = 0.5) -> Process:
+    """Zero, one, random bit, again and again; `p` is the probability that the random bit is 0."""
+    tensor = np.zeros((2, 3, 3))
+    tensor[0, 0, 1] = 1
+    tensor[1, 1, 2] = 1
+    tensor[:, 2, 0] = p, 1 - p
+    return build_process("z1r", tensor, state_names=["0", "1", "R"])
+
+
+def zrr(p1: float = 0.5, p2: float = 0.5) -> Process:
+    """Zero and two random bits, again and again; `p1` and `p2` are the probabilities that a bit is 0."""
+    tensor = np.zeros((2, 3, 3))
+    tensor[0, 0, 1] = 1
+    tensor[:, 1, 2] = p1, 1 - p1
+    tensor[:, 2, 0] = p2, 1 - p2
+    return build_process("zrr", tensor, state_names=["0", "R1", "R2"])
+
+
+def even(p: float = 0.5) -> Process:
+    """Runs of ones of even length; `p` is the probability of starting such a run."""
+    return build_process("even", [[[1 - p, 0], [0, 0]], [[0, p], [1, 0]]])
+
+
+def golden_mean(p: float = 0.5) -> Process:
+    """No two ones in a row; `p` is the probability of a one where it is allowed."""
+    return build_process("golden_mean", [[[1 - p, 0], [1, 0]], [[0, p], [0, 0]]])
+
+
+def sns(p: float = 0.5, q: float = 0.5) -> Process:
+    """Simple nonunifilar source: countably many belief states (Crutchfield 1994).
+
+    `p` is the probability of leaving the first state, `q` that of leaving the second.
+    """
+    return build_process("sns", [[[1 - p, p], [0, 1 - q]], [[0, 0], [q, 0]]])
+
+
+def mr_name(p: float = 0.4, q: float = 0.25) -> Process:
+    """A four-word language; each token names the state entered, so one token settles the belief.
+
+    `p` is the probability of changing between the two filler words, `q` that of saying ``Mr.``.
+    """
+    names = ["Mr.", "Something", "Blah", "name"]
+    chain = np.array([[0, 0, 0, 1], [q, 1 - p - q, p, 0], [q, p, 1 - p - q, 0], [0, 0.5, 0.5, 0]])
+    tensor = np.zeros((4, 4, 4))
+    for token in range(4):
+        tensor[token, :, token] = chain[:, token]
+    return build_process("mr_name", tensor, state_names=names, token_names=names)
+
+
+def days_of_week() -> Process:
+    """Seven days as states; tokens name a day, tomorrow, yesterday, a weekend day or a weekday."""
+    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    weights = np.zeros((11, 7, 7))
+    for day in range(7):
+        following, previous = (day + 1) % 7, (day - 1) % 7
+        weights[range(7), day, range(7)] = 1
+        weights[following, day, following] = 5
+        weights[7, day, following] = 1
+        weights[8, day, previous] = 1
+        weights[9, day, 5:] = 1 / 2
+        weights[10, day, :5] = 1 / 5
+    tensor = weights / weights.sum(axis=(0, 2))[:, None]
+    return build_process("days_of_week", tensor, state_names=days, token_names=[*days, "Tmrw", "Yest", "Wknd", "Wkdy"])
+
+
+def bloch_walk(alpha: float = 1.0, beta: float = 51**0.5) -> Process:
+    """A qubit measured in two bases: beliefs fill a slice of the Bloch ball (Riechers et al. 2025)."""
+    scale = 1 / (4 * (alpha**2 + beta**2))
+    middle = (alpha**2 - beta**2) * scale
+    off = 2 * alpha * beta * scale
+    tensor = [
+        [[0.25, 0, off], [0, middle, 0], [off, 0, 0.25]],
+        [[0.25, 0, -off], [0, middle, 0], [-off, 0, 0.25]],
+        [[0.25, off, 0], [off, 0.25, 0], [0, 0, middle]],
+        [[0.25, -off, 0], [-off, 0.25, 0], [0, 0, middle]],
+    ]
+    return build_process("bloch_walk", tensor, generalized=True)
+
+
+def moon(log_alpha: float = 1.0, beta: float = 0.5) -> Process:
+    """A post-quantum process of three dimensions (Riechers et al. 2025)."""
+
+    def shear(value):
+        return [[value, 0, 0], [0, 1, 0], [0, np.log(value), 1]]
+
+    tensor = np.array([np.outer([1, 1, 0], [1, -1, -1]), shear(np.exp(log_alpha)), shear(beta)])
+    tensor = tensor / np.abs(np.linalg.eigvals(tensor.sum(axis=0))).max()
+    return build_process("moon", tensor, generalized=True)
+
+
+def fanizza(alpha: float = 2000.0, lamb: float = 0.49) -> Process:
+    """A rotation with resets that no finite hidden Markov model generates (Fanizza et al. 2024).
+
+    `alpha` is the angle of the rotation in radians, `lamb` its contraction.
+    """
+    c, s = lamb * np.cos(alpha), lamb * np.sin(alpha)
+    determinant = 1 - 2 * c + lamb**2
+    a, b = (1 - c + s) / determinant, (1 - c - s) / determinant
+    reset = [1 - (2 / (1 - lamb) - a - b) / 4, 1 / (2 * (1 - lamb)), -a / 4, -b / 4]
+    rotation = np.zeros((4, 4))
+    rotation[1, 1] = lamb
+    rotation[2:, 2:] = [[c, -s], [s, c]]
+    return build_process("fanizza", [np.outer([1, 1 - lamb, 1 + s - c, 1 - s - c], reset), rotation], generalized=True)
+
+
+def custom(
+    transition_tensor, initial_state=None, state_names=None, token_names=None, generalized: bool = False
+) -> Process:
+    """A process written out in the config; see `build_process`."""
+    return build_process(
+        "custom",
+        transition_tensor,
+        initial_state=initial_state,
+        state_names=state_names,
+        token_names=token_names,
+        generalized=generalized,
+    )
+
+
+PROCESSES = {
+    function.__name__: function
+    for function in (
+        mess3,
+        rrxor,
+        leaky_rrxor,
+        z1r,
+        zrr,
+        even,
+        golden_mean,
+        sns,
+        mr_name,
+        days_of_week,
+        bloch_walk,
+        moon,
+        fanizza,
+        custom,
+    )
+}
+
+
+def process_from_config(name: str, parameters: dict) -> Process:
+    """The process that a config names, with its parameters; raises `ProcessError` in one sentence."""
+    if name not in PROCESSES:
+        raise ProcessError(f"process is {name!r}; allowed are {', '.join(PROCESSES)}")
+    allowed = inspect.signature(PROCESSES[name]).parameters
+    unknown = sorted(set(parameters) - set(allowed))
+    if unknown:
+        raise ProcessError(
+            f"{name}: parameter {unknown[0]!r} is unknown; allowed are {', '.join(allowed) or 'none at all'}"
+        )
+    missing = [key for key, value in allowed.items() if value.default is value.empty and key not in parameters]
+    if missing:
+        raise ProcessError(f"{name}: parameter {missing[0]!r} is missing")
+    for key, value in parameters.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if name != "custom" and not (is_number and abs(value) < LARGEST):
+            raise ProcessError(f"{name}: parameter {key} is {value!r}; it must be a finite number")
+    if name != "custom":
+        parameters = {key: float(value) for key, value in parameters.items()}
+    try:
+        with np.errstate(all="ignore"):  # an impossible parameter is an error with a sentence, not a warning
+            return PROCESSES[name](**parameters)
+    except (np.linalg.LinAlgError, ZeroDivisionError):
+        raise ProcessError(f"{name}: parameters {parameters} give no finite transition_tensor") from None

@@ -1,0 +1,36 @@
+"""Tasks: the task section of an experiment, as a process and as a name."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from functools import cache
+
+from geometry.processes import PROCESSES, Process, process_from_config
+
+
+def process_of(task: Mapping) -> Process:
+    """The process of a task section; raises `ProcessError`."""
+    return _process(task["process"], json.dumps(task.get("parameters", {}), sort_keys=True))
+
+
+@cache
+def _process(name: str, parameters: str) -> Process:
+    return process_from_config(name, json.loads(parameters))
+
+
+def resolved_parameters(task: Mapping) -> dict:
+    """The task's parameters, with the process's own defaults where the config is silent."""
+    signature = inspect.signature(PROCESSES[task["process"]]).parameters
+    defaults = {key: p.default for key, p in signature.items() if p.default not in (p.empty, None)}
+    return {**defaults, **task.get("parameters", {})}
+
+
+def task_name(task: Mapping) -> str:
+    """A name for a resolved task, the same for every experiment that uses it."""
+    parameters = task["parameters"]
+    if task["process"] == "custom":
+        values = [hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:12]]
+    else:
+        values = [repr(parameters[key]) for key in inspect.signature(PROCESSES[task["process"]]).parameters]
+    return "_".join([task["process"], *values, f"context{task['context']}"])

@@ -1,0 +1,39 @@
+"""Training words of one seed: for each step a batch of words one token longer than the context."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geometry.journal import open_journal
+from geometry.prefixes import sample_words
+from geometry.storage import add_array, zarr_archive
+from geometry.tasks import process_of
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+NUMBERS_AT_ONCE = 10_000_000
+"""Floats of one temporary array while sampling."""
+
+
+def write_words(path, process, n_batches: int, batch_size: int, length: int, rng: np.random.Generator) -> None:
+    """Sample batches of words into a Zarr archive, some at a time, so that memory stays bounded."""
+    block = max(1, NUMBERS_AT_ONCE // (process.n_tokens * process.n_states) // batch_size)
+    dtype = np.uint8 if process.n_tokens <= 256 else np.uint16
+    with zarr_archive(path) as group:
+        shape, dims = (n_batches, batch_size, length), ("step", "word", "place")
+        words = add_array(group, "token", dims, shape, dtype, (block, batch_size, length))
+        for start in range(0, n_batches, block):
+            count = min(block, n_batches - start)
+            words[start : start + count] = sample_words(process, count * batch_size, length, rng).reshape(
+                count, batch_size, length
+            )
+
+
+if __name__ == "__main__":
+    journal = open_journal(snakemake.log[0], f"{snakemake.wildcards.experiment} seed {snakemake.wildcards.seed}")
+    task, size = snakemake.params.task, snakemake.params.size
+    n_batches = size["steps"] + 1  # one batch more than steps: the last is only measured
+    rng = np.random.default_rng([int(snakemake.wildcards.seed), 0])
+    write_words(snakemake.output.sequences, process_of(task), n_batches, size["batch_size"], task["context"] + 1, rng)
+    journal.info(f"{n_batches} batches of {size['batch_size']} words of {task['context'] + 1} tokens")
