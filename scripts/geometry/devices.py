@@ -1,0 +1,50 @@
+"""Where a network runs, and what is done so that it runs the same way twice."""
+
+import os
+
+import torch
+
+from geometry.transformer import Transformer, TransformerConfig
+
+
+class DeviceError(RuntimeError):
+    """A device that is not there or not to be trusted; the message says why, in one sentence."""
+
+
+def select_device(name: str, threads: int) -> torch.device:
+    """The device of that name (auto: CUDA where there is one, else the CPU), set up to be deterministic.
+
+    MPS is used only when asked for, and only if a small network gives the same result there as on
+    the CPU: versions of PyTorch have returned wrong numbers there without an error.
+    """
+    torch.set_num_threads(threads)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device is 'cuda', but PyTorch finds no CUDA device; use 'auto' or 'cpu'")
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise DeviceError("device is 'mps', but PyTorch finds no MPS device; use 'auto' or 'cpu'")
+        error = disagreement_with_cpu(torch.device("mps"))
+        if not error < 1e-3:
+            raise DeviceError(f"device 'mps' disagrees with the CPU by {error:.2g} in a self-check; use 'cpu'")
+    if name != "cpu":  # on the CPU, a fixed number of threads is enough; asking for more imports a compiler
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    return torch.device(name)
+
+
+def disagreement_with_cpu(device: torch.device) -> float:
+    """The largest relative difference between a device and the CPU, over the loss and gradients of a small network."""
+    config = TransformerConfig(3, 6, 2, 2, 16, 8, 32, "relu", "LN")
+    tokens = torch.tensor([0, 1, 2, 1, 0, 2])
+    ancestors = torch.arange(6).expand(6, 6).tril() - torch.ones(6, 6, dtype=torch.long).triu(1)
+    results = []
+    for where in (torch.device("cpu"), device):
+        model = Transformer(config)
+        model.initialize(torch.Generator().manual_seed(0))
+        model.to(where)
+        loss = model(tokens.to(where), ancestors.to(where)).logsumexp(1).mean()
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        results.append(torch.cat([loss.detach().view(1), *(g.flatten() for g in gradients)]).cpu())
+    return float((results[1] - results[0]).abs().max() / results[0].abs().max())

@@ -1,0 +1,197 @@
+"""A decoder-only transformer that reads a prefix tree: each distinct prefix is computed once.
+
+The network is the published one (pre-LayerNorm, learned positions; Shai et al. 2024) and its parts
+carry TransformerLens's names: parameters (``blocks.0.attn.W_Q``) and hook points
+(``blocks.0.hook_resid_post``), so that its weights and its sites can be read by who knows that library.
+
+Only the form of the input differs. A batch is a set of nodes; ``ancestors[n]`` lists the nodes that
+node n attends to, itself last, padded with -1. For a plain batch of words without sharing, the
+ancestors of a position are the positions before it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The shape of a network; names as in TransformerLens."""
+
+    d_vocab: int
+    n_ctx: int
+    n_layers: int
+    n_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    activation: str  # relu or gelu
+    normalization: str  # LN or none
+
+
+class KeyValueCache:
+    """The keys and values of one layer for the first `n_nodes` nodes, so that a tree can be read in pieces."""
+
+    def __init__(self, n_nodes: int, width: int, device: torch.device):
+        self.stored = torch.empty(n_nodes, width, device=device)
+        self.filled = 0
+
+    def append(self, rows: Float[Tensor, "new width"]) -> Float[Tensor, "node width"]:
+        """The rows kept so far and, behind them, the new ones, which are kept as far as there is room."""
+        everything = torch.cat([self.stored[: self.filled], rows])
+        kept = min(len(rows), len(self.stored) - self.filled)
+        self.stored[self.filled : self.filled + kept] = rows[:kept]
+        self.filled += kept
+        return everything
+
+
+class LayerNorm(nn.Module):
+    def __init__(self, d_model: int):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(d_model))
+        self.b = nn.Parameter(torch.zeros(d_model))
+        self.hook_normalized = nn.Identity()
+
+    def forward(self, x: Float[Tensor, "node d_model"]) -> Float[Tensor, "node d_model"]:
+        return self.hook_normalized(F.layer_norm(x, x.shape[-1:], self.w, self.b, eps=1e-5))
+
+
+class Attention(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        shape = config.n_heads, config.d_model, config.d_head
+        self.W_Q, self.W_K, self.W_V = (nn.Parameter(torch.empty(shape)) for _ in range(3))
+        self.W_O = nn.Parameter(torch.empty(config.n_heads, config.d_head, config.d_model))
+        self.b_Q, self.b_K, self.b_V = (nn.Parameter(torch.zeros(config.n_heads, config.d_head)) for _ in range(3))
+        self.b_O = nn.Parameter(torch.zeros(config.d_model))
+
+    def forward(
+        self,
+        x: Float[Tensor, "node d_model"],
+        ancestors: Integer[Tensor, "node position"],
+        cache: KeyValueCache | None = None,
+    ) -> Float[Tensor, "node d_model"]:
+        n_heads, d_model, d_head = self.W_Q.shape
+        weight = torch.cat([self.W_Q, self.W_K, self.W_V]).transpose(0, 1).reshape(d_model, -1)
+        bias = torch.cat([self.b_Q, self.b_K, self.b_V]).flatten()
+        width = n_heads * d_head
+        query, keys_values = torch.addmm(bias, x, weight).split([width, 2 * width], dim=1)
+        if cache is not None:
+            keys_values = cache.append(keys_values)
+        # F.embedding gathers rows like indexing does, with a gradient several times faster.
+        gathered = F.embedding(ancestors.clamp(min=0), keys_values)
+        keys, values = gathered.view(*ancestors.shape, 2, n_heads, d_head).unbind(2)
+        scores = (query.view(-1, 1, n_heads, d_head) * keys).sum(-1) / d_head**0.5
+        pattern = scores.masked_fill((ancestors < 0)[:, :, None], -torch.inf).softmax(dim=1)
+        z = (pattern[..., None] * values).sum(1).flatten(1)
+        return torch.addmm(self.b_O, z, self.W_O.flatten(0, 1))
+
+
+class MLP(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.W_in = nn.Parameter(torch.empty(config.d_model, config.d_mlp))
+        self.b_in = nn.Parameter(torch.zeros(config.d_mlp))
+        self.W_out = nn.Parameter(torch.empty(config.d_mlp, config.d_model))
+        self.b_out = nn.Parameter(torch.zeros(config.d_model))
+        self.activation = {"relu": F.relu, "gelu": F.gelu}[config.activation]
+
+    def forward(self, x: Float[Tensor, "node d_model"]) -> Float[Tensor, "node d_model"]:
+        return torch.addmm(self.b_out, self.activation(torch.addmm(self.b_in, x, self.W_in)), self.W_out)
+
+
+def normalization(config: TransformerConfig) -> nn.Module:
+    return LayerNorm(config.d_model) if config.normalization == "LN" else nn.Identity()
+
+
+class Block(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.ln1, self.attn = normalization(config), Attention(config)
+        self.ln2, self.mlp = normalization(config), MLP(config)
+        self.hook_resid_pre, self.hook_attn_out = nn.Identity(), nn.Identity()
+        self.hook_resid_mid, self.hook_mlp_out = nn.Identity(), nn.Identity()
+        self.hook_resid_post = nn.Identity()
+
+    def forward(self, x, ancestors, cache=None):
+        x = self.hook_resid_pre(x)
+        x = self.hook_resid_mid(x + self.hook_attn_out(self.attn(self.ln1(x), ancestors, cache)))
+        return self.hook_resid_post(x + self.hook_mlp_out(self.mlp(self.ln2(x))))
+
+
+class Embedding(nn.Module):
+    def __init__(self, d_vocab: int, d_model: int):
+        super().__init__()
+        self.W_E = nn.Parameter(torch.empty(d_vocab, d_model))
+
+
+class PositionEmbedding(nn.Module):
+    def __init__(self, n_ctx: int, d_model: int):
+        super().__init__()
+        self.W_pos = nn.Parameter(torch.empty(n_ctx, d_model))
+
+
+class Unembedding(nn.Module):
+    def __init__(self, d_model: int, d_vocab: int):
+        super().__init__()
+        self.W_U = nn.Parameter(torch.empty(d_model, d_vocab))
+        self.b_U = nn.Parameter(torch.zeros(d_vocab))
+
+
+class Transformer(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.embed = Embedding(config.d_vocab, config.d_model)
+        self.pos_embed = PositionEmbedding(config.n_ctx, config.d_model)
+        self.hook_embed, self.hook_pos_embed = nn.Identity(), nn.Identity()
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.ln_final = normalization(config)
+        self.unembed = Unembedding(config.d_model, config.d_vocab)
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Weights are normal with standard deviation 0.8 / sqrt(d_model), as in TransformerLens; biases stay 0."""
+        for name, parameter in self.named_parameters():
+            if ".W_" in name:
+                nn.init.normal_(parameter, std=0.8 / self.config.d_model**0.5, generator=generator)
+
+    def forward(
+        self,
+        tokens: Integer[Tensor, " node"],
+        ancestors: Integer[Tensor, "node position"],
+        caches: list[KeyValueCache] | None = None,
+    ) -> Float[Tensor, "node d_vocab"]:
+        """Next-token logits after each node's prefix."""
+        position = (ancestors >= 0).sum(1) - 1
+        x = self.hook_embed(F.embedding(tokens, self.embed.W_E))
+        x = x + self.hook_pos_embed(F.embedding(position, self.pos_embed.W_pos))
+        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
+            x = block(x, ancestors, cache)
+        return torch.addmm(self.unembed.b_U, self.ln_final(x), self.unembed.W_U)
+
+    @contextmanager
+    def recording(self, names: list[str]) -> Iterator[dict[str, Tensor]]:
+        """A dictionary that each forward pass fills with the activations at some hook points."""
+        record: dict[str, Tensor] = {}
+        handles = [
+            self.get_submodule(name).register_forward_hook(
+                lambda _m, _i, output, name=name: record.update({name: output})
+            )
+            for name in names
+        ]
+        try:
+            yield record
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def transformer_config(n_tokens: int, context: int, model: dict) -> TransformerConfig:
+    """The network's shape for a task; a beginning-of-sequence token adds a token and a position."""
+    shape = {key: model[key] for key in TransformerConfig.__dataclass_fields__ if key in model}
+    return TransformerConfig(d_vocab=n_tokens + model["bos"], n_ctx=context + model["bos"], **shape)
