@@ -1,0 +1,117 @@
+"""What the scripts call things: each label of a table or archive stands for what it says."""
+
+import logging
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from build_ground_truth import ground_truth
+from geometry.probe_table import decoded_beliefs, held_out_r2, select
+from geometry.processes import process_from_config
+from geometry.storage import open_dataset
+from measure_distances import compare_distances
+from measure_loss import loss_table
+from probe_beliefs import probe_run, weightings
+
+PROBE = {"folds": 3, "repeats": 2, "seed": 0}
+SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "ln_final.hook_normalized"]
+
+
+@pytest.fixture
+def truth():
+    return ground_truth(process_from_config("mess3", {"x": 0.05, "alpha": 0.85}), 5, 10**4, seed=0)
+
+
+@pytest.fixture
+def activations(truth):
+    """Noise everywhere, but the belief state in one site of the last snapshot, and the optimum as its output."""
+    rng = np.random.default_rng(0)
+    n = truth.sizes["prefix"]
+    values = rng.normal(size=(2, len(SITES), n, 6)).astype(np.float32)
+    values[1, 1] = truth["target"].values @ rng.normal(size=(3, 6)) + 1
+    optimal = np.log(truth["next_token_probability"].values)
+    return xr.Dataset(
+        {
+            "activation": (("snapshot", "site", "prefix", "feature"), values),
+            "log_probability": (("snapshot", "prefix", "token"), np.stack([np.full((n, 3), -np.log(3)), optimal])),
+        },
+        coords={"step": ("snapshot", [0, 7]), "site": SITES},
+    )
+
+
+@pytest.fixture
+def probed(truth, activations, tmp_path):
+    path = tmp_path / "decoded.zarr.zip"
+    table = probe_run(truth, activations, PROBE, logging.getLogger("test"), path)
+    with open_dataset(path) as decoded:
+        yield table, decoded.load()
+
+
+def test_planted_belief_is_found_where_and_when_it_was_planted(probed):
+    table, _ = probed
+    for site in [*SITES, "residual_streams"]:
+        scores = held_out_r2(table, site)
+        planted = site in ("blocks.0.hook_resid_post", "residual_streams")
+        assert scores[0] < 0.1 and (scores[7] > 1 - 1e-6) == planted
+    shuffled = select(table, target="shuffled_belief_state", metric="r2", split="held_out_prefix")
+    assert shuffled["value"].max() < 0.1
+    assert set(table[table["site"] == "residual_streams"]["n_features"]) == {12}
+
+
+def test_decoded_beliefs_are_those_of_their_site_and_step(probed, truth):
+    _, decoded = probed
+    found = decoded_beliefs(decoded, "blocks.0.hook_resid_post")
+    np.testing.assert_allclose(found[1], truth["target"].values, atol=1e-4)
+    assert np.abs(found[0] - truth["target"].values).max() > 0.3
+
+
+def test_splits_are_not_swapped(probed, truth):
+    """In sample, noise decodes a little of anything; held out, nothing."""
+    table, decoded = probed
+    uniform = select(table, target="belief_state", weighting="uniform", step=0)
+    r2 = select(uniform, metric="r2").groupby("split")["value"].min()
+    assert r2["in_sample"] > 0 > r2["held_out_prefix"]
+    weight = truth["words_below"].values / truth["words_below"].values.sum()
+    in_sample = decoded["decoded_belief"].values[list(decoded["split"].values).index("in_sample"), 0, 0]
+    error = weight @ (in_sample - truth["target"].values) ** 2
+    expected = select(uniform, metric="mse", site=SITES[0], split="in_sample")["value"].item()
+    assert error.mean() == pytest.approx(expected, rel=1e-4)
+
+
+def test_weightings_are_those_of_the_literature(truth):
+    weights = weightings(truth)
+    first = truth["length"].values == 1
+    np.testing.assert_allclose(weights["uniform"][first], 3**4)
+    np.testing.assert_allclose(weights["uniform"][truth["length"].values == 5], 1)
+    np.testing.assert_allclose(weights["probability"][first], 1 / 3)
+    assert weights["probability"].sum() == pytest.approx(5)
+
+
+def test_sampled_tree_has_no_uniform_weighting():
+    sampled = ground_truth(process_from_config("mess3", {"x": 0.05, "alpha": 0.85}), 12, 600, seed=0)
+    assert not sampled.attrs["complete"] and list(weightings(sampled)) == ["probability"]
+    np.testing.assert_allclose(sampled["weight"].groupby(sampled["length"]).sum(), 1)
+
+
+def test_distances_are_named_after_their_geometry():
+    truth = ground_truth(process_from_config("rrxor", {}), 5, 10**4, seed=0)
+    noise = np.random.default_rng(0).normal(size=truth["target"].shape)
+    beliefs = np.array([[noise, noise], [truth["target"].values, noise]])  # the truth at the last step and first site
+    decoded = xr.Dataset(
+        {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), beliefs[None])},
+        coords={"split": ["held_out_prefix"], "step": ("snapshot", [0, 7]), "site": ["a", "b"]},
+    )
+    result = compare_distances(truth, decoded, 3000, seed=0)
+    np.testing.assert_allclose(result["r2_belief"][0, 1, 0], 1)
+    np.testing.assert_allclose(result["r2_next_token"][0, 1, 0], result.attrs["r2_belief_next_token"])
+    assert result.attrs["r2_belief_next_token"] < 0.5
+    assert result["r2_belief"].values.ravel()[[0, 1, 3]].max() < 0.1
+
+
+def test_loss_of_the_optimum_is_optimal_and_that_of_ignorance_is_known(truth, activations):
+    table = loss_table(truth, activations)
+    np.testing.assert_allclose(select(table, step=7)["gap_nats"], 0, atol=1e-12)
+    np.testing.assert_allclose(select(table, step=0)["loss_nats"], np.log(3), atol=1e-12)
+    np.testing.assert_allclose(select(table, step=7)["loss_nats"], truth["optimal_loss_nats"].values[1:], atol=1e-12)
+    assert table["position"].tolist() == [1, 2, 3, 4, 5] * 2
