@@ -1,0 +1,47 @@
+"""The true belief states beside those decoded from the trained and from the untrained network."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from geometry.journal import open_journal
+from geometry.probe_table import decoded_beliefs, held_out_r2
+from geometry.storage import open_dataset, read_table
+from geometry.style import STYLE_SHEET, WIDTH, BeliefPainter, format_r2, save_figure
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def plot_belief_simplex(
+    truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, site: str, max_points: int
+) -> Figure:
+    """Three panels of the same prefixes in the same colours."""
+    painter = BeliefPainter(truth, max_points)
+    figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 0.39 * WIDTH))
+    complete = "all" if truth.attrs["complete"] else "a sample of the"
+    length = truth["length"].values.max()
+    painter.draw(axes[0], truth["target"].values, f"True belief states\n{complete} prefixes of 1 to {length} tokens")
+    scores, beliefs = held_out_r2(probe, site), decoded_beliefs(decoded, site)
+    for ax, index, title in ((axes[1], -1, "Decoded, trained network"), (axes[2], 0, "Decoded, untrained network")):
+        step = int(decoded["step"].values[index])
+        painter.draw(ax, beliefs[index], f"{title}\n{format_r2(scores[step])}, held-out prefixes")
+    return figure
+
+
+if __name__ == "__main__":
+    journal = open_journal(snakemake.log[0], snakemake.rule)
+    plt.style.use(STYLE_SHEET)
+    with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
+        figure = plot_belief_simplex(
+            truth,
+            decoded,
+            read_table(snakemake.input.probe),
+            snakemake.params.site,
+            snakemake.params.max_points,
+        )
+    save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+    journal.info(f"drew {snakemake.output.figure}")

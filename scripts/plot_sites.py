@@ -1,0 +1,42 @@
+"""The belief states decoded from each site of the trained network, in the order of the forward pass."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from geometry.journal import open_journal
+from geometry.probe_table import decoded_beliefs, held_out_r2
+from geometry.storage import open_dataset, read_table
+from geometry.style import STYLE_SHEET, WIDTH, BeliefPainter, format_r2, save_figure, short_site
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+COLUMNS = 4
+
+
+def plot_sites(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, max_points: int) -> Figure:
+    """One panel per site, and the truth last."""
+    painter = BeliefPainter(truth, max_points)
+    sites, step = decoded["site"].values, int(decoded["step"].values[-1])
+    rows = -(-(len(sites) + 1) // COLUMNS)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, rows * WIDTH / COLUMNS * 1.02), squeeze=False)
+    for ax in axes.flat[len(sites) + 1 :]:
+        ax.set_visible(False)
+    for ax, site in zip(axes.flat, sites, strict=False):
+        score = held_out_r2(probe, site)[step]
+        painter.draw(ax, decoded_beliefs(decoded, site)[-1], f"{short_site(site)}\n{format_r2(score)}")
+    painter.draw(axes.flat[len(sites)], truth["target"].values, "true belief states\n")
+    return figure
+
+
+if __name__ == "__main__":
+    journal = open_journal(snakemake.log[0], snakemake.rule)
+    plt.style.use(STYLE_SHEET)
+    with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
+        figure = plot_sites(truth, decoded, read_table(snakemake.input.probe), snakemake.params.max_points)
+    save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+    journal.info(f"drew {snakemake.output.figure}")
