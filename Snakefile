@@ -1,0 +1,51 @@
+"""Belief-state geometry in neural networks, as one reproducible study.
+
+Each phase is a file under rules/, in the order of execution:
+task -> ground truth -> sequences -> model -> activations -> probe -> claims -> figures -> report.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27.1")
+
+
+workdir: workflow.basedir  # wherever Snakemake is called from; --directory overrides it
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+rule all:
+    """Everything: claims and figures, gathered in results/report.html"""
+    input:
+        "results/report.html",
+
+
+rule study:
+    """The table of claims and every figure"""
+    input:
+        "results/claims.csv",
+        figures_of_the_study(),
+
+
+include: "rules/ground_truth.smk"
+include: "rules/sequences.smk"
+include: "rules/training.smk"
+include: "rules/activations.smk"
+include: "rules/probe.smk"
+include: "rules/claims.smk"
+include: "rules/figures.smk"
+
+
+if config["figures"]["explainer"]:
+
+    include: "rules/explainer.smk"
+
+
+include: "rules/report.smk"
+
+
+report: "rules/captions/study.rst"

@@ -1,0 +1,49 @@
+"""Activations and exact losses: every snapshot of a network on every distinct prefix of its task.
+
+Inputs:  results/tasks/{task}/ground_truth.zarr.zip
+         results/{experiment}/seed_{seed}/snapshots.safetensors
+Outputs: results/{experiment}/seed_{seed}/activations.zarr.zip
+         results/{experiment}/seed_{seed}/loss.csv
+"""
+
+
+rule extract_activations:
+    """Activations of {wildcards.experiment}, seed {wildcards.seed}"""
+    input:
+        ground_truth=ground_truth_of,
+        snapshots="results/{experiment}/seed_{seed}/snapshots.safetensors",
+    output:
+        activations="results/{experiment}/seed_{seed}/activations.zarr.zip",
+    log:
+        "logs/extract_activations/{experiment}_seed_{seed}.log",
+    benchmark:
+        "benchmarks/extract_activations/{experiment}_seed_{seed}.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    params:
+        model=model_of,
+        probe=sites_of,
+        device=config["device"],
+        code=code("extract_activations.py"),
+    script:
+        "../scripts/extract_activations.py"
+
+
+rule measure_loss:
+    """Exact loss of {wildcards.experiment}, seed {wildcards.seed}"""
+    input:
+        ground_truth=ground_truth_of,
+        activations="results/{experiment}/seed_{seed}/activations.zarr.zip",
+    output:
+        loss="results/{experiment}/seed_{seed}/loss.csv",
+    log:
+        "logs/measure_loss/{experiment}_seed_{seed}.log",
+    benchmark:
+        "benchmarks/measure_loss/{experiment}_seed_{seed}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        code=code("measure_loss.py"),
+    script:
+        "../scripts/measure_loss.py"

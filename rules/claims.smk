@@ -1,0 +1,31 @@
+"""The verdicts of the study, over all experiments and seeds.
+
+Inputs:  results/{experiment}/seed_{seed}/probe.csv and loss.csv
+Outputs: results/claims.csv
+"""
+
+
+rule collect_claims:
+    """Claims of the study"""
+    input:
+        probe=expand("results/{experiment}/seed_{seed}/probe.csv", experiment=EXPERIMENTS, seed=SEEDS),
+        loss=expand("results/{experiment}/seed_{seed}/loss.csv", experiment=EXPERIMENTS, seed=SEEDS),
+    output:
+        claims=report(
+            "results/claims.csv",
+            caption="captions/claims.rst",
+            category="Claims",
+            labels={"table": "claims with floors and verdicts"},
+        ),
+    log:
+        "logs/collect_claims.log",
+    benchmark:
+        "benchmarks/collect_claims.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        experiments=list(EXPERIMENTS),
+        claims=config["claims"],
+        code=code("collect_claims.py"),
+    script:
+        "../scripts/collect_claims.py"

@@ -1,0 +1,104 @@
+"""The configuration, checked, and what the rules ask of it. No rule stands here."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+# Snakemake 9 calls this interpreter unquoted, and so fails in a folder whose path has a space (its issue 2645).
+sys.executable = shlex.quote(sys.executable)
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.append(str(SCRIPTS))
+
+from geometry.digest import code_digest, content_digest
+from geometry.experiments import ConfigError, canonical, resolve_experiments
+from geometry.sites import compared_sites, drawn_site
+from geometry.tasks import task_name
+
+config.update(canonical(config))
+SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
+try:
+    EXPERIMENTS = resolve_experiments(config, SCHEMA)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+SEEDS = config["seeds"]
+FORMAT = config["figures"]["format"]
+TASKS = {task_name(experiment["task"]): experiment["task"] for experiment in EXPERIMENTS.values()}
+
+
+wildcard_constraints:
+    experiment="|".join(map(re.escape, EXPERIMENTS)),
+    seed="[0-9]+",
+    task="|".join(map(re.escape, TASKS)),
+
+
+def code(script):
+    """What a rule's script does, digested with every local module that it imports."""
+    return code_digest(SCRIPTS / script)
+
+
+def content(pattern):
+    """The digest of files that are no code: the style of the figures, the captions of the report."""
+    return content_digest(Path(workflow.basedir).glob(pattern))
+
+
+def task_of(wildcards):
+    return EXPERIMENTS[wildcards.experiment]["task"]
+
+
+def named_task(wildcards):
+    return TASKS[wildcards.task]
+
+
+def model_of(wildcards):
+    return EXPERIMENTS[wildcards.experiment]["model"]
+
+
+def training_of(wildcards):
+    return EXPERIMENTS[wildcards.experiment]["training"]
+
+
+def batches_of(wildcards):
+    """The part of the training section that the sequences depend on."""
+    return {key: training_of(wildcards)[key] for key in ("batch_size", "steps")}
+
+
+def probe_of(wildcards):
+    return EXPERIMENTS[wildcards.experiment]["probe"]
+
+
+def regression_of(wildcards):
+    """The part of the probe section that does not choose the sites."""
+    return {key: value for key, value in probe_of(wildcards).items() if key != "sites"}
+
+
+def sites_of(wildcards):
+    return {"sites": probe_of(wildcards)["sites"]}
+
+
+def ground_truth_of(wildcards):
+    return f"results/tasks/{task_name(task_of(wildcards))}/ground_truth.zarr.zip"
+
+
+def drawn_site_of(wildcards):
+    return drawn_site(EXPERIMENTS[wildcards.experiment], config["figures"]["sites"].get(wildcards.experiment))
+
+
+def compared_sites_of(wildcards):
+    return compared_sites(EXPERIMENTS[wildcards.experiment])
+
+
+def figures_of_the_study():
+    """Every figure: seven for each experiment, and the explainer if the study has one."""
+    explainer = [f"results/figures/explainer.{FORMAT}"] if config["figures"]["explainer"] else []
+    names = ["belief_simplex", "emergence", "sites", "r2_by_site", "loss", "distances"]
+    return [
+        *explainer,
+        *expand("results/figures/{experiment}/{name}.{format}", experiment=EXPERIMENTS, name=names, format=FORMAT),
+        *expand("results/figures/{experiment}/emergence.gif", experiment=EXPERIMENTS),
+    ]

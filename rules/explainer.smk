@@ -1,0 +1,53 @@
+"""Why a fractal: the chaos game on the belief maps of one experiment's task.
+
+Inputs:  results/tasks/{task}/ground_truth.zarr.zip
+Outputs: results/figures/explainer, results/figures/explainer.zarr.zip
+"""
+
+EXPLAINED = EXPERIMENTS[config["figures"]["explainer"]]["task"]
+
+
+rule play_chaos_game:
+    """Points of the explainer"""
+    output:
+        chaos_game="results/figures/explainer.zarr.zip",
+    log:
+        "logs/play_chaos_game.log",
+    benchmark:
+        "benchmarks/play_chaos_game.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        task=EXPLAINED,
+        n_points=100000,
+        seed=config["tree"]["seed"],
+        code=code("play_chaos_game.py"),
+    script:
+        "../scripts/play_chaos_game.py"
+
+
+rule plot_explainer:
+    """Draw the explainer"""
+    input:
+        chaos_game="results/figures/explainer.zarr.zip",
+        ground_truth=f"results/tasks/{task_name(EXPLAINED)}/ground_truth.zarr.zip",
+    output:
+        figure=report(
+            f"results/figures/explainer.{FORMAT}",
+            caption="captions/explainer.rst",
+            category="Explainer",
+            labels={"figure": "why a fractal"},
+        ),
+    log:
+        "logs/plot_explainer.log",
+    benchmark:
+        "benchmarks/plot_explainer.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        max_points=config["figures"]["max_points"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_explainer.py"),
+    script:
+        "../scripts/plot_explainer.py"

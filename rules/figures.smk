@@ -1,0 +1,196 @@
+"""Every figure: one rule and one script each; statistics arrive computed.
+
+Inputs:  results/tasks/, results/{experiment}/seed_*/ and the style file
+Outputs: results/figures/{experiment}/*
+"""
+
+
+rule plot_belief_simplex:
+    """Draw true and decoded beliefs of {wildcards.experiment}"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded=f"results/{{experiment}}/seed_{SEEDS[0]}/decoded.zarr.zip",
+        probe=f"results/{{experiment}}/seed_{SEEDS[0]}/probe.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/belief_simplex.{FORMAT}",
+            caption="captions/belief_simplex.rst",
+            category="{experiment}",
+            labels={"figure": "true and decoded beliefs"},
+        ),
+    log:
+        "logs/plot_belief_simplex/{experiment}.log",
+    benchmark:
+        "benchmarks/plot_belief_simplex/{experiment}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        site=drawn_site_of,
+        dpi=config["figures"]["dpi"],
+        max_points=config["figures"]["max_points"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_belief_simplex.py"),
+    script:
+        "../scripts/plot_belief_simplex.py"
+
+
+rule plot_emergence:
+    """Draw the emergence of {wildcards.experiment}"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded=f"results/{{experiment}}/seed_{SEEDS[0]}/decoded.zarr.zip",
+        probe=f"results/{{experiment}}/seed_{SEEDS[0]}/probe.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/emergence.{FORMAT}",
+            caption="captions/emergence.rst",
+            category="{experiment}",
+            labels={"figure": "emergence over training"},
+        ),
+    log:
+        "logs/plot_emergence/{experiment}.log",
+    benchmark:
+        "benchmarks/plot_emergence/{experiment}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        site=drawn_site_of,
+        dpi=config["figures"]["dpi"],
+        max_points=config["figures"]["max_points"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_emergence.py"),
+    script:
+        "../scripts/plot_emergence.py"
+
+
+rule animate_emergence:
+    """Animate the emergence of {wildcards.experiment}"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded=f"results/{{experiment}}/seed_{SEEDS[0]}/decoded.zarr.zip",
+        probe=f"results/{{experiment}}/seed_{SEEDS[0]}/probe.csv",
+    output:
+        animation=report(
+            "results/figures/{experiment}/emergence.gif",
+            caption="captions/animation.rst",
+            category="{experiment}",
+            labels={"figure": "emergence, animated"},
+        ),
+    log:
+        "logs/animate_emergence/{experiment}.log",
+    benchmark:
+        "benchmarks/animate_emergence/{experiment}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        site=drawn_site_of,
+        max_points=config["figures"]["max_points"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("animate_emergence.py"),
+    script:
+        "../scripts/animate_emergence.py"
+
+
+rule plot_sites:
+    """Draw the decoded beliefs of {wildcards.experiment} by site"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded=f"results/{{experiment}}/seed_{SEEDS[0]}/decoded.zarr.zip",
+        probe=f"results/{{experiment}}/seed_{SEEDS[0]}/probe.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/sites.{FORMAT}",
+            caption="captions/sites.rst",
+            category="{experiment}",
+            labels={"figure": "decoded beliefs by site"},
+        ),
+    log:
+        "logs/plot_sites/{experiment}.log",
+    benchmark:
+        "benchmarks/plot_sites/{experiment}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        max_points=config["figures"]["max_points"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_sites.py"),
+    script:
+        "../scripts/plot_sites.py"
+
+
+rule plot_r2_by_site:
+    """Draw R2 by site of {wildcards.experiment}"""
+    input:
+        probe=expand("results/{{experiment}}/seed_{seed}/probe.csv", seed=SEEDS),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/r2_by_site.{FORMAT}",
+            caption="captions/r2_by_site.rst",
+            category="{experiment}",
+            labels={"figure": "R² by site"},
+        ),
+    log:
+        "logs/plot_r2_by_site/{experiment}.log",
+    benchmark:
+        "benchmarks/plot_r2_by_site/{experiment}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_r2_by_site.py"),
+    script:
+        "../scripts/plot_r2_by_site.py"
+
+
+rule plot_loss:
+    """Draw the loss of {wildcards.experiment} beside its optimum"""
+    input:
+        training=expand("results/{{experiment}}/seed_{seed}/training.csv", seed=SEEDS),
+        loss=expand("results/{{experiment}}/seed_{seed}/loss.csv", seed=SEEDS),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/loss.{FORMAT}",
+            caption="captions/loss.rst",
+            category="{experiment}",
+            labels={"figure": "loss beside the optimum"},
+        ),
+    log:
+        "logs/plot_loss/{experiment}.log",
+    benchmark:
+        "benchmarks/plot_loss/{experiment}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_loss.py"),
+    script:
+        "../scripts/plot_loss.py"
+
+
+rule plot_distances:
+    """Draw the pairwise distances of {wildcards.experiment}"""
+    input:
+        distances=f"results/{{experiment}}/seed_{SEEDS[0]}/distances.zarr.zip",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/distances.{FORMAT}",
+            caption="captions/distances.rst",
+            category="{experiment}",
+            labels={"figure": "pairwise distances"},
+        ),
+    log:
+        "logs/plot_distances/{experiment}.log",
+    benchmark:
+        "benchmarks/plot_distances/{experiment}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        sites=compared_sites_of,
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_distances.py"),
+    script:
+        "../scripts/plot_distances.py"

@@ -1,0 +1,25 @@
+"""The report: claims, figures, captions and the workflow itself on one page that needs no network.
+
+Inputs:  everything that rule `study` asks for
+Outputs: results/report.html
+"""
+
+
+rule write_report:
+    """Write the report"""
+    input:
+        rules.study.input,
+    output:
+        report="results/report.html",
+    log:
+        "logs/write_report.log",
+    benchmark:
+        "benchmarks/write_report.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        config=config,
+        captions=content("rules/captions/*.rst"),
+        code=code("write_report.py"),
+    script:
+        "../scripts/write_report.py"

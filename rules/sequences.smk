@@ -1,0 +1,22 @@
+"""The words that a network is trained on, per experiment and seed.
+
+Outputs: results/{experiment}/seed_{seed}/sequences.zarr.zip
+"""
+
+
+rule sample_sequences:
+    """Training words of {wildcards.experiment}, seed {wildcards.seed}"""
+    output:
+        sequences="results/{experiment}/seed_{seed}/sequences.zarr.zip",
+    log:
+        "logs/sample_sequences/{experiment}_seed_{seed}.log",
+    benchmark:
+        "benchmarks/sample_sequences/{experiment}_seed_{seed}.tsv"
+    conda:
+        "../envs/study.yaml"
+    params:
+        task=task_of,
+        size=batches_of,
+        code=code("sample_sequences.py"),
+    script:
+        "../scripts/sample_sequences.py"

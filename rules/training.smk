@@ -1,0 +1,33 @@
+"""Training: one network per experiment and seed.
+
+Inputs:  results/{experiment}/seed_{seed}/sequences.zarr.zip
+Outputs: results/{experiment}/seed_{seed}/model.safetensors      the trained weights
+         results/{experiment}/seed_{seed}/snapshots.safetensors  the weights over training, stacked
+         results/{experiment}/seed_{seed}/training.csv           loss, optimum and gap in nats
+"""
+
+
+rule train_model:
+    """Train {wildcards.experiment}, seed {wildcards.seed}"""
+    input:
+        sequences="results/{experiment}/seed_{seed}/sequences.zarr.zip",
+    output:
+        model="results/{experiment}/seed_{seed}/model.safetensors",
+        snapshots="results/{experiment}/seed_{seed}/snapshots.safetensors",
+        training="results/{experiment}/seed_{seed}/training.csv",
+    log:
+        "logs/train_model/{experiment}_seed_{seed}.log",
+    benchmark:
+        "benchmarks/train_model/{experiment}_seed_{seed}.tsv"
+    priority: 10  # the longest jobs first
+    conda:
+        "../envs/study.yaml"
+    threads: 1  # more would change the order of sums, and with it the bytes
+    params:
+        task=task_of,
+        model=model_of,
+        training=training_of,
+        device=config["device"],
+        code=code("train_model.py"),
+    script:
+        "../scripts/train_model.py"

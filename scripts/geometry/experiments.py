@@ -1,0 +1,229 @@
+"""From a configuration to validated experiments, before any work starts.
+
+Every problem is one sentence: where, which key, its value, what is allowed.
+"""
+
+import math
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+
+import numpy as np
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from geometry.prefixes import belief_states, complete_tree
+from geometry.processes import Process, ProcessError
+from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, hook_point_names, probed_sites
+from geometry.tasks import process_of, resolved_parameters
+
+PREFIXES_LOOKED_AT = 5_000
+"""How far a task's tree is grown while its configuration is checked."""
+
+CONSTANT = 1e-9
+"""Belief states closer than this are the same."""
+
+MOST_CELLS = 128
+"""How many cells of prefixes the repeated folds may cut; the probe holds second moments of each."""
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message is one sentence."""
+
+
+def merged(base: Mapping, override: Mapping) -> dict:
+    """`base` with the keys of `override` replaced, section by section; lists are replaced whole."""
+    result = dict(base)
+    for key, value in override.items():
+        both = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        result[key] = merged(base[key], value) if both else value
+    return result
+
+
+def canonical(value):
+    """The same content in one form: keys sorted, whole numbers as integers (1.0 is 1)."""
+    if isinstance(value, Mapping):
+        return {str(key): canonical(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
+    """Each experiment of a canonical config merged with the defaults and checked; raises `ConfigError`."""
+    check_schema(config, schema, "config")
+    check_finite({key: value for key, value in config.items() if key not in ("defaults", "experiments")}, "config")
+    experiments = {}
+    for name, override in config["experiments"].items():
+        if override is None:  # a study leaves out an experiment of config.yaml by setting it to null
+            continue
+        experiment = merged(config["defaults"], override)
+        where = f"experiment {name!r}"
+        check_schema(experiment, {**schema["$defs"]["experiment"], "$schema": schema["$schema"]}, where)
+        check_finite(experiment, where)
+        check_experiment(experiment, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
+        experiment["task"]["parameters"] = resolved_parameters(experiment["task"])
+        experiments[name] = canonical(experiment)
+    if not experiments:
+        raise ConfigError("config: experiments is left with none; at least one must not be null")
+    check_figures(config["figures"], experiments)
+    return experiments
+
+
+def check_schema(value: Mapping, schema: Mapping, where: str) -> None:
+    """Raise the gravest breach of a JSON schema as a sentence."""
+    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    if error is not None:
+        raise ConfigError(f"{where}: {sentence(error)}")
+
+
+def check_finite(value: Mapping, where: str) -> None:
+    """Raise a number that is not finite; a process's own arrays are checked with the process."""
+    for key, number in _numbers(value):
+        if not math.isfinite(number) and not key.startswith("task.parameters"):
+            raise ConfigError(f"{where}: {key} is {number}; it must be a finite number")
+
+
+def _numbers(value, key: str = ""):
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _numbers(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _numbers(item, f"{key}[{place}]")
+    elif isinstance(value, float):
+        yield key, value
+
+
+def sentence(error: ValidationError) -> str:
+    """What a schema error means: the key, its value and what is allowed."""
+    key = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    value, allowed = error.instance, error.validator_value
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(value) - set(error.schema["properties"]))[0]
+        return f"unknown key {unknown!r} at {key}; allowed are {', '.join(error.schema['properties'])}"
+    if error.validator == "required":
+        missing = next(name for name in allowed if name not in value)
+        return f"key {missing!r} is missing at {key}"
+    if error.validator == "enum":
+        return f"{key} is {value!r}; allowed are {', '.join(map(str, allowed))}"
+    if error.validator == "type":
+        hint = " (YAML reads 1e-3 as text: write 1.0e-3)" if isinstance(value, str) and "number" in allowed else ""
+        types = allowed if isinstance(allowed, str) else " or ".join(allowed)
+        return f"{key} is {value!r}, a {type(value).__name__}; it must be of type {types}{hint}"
+    if error.validator == "pattern":
+        return f"the name {value!r} at {key} must start with a letter and hold only letters, digits, _ and -"
+    bounds = {
+        "minimum": f"at least {allowed}",
+        "maximum": f"at most {allowed}",
+        "exclusiveMinimum": f"greater than {allowed}",
+        "exclusiveMaximum": f"less than {allowed}",
+        "uniqueItems": "a list without repetitions",
+        "minItems": f"a list of at least {allowed}",
+        "minProperties": f"a mapping of at least {allowed}",
+    }
+    return f"{key} is {value!r}; it must be {bounds[error.validator]}"
+
+
+def check_experiment(experiment: Mapping, where: str, max_prefixes: int, memory_gb: float) -> None:
+    """Raise what a schema cannot see: an impossible process, unknown sites, too many folds, too much memory."""
+    task, probe = experiment["task"], experiment["probe"]
+    try:
+        process = process_of(task)
+        n_prefixes, spread = look_at_prefixes(process, task["context"])
+    except ProcessError as error:
+        raise ConfigError(f"{where}: task.process: {error}") from None
+    if spread < CONSTANT:
+        raise ConfigError(f"{where}: task.process: {process.name}: every prefix leads to the same belief state")
+    if n_prefixes < 2 * probe["folds"]:
+        raise ConfigError(
+            f"{where}: probe.folds is {probe['folds']} and needs at least {2 * probe['folds']} prefixes; "
+            f"the task has {n_prefixes} up to task.context {task['context']}"
+        )
+    if probe["folds"] ** probe["repeats"] > MOST_CELLS:
+        raise ConfigError(
+            f"{where}: probe.folds {probe['folds']} to the power of probe.repeats {probe['repeats']} "
+            f"must be at most {MOST_CELLS}"
+        )
+    names = hook_point_names(experiment["model"])
+    known = hook_point_names({**experiment["model"], "normalization": "LN"})
+    for pattern in probe["sites"]:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise ConfigError(f"{where}: probe.sites has {pattern!r}, which matches none of {', '.join(names)}")
+    if not chosen_sites(experiment["model"], probe):
+        raise ConfigError(f"{where}: probe.sites is {probe['sites']!r}, which matches none of {', '.join(names)}")
+    needed = peak_memory_gb(experiment, process, max_prefixes)
+    if needed > memory_gb:
+        raise ConfigError(
+            f"{where}: task.context {task['context']} with training.batch_size {experiment['training']['batch_size']} "
+            f"and tree.max_prefixes {max_prefixes} needs about {needed:.1f} GB; memory_gb allows {memory_gb:g}"
+        )
+
+
+def check_figures(figures: Mapping, experiments: Mapping[str, Mapping]) -> None:
+    """Raise a figure setting that names no experiment or no site."""
+    explainer = figures["explainer"]
+    drawable = [name for name, experiment in experiments.items() if _is_triangular(process_of(experiment["task"]))]
+    if explainer is not None and explainer not in drawable:
+        raise ConfigError(
+            f"config: figures.explainer is {explainer!r}; allowed are null and the experiments with three hidden "
+            f"states and three tokens: {', '.join(drawable) or 'none in this study'}"
+        )
+    for name, site in figures["sites"].items():
+        if name not in experiments:
+            raise ConfigError(f"config: figures.sites names {name!r}; allowed are {', '.join(experiments)}")
+        sites = probed_sites(experiments[name])
+        if site not in sites:
+            raise ConfigError(f"config: figures.sites.{name} is {site!r}; allowed are {', '.join(sites)}")
+
+
+def _is_triangular(process: Process) -> bool:
+    return process.n_states == process.n_tokens == 3 and not process.generalized
+
+
+@cache
+def look_at_prefixes(process: Process, context: int) -> tuple[int | float, float]:
+    """How many prefixes a task has, infinity if more than thousands; and how far their beliefs spread.
+
+    Raises `ProcessError` where these show a negative probability.
+    """
+    complete = tree = complete_tree(process, context, PREFIXES_LOOKED_AT)
+    depth = context
+    while tree is None:
+        depth = max(1, depth // 2)
+        tree = complete_tree(process, depth, PREFIXES_LOOKED_AT if depth > 1 else process.n_tokens)
+    belief, _ = belief_states(process, tree)
+    return math.inf if complete is None else len(tree), float(np.ptp(belief, axis=0).max())
+
+
+def peak_memory_gb(experiment: Mapping, process: Process, max_prefixes: int) -> float:
+    """About how much memory the largest job of an experiment needs, in GB of 10^9 bytes."""
+    task, model, training, probe = (experiment[section] for section in ("task", "model", "training", "probe"))
+    n_ctx, width, n_layers = task["context"] + model["bos"], model["n_heads"] * model["d_head"], model["n_layers"]
+    per_token = 8 * process.n_tokens * process.n_states
+    # Floats that a node keeps for its gradient in one block: the residual stream and its normalised
+    # copies, the hidden layer twice, and the gathered keys and values with their products.
+    block = 10 * model["d_model"] + 3 * model["d_mlp"] + 6 * n_ctx * width
+    parameters = model["d_model"] * (n_layers * (4 * width + 2 * model["d_mlp"]) + 2 * process.n_tokens + n_ctx)
+    nodes = count_at_most(process.n_tokens, n_ctx, training["batch_size"] * n_ctx)
+    train = 4 * nodes * (block * n_layers + 4 * process.n_tokens) + 4 * parameters * (6 + 3 * training["snapshots"])
+    prefixes = count_at_most(process.n_tokens, task["context"], max_prefixes)
+    tree = prefixes * (8 * n_ctx * (4 if model["bos"] else 1) + 2 * per_token)
+    extract = tree + 8 * prefixes * width * n_layers + 4 * PREFIXES_AT_ONCE * block
+    extract += 4 * parameters * training["snapshots"]
+    features, cells = model["d_model"] * (n_layers + 1), probe["folds"] ** probe["repeats"]
+    regress = prefixes * (8 * features + 16 * process.n_states) + 24 * cells * features**2
+    return (max(train, extract, regress) + 0.5e9) / 1e9
+
+
+def count_at_most(n_tokens: int, context: int, limit: int) -> int:
+    """The number of words of 1 to `context` tokens, or `limit` if there are more."""
+    count, level = 0, 1
+    for _ in range(context):
+        level *= n_tokens
+        count += level
+        if count > limit:
+            return limit
+    return count

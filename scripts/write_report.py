@@ -1,0 +1,34 @@
+"""Snakemake's own report of the study, written by Snakemake in a process beside the one that runs this job."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geometry.journal import open_journal
+from geometry.storage import atomic_path
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def write_report(snakefile: Path, config: dict, path: Path) -> str:
+    """Write the report of rule `study`; returns what Snakemake said. No job runs and no lock is taken."""
+    with tempfile.TemporaryDirectory() as folder:
+        merged = Path(folder) / "config.json"
+        merged.write_text(json.dumps(config))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", "."]
+        command += ["--configfile", merged, "--nolock", "--report", path, "--", "study"]
+        result = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if result.returncode:
+        raise RuntimeError(f"Snakemake could not write the report:\n{result.stdout}")
+    return result.stdout
+
+
+if __name__ == "__main__":
+    journal = open_journal(snakemake.log[0], "report")
+    snakefile = Path(snakemake.scriptdir).parent / "Snakefile"
+    with atomic_path(snakemake.output.report) as path:
+        journal.info(write_report(snakefile, snakemake.params.config, path).strip().splitlines()[-1])

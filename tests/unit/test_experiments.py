@@ -1,0 +1,228 @@
+"""Configurations: merged, in one form, and refused in one sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geometry.experiments import ConfigError, canonical, merged, peak_memory_gb, resolve_experiments
+from geometry.sites import chosen_sites, drawn_site, probed_sites
+from geometry.tasks import process_of, task_name
+
+ROOT = Path(__file__).parents[2]
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+
+GOOD = [[[0.5, 0.0], [0.3, 0.0]], [[0.0, 0.5], [0.0, 0.7]]]
+
+
+def resolve(override):
+    return resolve_experiments(canonical(merged(CONFIG, override)), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "path", [None, *sorted((ROOT / "studies").glob("*.yaml")), ROOT / "tests/config.yaml"], ids=str
+)
+def test_shipped_studies_are_valid(path):
+    assert resolve(yaml.safe_load(path.read_text()) if path else {})
+
+
+def test_experiment_overrides_only_what_it_names():
+    experiments = resolve({"experiments": {"mess3": {"model": {"d_model": 32}}}})
+    assert experiments["mess3"]["model"]["d_model"] == 32 and experiments["mess3"]["model"]["n_layers"] == 4
+    assert experiments["mess3_noisy"]["model"]["d_model"] == 64
+
+
+def test_null_leaves_an_experiment_out():
+    assert "z1r" not in resolve({"experiments": {"z1r": None}})
+
+
+def test_canonical_form_ignores_order_and_spelling_of_numbers():
+    first, second = (
+        canonical({"b": [1.0, 0.5], "a": {"y": 2, "x": 1}}),
+        canonical({"a": {"x": 1.0, "y": 2}, "b": [1, 0.5]}),
+    )
+    assert repr(first) == repr(second)
+    assert repr(canonical({"a": True, "b": 1})) == "{'a': True, 'b': 1}"
+
+
+def test_task_name_depends_on_the_task_alone():
+    spelled = resolve({"experiments": {"rrxor": {"task": {"parameters": {"p1": 0.5}}}}})["rrxor"]
+    assert task_name(spelled["task"]) == task_name(resolve({})["rrxor"]["task"]) == "rrxor_0.5_0.5_context10"
+    tensors = [GOOD, GOOD[::-1]]
+    names = set()
+    for tensor in tensors:
+        task = {"process": "custom", "parameters": {"transition_tensor": tensor}}
+        names.add(task_name(resolve({"experiments": {"mine": {"task": task}}})["mine"]["task"]))
+    assert len(names) == 2
+
+
+def test_sites_match_patterns_in_the_order_of_the_forward_pass():
+    experiment = resolve({})["z1r"]
+    streams = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "blocks.1.hook_resid_post"]
+    assert chosen_sites(experiment["model"], experiment["probe"]) == [*streams, "ln_final.hook_normalized"]
+    assert probed_sites(experiment)[-1] == "residual_streams"
+    assert drawn_site(experiment, None) == "blocks.1.hook_resid_post"
+
+
+def test_memory_grows_with_the_context():
+    short, long = (resolve({"defaults": {"task": {"context": n}}})["mess3"] for n in (8, 12))
+    sizes = [peak_memory_gb(experiment, process_of(experiment["task"]), 10**6) for experiment in (short, long)]
+    assert sizes[0] < sizes[1]
+
+
+EXPERIMENT_ERRORS = [
+    ({"training": {"learning_rat": 1}}, r"unknown key 'learning_rat' at training; allowed are labels"),
+    ({"trainin": {}}, "unknown key 'trainin' at the top level"),
+    ({"training": {"learning_rate": "1e-3"}}, r"training.learning_rate is '1e-3'.*write 1.0e-3"),
+    ({"training": {"learning_rate": 0}}, "greater than 0"),
+    ({"training": {"learning_rate": float("nan")}}, "learning_rate is nan"),
+    ({"training": {"labels": "exakt"}}, "is 'exakt'; allowed are sampled, exact"),
+    ({"training": {"steps": 0}}, "training.steps is 0; it must be at least 1"),
+    ({"task": {"context": 0}}, "task.context is 0; it must be at least 1"),
+    ({"task": {"context": 1000}}, "task.context 1000 .* GB; memory_gb allows 8"),
+    ({"training": {"batch_size": 1_000_000}, "task": {"context": 15}}, "batch_size 1000000 .* GB"),
+    ({"model": {"n_layers": 8, "d_model": 1024, "d_mlp": 4096}, "training": {"snapshots": 100}}, " GB"),
+    ({"probe": {"repeats": 9}}, "to the power of probe.repeats 9"),
+    ({"task": {"process": "mess4"}}, "'mess4'; allowed are mess3"),
+    ({"task": {"parameters": {"x": 0.7}}}, "at least 0"),
+    ({"task": {"parameters": {"x": "0.1"}}}, "task.parameters.x is '0.1', a str"),
+    ({"task": {"parameters": {"x": 10**400}}}, "it must be a finite number"),
+    ({"task": {"parameters": {"alpha": 1 / 3}}}, "every prefix leads to the same belief state"),
+    ({"task": 5}, "task is 5, a int; it must be of type object"),
+    ({"task": {"parameters": {"y": 1}}}, "'y' is unknown"),
+    ({"model": {"d_head": 0}}, "model.d_head is 0; it must be at least 1"),
+    ({"model": {"d_model": 1.5}}, "model.d_model is 1.5.*integer"),
+    ({"probe": {"sites": ["blocks.9.hook_resid_post"]}}, "'blocks.9.hook_resid_post', which matches none of"),
+    ({"probe": {"folds": 20}, "task": {"context": 2}}, "needs at least 40 prefixes; the task has 12"),
+]
+
+
+@pytest.mark.parametrize(("override", "sentence"), EXPERIMENT_ERRORS)
+def test_bad_experiment_is_refused_naming_it_and_the_key(override, sentence):
+    with pytest.raises(ConfigError, match=sentence) as error:
+        resolve({"experiments": {"mess3": override}})
+    assert str(error.value).startswith("experiment 'mess3': ") and "\n" not in str(error.value)
+
+
+STUDY_ERRORS = [
+    ({"seeds": [-1]}, r"seeds.0 is -1; it must be at least 0"),
+    ({"seeds": [1, 1]}, "without repetitions"),
+    ({"seeds": []}, "a list of at least 1"),
+    ({"sees": 1}, "unknown key 'sees'"),
+    ({"device": "gpu"}, "allowed are auto, cpu, cuda, mps"),
+    (
+        {"figures": {"explainer": "rrxor"}},
+        "allowed are null and the experiments .*: mess3, mess3_noisy",
+    ),
+    ({"figures": {"sites": {"rrxor": "nowhere"}}}, "figures.sites.rrxor is 'nowhere'"),
+    ({"figures": {"sites": {"nothing": "residual_streams"}}}, "names 'nothing'; allowed are mess3"),
+    ({"tree": {"max_prefixes": 5}}, "max_prefixes is 5"),
+    ({"experiments": dict.fromkeys(CONFIG["experiments"])}, "experiments is left with none"),
+    *(
+        ({"experiments": {name: {}}}, "must start with a letter")
+        for name in ("../x", "a/b", "/a", "..", "a b", "{seed}", "a;b", "a\nb", "a\n", "<script>", "", 2024, "2024")
+    ),
+]
+
+
+@pytest.mark.parametrize(("override", "sentence"), STUDY_ERRORS)
+def test_bad_study_is_refused(override, sentence):
+    with pytest.raises(ConfigError, match=sentence) as error:
+        resolve(override)
+    assert "\n" not in str(error.value)
+
+
+def custom(tensor, **parameters):
+    return {
+        "experiments": {
+            "mine": {"task": {"process": "custom", "parameters": {"transition_tensor": tensor, **parameters}}}
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        (custom([[[0.5]], [[0.4]]]), "must sum to 1"),
+        (custom([[[0.5, 0.5]]]), "one row and one column per state"),
+        (custom([[[float("nan")]], [[0.4]]]), "is nan"),
+        (custom([[[10**400]], [[0.4]]]), "nested lists of numbers"),
+        (custom([[[1, 0], [0, 1]]]), "reducible"),
+        (custom([[[1, 0], [0, 1]]], initial_state=[1]), "initial_state has shape"),
+        (custom([[[0.5]], [[0.5]]]), "every prefix leads to the same belief state"),
+        (custom([[[0.5, 0.5], [-0.6, 0.3]], [[0, 0], [0.6, 0.7]]], generalized=True), "probability -"),
+    ],
+)
+def test_bad_custom_process_is_refused(override, sentence):
+    with pytest.raises(ConfigError, match=f"experiment 'mine': task.process: custom: .*{sentence}"):
+        resolve(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        (custom([[0.5]]), "of type array"),
+        (custom(GOOD, initial_state="abc"), "initial_state is 'abc', a str; it must be of type array"),
+        (custom(GOOD, token_names=5), "token_names is 5, a int; it must be of type array"),
+        (custom(GOOD, state_names="ab"), "state_names is 'ab'"),
+        (custom(GOOD, generalized="false"), "generalized is 'false', a str; it must be of type boolean"),
+    ],
+)
+def test_custom_process_of_wrong_types_is_refused(override, sentence):
+    with pytest.raises(ConfigError, match=f"experiment 'mine': task.parameters.*{sentence}"):
+        resolve(override)
+
+
+def test_custom_process_may_name_its_states_by_numbers():
+    process = process_of(resolve(custom(GOOD, state_names=[1, 2]))["mine"]["task"])
+    assert process.state_names == ("1", "2")
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    config = canonical(
+        merged(CONFIG, {"seeds": [1.0], "tree": {"max_prefixes": 1.0e5}, "figures": {"max_points": 1.0e3}})
+    )
+    resolve_experiments(config, SCHEMA)
+    assert repr((config["seeds"], config["tree"]["max_prefixes"])) == "([1], 100000)"
+
+
+def test_study_without_triangular_process_needs_no_explainer():
+    assert resolve({"experiments": {"mess3": None, "mess3_noisy": None}, "figures": {"explainer": None}})
+
+
+def test_network_without_normalization_needs_no_other_sites():
+    experiment = resolve({"experiments": {"mess3": {"model": {"normalization": "none"}}}})["mess3"]
+    assert "ln_final.hook_normalized" not in chosen_sites(experiment["model"], experiment["probe"])
+
+
+def leaves(value, path=()):
+    """The paths of all keys, sections and values alike."""
+    for key, item in value.items():
+        yield (*path, key)
+        if isinstance(item, dict):
+            yield from leaves(item, (*path, key))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(sorted(leaves(CONFIG))),
+    st.sampled_from([None, "x", "", [], {}, 0, -1, 1.5, 1e400, float("nan"), 10**400, True, ["x"], {"x": 1}, [[1]]]),
+)
+def test_no_slip_in_a_config_escapes_as_another_error(path, value):
+    override = value
+    for key in reversed(path):
+        override = {key: override}
+    config = merged(CONFIG, override)
+    if isinstance(value, dict):  # a merge would add to the section, not replace it
+        target = config = json.loads(json.dumps(CONFIG))
+        for key in path[:-1]:
+            target = target[key]
+        target[path[-1]] = value
+    try:
+        resolve_experiments(canonical(config), SCHEMA)
+    except ConfigError as error:
+        assert "\n" not in str(error)
