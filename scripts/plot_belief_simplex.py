@@ -22,9 +22,9 @@ def plot_belief_simplex(
     """Three panels of the same prefixes in the same colours."""
     painter = BeliefPainter(truth, max_points)
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 0.39 * WIDTH))
-    complete = "all" if truth.attrs["complete"] else "a sample of the"
-    length = truth["length"].values.max()
-    painter.draw(axes[0], truth["target"].values, f"True belief states\n{complete} prefixes of 1 to {length} tokens")
+    which = f"prefixes of 1 to {truth['length'].values.max()} tokens"
+    which = f"all {which}" if truth.attrs["complete"] else f"{which}, sampled"
+    painter.draw(axes[0], truth["target"].values, f"True belief states\n{which}")
     scores, beliefs = held_out_r2(probe, site), decoded_beliefs(decoded, site)
     for ax, index, title in ((axes[1], -1, "Decoded, trained network"), (axes[2], 0, "Decoded, untrained network")):
         step = int(decoded["step"].values[index])

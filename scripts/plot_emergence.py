@@ -10,27 +10,22 @@ from matplotlib.figure import Figure
 from geometry.journal import open_journal
 from geometry.probe_table import decoded_beliefs, held_out_r2
 from geometry.storage import open_dataset, read_table
-from geometry.style import STYLE_SHEET, WIDTH, BeliefPainter, format_r2, save_figure
+from geometry.style import STYLE_SHEET, BeliefPainter, format_r2, panels, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
-
-COLUMNS = 4
 
 
 def plot_emergence(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, site: str, max_points: int) -> Figure:
     """One panel per snapshot, and the truth last."""
     painter, scores = BeliefPainter(truth, max_points), held_out_r2(probe, site)
     steps = decoded["step"].values
-    rows = -(-(len(steps) + 1) // COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, rows * WIDTH / COLUMNS * 1.02), squeeze=False)
-    for ax in axes.flat[len(steps) + 1 :]:
-        ax.set_visible(False)
+    figure, axes = panels(len(steps) + 1)
     beliefs = decoded_beliefs(decoded, site)
-    for ax, index in zip(axes.flat, range(len(steps)), strict=False):
+    for ax, index in zip(axes, range(len(steps)), strict=False):
         title = f"step {steps[index]}" if steps[index] else "step 0, untrained"
         painter.draw(ax, beliefs[index], f"{title}\n{format_r2(scores[steps[index]])}")
-    painter.draw(axes.flat[len(steps)], truth["target"].values, "true belief states\n")
+    painter.draw(axes[-1], truth["target"].values, "true belief states\n")
     return figure
 
 

@@ -41,7 +41,7 @@ def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     by_position.legend()
     gap.set(yscale="log", xlabel="observed tokens", ylabel="loss over the optimum (nats)")
     gap.set_title("Gap by position")
-    gap.legend(loc="center right")
+    gap.legend()
     return figure
 
 

@@ -10,26 +10,21 @@ from matplotlib.figure import Figure
 from geometry.journal import open_journal
 from geometry.probe_table import decoded_beliefs, held_out_r2
 from geometry.storage import open_dataset, read_table
-from geometry.style import STYLE_SHEET, WIDTH, BeliefPainter, format_r2, save_figure, short_site
+from geometry.style import STYLE_SHEET, BeliefPainter, format_r2, panels, save_figure, short_site
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
-
-COLUMNS = 4
 
 
 def plot_sites(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, max_points: int) -> Figure:
     """One panel per site, and the truth last."""
     painter = BeliefPainter(truth, max_points)
     sites, step = decoded["site"].values, int(decoded["step"].values[-1])
-    rows = -(-(len(sites) + 1) // COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, rows * WIDTH / COLUMNS * 1.02), squeeze=False)
-    for ax in axes.flat[len(sites) + 1 :]:
-        ax.set_visible(False)
-    for ax, site in zip(axes.flat, sites, strict=False):
+    figure, axes = panels(len(sites) + 1)
+    for ax, site in zip(axes, sites, strict=False):
         score = held_out_r2(probe, site)[step]
         painter.draw(ax, decoded_beliefs(decoded, site)[-1], f"{short_site(site)}\n{format_r2(score)}")
-    painter.draw(axes.flat[len(sites)], truth["target"].values, "true belief states\n")
+    painter.draw(axes[-1], truth["target"].values, "true belief states\n")
     return figure
 
 

@@ -68,8 +68,19 @@ class BeliefPainter:
         ax.spines[:].set_visible(False)
         if corners is not None:
             draw_corners(ax, corners, self.names)
+        if self.lift.any():
+            ax.set_ylabel("length of the prefix")
         if self.projection.axis_labels:
             ax.set(xlabel=self.projection.axis_labels[0], ylabel=self.projection.axis_labels[1])
+
+
+def panels(n: int) -> tuple[Figure, list[Axes]]:
+    """A figure of `n` square panels, four in a row."""
+    rows = -(-n // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(WIDTH, rows * WIDTH / 4 * 1.02), squeeze=False)
+    for ax in axes.flat[n:]:
+        ax.set_visible(False)
+    return figure, list(axes.flat[:n])
 
 
 def draw_corners(ax: Axes, corners: Float[ndarray, "corner 2"], names: list[str]) -> None:
