@@ -9,7 +9,7 @@ import xarray as xr
 from geometry.entropy import entropy_rate_bounds_nats, optimal_loss_nats
 from geometry.journal import open_journal
 from geometry.prefixes import belief_states, complete_tree, sampled_tree, words_below
-from geometry.processes import Process
+from geometry.process import Process
 from geometry.storage import write_dataset
 from geometry.tasks import process_of
 

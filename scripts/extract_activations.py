@@ -23,7 +23,7 @@ def networks(
     snapshots: dict[str, np.ndarray], model: dict, n_tokens: int, context: int, device
 ) -> Iterator[Transformer]:
     """The network at each snapshot in turn, in the same module."""
-    network = Transformer(transformer_config(n_tokens, context, model)).to(device).eval()
+    network = Transformer(transformer_config(n_tokens, context, model)).to(device)
     parameters = dict(network.named_parameters())
     for index in range(len(snapshots["step"])):
         with torch.no_grad():

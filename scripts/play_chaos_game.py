@@ -7,7 +7,7 @@ import xarray as xr
 
 from geometry.chaos_game import play, sierpinski, simplex_images
 from geometry.journal import open_journal
-from geometry.processes import Process
+from geometry.process import Process
 from geometry.storage import write_dataset
 from geometry.tasks import process_of
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from geometry.devices import select_device
 from geometry.journal import open_journal
-from geometry.processes import Process
+from geometry.process import Process
 from geometry.storage import open_dataset, write_table, write_tensors
 from geometry.tasks import process_of
 from geometry.training import Progress, Recipe, snapshot_steps, train

@@ -9,7 +9,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from geometry.prefixes import IMPOSSIBLE
-from geometry.processes import Process, build_process
+from geometry.process import Process, build_process
 
 
 def sierpinski() -> Process:

@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.special import entr
 
 from geometry.prefixes import PrefixTree, extend_beliefs
-from geometry.processes import Process
+from geometry.process import Process
 
 CONVERGED = 1e-12
 """Width at which a pair of bounds counts as the exact value, in nats."""

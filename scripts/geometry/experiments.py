@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from geometry.prefixes import belief_states, complete_tree
-from geometry.processes import Process, ProcessError
+from geometry.process import Process, ProcessError
 from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, hook_point_names, probed_sites
 from geometry.tasks import process_of, resolved_parameters
 

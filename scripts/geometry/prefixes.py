@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.processes import TOLERANCE, Process, ProcessError
+from geometry.process import TOLERANCE, Process, ProcessError
 
 IMPOSSIBLE = 1e-12
 """A continuation less probable than this is rounding, not an event."""

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from functools import cache
 
-from geometry.processes import PROCESSES, Process, process_from_config
+from geometry.process import Process
+from geometry.processes import PROCESSES, process_from_config
 
 
 def process_of(task: Mapping) -> Process:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from geometry.entropy import next_token_entropy_nats
 from geometry.prefixes import belief_states, tree_of_words
-from geometry.processes import Process
+from geometry.process import Process
 from geometry.transformer import Transformer
 
 

@@ -19,7 +19,8 @@ from geometry.prefixes import (
     tree_of_words,
     words_below,
 )
-from geometry.processes import ProcessError, build_process, process_from_config
+from geometry.process import ProcessError, build_process
+from geometry.processes import process_from_config
 
 MESS3 = {"x": 0.05, "alpha": 0.85}
 

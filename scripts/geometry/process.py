@@ -1,0 +1,198 @@
+"""A stochastic process over tokens, as a (generalized) hidden Markov model.
+
+One convention holds everywhere: ``transition_tensor[token, from_state, to_state]`` is the
+probability of emitting ``token`` *and* going to ``to_state``, given ``from_state``. A belief state
+is a row vector over hidden states, so observing ``token`` maps it to
+``belief @ transition_tensor[token]``, divided by its probability ``belief @ transition_tensor[token] @ readout``.
+
+A generalized hidden Markov model may have negative entries. Its ``readout`` is the right
+eigenvector of the summed tensor with eigenvalue 1 instead of a vector of ones, and its states are
+normalised to ``belief @ readout == 1`` (Riechers et al. 2025, arXiv 2507.07432).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+TOLERANCE = 1e-9
+"""How far a sum of probabilities or an eigenvalue may be from 1, and an entry below 0."""
+
+
+class ProcessError(ValueError):
+    """A process that cannot be built; the message says what is wrong, in one sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Process:
+    """A validated process; build one with `build_process` or a function of `processes`."""
+
+    name: str
+    transition_tensor: Float[ndarray, "token state state"]
+    initial_state: Float[ndarray, " state"]
+    stationary_distribution: Float[ndarray, " state"]
+    readout: Float[ndarray, " state"]
+    state_names: tuple[str, ...]
+    token_names: tuple[str, ...]
+    generalized: bool
+
+    @property
+    def n_tokens(self) -> int:
+        return self.transition_tensor.shape[0]
+
+    @property
+    def n_states(self) -> int:
+        return self.transition_tensor.shape[1]
+
+    @property
+    def emission_matrix(self) -> Float[ndarray, "state token"]:
+        """The next-token distribution from each state: ``belief @ emission_matrix``."""
+        return (self.transition_tensor @ self.readout).T
+
+
+def build_process(
+    name: str,
+    transition_tensor,
+    *,
+    initial_state=None,
+    state_names=None,
+    token_names=None,
+    generalized: bool = False,
+) -> Process:
+    """The process of a transition tensor of shape (token, state, state), validated.
+
+    Beliefs start at `initial_state`, by default the stationary distribution. Raises
+    `ProcessError` for a tensor that defines no process.
+    """
+    tensor = _checked_tensor(name, transition_tensor, generalized)
+    n_tokens, n_states, _ = tensor.shape
+    readout = _readout(name, tensor.sum(axis=0), generalized)
+    if initial_state is None:
+        initial = stationary = _stationary_distribution(name, tensor.sum(axis=0), readout, generalized)
+    else:
+        initial = _checked_initial_state(name, initial_state, readout, generalized)
+        stationary = _stationary_distribution(name, tensor.sum(axis=0), readout, generalized, initial)
+    return Process(
+        name=name,
+        transition_tensor=tensor,
+        initial_state=initial,
+        stationary_distribution=stationary,
+        readout=readout,
+        state_names=_checked_names(name, "state_names", state_names, n_states),
+        token_names=_checked_names(name, "token_names", token_names, n_tokens),
+        generalized=generalized,
+    )
+
+
+def _checked_tensor(name, values, generalized) -> Float[ndarray, "token state state"]:
+    try:
+        tensor = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ProcessError(
+            f"{name}: transition_tensor must be nested lists of numbers with shape (token, state, state)"
+        ) from None
+    if tensor.ndim != 3 or tensor.shape[1] != tensor.shape[2] or 0 in tensor.shape:
+        raise ProcessError(
+            f"{name}: transition_tensor has shape {tensor.shape}; it must be (token, state, state), "
+            "with one row and one column per state"
+        )
+    if not np.isfinite(tensor).all():
+        where = [int(i) for i in np.argwhere(~np.isfinite(tensor))[0]]
+        raise ProcessError(
+            f"{name}: transition_tensor{where} is {tensor[tuple(where)]}; every entry must be a finite number"
+        )
+    if generalized:
+        return tensor
+    if tensor.min() < 0:
+        where = [int(i) for i in np.argwhere(tensor < 0)[0]]
+        raise ProcessError(
+            f"{name}: transition_tensor{where} is {tensor[tuple(where)]:.6g}; entries are probabilities, "
+            "at least 0 (negative entries need generalized: true)"
+        )
+    row_sums = tensor.sum(axis=(0, 2))
+    worst = int(np.abs(row_sums - 1).argmax())
+    if abs(row_sums[worst] - 1) > TOLERANCE:
+        raise ProcessError(
+            f"{name}: the probabilities of leaving state {worst} sum to {row_sums[worst]:.9g} "
+            "over tokens and next states; they must sum to 1"
+        )
+    return tensor
+
+
+def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
+    """The right eigenvector of the summed tensor with eigenvalue 1, largest entry 1; ones where probabilities are."""
+    if not generalized:
+        return np.ones(len(chain))
+    eigenvalues = np.linalg.eigvals(chain)
+    n_fixed = (np.abs(eigenvalues - 1) < TOLERANCE**0.75).sum()
+    if n_fixed == 0 or np.abs(eigenvalues).max() > 1 + TOLERANCE**0.75:
+        leading = eigenvalues[np.abs(eigenvalues).argmax()]
+        raise ProcessError(f"{name}: the summed transition tensor has leading eigenvalue {leading:.9g}; it must be 1")
+    if n_fixed > 1:
+        raise ProcessError(f"{name}: the summed transition tensor has eigenvalue 1 more than once; it must be simple")
+    readout = _null_vector(chain - np.eye(len(chain)))
+    return readout / readout[np.abs(readout).argmax()]
+
+
+def _stationary_distribution(name, chain, readout, generalized, initial=None) -> Float[ndarray, " state"]:
+    """The stationary law; of a reducible chain, the long-run average from the initial state."""
+    if not generalized and (n_classes := _count_closed_classes(chain)) > 1:
+        if initial is None:
+            raise ProcessError(
+                f"{name}: the chain is reducible, with {n_classes} stationary distributions; give an initial_state"
+            )
+        return _time_average(chain, initial)
+    stationary = _null_vector(chain.T - np.eye(len(chain)))
+    stationary = stationary / (stationary @ readout)
+    return stationary if generalized else np.maximum(stationary, 0)
+
+
+def _count_closed_classes(chain: Float[ndarray, "state state"]) -> int:
+    """How many sets of states the chain can enter and never leave; each has a stationary law of its own."""
+    reach = (chain > 0) | np.eye(len(chain), dtype=bool)
+    for _ in range(len(chain).bit_length()):
+        reach = reach @ reach
+    closed = (reach <= reach.T).all(axis=1)  # whatever such a state reaches leads back to it
+    return len(np.unique(reach[closed], axis=0))
+
+
+def _null_vector(matrix: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:
+    """The vector v with ``matrix @ v == 0``, for a matrix with a one-dimensional null space."""
+    return np.linalg.svd(matrix)[2][-1]
+
+
+def _time_average(chain: Float[ndarray, "state state"], start: Float[ndarray, " state"]) -> Float[ndarray, " state"]:
+    """The long-run average law of a stochastic matrix from a start; the lazy chain has it as its limit."""
+    lazy = (chain + np.eye(len(chain))) / 2
+    for _ in range(50):
+        lazy = lazy @ lazy
+        lazy /= lazy.sum(axis=1, keepdims=True)
+    return start @ lazy
+
+
+def _checked_initial_state(name, values, readout, generalized) -> Float[ndarray, " state"]:
+    try:
+        initial = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ProcessError(f"{name}: initial_state is {values!r}; it must be a list of numbers") from None
+    if initial.shape != readout.shape:
+        raise ProcessError(
+            f"{name}: initial_state has shape {initial.shape}; expected one entry per state, {readout.shape}"
+        )
+    total = initial @ readout
+    if generalized and total > TOLERANCE:
+        return initial / total
+    if not abs(total - 1) < TOLERANCE or initial.min() < 0:
+        raise ProcessError(
+            f"{name}: initial_state is {initial.tolist()} with total {total:.6g}; "
+            "it must be a probability distribution over the states"
+        )
+    return initial
+
+
+def _checked_names(name, key, names, n) -> tuple[str, ...]:
+    names = tuple(str(i) for i in (range(n) if names is None else names))
+    if len(names) != n or len(set(names)) != n:
+        raise ProcessError(f"{name}: {key} is {list(names)}; expected {n} different names")
+    return names
