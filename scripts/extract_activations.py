@@ -33,7 +33,7 @@ def networks(
 
 
 def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: dict, sites: list[str], device) -> None:
-    """Write the archive piece by piece; memory does not grow with sites or snapshots."""
+    """Write the archive piece by piece: of all activations, only one piece is ever in memory."""
     tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
     n_tokens, bos = truth.sizes["token"], int(model["bos"])
     tokens, ancestors = tree.network_input(n_tokens if bos else None)
