@@ -23,7 +23,7 @@ rule extract_activations:
     threads: 1
     params:
         model=model_of,
-        probe=sites_of,
+        sites=sites_of,
         device=config["device"],
         code=code("extract_activations.py"),
     script:

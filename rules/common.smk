@@ -16,7 +16,7 @@ sys.path.append(str(SCRIPTS))
 
 from geometry.digest import code_digest, content_digest
 from geometry.experiments import ConfigError, canonical, resolve_experiments
-from geometry.sites import compared_sites, drawn_site
+from geometry.sites import chosen_sites, compared_sites, drawn_site
 from geometry.tasks import task_name
 
 config.update(canonical(config))
@@ -78,7 +78,8 @@ def regression_of(wildcards):
 
 
 def sites_of(wildcards):
-    return {"sites": probe_of(wildcards)["sites"]}
+    """The hook points that the probe's patterns choose."""
+    return chosen_sites(model_of(wildcards), probe_of(wildcards))
 
 
 def ground_truth_of(wildcards):

@@ -32,7 +32,7 @@ def ground_truth(process: Process, context: int, max_prefixes: int, seed: int) -
         tree, weight = sampled_tree(process, context, max_prefixes, np.random.default_rng(seed))
     belief, probability = belief_states(process, tree)
     weight = probability if weight is None else weight
-    next_token = np.maximum(belief @ process.emission_matrix, 0)
+    next_token = process.next_token_probability(belief)
     lower, upper = entropy_rate_bounds_nats(process)
     rate = {"entropy_rate_nats": upper}
     if not np.isnan(lower):

@@ -11,7 +11,7 @@ from geometry.activations import tree_activations
 from geometry.devices import select_device
 from geometry.journal import open_journal
 from geometry.prefixes import PrefixTree
-from geometry.sites import PREFIXES_AT_ONCE, chosen_sites
+from geometry.sites import PREFIXES_AT_ONCE
 from geometry.storage import add_array, add_variables, open_dataset, read_tensors, zarr_archive
 from geometry.transformer import Transformer, transformer_config
 
@@ -61,7 +61,7 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
 if __name__ == "__main__":
     journal = open_journal(snakemake.log[0], f"{snakemake.wildcards.experiment} seed {snakemake.wildcards.seed}")
     device = select_device(snakemake.params.device, snakemake.threads)
-    sites = chosen_sites(snakemake.params.model, snakemake.params.probe)
+    sites = list(snakemake.params.sites)
     snapshots = read_tensors(snakemake.input.snapshots)
     with open_dataset(snakemake.input.ground_truth) as truth:
         extract(snakemake.output.activations, truth, snapshots, snakemake.params.model, sites, device)

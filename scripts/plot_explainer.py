@@ -12,7 +12,7 @@ from matplotlib.patches import Polygon
 from geometry.journal import open_journal
 from geometry.simplex import ANCHORS, TRIANGLE
 from geometry.storage import open_dataset
-from geometry.style import STYLE_SHEET, WIDTH, draw_corners, save_figure
+from geometry.style import STYLE_SHEET, WIDTH, draw_cloud, draw_corners, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -37,8 +37,7 @@ def plot_explainer(game: xr.Dataset, truth: xr.Dataset, max_points: int) -> Figu
 
 def draw_points(ax: Axes, belief: np.ndarray, token: np.ndarray, names: list[str], max_points: int) -> None:
     rows = np.random.default_rng(0).permutation(len(belief))[:max_points]
-    size = float(np.clip(12_000 / len(rows), 0.12, 14))
-    ax.scatter(*(belief[rows] @ TRIANGLE).T, c=ANCHORS[token[rows]], s=size, linewidths=0, rasterized=True)
+    draw_cloud(ax, belief[rows] @ TRIANGLE, ANCHORS[token[rows]])
     finish(ax, names)
 
 

@@ -17,7 +17,7 @@ from geometry.probe import (
     score_held_out,
     score_in_sample,
 )
-from geometry.sites import CONCATENATED, is_stream
+from geometry.sites import CONCATENATED, is_stream, with_streams_joined
 from geometry.storage import add_array, add_variables, open_dataset, write_table, zarr_archive
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ def probe_site(features: np.ndarray, target: np.ndarray, shuffled: np.ndarray, w
         held_out = [score_held_out(moments, *split) for split in zip(folds.fold_of_cell, maps, strict=True)]
         if weighting == "probability":
             decoded["held_out_prefix"] = decode_held_out(features, folds.fold[0], maps[0])[:, :n_components]
-        decoded["in_sample"] = affine(features.astype(np.float64))[:, :n_components]
         for split, scores in {"in_sample": [in_sample], "held_out_prefix": held_out}.items():
             for name, part in columns.items():
                 r2, mse = ([getattr(score, metric)(part) for score in scores] for metric in ("r2", "mse"))
@@ -71,6 +70,7 @@ def probe_site(features: np.ndarray, target: np.ndarray, shuffled: np.ndarray, w
                     metrics["r2_sd_over_repeats"] = np.std(r2, ddof=1)
                 rank = np.mean([score.effective_rank for score in scores])
                 rows += [(name, weighting, split, *features.shape, rank, m, value) for m, value in metrics.items()]
+    decoded["in_sample"] = affine(features.astype(np.float64))[:, :n_components]
     names = ["target", "weighting", "split", "n_rows", "n_features", "effective_rank", "metric", "value"]
     return pd.DataFrame(rows, columns=names), decoded
 
@@ -82,7 +82,7 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, journal, 
     shuffled = target[rng.permutation(len(target))]
     folds = draw_folds(len(target), probe["folds"], probe["repeats"], rng)
     weights = weightings(truth)
-    sites = [site for site, _ in sites_and_features(activations, 0)]
+    sites = with_streams_joined(activations["site"].values.tolist())
     coordinates = {"split": SPLITS, "step": activations["step"], "site": sites, "component": truth["component"]}
     tables = []
     with zarr_archive(path) as group:

@@ -19,10 +19,9 @@ NUMBERS_AT_ONCE = 10_000_000
 def write_words(path, process, n_batches: int, batch_size: int, length: int, rng: np.random.Generator) -> None:
     """Sample batches of words into a Zarr archive, some at a time, so that memory stays bounded."""
     block = max(1, NUMBERS_AT_ONCE // (process.n_tokens * process.n_states) // batch_size)
-    dtype = np.uint8 if process.n_tokens <= 256 else np.uint16
     with zarr_archive(path) as group:
         shape, dims = (n_batches, batch_size, length), ("step", "word", "place")
-        words = add_array(group, "token", dims, shape, dtype, (block, batch_size, length))
+        words = add_array(group, "token", dims, shape, process.token_dtype, (block, batch_size, length))
         for start in range(0, n_batches, block):
             count = min(block, n_batches - start)
             words[start : start + count] = sample_words(process, count * batch_size, length, rng).reshape(

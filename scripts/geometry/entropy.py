@@ -19,7 +19,7 @@ MOST_TOKENS = 200
 
 def next_token_entropy_nats(distribution: Float[ndarray, "prefix token"]) -> Float[ndarray, " prefix"]:
     """The entropy of each next-token distribution: the optimal loss after that prefix."""
-    return entr(np.maximum(distribution, 0)).sum(axis=1)
+    return entr(distribution).sum(axis=1)
 
 
 def optimal_loss_nats(
@@ -32,7 +32,7 @@ def optimal_loss_nats(
 
     `weight` sums to 1 over the prefixes of each length.
     """
-    root = next_token_entropy_nats((process.initial_state @ process.emission_matrix)[None])
+    root = next_token_entropy_nats(process.next_token_probability(process.initial_state[None]))
     entropy = next_token_entropy_nats(next_token_probability)
     return np.array([root[0], *(weight[level] @ entropy[level] for level in tree.levels)])
 
@@ -51,7 +51,7 @@ def entropy_rate_bounds_nats(process: Process, max_beliefs: int = 250_000) -> tu
     weights = [np.ones(1), process.stationary_distribution]
     levels = [(belief[w > 0], w[w > 0]) for belief, w in zip(starts, weights, strict=False)]
     for _ in range(MOST_TOKENS):
-        bounds = [float(w @ next_token_entropy_nats(b @ process.emission_matrix)) for b, w in levels]
+        bounds = [float(w @ next_token_entropy_nats(process.next_token_probability(b))) for b, w in levels]
         if len(bounds) == 2 and bounds[0] - bounds[1] < CONVERGED:
             break
         levels = [_next_beliefs(process, *level) for level in levels]

@@ -166,11 +166,11 @@ def words_below(tree: PrefixTree) -> Integer[ndarray, " prefix"]:
 def sample_words(
     process: Process, n_words: int, length: int, rng: np.random.Generator
 ) -> Integer[ndarray, "word position"]:
-    """Words drawn from the process, as uint8 where the alphabet fits and uint16 elsewhere.
+    """Words drawn from the process, in its `token_dtype`.
 
     Tokens are drawn from the belief state, so generalized processes are sampled the same way.
     """
-    words = np.empty((n_words, length), dtype=np.uint8 if process.n_tokens <= 256 else np.uint16)
+    words = np.empty((n_words, length), dtype=process.token_dtype)
     emission, place = process.emission_matrix, np.arange(n_words)
     belief = np.broadcast_to(process.initial_state, (n_words, process.n_states))
     for position in range(length):

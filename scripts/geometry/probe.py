@@ -104,9 +104,8 @@ def pooled(moments: Moments, chosen: Bool[ndarray, " cell"] | None = None) -> Mo
     )
 
 
-def fit(moments: Moments) -> AffineMap:
-    """Least squares from the pooled moments, restricted to directions above the noise."""
-    whole = pooled(moments)
+def fit(whole: Moments) -> AffineMap:
+    """Least squares from pooled moments, restricted to directions above the noise."""
     variance, directions = np.linalg.eigh(whole.xx[0])
     resolution = np.finfo(np.float32).eps * np.abs(whole.mean_x[0]).max()
     kept = variance > max(NOISE**2 * variance[-1], resolution**2 * whole.weight[0])
@@ -116,7 +115,7 @@ def fit(moments: Moments) -> AffineMap:
 
 
 def squared_error(affine: AffineMap, test: Moments) -> Float[ndarray, " component"]:
-    """The weighted sum of squared errors of a map on the rows behind some (single-fold) moments."""
+    """The weighted sum of squared errors of a map on the rows behind some pooled moments."""
     b = affine.matrix
     spread = test.yy[0] - 2 * (b * test.xy[0]).sum(0) + (b * (test.xx[0] @ b)).sum(0)
     return np.maximum(spread, 0) + test.weight[0] * (affine(test.mean_x[0]) - test.mean_y[0]) ** 2
@@ -124,7 +123,8 @@ def squared_error(affine: AffineMap, test: Moments) -> Float[ndarray, " componen
 
 def score_in_sample(moments: Moments) -> tuple[AffineMap, Score]:
     """The map fitted on all rows, and its error on them."""
-    whole, affine = pooled(moments), fit(moments)
+    whole = pooled(moments)
+    affine = fit(whole)
     error = squared_error(affine, whole)
     return affine, Score(error, whole.yy[0], float(whole.weight[0]), float(affine.effective_rank))
 

@@ -50,6 +50,15 @@ class Process:
         """The next-token distribution from each state: ``belief @ emission_matrix``."""
         return (self.transition_tensor @ self.readout).T
 
+    @property
+    def token_dtype(self) -> np.dtype:
+        """The smallest unsigned integer that holds every token."""
+        return np.min_scalar_type(self.n_tokens - 1)
+
+    def next_token_probability(self, belief: Float[ndarray, "prefix state"]) -> Float[ndarray, "prefix token"]:
+        """The optimal prediction from each belief; what rounding takes below 0 is 0."""
+        return np.maximum(belief @ self.emission_matrix, 0)
+
 
 def build_process(
     name: str,
@@ -68,15 +77,14 @@ def build_process(
     tensor = _checked_tensor(name, transition_tensor, generalized)
     n_tokens, n_states, _ = tensor.shape
     readout = _readout(name, tensor.sum(axis=0), generalized)
-    if initial_state is None:
-        initial = stationary = _stationary_distribution(name, tensor.sum(axis=0), readout, generalized)
-    else:
+    initial = None
+    if initial_state is not None:
         initial = _checked_initial_state(name, initial_state, readout, generalized)
-        stationary = _stationary_distribution(name, tensor.sum(axis=0), readout, generalized, initial)
+    stationary = _stationary_distribution(name, tensor.sum(axis=0), readout, generalized, initial)
     return Process(
         name=name,
         transition_tensor=tensor,
-        initial_state=initial,
+        initial_state=stationary if initial is None else initial,
         stationary_distribution=stationary,
         readout=readout,
         state_names=_checked_names(name, "state_names", state_names, n_states),
@@ -135,7 +143,7 @@ def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
     return readout / readout[np.abs(readout).argmax()]
 
 
-def _stationary_distribution(name, chain, readout, generalized, initial=None) -> Float[ndarray, " state"]:
+def _stationary_distribution(name, chain, readout, generalized, initial) -> Float[ndarray, " state"]:
     """The stationary law; of a reducible chain, the long-run average from the initial state."""
     if not generalized and (n_classes := _count_closed_classes(chain)) > 1:
         if initial is None:

@@ -31,10 +31,14 @@ def chosen_sites(model: Mapping, probe: Mapping) -> list[str]:
     return [name for name in hook_point_names(model) if any(fnmatchcase(name, p) for p in probe["sites"])]
 
 
-def probed_sites(experiment: Mapping) -> list[str]:
-    """The sites in the probe's table: the chosen ones and, behind them, the joined residual streams."""
-    sites = chosen_sites(experiment["model"], experiment["probe"])
+def with_streams_joined(sites: list[str]) -> list[str]:
+    """Some sites and, behind them, their residual streams joined, if they are more than one."""
     return [*sites, CONCATENATED] if sum(map(is_stream, sites)) > 1 else sites
+
+
+def probed_sites(experiment: Mapping) -> list[str]:
+    """The sites in the probe's table."""
+    return with_streams_joined(chosen_sites(experiment["model"], experiment["probe"]))
 
 
 def drawn_site(experiment: Mapping, wanted: str | None) -> str:

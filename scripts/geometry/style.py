@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from geometry.simplex import ANCHORS, belief_colors, project_targets
+from geometry.sites import CONCATENATED
 from geometry.storage import atomic_path
 
 STYLE_SHEET = Path(__file__).with_name("study.mplstyle")
@@ -55,9 +56,7 @@ class BeliefPainter:
 
     def draw(self, ax: Axes, target: Float[ndarray, "row component"], title: str) -> None:
         """The cloud of a target, of the truth or as decoded, in the true colours."""
-        points = (self.projection(target) + self.lift)[self.rows]
-        size = float(np.clip(12_000 / len(points), 0.12, 14))
-        ax.scatter(*points.T, c=self.colors, s=size, linewidths=0, rasterized=True)
+        draw_cloud(ax, (self.projection(target) + self.lift)[self.rows], self.colors)
         self.frame(ax)
         ax.set_title(title)
 
@@ -81,6 +80,12 @@ def panels(n: int) -> tuple[Figure, list[Axes]]:
     for ax in axes.flat[n:]:
         ax.set_visible(False)
     return figure, list(axes.flat[:n])
+
+
+def draw_cloud(ax: Axes, points: Float[ndarray, "row 2"], colors: Float[ndarray, "row 3"]) -> None:
+    """Points as a picture of a size that does not grow with their number; the more, the smaller."""
+    size = float(np.clip(12_000 / len(points), 0.12, 14))
+    ax.scatter(*points.T, c=colors, s=size, linewidths=0, rasterized=True)
 
 
 def draw_corners(ax: Axes, corners: Float[ndarray, "corner 2"], names: list[str]) -> None:
@@ -112,9 +117,4 @@ def format_r2(value: float) -> str:
 
 def short_site(site: str) -> str:
     """A hook point's name as it stands on an axis."""
-    return (
-        site.replace("blocks.", "")
-        .replace(".hook_", " ")
-        .replace("hook_", "")
-        .replace("residual_streams", "all streams")
-    )
+    return site.replace("blocks.", "").replace(".hook_", " ").replace("hook_", "").replace(CONCATENATED, "all streams")

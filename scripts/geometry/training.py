@@ -72,7 +72,7 @@ def pack_batch(words: Integer[ndarray, "word position"], process: Process, label
         following = words
     cells = np.bincount((nodes * process.n_tokens + following).ravel(), minlength=len(tokens) * process.n_tokens)
     counts = cells.reshape(len(tokens), process.n_tokens) / nodes.size
-    optimum = np.maximum(belief @ process.emission_matrix, 0)
+    optimum = process.next_token_probability(belief)
     visits = counts.sum(axis=1)
     target = counts if labels == "sampled" else visits[:, None] * optimum
     weight = np.where(np.arange(len(visits)) < bos, 0, visits)

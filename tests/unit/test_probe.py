@@ -9,6 +9,7 @@ from geometry.probe import (
     draw_folds,
     fit,
     fit_folds,
+    pooled,
     score_held_out,
     score_in_sample,
 )
@@ -30,7 +31,7 @@ def direct(x, y, weight):
 
 def test_fit_equals_a_direct_solver():
     x, y, weight, fold = data()
-    affine, solution = fit(cell_moments(x, y, weight, fold)), direct(x, y, weight)
+    affine, solution = fit(pooled(cell_moments(x, y, weight, fold))), direct(x, y, weight)
     np.testing.assert_allclose(affine.matrix, solution[:-1], rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(affine.offset, solution[-1], rtol=1e-8)
 
