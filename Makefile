@@ -28,17 +28,11 @@ environment:
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK) && \
 	  cp $(LOCK) .venv/lock.txt; }
 
-# Resolve envs/requirements.in anew. CUDA's packages are left out: PyTorch pins them itself, exactly.
+# Resolve envs/requirements.in anew.
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -r envs/requirements.in
-	{ echo "# Made by 'make lock' from requirements.in; do not edit."; \
-	  .venv-lock/bin/python -m pip freeze | sed 's/+cpu$$//' | grep -v -E '^(nvidia|cuda|triton)'; } > $(LOCK).new
-	mv $(LOCK).new $(LOCK)
-	{ echo "# Made by 'make lock': the pins of requirements.txt, for 'snakemake --sdm conda'; do not edit."; \
-	  echo "channels: [conda-forge, nodefaults]"; \
-	  echo "dependencies:"; echo "  - python =3.11"; echo "  - pip"; echo "  - pip:"; \
-	  sed -n 's/^[A-Za-z].*/      - &/p' $(LOCK); } > envs/study.yaml
+	.venv-lock/bin/python envs/write_lock.py
 	rm -rf .venv-lock
 
 # The picture at the top of the README, from the default study.

@@ -14,14 +14,16 @@ rule extract_activations:
         snapshots="results/{experiment}/seed_{seed}/snapshots.safetensors",
     output:
         activations="results/{experiment}/seed_{seed}/activations.zarr.zip",
+        record="results/provenance/{experiment}/seed_{seed}/extract_activations.json",
     log:
         "logs/extract_activations/{experiment}_seed_{seed}.log",
-    benchmark:
-        "benchmarks/extract_activations/{experiment}_seed_{seed}.tsv"
+    cache: True
     conda:
         "../envs/study.yaml"
     threads: 1
     params:
+        experiment="{experiment}",
+        seed=seed_of,
         model=model_of,
         sites=sites_of,
         device=config["device"],
@@ -37,10 +39,9 @@ rule measure_loss:
         activations="results/{experiment}/seed_{seed}/activations.zarr.zip",
     output:
         loss="results/{experiment}/seed_{seed}/loss.csv",
+        record="results/provenance/{experiment}/seed_{seed}/measure_loss.json",
     log:
         "logs/measure_loss/{experiment}_seed_{seed}.log",
-    benchmark:
-        "benchmarks/measure_loss/{experiment}_seed_{seed}.tsv"
     conda:
         "../envs/study.yaml"
     params:

@@ -17,10 +17,9 @@ rule collect_claims:
             category="Claims",
             labels={"table": "claims with floors and verdicts"},
         ),
+        record="results/provenance/collect_claims.json",
     log:
         "logs/collect_claims.log",
-    benchmark:
-        "benchmarks/collect_claims.tsv"
     conda:
         "../envs/study.yaml"
     params:

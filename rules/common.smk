@@ -12,10 +12,12 @@ from snakemake.exceptions import WorkflowError
 sys.executable = shlex.quote(sys.executable)
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
+LOCK = Path(workflow.basedir) / "envs/requirements.txt"
 sys.path.append(str(SCRIPTS))
 
-from geometry.digest import code_digest, content_digest
+from geometry.digest import code_of, content_digest
 from geometry.experiments import ConfigError, canonical, resolve_experiments
+from geometry.lock import LockError
 from geometry.sites import chosen_sites, compared_sites, drawn_site
 from geometry.tasks import task_name
 
@@ -38,8 +40,11 @@ wildcard_constraints:
 
 
 def code(script):
-    """What a rule's script does, digested with every local module that it imports."""
-    return code_digest(SCRIPTS / script)
+    """What a rule's script does, digested with every local module and every package that it imports."""
+    try:
+        return code_of(SCRIPTS / script, LOCK).digest
+    except LockError as error:
+        raise WorkflowError(f"{script}: {error}") from None
 
 
 def content(pattern):
@@ -53,6 +58,10 @@ def task_of(wildcards):
 
 def named_task(wildcards):
     return TASKS[wildcards.task]
+
+
+def seed_of(wildcards):
+    return int(wildcards.seed)
 
 
 def model_of(wildcards):

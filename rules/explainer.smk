@@ -11,10 +11,9 @@ rule play_chaos_game:
     """Points of the explainer"""
     output:
         chaos_game="results/figures/explainer.zarr.zip",
+        record="results/provenance/figures/play_chaos_game.json",
     log:
         "logs/play_chaos_game.log",
-    benchmark:
-        "benchmarks/play_chaos_game.tsv"
     conda:
         "../envs/study.yaml"
     params:
@@ -38,10 +37,9 @@ rule plot_explainer:
             category="Explainer",
             labels={"figure": "why a fractal"},
         ),
+        record="results/provenance/figures/plot_explainer.json",
     log:
         "logs/plot_explainer.log",
-    benchmark:
-        "benchmarks/plot_explainer.tsv"
     conda:
         "../envs/study.yaml"
     params:

@@ -18,10 +18,9 @@ rule plot_belief_simplex:
             category="{experiment}",
             labels={"figure": "true and decoded beliefs"},
         ),
+        record="results/provenance/figures/{experiment}/plot_belief_simplex.json",
     log:
         "logs/plot_belief_simplex/{experiment}.log",
-    benchmark:
-        "benchmarks/plot_belief_simplex/{experiment}.tsv"
     conda:
         "../envs/study.yaml"
     params:
@@ -47,10 +46,9 @@ rule plot_emergence:
             category="{experiment}",
             labels={"figure": "emergence over training"},
         ),
+        record="results/provenance/figures/{experiment}/plot_emergence.json",
     log:
         "logs/plot_emergence/{experiment}.log",
-    benchmark:
-        "benchmarks/plot_emergence/{experiment}.tsv"
     conda:
         "../envs/study.yaml"
     params:
@@ -76,10 +74,9 @@ rule animate_emergence:
             category="{experiment}",
             labels={"figure": "emergence, animated"},
         ),
+        record="results/provenance/figures/{experiment}/animate_emergence.json",
     log:
         "logs/animate_emergence/{experiment}.log",
-    benchmark:
-        "benchmarks/animate_emergence/{experiment}.tsv"
     conda:
         "../envs/study.yaml"
     params:
@@ -104,10 +101,9 @@ rule plot_sites:
             category="{experiment}",
             labels={"figure": "decoded beliefs by site"},
         ),
+        record="results/provenance/figures/{experiment}/plot_sites.json",
     log:
         "logs/plot_sites/{experiment}.log",
-    benchmark:
-        "benchmarks/plot_sites/{experiment}.tsv"
     conda:
         "../envs/study.yaml"
     params:
@@ -130,10 +126,9 @@ rule plot_r2_by_site:
             category="{experiment}",
             labels={"figure": "R² by site"},
         ),
+        record="results/provenance/figures/{experiment}/plot_r2_by_site.json",
     log:
         "logs/plot_r2_by_site/{experiment}.log",
-    benchmark:
-        "benchmarks/plot_r2_by_site/{experiment}.tsv"
     conda:
         "../envs/study.yaml"
     params:
@@ -156,10 +151,9 @@ rule plot_loss:
             category="{experiment}",
             labels={"figure": "loss beside the optimum"},
         ),
+        record="results/provenance/figures/{experiment}/plot_loss.json",
     log:
         "logs/plot_loss/{experiment}.log",
-    benchmark:
-        "benchmarks/plot_loss/{experiment}.tsv"
     conda:
         "../envs/study.yaml"
     params:
@@ -181,10 +175,9 @@ rule plot_distances:
             category="{experiment}",
             labels={"figure": "pairwise distances"},
         ),
+        record="results/provenance/figures/{experiment}/plot_distances.json",
     log:
         "logs/plot_distances/{experiment}.log",
-    benchmark:
-        "benchmarks/plot_distances/{experiment}.tsv"
     conda:
         "../envs/study.yaml"
     params:

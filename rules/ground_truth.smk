@@ -8,13 +8,14 @@ rule build_ground_truth:
     """Ground truth of {wildcards.task}"""
     output:
         ground_truth="results/tasks/{task}/ground_truth.zarr.zip",
+        record="results/provenance/tasks/{task}/build_ground_truth.json",
     log:
         "logs/build_ground_truth/{task}.log",
-    benchmark:
-        "benchmarks/build_ground_truth/{task}.tsv"
+    cache: True
     conda:
         "../envs/study.yaml"
     params:
+        name="{task}",
         task=named_task,
         tree=config["tree"],
         code=code("build_ground_truth.py"),

@@ -16,10 +16,9 @@ rule probe_beliefs:
     output:
         probe="results/{experiment}/seed_{seed}/probe.csv",
         decoded="results/{experiment}/seed_{seed}/decoded.zarr.zip",
+        record="results/provenance/{experiment}/seed_{seed}/probe_beliefs.json",
     log:
         "logs/probe_beliefs/{experiment}_seed_{seed}.log",
-    benchmark:
-        "benchmarks/probe_beliefs/{experiment}_seed_{seed}.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -37,10 +36,9 @@ rule measure_distances:
         decoded="results/{experiment}/seed_{seed}/decoded.zarr.zip",
     output:
         distances="results/{experiment}/seed_{seed}/distances.zarr.zip",
+        record="results/provenance/{experiment}/seed_{seed}/measure_distances.json",
     log:
         "logs/measure_distances/{experiment}_seed_{seed}.log",
-    benchmark:
-        "benchmarks/measure_distances/{experiment}_seed_{seed}.tsv"
     conda:
         "../envs/study.yaml"
     params:

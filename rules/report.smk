@@ -11,10 +11,9 @@ rule write_report:
         rules.study.input,
     output:
         report="results/report.html",
+        record="results/provenance/write_report.json",
     log:
         "logs/write_report.log",
-    benchmark:
-        "benchmarks/write_report.tsv"
     conda:
         "../envs/study.yaml"
     params:

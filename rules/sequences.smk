@@ -8,13 +8,15 @@ rule sample_sequences:
     """Training words of {wildcards.experiment}, seed {wildcards.seed}"""
     output:
         sequences="results/{experiment}/seed_{seed}/sequences.zarr.zip",
+        record="results/provenance/{experiment}/seed_{seed}/sample_sequences.json",
     log:
         "logs/sample_sequences/{experiment}_seed_{seed}.log",
-    benchmark:
-        "benchmarks/sample_sequences/{experiment}_seed_{seed}.tsv"
+    cache: True
     conda:
         "../envs/study.yaml"
     params:
+        experiment="{experiment}",
+        seed=seed_of,
         task=task_of,
         size=batches_of,
         code=code("sample_sequences.py"),

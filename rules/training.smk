@@ -15,19 +15,22 @@ rule train_model:
         model="results/{experiment}/seed_{seed}/model.safetensors",
         snapshots="results/{experiment}/seed_{seed}/snapshots.safetensors",
         training="results/{experiment}/seed_{seed}/training.csv",
+        record="results/provenance/{experiment}/seed_{seed}/train_model.json",
     log:
         "logs/train_model/{experiment}_seed_{seed}.log",
-    benchmark:
-        "benchmarks/train_model/{experiment}_seed_{seed}.tsv"
+    cache: True
     priority: 10  # the longest jobs first
     conda:
         "../envs/study.yaml"
     threads: 1  # more would change the order of sums, and with it the bytes
     params:
+        experiment="{experiment}",
+        seed=seed_of,
         task=task_of,
         model=model_of,
         training=training_of,
         device=config["device"],
+        unfinished="unfinished/train_model/{experiment}_seed_{seed}.safetensors",
         code=code("train_model.py"),
     script:
         "../scripts/train_model.py"

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.probe_table import decoded_beliefs, held_out_r2
 from geometry.storage import atomic_path, open_dataset, read_table
 from geometry.style import STYLE_SHEET, BeliefPainter, format_r2
@@ -50,12 +50,12 @@ def to_image(figure) -> Image.Image:
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], snakemake.rule)
-    plt.style.use(STYLE_SHEET)
-    with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
-        probe, max_points = read_table(snakemake.input.probe), snakemake.params.max_points
-        frames = draw_frames(truth, decoded, probe, snakemake.params.site, max_points)
-    durations = [FRAME_MS // (BLEND + 1)] * (len(frames) - 1) + [LAST_FRAME_MS]
-    with atomic_path(snakemake.output.animation) as path:
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    journal.info(f"drew {snakemake.output.animation}")
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
+            probe, max_points = read_table(snakemake.input.probe), snakemake.params.max_points
+            frames = draw_frames(truth, decoded, probe, snakemake.params.site, max_points)
+        durations = [FRAME_MS // (BLEND + 1)] * (len(frames) - 1) + [LAST_FRAME_MS]
+        with atomic_path(snakemake.output.animation) as path:
+            frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        job.info(f"drew {snakemake.output.animation}")

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from geometry.entropy import entropy_rate_bounds_nats, optimal_loss_nats
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.prefixes import belief_states, complete_tree, sampled_tree, words_below
 from geometry.process import Process
 from geometry.storage import write_dataset
@@ -69,15 +69,15 @@ def ground_truth(process: Process, context: int, max_prefixes: int, seed: int) -
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], snakemake.wildcards.task)
-    task, tree = snakemake.params.task, snakemake.params.tree
-    dataset = ground_truth(process_of(task), task["context"], tree["max_prefixes"], tree["seed"])
-    dataset.attrs |= {"task": snakemake.wildcards.task, "parameters": json.dumps(task["parameters"])}
-    write_dataset(dataset, snakemake.output.ground_truth)
-    facts = dataset.attrs
-    width = facts.get("entropy_rate_width_nats")
-    journal.info(
-        f"{dataset.sizes['prefix']} prefixes ({'all' if facts['complete'] else 'a sample'}), "
-        f"{facts['n_distinct_targets']} distinct beliefs, entropy rate {facts['entropy_rate_nats']:.6f} nats "
-        + ("at most" if width is None else f"(bounds {width:.1e} apart)")
-    )
+    with Job(snakemake) as job:
+        task, tree = snakemake.params.task, snakemake.params.tree
+        dataset = ground_truth(process_of(task), task["context"], tree["max_prefixes"], tree["seed"])
+        dataset.attrs |= {"task": snakemake.params.name, "parameters": json.dumps(task["parameters"])}
+        write_dataset(dataset, snakemake.output.ground_truth)
+        facts = dataset.attrs
+        width = facts.get("entropy_rate_width_nats")
+        job.info(
+            f"{dataset.sizes['prefix']} prefixes ({'all' if facts['complete'] else 'a sample'}), "
+            f"{facts['n_distinct_targets']} distinct beliefs, entropy rate {facts['entropy_rate_nats']:.6f} nats "
+            + ("at most" if width is None else f"(bounds {width:.1e} apart)")
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from geometry.claims import interval, verdict
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.probe_table import select
 from geometry.sites import CONCATENATED, is_stream
 from geometry.storage import read_table, write_table
@@ -84,19 +84,19 @@ def claim_row(name: str, experiment: str, source: str, estimate: pd.Series, floo
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], "claims")
-    probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-    loss = pd.concat([read_table(path) for path in snakemake.input.loss])
-    rows = []
-    for experiment in snakemake.params.experiments:
-        claims = claims_of(probe[probe["experiment"] == experiment], loss[loss["experiment"] == experiment])
-        rows += [
-            claim_row(name, experiment, source, estimate, floors, snakemake.params.claims)
-            for name, (source, estimate, floors) in claims.items()
-        ]
-    write_table(pd.DataFrame(rows), snakemake.output.claims)
-    for row in rows:
-        journal.info(
-            f"{row['experiment']}: {row['claim']}: {row['estimate']:.4f} against {row['floor']:.4f} "
-            f"({row['floor_name']}): {row['verdict']}"
-        )
+    with Job(snakemake) as job:
+        probe = pd.concat([read_table(path) for path in snakemake.input.probe])
+        loss = pd.concat([read_table(path) for path in snakemake.input.loss])
+        rows = []
+        for experiment in snakemake.params.experiments:
+            claims = claims_of(probe[probe["experiment"] == experiment], loss[loss["experiment"] == experiment])
+            rows += [
+                claim_row(name, experiment, source, estimate, floors, snakemake.params.claims)
+                for name, (source, estimate, floors) in claims.items()
+            ]
+        write_table(pd.DataFrame(rows), snakemake.output.claims)
+        for row in rows:
+            job.info(
+                f"{row['experiment']}: {row['claim']}: {row['estimate']:.4f} against {row['floor']:.4f} "
+                f"({row['floor_name']}): {row['verdict']}"
+            )

@@ -8,8 +8,8 @@ import torch
 import xarray as xr
 
 from geometry.activations import tree_activations
-from geometry.devices import select_device
-from geometry.journal import open_journal
+from geometry.devices import describe_device, select_device
+from geometry.job import Job
 from geometry.prefixes import PrefixTree
 from geometry.sites import PREFIXES_AT_ONCE
 from geometry.storage import add_array, add_variables, open_dataset, read_tensors, zarr_archive
@@ -59,12 +59,12 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], f"{snakemake.wildcards.experiment} seed {snakemake.wildcards.seed}")
-    device = select_device(snakemake.params.device, snakemake.threads)
-    sites = list(snakemake.params.sites)
-    snapshots = read_tensors(snakemake.input.snapshots)
-    with open_dataset(snakemake.input.ground_truth) as truth:
-        extract(snakemake.output.activations, truth, snapshots, snakemake.params.model, sites, device)
-        journal.info(
-            f"{len(snapshots['step'])} snapshots x {len(sites)} sites x {truth.sizes['prefix']} prefixes on {device}"
-        )
+    with Job(snakemake) as job:
+        device = select_device(snakemake.params.device, snakemake.threads)
+        job.device = describe_device(device)
+        sites = list(snakemake.params.sites)
+        snapshots = read_tensors(snakemake.input.snapshots)
+        with open_dataset(snakemake.input.ground_truth) as truth:
+            extract(snakemake.output.activations, truth, snapshots, snakemake.params.model, sites, device)
+            shape = f"{len(snapshots['step'])} snapshots x {len(sites)} sites x {truth.sizes['prefix']} prefixes"
+            job.info(f"{shape} on {job.device}")

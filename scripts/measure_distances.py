@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.storage import open_dataset, write_dataset
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def compare_distances(truth: xr.Dataset, decoded: xr.Dataset, n_pairs: int, seed
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], f"{snakemake.wildcards.experiment} seed {snakemake.wildcards.seed}")
-    with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
-        result = compare_distances(truth, decoded, snakemake.params.n_pairs, snakemake.params.probe["seed"])
-    write_dataset(result, snakemake.output.distances)
-    journal.info(f"{result.sizes['pair']} pairs at {result.sizes['site']} sites")
+    with Job(snakemake) as job:
+        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
+            result = compare_distances(truth, decoded, snakemake.params.n_pairs, snakemake.params.probe["seed"])
+        write_dataset(result, snakemake.output.distances)
+        job.info(f"{result.sizes['pair']} pairs at {result.sizes['site']} sites")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.storage import open_dataset, write_table
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], f"{snakemake.wildcards.experiment} seed {snakemake.wildcards.seed}")
-    with (
-        open_dataset(snakemake.input.ground_truth) as truth,
-        open_dataset(snakemake.input.activations) as activations,
-    ):
-        table = loss_table(truth, activations)
-    table.insert(0, "experiment", snakemake.wildcards.experiment)
-    table.insert(1, "seed", int(snakemake.wildcards.seed))
-    write_table(table, snakemake.output.loss)
-    last = table[table["step"] == table["step"].max()].mean(numeric_only=True)
-    journal.info(
-        f"loss {last['loss_nats']:.6f}, optimum {last['optimal_loss_nats']:.6f}, gap {last['gap_nats']:.1e} nats"
-    )
+    with Job(snakemake) as job:
+        with (
+            open_dataset(snakemake.input.ground_truth) as truth,
+            open_dataset(snakemake.input.activations) as activations,
+        ):
+            table = loss_table(truth, activations)
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        table.insert(1, "seed", int(snakemake.wildcards.seed))
+        write_table(table, snakemake.output.loss)
+        last = table[table["step"] == table["step"].max()].mean(numeric_only=True)
+        job.info(
+            f"loss {last['loss_nats']:.6f}, optimum {last['optimal_loss_nats']:.6f}, gap {last['gap_nats']:.1e} nats"
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from geometry.chaos_game import play, sierpinski, simplex_images
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.process import Process
 from geometry.storage import write_dataset
 from geometry.tasks import process_of
@@ -36,7 +36,7 @@ def explain(process: Process, n_points: int, seed: int) -> xr.Dataset:
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], "chaos game")
-    result = explain(process_of(snakemake.params.task), snakemake.params.n_points, snakemake.params.seed)
-    write_dataset(result, snakemake.output.chaos_game)
-    journal.info(f"{result.sizes['point']} games of {TOKENS} tokens each")
+    with Job(snakemake) as job:
+        result = explain(process_of(snakemake.params.task), snakemake.params.n_points, snakemake.params.seed)
+        write_dataset(result, snakemake.output.chaos_game)
+        job.info(f"{result.sizes['point']} games of {TOKENS} tokens each")

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.storage import open_dataset
 from geometry.style import STYLE_SHEET, WIDTH, save_figure, short_site
 
@@ -41,15 +41,15 @@ def plot_distances(result: xr.Dataset, sites: list[str]) -> Figure:
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], snakemake.rule)
-    plt.style.use(STYLE_SHEET)
-    with open_dataset(snakemake.input.distances) as result:
-        figure = plot_distances(result, snakemake.params.sites)
-        confounded = result.attrs["r2_belief_next_token"]
-        figure.suptitle(
-            f"{snakemake.wildcards.experiment}, {result.sizes['pair']} pairs of prefixes; "
-            f"the two true distances share R² = {confounded:.3f}",
-            fontsize=8,
-        )
-    save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-    journal.info(f"drew {snakemake.output.figure}")
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        with open_dataset(snakemake.input.distances) as result:
+            figure = plot_distances(result, snakemake.params.sites)
+            confounded = result.attrs["r2_belief_next_token"]
+            figure.suptitle(
+                f"{snakemake.wildcards.experiment}, {result.sizes['pair']} pairs of prefixes; "
+                f"the two true distances share R² = {confounded:.3f}",
+                fontsize=8,
+            )
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.probe_table import decoded_beliefs, held_out_r2
 from geometry.storage import open_dataset, read_table
 from geometry.style import STYLE_SHEET, BeliefPainter, format_r2, panels, save_figure
@@ -30,10 +30,10 @@ def plot_emergence(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, 
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], snakemake.rule)
-    plt.style.use(STYLE_SHEET)
-    with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
-        probe = read_table(snakemake.input.probe)
-        figure = plot_emergence(truth, decoded, probe, snakemake.params.site, snakemake.params.max_points)
-    save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-    journal.info(f"drew {snakemake.output.figure}")
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
+            probe = read_table(snakemake.input.probe)
+            figure = plot_emergence(truth, decoded, probe, snakemake.params.site, snakemake.params.max_points)
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.simplex import ANCHORS, TRIANGLE
 from geometry.storage import open_dataset
 from geometry.style import STYLE_SHEET, WIDTH, draw_cloud, draw_corners, save_figure
@@ -63,9 +63,9 @@ def finish(ax: Axes, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], snakemake.rule)
-    plt.style.use(STYLE_SHEET)
-    with open_dataset(snakemake.input.chaos_game) as game, open_dataset(snakemake.input.ground_truth) as truth:
-        figure = plot_explainer(game, truth, snakemake.params.max_points)
-    save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-    journal.info(f"drew {snakemake.output.figure}")
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        with open_dataset(snakemake.input.chaos_game) as game, open_dataset(snakemake.input.ground_truth) as truth:
+            figure = plot_explainer(game, truth, snakemake.params.max_points)
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")

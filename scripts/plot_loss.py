@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.probe_table import select
 from geometry.storage import read_table
 from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
@@ -46,11 +46,11 @@ def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], snakemake.rule)
-    plt.style.use(STYLE_SHEET)
-    training = [read_table(path) for path in snakemake.input.training]
-    loss = pd.concat([read_table(path) for path in snakemake.input.loss])
-    figure = plot_loss(training, loss)
-    figure.suptitle(f"{snakemake.wildcards.experiment}, {len(training)} seeds", fontsize=9)
-    save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-    journal.info(f"drew {snakemake.output.figure}")
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        training = [read_table(path) for path in snakemake.input.training]
+        loss = pd.concat([read_table(path) for path in snakemake.input.loss])
+        figure = plot_loss(training, loss)
+        figure.suptitle(f"{snakemake.wildcards.experiment}, {len(training)} seeds", fontsize=9)
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.probe_table import select
 from geometry.sites import CONCATENATED
 from geometry.storage import read_table
@@ -70,12 +70,12 @@ def scale_to_unexplained(ax: Axes, probe: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], snakemake.rule)
-    plt.style.use(STYLE_SHEET)
-    probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-    figure = plot_r2_by_site(probe)
-    figure.suptitle(
-        f"{snakemake.wildcards.experiment}, {probe['seed'].nunique()} seeds (marks), means (lines)", fontsize=9
-    )
-    save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-    journal.info(f"drew {snakemake.output.figure}")
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        probe = pd.concat([read_table(path) for path in snakemake.input.probe])
+        figure = plot_r2_by_site(probe)
+        figure.suptitle(
+            f"{snakemake.wildcards.experiment}, {probe['seed'].nunique()} seeds (marks), means (lines)", fontsize=9
+        )
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")

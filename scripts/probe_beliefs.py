@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.probe import (
     Folds,
     cell_moments,
@@ -75,7 +75,7 @@ def probe_site(features: np.ndarray, target: np.ndarray, shuffled: np.ndarray, w
     return pd.DataFrame(rows, columns=names), decoded
 
 
-def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, journal, path) -> pd.DataFrame:
+def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job, path) -> pd.DataFrame:
     """The probe's table; the decoded beliefs go to an archive, snapshot by snapshot."""
     rng = np.random.default_rng(probe["seed"])
     target = truth["target"].values
@@ -96,19 +96,19 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, journal, 
                 for split, name in enumerate(SPLITS):
                     archive[split, index, place] = decoded[name]
                 tables.append(table.assign(step=step, site=site, features="activations"))
-            journal.info(f"snapshot {index + 1} of {activations.sizes['snapshot']} (step {step})")
+            job.info(f"snapshot {index + 1} of {activations.sizes['snapshot']} (step {step})")
     return pd.concat(tables)
 
 
 if __name__ == "__main__":
-    wildcards = snakemake.wildcards
-    journal = open_journal(snakemake.log[0], f"{wildcards.experiment} seed {wildcards.seed}")
-    with (
-        open_dataset(snakemake.input.ground_truth) as truth,
-        open_dataset(snakemake.input.activations) as activations,
-    ):
-        table = probe_run(truth, activations, snakemake.params.probe, journal, snakemake.output.decoded)
-    table = table.assign(experiment=wildcards.experiment, seed=int(wildcards.seed))
-    order = ["experiment", "seed", "step", "site", "features", "target", "weighting", "split"]
-    order += ["n_rows", "n_features", "effective_rank", "metric", "value"]
-    write_table(table[order], snakemake.output.probe)
+    with Job(snakemake) as job:
+        wildcards = snakemake.wildcards
+        with (
+            open_dataset(snakemake.input.ground_truth) as truth,
+            open_dataset(snakemake.input.activations) as activations,
+        ):
+            table = probe_run(truth, activations, snakemake.params.probe, job, snakemake.output.decoded)
+        table = table.assign(experiment=wildcards.experiment, seed=int(wildcards.seed))
+        order = ["experiment", "seed", "step", "site", "features", "target", "weighting", "split"]
+        order += ["n_rows", "n_features", "effective_rank", "metric", "value"]
+        write_table(table[order], snakemake.output.probe)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.prefixes import sample_words
 from geometry.storage import add_array, zarr_archive
 from geometry.tasks import process_of
@@ -30,9 +30,11 @@ def write_words(path, process, n_batches: int, batch_size: int, length: int, rng
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], f"{snakemake.wildcards.experiment} seed {snakemake.wildcards.seed}")
-    task, size = snakemake.params.task, snakemake.params.size
-    n_batches = size["steps"] + 1  # one batch more than steps: the last is only measured
-    rng = np.random.default_rng([int(snakemake.wildcards.seed), 0])
-    write_words(snakemake.output.sequences, process_of(task), n_batches, size["batch_size"], task["context"] + 1, rng)
-    journal.info(f"{n_batches} batches of {size['batch_size']} words of {task['context'] + 1} tokens")
+    with Job(snakemake) as job:
+        task, size = snakemake.params.task, snakemake.params.size
+        n_batches = size["steps"] + 1  # one batch more than steps: the last is only measured
+        rng = np.random.default_rng([snakemake.params.seed, 0])
+        write_words(
+            snakemake.output.sequences, process_of(task), n_batches, size["batch_size"], task["context"] + 1, rng
+        )
+        job.info(f"{n_batches} batches of {size['batch_size']} words of {task['context'] + 1} tokens")

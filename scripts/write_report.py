@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geometry.journal import open_journal
+from geometry.job import Job
 from geometry.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def write_report(snakefile: Path, config: dict, path: Path) -> str:
 
 
 if __name__ == "__main__":
-    journal = open_journal(snakemake.log[0], "report")
-    snakefile = Path(snakemake.scriptdir).parent / "Snakefile"
-    with atomic_path(snakemake.output.report) as path:
-        journal.info(write_report(snakefile, snakemake.params.config, path).strip().splitlines()[-1])
+    with Job(snakemake) as job:
+        snakefile = Path(snakemake.scriptdir).parent / "Snakefile"
+        with atomic_path(snakemake.output.report) as path:
+            job.info(write_report(snakefile, snakemake.params.config, path).strip().splitlines()[-1])

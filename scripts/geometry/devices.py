@@ -34,6 +34,11 @@ def select_device(name: str, threads: int) -> torch.device:
     return torch.device(name)
 
 
+def describe_device(device: torch.device) -> str:
+    """A device by name: cpu, mps, or the model of a CUDA device."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
 def disagreement_with_cpu(device: torch.device) -> float:
     """The largest relative difference between a device and the CPU, over the loss and gradients of a small network."""
     config = TransformerConfig(3, 6, 2, 2, 16, 8, 32, "relu", "LN")

@@ -1,31 +1,53 @@
-"""A digest of what a script does: its own code and that of every local module it imports.
+"""A digest of what a script does: its own code, every local module and every package that it imports.
 
-Comments, docstrings and formatting do not count; any statement does. As a parameter of each rule it
+Comments, docstrings and formatting do not count; any statement does, and so does the pinned version of
+any package that these modules import, or that those packages need. As a parameter of each rule it
 reruns exactly the rules whose code changed, which Snakemake, watching one file's date, cannot.
 """
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from geometry.lock import packages_of
 
-def code_digest(script: str | Path) -> str:
-    """The digest of a script and its local imports; modules are looked for beside the script."""
-    script = Path(script).resolve()
-    digest = hashlib.sha256()
-    for path in sorted(reachable_files(script, script.parent)):
-        digest.update(f"{path.relative_to(script.parent).as_posix()}\n{statements(path)}\n".encode())
-    return digest.hexdigest()[:16]
+
+@dataclass(frozen=True)
+class Code:
+    """What a script runs: digests of its modules by path, versions of its packages by name."""
+
+    modules: dict[str, str]
+    packages: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        return _sha256(f"{self.modules}{self.packages}".encode())[:16]
+
+
+def code_of(script: Path, lock: Path) -> Code:
+    """The code of a script; its local modules are looked for beside it, its packages in the lock.
+
+    Raises `LockError` where the lock lacks a package that is imported.
+    """
+    root = script.parent
+    files = sorted(reachable_files(script, root))
+    modules = {path.relative_to(root).as_posix(): statements(path)[:16] for path in files}
+    return Code(modules, packages_of(sorted(set().union(*(foreign_imports(path, root) for path in files))), lock))
 
 
 def content_digest(files: Iterable[Path]) -> str:
     """The digest of some files' names and bytes, wherever they are."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(f"{path.name}\n".encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return _sha256(b"".join(f"{path.name}\n".encode() + path.read_bytes() for path in sorted(files)))[:16]
+
+
+def file_digest(path: str | Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def reachable_files(script: Path, root: Path) -> set[Path]:
@@ -35,43 +57,68 @@ def reachable_files(script: Path, root: Path) -> set[Path]:
         path = pending.pop()
         if path not in found:
             found.add(path)
-            pending.extend(local_imports(path, root))
+            for name in imports(path):
+                pending.extend(local_files(name, root))
     return found
 
 
+def foreign_imports(path: Path, root: Path) -> set[str]:
+    """The top-level names that a file imports from neither `root` nor the standard library."""
+    names = {name.split(".")[0] for name in imports(path)} - sys.stdlib_module_names
+    return {name for name in names if not (root / name).is_dir() and not (root / f"{name}.py").is_file()}
+
+
 @cache
-def local_imports(path: Path, root: Path) -> tuple[Path, ...]:
-    """The files under `root` that a file imports by absolute name, packages' ``__init__.py`` included."""
+def local_files(name: str, root: Path) -> tuple[Path, ...]:
+    """The files under `root` that importing an absolute name runs, packages' ``__init__.py`` included."""
+    parts = name.split(".")
+    bases = [root.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1)]
+    return tuple(f for base in bases for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file())
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """The absolute names that a file imports when it runs."""
     names = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(_code(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    files = set()
-    for name in names:
-        parts = name.split(".")
-        for depth in range(1, len(parts) + 1):
-            base = root.joinpath(*parts[:depth])
-            files.update(f for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file())
-    return tuple(files)
+    return frozenset(names)
 
 
 @cache
 def statements(path: Path) -> str:
-    """A file's code in one form, without comments and docstrings."""
-    tree = _tree(path)
+    """The sha256 of a file's syntax tree."""
+    return _sha256(str(_form(_code(path))).encode())
+
+
+@cache
+def _code(path: Path) -> ast.Module:
+    """A file's syntax tree without docstrings and without what only a type checker reads."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [item for item in body if not _is_text(item)] or [ast.Pass()]
-    return ast.unparse(tree)
+            node.body = [item for item in node.body if not _is_text(item) and not _is_for_type_checkers(item)]
+    return tree
 
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes(), filename=str(path))
+def _is_for_type_checkers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _form(node) -> list | str:
+    """A syntax tree as nested lists, without the empty fields that Python's versions differ in."""
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return [type(node).__name__, *([name, _form(value)] for name, value in fields)]
+    return [_form(item) for item in node] if isinstance(node, list) else repr(node)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

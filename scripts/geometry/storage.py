@@ -5,7 +5,6 @@ Everything is written under a temporary name beside its place and moved there wh
 
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +23,19 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary path that becomes `path` if the block succeeds and vanishes if it fails."""
+    """A temporary path that becomes `path` if the block succeeds and vanishes if it fails.
+
+    It always has the same name, so that what a killed process has left is cleared by the next.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        yield temporary
-        os.replace(temporary, path)
+    folder = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder / path.name
+        os.replace(folder / path.name, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

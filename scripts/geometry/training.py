@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -103,42 +103,89 @@ def build_optimizer(model: Transformer, recipe: Recipe) -> torch.optim.Optimizer
     return torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
+class Run:
+    """A training run at the start of a step: network, optimiser, and what was recorded so far.
+
+    Nothing else shapes the rest of it: the learning rate and the batch follow from the step, and no
+    random number is drawn after initialisation.
+    """
+
+    def __init__(self, model: Transformer, recipe: Recipe):
+        self.model, self.recipe = model, recipe
+        self.optimizer = build_optimizer(model, recipe)
+        self.step = 0
+        self.parameters = dict(model.named_parameters())
+        self.snapshots: list[dict[str, ndarray]] = []
+        self.rows: list[Progress] = []
+
+    @property
+    def learning_rate(self) -> float:
+        return self.recipe.learning_rate * learning_rate_factor(self.step, self.recipe)
+
+    def stacked(self) -> dict[str, Float[ndarray, "snapshot ..."]]:
+        """Each parameter at the snapshots so far."""
+        return {name: np.stack([snapshot[name] for snapshot in self.snapshots]) for name in self.snapshots[0]}
+
+    def state(self) -> dict[str, ndarray]:
+        """All of it as named arrays, from which `restore` goes on bit for bit."""
+        arrays = {"step": np.array(self.step), "rows": np.array([astuple(row) for row in self.rows])}
+        for name, parameter in self.parameters.items():
+            arrays[f"parameter {name}"] = _array(parameter)
+            for key, value in self.optimizer.state[parameter].items():
+                arrays[f"{key} {name}"] = _array(value)
+        return arrays | {f"snapshots {name}": stack for name, stack in self.stacked().items()}
+
+    def restore(self, arrays: dict[str, ndarray]) -> None:
+        """Become the run whose `state` these arrays are."""
+        self.step = int(arrays["step"])
+        self.rows = [Progress(int(step), int(seen), *losses) for step, seen, *losses in arrays["rows"].tolist()]
+        stacks = {name: arrays[f"snapshots {name}"] for name in self.parameters}
+        self.snapshots = [dict(zip(stacks, arrays, strict=True)) for arrays in zip(*stacks.values(), strict=True)]
+        for name, parameter in self.parameters.items():
+            with torch.no_grad():
+                parameter.copy_(torch.from_numpy(arrays[f"parameter {name}"]))
+            for key in ("step", "exp_avg", "exp_avg_sq"):  # AdamW's; plain gradient descent has no state
+                if f"{key} {name}" in arrays:
+                    value = torch.from_numpy(arrays[f"{key} {name}"]).to(parameter.device)
+                    self.optimizer.state[parameter][key] = value
+
+
 def train(
-    model: Transformer,
+    run: Run,
     process: Process,
     batches: Iterable[Integer[ndarray, "word position"]],
-    recipe: Recipe,
     bos: bool,
     snapshots: list[int],
     log_steps: set[int],
-    report: Callable[[Progress], None],
-) -> dict[str, Float[ndarray, "snapshot ..."]]:
-    """Train a network in place on ``recipe.steps`` batches; one batch more is only measured.
+    each_step: Callable[[Run], None],
+) -> None:
+    """Train a network in place on the batches from ``run.step`` to the last; one batch more is only measured.
 
-    Returns each parameter at the snapshot steps, stacked. `report` is called at the log steps.
+    `each_step` is called after each step.
     """
-    device = next(model.parameters()).device
-    optimizer = build_optimizer(model, recipe)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, recipe))
-    stacks: dict[str, list[ndarray]] = {name: [] for name, _ in model.named_parameters()}
-    for step, words in enumerate(batches):
-        batch = pack_batch(words, process, recipe.labels, bos)
-        if step in snapshots:
-            for name, parameter in model.named_parameters():
-                stacks[name].append(parameter.detach().cpu().numpy().copy())
+    device = next(run.model.parameters()).device
+    for words in batches:
+        batch = pack_batch(words, process, run.recipe.labels, bos)
+        if run.step in snapshots:
+            run.snapshots.append({name: _array(parameter) for name, parameter in run.parameters.items()})
         tokens, ancestors = (torch.from_numpy(a).to(device) for a in (batch.tokens, batch.ancestors))
-        log_probability = F.log_softmax(model(tokens, ancestors), dim=1)[:, : process.n_tokens]
+        log_probability = F.log_softmax(run.model(tokens, ancestors), dim=1)[:, : process.n_tokens]
         loss = -(torch.from_numpy(batch.target).to(device, torch.float32) * log_probability).sum()
-        if step in log_steps:
-            seen = step * words.shape[0] * (words.shape[1] - 1)
-            report(measure(batch, log_probability, loss, step, seen, optimizer.param_groups[0]["lr"]))
-        if step == recipe.steps:
+        if run.step in log_steps:
+            seen = run.step * words.shape[0] * (words.shape[1] - 1)
+            run.rows.append(measure(batch, log_probability, loss, run.step, seen, run.learning_rate))
+        if run.step == run.recipe.steps:
             break
-        optimizer.zero_grad()
+        run.optimizer.param_groups[0]["lr"] = run.learning_rate
+        run.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        schedule.step()
-    return {name: np.stack(values) for name, values in stacks.items()}
+        run.optimizer.step()
+        run.step += 1
+        each_step(run)
+
+
+def _array(tensor: Tensor) -> ndarray:
+    return tensor.detach().cpu().numpy().copy()
 
 
 def measure(batch: Batch, log_probability: Tensor, loss: Tensor, step: int, seen: int, rate: float) -> Progress:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 ENVS = Path(__file__).parents[2] / "envs"
-LOCK = re.findall(r"^([A-Za-z].*)$", (ENVS / "requirements.txt").read_text(), re.M)
+LOCK = re.findall(r"^([A-Za-z][^ \n]*)", (ENVS / "requirements.txt").read_text(), re.M)
 
 
 def test_conda_environment_has_the_same_pins():

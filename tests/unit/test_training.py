@@ -1,12 +1,14 @@
 """Training: what a batch asks for, the schedule, and that the network reaches a known optimum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from geometry.prefixes import sample_words
 from geometry.processes import process_from_config
-from geometry.training import Recipe, learning_rate_factor, pack_batch, snapshot_steps, train
+from geometry.training import Recipe, Run, learning_rate_factor, pack_batch, snapshot_steps, train
 from geometry.transformer import Transformer, transformer_config
 
 MODEL = {
@@ -21,14 +23,22 @@ MODEL = {
 RECIPE = Recipe("sampled", "adamw", 0.01, 0.01, "one_cycle", 0.1, 60)
 
 
-def run(process, recipe, bos, seed=0):
-    rng = np.random.default_rng(seed)
-    words = sample_words(process, 64 * (recipe.steps + 1), 5, rng).reshape(-1, 64, 5)
+def new_run(process, recipe, bos, seed=0):
     network = Transformer(transformer_config(process.n_tokens, 4, {**MODEL, "bos": bos}))
     network.initialize(torch.Generator().manual_seed(seed))
-    rows = []
-    stacks = train(network, process, words, recipe, bos, [0, 30, recipe.steps], {0, recipe.steps}, rows.append)
-    return network, stacks, rows
+    return Run(network, recipe)
+
+
+def batches(process, recipe, seed=0):
+    rng = np.random.default_rng(seed)
+    return sample_words(process, 64 * (recipe.steps + 1), 5, rng).reshape(-1, 64, 5)
+
+
+def trained(process, recipe, bos, seed=0):
+    run = new_run(process, recipe, bos, seed)
+    schedule = [0, 30, recipe.steps]
+    train(run, process, batches(process, recipe, seed), bos, schedule, {0, recipe.steps}, lambda run: None)
+    return run
 
 
 @pytest.mark.parametrize("bos", [False, True])
@@ -64,10 +74,11 @@ def test_snapshots_begin_untrained_and_end_trained(first, steps, n):
 @pytest.mark.parametrize("labels", ["sampled", "exact"])
 def test_training_approaches_the_optimum_and_never_passes_it(bos, labels):
     recipe = Recipe(labels, "adamw", 0.01, 0.01, "one_cycle", 0.1, 60)
-    network, stacks, rows = run(process_from_config("even", {}), recipe, bos)
+    run = trained(process_from_config("even", {}), recipe, bos)
+    rows, stacks = run.rows, run.stacked()
     assert rows[0].gap_nats > 0.1 and 0 <= rows[-1].gap_nats < 0.2 * rows[0].gap_nats
     assert rows[-1].tokens_seen == 60 * 64 * 4
-    for name, parameter in network.named_parameters():
+    for name, parameter in run.parameters.items():
         np.testing.assert_array_equal(stacks[name][-1], parameter.detach().numpy())
         assert stacks[name].shape == (3, *parameter.shape)
 
@@ -76,20 +87,41 @@ def test_sgd_step_is_the_gradient_times_the_rate():
     process = process_from_config("even", {})
     recipe = Recipe("exact", "sgd", 0.5, 0.0, "constant", 0.0, 1)
     words = sample_words(process, 128, 5, np.random.default_rng(0)).reshape(2, 64, 5)
-    network = Transformer(transformer_config(2, 4, {**MODEL, "bos": False}))
-    network.initialize(torch.Generator().manual_seed(0))
+    run = new_run(process, recipe, bos=False)
+    network = run.model
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     batch = pack_batch(words[0], process, "exact", bos=False)
     logits = network(torch.from_numpy(batch.tokens), torch.from_numpy(batch.ancestors))
     loss = -(torch.from_numpy(batch.target).float() * logits.log_softmax(1)).sum()
     gradients = torch.autograd.grad(loss, list(network.parameters()))
-    train(network, process, words, recipe, False, [0, 1], set(), print)
+    train(run, process, words, False, [0, 1], set(), print)
     for (name, after), gradient in zip(network.named_parameters(), gradients, strict=True):
         torch.testing.assert_close(after.detach(), before[name] - 0.5 * gradient)
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_does_not():
     process = process_from_config("even", {})
-    (_, first, _), (_, again, _), (_, other, _) = (run(process, RECIPE, False, seed) for seed in (0, 0, 1))
+    first, again, other = (trained(process, RECIPE, False, seed).stacked() for seed in (0, 0, 1))
     assert all((first[name] == again[name]).all() for name in first)
     assert any((first[name] != other[name]).any() for name in first)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("at", [1, 6, 30, 31, 60])
+def test_run_that_goes_on_from_its_saved_state_ends_in_the_same_bytes(optimizer, at):
+    process, recipe = process_from_config("even", {}), replace(RECIPE, optimizer=optimizer)
+    saved = {}
+
+    def save(run):
+        if run.step == at:
+            saved.update(run.state())
+
+    undisturbed, words = new_run(process, recipe, False), batches(process, recipe)
+    train(undisturbed, process, words, False, [0, 30, 60], {0, 29, 60}, save)
+    resumed = new_run(process, recipe, False, seed=5)
+    resumed.restore(saved)
+    train(resumed, process, words[resumed.step :], False, [0, 30, 60], {0, 29, 60}, lambda run: None)
+    assert resumed.rows == undisturbed.rows
+    expected, found = undisturbed.state(), resumed.state()
+    assert expected.keys() == found.keys()
+    assert all((expected[name] == found[name]).all() for name in expected)

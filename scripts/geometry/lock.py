@@ -1,0 +1,60 @@
+"""The lock file: exact pins, the names that packages are imported by, and what they need themselves."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+NOTES = r"(?: imported as (?P<modules>[^;]+);?)?(?: needs (?P<needs>.+))?"
+LINE = re.compile(rf"(?P<name>[\w.-]+)==(?P<version>[^\s#]+)(?:  #{NOTES})?")
+
+
+class LockError(ValueError):
+    """A lock that cannot be read, or a package that it lacks; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One package of the lock."""
+
+    version: str
+    modules: tuple[str, ...]  # the names it is imported by
+    needs: tuple[str, ...]  # other packages
+
+
+@cache
+def read_lock(path: Path) -> dict[str, Pin]:
+    """The pins of a lock by canonical package name."""
+    pins = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        found = LINE.fullmatch(line)
+        if found is None:
+            raise LockError(f"{path}, line {number} is {line!r}; it must be name==version (made by 'make lock')")
+        name = canonicalize_name(found["name"])
+        modules = (found["modules"] or name.replace("-", "_")).split()
+        pins[name] = Pin(found["version"], tuple(modules), tuple((found["needs"] or "").split()))
+    return pins
+
+
+def packages_of(modules: Iterable[str], lock: Path) -> dict[str, str]:
+    """The pinned versions of the packages behind some imported modules, and of all that those need."""
+    pins = read_lock(lock)
+    package_of = {module: name for name, pin in pins.items() for module in pin.modules}
+    for module in modules:
+        if module not in package_of:
+            raise LockError(
+                f"no package of {lock.name} is imported as {module!r}; "
+                "add it to envs/requirements.in and run 'make lock'"
+            )
+    found, pending = set(), [package_of[module] for module in modules]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(pins[name].needs)
+    return {name: pins[name].version for name in sorted(found)}

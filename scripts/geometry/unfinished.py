@@ -1,0 +1,56 @@
+"""The state of a job that is not finished, kept where Snakemake does not delete it, to go on from."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from numpy import ndarray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from geometry.storage import atomic_path
+
+SECONDS_BETWEEN_SAVES = 2.0
+LARGEST_SHARE = 0.01
+"""Of the time: a state that takes long to write is written the more seldom."""
+
+
+class UnfinishedState:
+    """Named arrays in one safetensors file, with the key of the job that they belong to and a checksum."""
+
+    def __init__(self, path: str | Path, made_from):
+        """`made_from`, anything that JSON can hold, is all that the job depends on."""
+        self.path = Path(path)
+        self.key = _sha256(json.dumps(made_from, sort_keys=True).encode())
+        self.last, self.cost = time.monotonic(), 0.0
+
+    def load(self) -> dict[str, ndarray] | None:
+        """The state that was saved last, or None if there is none of the same job, whole."""
+        try:
+            with safe_open(self.path, "numpy") as file:
+                arrays, notes = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        except (FileNotFoundError, SafetensorError):
+            return None
+        whole = notes.get("key") == self.key and notes.get("sha256") == _sha256(save(arrays))
+        return arrays if whole else None
+
+    def save_when_due(self, state: Callable[[], dict[str, ndarray]]) -> None:
+        """Save a state unless the last time was a moment ago."""
+        now = time.monotonic()
+        if now - self.last > max(SECONDS_BETWEEN_SAVES, self.cost / LARGEST_SHARE):
+            self.save(state())
+            self.last = time.monotonic()
+            self.cost = self.last - now
+
+    def save(self, arrays: dict[str, ndarray]) -> None:
+        with atomic_path(self.path) as temporary:
+            temporary.write_bytes(save(arrays, metadata={"key": self.key, "sha256": _sha256(save(arrays))}))
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
