@@ -46,6 +46,7 @@ if config["figures"]["explainer"]:
 
 
 include: "rules/report.smk"
+include: "rules/provenance.smk"
 
 
 report: "rules/captions/study.rst"

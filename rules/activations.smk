@@ -17,7 +17,7 @@ rule extract_activations:
         record="results/provenance/{experiment}/seed_{seed}/extract_activations.json",
     log:
         "logs/extract_activations/{experiment}_seed_{seed}.log",
-    cache: True
+    cache: SHARED
     conda:
         "../envs/study.yaml"
     threads: 1

@@ -1,5 +1,6 @@
 """The configuration, checked, and what the rules ask of it. No rule stands here."""
 
+import os
 import re
 import shlex
 import sys
@@ -21,6 +22,7 @@ from geometry.lock import LockError
 from geometry.sites import chosen_sites, compared_sites, drawn_site
 from geometry.tasks import task_name
 
+ARTEFACT = config.pop("artefact", None)  # a question on the command line, no part of a study
 config.update(canonical(config))
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
 try:
@@ -28,6 +30,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ  # a folder from which --cache takes what was made elsewhere
 SEEDS = config["seeds"]
 FORMAT = config["figures"]["format"]
 TASKS = {task_name(experiment["task"]): experiment["task"] for experiment in EXPERIMENTS.values()}

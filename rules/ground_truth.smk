@@ -11,7 +11,7 @@ rule build_ground_truth:
         record="results/provenance/tasks/{task}/build_ground_truth.json",
     log:
         "logs/build_ground_truth/{task}.log",
-    cache: True
+    cache: SHARED
     conda:
         "../envs/study.yaml"
     params:

@@ -11,7 +11,7 @@ rule sample_sequences:
         record="results/provenance/{experiment}/seed_{seed}/sample_sequences.json",
     log:
         "logs/sample_sequences/{experiment}_seed_{seed}.log",
-    cache: True
+    cache: SHARED
     conda:
         "../envs/study.yaml"
     params:

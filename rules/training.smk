@@ -18,7 +18,7 @@ rule train_model:
         record="results/provenance/{experiment}/seed_{seed}/train_model.json",
     log:
         "logs/train_model/{experiment}_seed_{seed}.log",
-    cache: True
+    cache: SHARED
     priority: 10  # the longest jobs first
     conda:
         "../envs/study.yaml"

@@ -2,9 +2,11 @@
 
 The record says what the job's files are and what they were made from: the sha256 of each input and
 output, every parameter, the code and packages that ran, and where and when. Its schema is
-rules/schemas/record.schema.yaml; everything but its section ``run`` is the same for two identical jobs.
+rules/schemas/record.schema.yaml; everything but its sections ``run`` and ``seal`` is the same for two
+identical jobs.
 """
 
+import hashlib
 import json
 import logging
 import platform
@@ -33,11 +35,13 @@ class Job:
     """The context in which a script's main part runs, around the object that Snakemake gives it.
 
     On entry the log file is opened; on success the record is written, after everything else. A request
-    to terminate ends the job like Ctrl-C does: nothing half-written stays.
+    to terminate ends the job like Ctrl-C does: nothing half-written stays. Of a job whose bytes tell
+    times (`reproducible` is false), the digests of files stand in ``run``.
     """
 
-    def __init__(self, snakemake: "Snakemake"):
+    def __init__(self, snakemake: "Snakemake", reproducible: bool = True):
         self.snakemake = snakemake
+        self.reproducible = reproducible
         self.device = "cpu"
         self.name = " ".join([snakemake.rule, *snakemake.wildcards])
         self.journal = logging.getLogger(self.name)
@@ -76,11 +80,13 @@ class Job:
         snakemake, root = self.snakemake, project_folder(self.snakemake)
         commit, dirty = git_state(root)
         ended, usage = datetime.now(UTC), resource.getrusage(resource.RUSAGE_SELF)
+        outputs = digests(path for path in snakemake.output if path != snakemake.output.record)
+        files = {"outputs": outputs, "inputs": self.inputs}
+        blank = {key: dict.fromkeys(value) for key, value in files.items()}
         return {
             "rule": snakemake.rule,
             "wildcards": dict(snakemake.wildcards.items()),
-            "outputs": digests(path for path in snakemake.output if path != snakemake.output.record),
-            "inputs": self.inputs,
+            **(files if self.reproducible else blank),
             "params": dict(snakemake.params.items()),
             "code": {"digest": self.code.digest, "modules": self.code.modules},
             "packages": {name: version(name) for name in self.code.packages},
@@ -97,6 +103,7 @@ class Job:
                 "threads": snakemake.threads,
                 "commit": commit,
                 "dirty": dirty,
+                **({} if self.reproducible else files),
             },
         }
 
@@ -135,9 +142,16 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
     return commit, any(not line.startswith("#") for line in lines)
 
 
+def seal_of(record: dict) -> str:
+    """The sha256 of a record's content, by which an edit shows."""
+    content = {key: value for key, value in record.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def write_record(path: str | Path, record: dict) -> None:
+    sealed = {**record, "seal": seal_of(record)}
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        temporary.write_text(json.dumps(sealed, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def _interrupt(number: int, frame) -> None:

@@ -1,0 +1,108 @@
+"""Whether the files of a study are what their records say, and the records what the checkout says.
+
+Each function yields the breaks that it finds, each one sentence that names the file and, where it can be
+mended, ends in how.
+"""
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from geometry.digest import Code, file_digest
+from geometry.lock import Pin
+from geometry.plan import PlannedJob
+from geometry.records import Record
+
+
+def broken_files(records: Iterable[Record]) -> Iterator[str]:
+    """Files that are gone or are not what their job wrote."""
+    for record in records:
+        for path, digest in record.outputs.items():
+            if not Path(path).is_file():
+                yield f"{path}: missing; {record.job} wrote it. {_again(path)}"
+            elif file_digest(path) != digest:
+                yield f"{path}: not the content that {record.job} wrote. {_again(path)}"
+
+
+def broken_links(records: Iterable[Record], maker: Mapping[str, Record], known: Container[str]) -> Iterator[str]:
+    """Files that were made from something else than what is recorded of their inputs."""
+    for record in records:
+        first = next(iter(record.outputs))
+        for path, digest in record.inputs.items():
+            if path in maker:
+                if digest != maker[path].outputs[path]:
+                    yield f"{first}: made from another {path} than {maker[path].job} wrote. {_again(first)}"
+            elif path not in known:
+                yield f"{first}: made from {path}, of which there is no record. {_again(path)}"
+            elif Path(path).is_file() and digest != file_digest(path):
+                yield f"{first}: made from another {path} than is there. {_again(first)}"
+
+
+def stray_files(results: Path, known: Container[str]) -> Iterator[str]:
+    """Files under the results that no job is known to write."""
+    for path in sorted(p for p in results.rglob("*") if p.is_file() or p.is_symlink()):
+        if str(path) not in known:
+            yield f"{path}: no recorded job wrote it. Delete it"
+
+
+def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mapping[str, Pin]) -> Iterator[str]:
+    """What differs between a recorded job and the same job as this checkout and configuration would run it."""
+    first = job.outputs[0]
+    if record is None:
+        yield f"{job.record}: missing; nothing tells what {first} was made from. {_again(first)}"
+        return
+    differences = [
+        *_differing("files written", sorted(record.outputs), sorted(job.outputs)),
+        *_differing("files read", sorted(record.inputs), sorted(job.inputs)),
+        *_differing("rule", record.content["rule"], job.rule),
+        *_differences(_without_code(record.content["params"]), _without_code(job.params)),
+    ]
+    if record.content["code"]["digest"] != code.digest:
+        differences += _differences(record.content["code"]["modules"], code.modules, "code of scripts/")
+    for name in code.packages:
+        installed = record.content["packages"].get(name)
+        if installed is not None and installed.split("+")[0] != pins[name].version:
+            differences.append(f"{name} was {installed}, envs/requirements.txt pins {pins[name].version}")
+    if differences:
+        yield f"{first}: made otherwise than now: {'; '.join(differences)}. {_again(first)}"
+
+
+def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
+    """Pins of the lock that are not what is installed."""
+    for name, pin in pins.items():
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            installed = "none"
+        if installed.split("+")[0] != pin.version:
+            yield f"envs/requirements.txt: pins {name}=={pin.version}, installed is {installed}. Run: make environment"
+
+
+def _again(path: str) -> str:
+    return f"Make it again: snakemake --force {path}, then snakemake"
+
+
+def _without_code(params: Mapping) -> dict:
+    return {key: value for key, value in params.items() if key != "code"}
+
+
+def _differing(name: str, then, now) -> list[str]:
+    return [] if then == now else [f"{name} was {_short(then)}, is {_short(now)}"]
+
+
+def _differences(then: Mapping, now: Mapping, key: str = "") -> list[str]:
+    """The keys that differ between two nested mappings, with both values."""
+    found = []
+    for name in sorted({*then, *now}):
+        old, new = then.get(name), now.get(name)
+        where = f"{key}{name}"
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += _differences(old, new, f"{where}.")
+        else:
+            found += _differing(where, old, new)
+    return found
+
+
+def _short(value) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,50 @@
+"""The jobs that Snakemake would run for a study from nothing, with what each is to be made from."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job by what it reads, what it writes and its parameters."""
+
+    rule: str
+    wildcards: dict[str, str]
+    inputs: list[str]
+    outputs: list[str]  # without the record
+    record: str
+    params: dict
+
+    @property
+    def name(self) -> str:
+        return " ".join([self.rule, *self.wildcards.values()])
+
+
+def planned_jobs(snakefile: Path, config: dict) -> list[PlannedJob]:
+    """Every job behind rule `all` in the working directory, those included that need not run.
+
+    Snakemake offers the graph of jobs to nobody but its own commands: these are two calls of theirs.
+    """
+    with tempfile.TemporaryDirectory() as folder, SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        merged = Path(folder) / "config.json"
+        merged.write_text(json.dumps(config))
+        settings = ConfigSettings(configfiles=[merged])
+        workflow_api = api.workflow(ResourceSettings(cores=1), settings, snakefile=snakefile, workdir=Path())
+        workflow_api.dag(DAGSettings())
+        workflow = workflow_api._workflow
+        workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)
+        workflow._build_dag()
+        jobs = [_planned(job) for job in workflow.dag.jobs if "record" in job.output.keys()]  # noqa: SIM118
+    return sorted(jobs, key=lambda job: job.record)
+
+
+def _planned(job) -> PlannedJob:
+    outputs = [str(path) for path in job.output if path != job.output.record]
+    params = json.loads(json.dumps(dict(job.params.items())))
+    wildcards = dict(job.wildcards.items())
+    return PlannedJob(job.rule.name, wildcards, [str(p) for p in job.input], outputs, str(job.output.record), params)

@@ -1,0 +1,75 @@
+"""The records of all jobs together: what made which file from what."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from geometry.job import seal_of
+
+FOLDER = Path("results/provenance")
+SCHEMA = Path(__file__).parents[2] / "rules/schemas/record.schema.yaml"
+
+
+class RecordError(ValueError):
+    """A file that is no record; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one job left."""
+
+    path: str
+    content: Mapping
+
+    @property
+    def job(self) -> str:
+        return " ".join([self.content["rule"], *self.content["wildcards"].values()])
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The sha256 of each file that the job wrote."""
+        return {**self.content["outputs"], **self.content["run"].get("outputs", {})}
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The sha256 of each file that the job read."""
+        return {**self.content["inputs"], **self.content["run"].get("inputs", {})}
+
+
+def read_record(path: str | Path) -> Record:
+    """The record in a file; raises `RecordError` if it is none, or was edited."""
+    try:
+        content = json.loads(Path(path).read_bytes())
+        schema = yaml.safe_load(SCHEMA.read_text())
+        problem = next(Draft202012Validator(schema).iter_errors(content), None)
+    except ValueError as error:
+        raise RecordError(f"{path}: no record: {error}") from None
+    if problem is not None:
+        raise RecordError(f"{path}: no record: {problem.json_path}: {problem.message}")
+    if content["seal"] != seal_of(content):
+        raise RecordError(f"{path}: edited since it was written: its seal does not match")
+    return Record(str(path), content)
+
+
+def record_paths() -> list[Path]:
+    return sorted(FOLDER.rglob("*.json"))
+
+
+def makers(records: list[Record]) -> dict[str, Record]:
+    """By file: the record of the job that wrote it."""
+    return {path: record for record in records for path in record.outputs}
+
+
+def ancestors(path: str, maker: Mapping[str, Record]) -> Iterator[Record]:
+    """The records of all jobs that a file descends from, its own first, each once."""
+    pending, seen = [path], set()
+    while pending:
+        record = maker.get(pending.pop(0))
+        if record is not None and record.path not in seen:
+            seen.add(record.path)
+            yield record
+            pending.extend(record.inputs)
