@@ -1,7 +1,7 @@
 """Belief-state geometry in neural networks, as one reproducible study.
 
 Each phase is a file under rules/, in the order of execution:
-task -> ground truth -> sequences -> model -> activations -> probe -> claims -> figures -> report.
+task -> ground truth -> sequences -> model -> activations -> probe -> claims -> figures -> provenance -> report -> crate.
 """
 
 from snakemake.utils import min_version
@@ -19,16 +19,18 @@ include: "rules/common.smk"
 
 
 rule all:
-    """Everything: claims and figures, gathered in results/report.html"""
+    """Everything: claims and figures, gathered in results/report.html and results/ro-crate-metadata.json"""
     input:
         "results/report.html",
+        "results/ro-crate-metadata.json",
 
 
 rule study:
-    """The table of claims and every figure"""
+    """The table of claims, every figure and where they came from"""
     input:
         "results/claims.csv",
         figures_of_the_study(),
+        "results/provenance/index.html",
 
 
 include: "rules/ground_truth.smk"
@@ -45,8 +47,13 @@ if config["figures"]["explainer"]:
     include: "rules/explainer.smk"
 
 
-include: "rules/report.smk"
 include: "rules/provenance.smk"
+include: "rules/report.smk"
+include: "rules/crate.smk"
+
+
+onerror:
+    sys.stderr.write(HOW_TO_GO_ON)
 
 
 report: "rules/captions/study.rst"

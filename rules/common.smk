@@ -24,6 +24,12 @@ from geometry.tasks import task_name
 
 ARTEFACT = config.pop("artefact", None)  # a question on the command line, no part of a study
 config.update(canonical(config))
+SOURCE = [
+    path.relative_to(workflow.basedir).as_posix()
+    for pattern in ("*.cff", "LICENSE", "README.md", "Snakefile", "*.yaml", "envs/*", "rules/**/*", "scripts/**/*")
+    for path in sorted(Path(workflow.basedir).glob(pattern))
+    if path.is_file() and path.suffix != ".pyc"
+]
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
 try:
     EXPERIMENTS = resolve_experiments(config, SCHEMA)
@@ -31,6 +37,10 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ  # a folder from which --cache takes what was made elsewhere
+HOW_TO_GO_ON = """
+Stopped. What is finished is kept, and a training that was interrupted goes on from where it was:
+run the same command again. If Snakemake itself was killed, run snakemake --unlock first.
+"""
 SEEDS = config["seeds"]
 FORMAT = config["figures"]["format"]
 TASKS = {task_name(experiment["task"]): experiment["task"] for experiment in EXPERIMENTS.values()}
@@ -106,12 +116,30 @@ def compared_sites_of(wildcards):
     return compared_sites(EXPERIMENTS[wildcards.experiment])
 
 
+PLOTS = ["belief_simplex", "emergence", "sites", "r2_by_site", "loss", "distances"]
+
+
 def figures_of_the_study():
     """Every figure: seven for each experiment, and the explainer if the study has one."""
     explainer = [f"results/figures/explainer.{FORMAT}"] if config["figures"]["explainer"] else []
-    names = ["belief_simplex", "emergence", "sites", "r2_by_site", "loss", "distances"]
     return [
         *explainer,
-        *expand("results/figures/{experiment}/{name}.{format}", experiment=EXPERIMENTS, name=names, format=FORMAT),
+        *expand("results/figures/{experiment}/{name}.{format}", experiment=EXPERIMENTS, name=PLOTS, format=FORMAT),
         *expand("results/figures/{experiment}/emergence.gif", experiment=EXPERIMENTS),
     ]
+
+
+def records_of_the_study():
+    """What each job behind the claims and figures leaves of itself."""
+    per_run = ["sample_sequences", "train_model", "extract_activations", "measure_loss", "probe_beliefs"]
+    per_experiment = [*(f"plot_{name}" for name in PLOTS), "animate_emergence"]
+    explainer = ["play_chaos_game", "plot_explainer"] if config["figures"]["explainer"] else []
+    names = [
+        "collect_claims",
+        *(f"figures/{rule}" for rule in explainer),
+        *(f"tasks/{task}/build_ground_truth" for task in TASKS),
+        *expand("{experiment}/seed_{seed}/{rule}", experiment=EXPERIMENTS, seed=SEEDS, rule=per_run),
+        *expand("{experiment}/seed_{seed}/measure_distances", experiment=EXPERIMENTS, seed=SEEDS[0]),
+        *expand("figures/{experiment}/{rule}", experiment=EXPERIMENTS, rule=per_experiment),
+    ]
+    return [f"results/provenance/{name}.json" for name in names]

@@ -1,8 +1,31 @@
 """Where every file came from, and whether it is still what it was.
 
 Inputs:  results/provenance/, the records that all other jobs leave
-Outputs: none; both rules print, and audit fails if it finds a break
+Outputs: results/provenance/index.html, the graph of all jobs
 """
+
+
+rule draw_provenance:
+    """Draw the provenance of the study"""
+    input:
+        records_of_the_study(),
+    output:
+        page=report(
+            "results/provenance/index.html",
+            caption="captions/provenance.rst",
+            category="Provenance",
+            labels={"figure": "where every file came from"},
+        ),
+        record="results/provenance/draw_provenance.json",
+    log:
+        "logs/draw_provenance.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        template=content("scripts/geometry/provenance.html"),
+        code=code("draw_provenance.py"),
+    script:
+        "../scripts/draw_provenance.py"
 
 
 rule audit:

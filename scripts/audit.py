@@ -32,7 +32,8 @@ def breaks(project: Path, config: dict) -> Iterator[str]:
     yield from broken_files(records)
     yield from broken_links(records, maker, known)
     yield from stray_files(Path("results"), known)
-    for job in plan:
+    unreadable = {str(path) for path in record_paths()} - by_path.keys()
+    for job in (job for job in plan if job.record not in unreadable):
         code = code_of(project / "scripts" / f"{job.rule}.py", lock)
         yield from broken_plan(job, by_path.get(job.record), code, read_lock(lock))
 

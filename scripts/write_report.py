@@ -28,7 +28,7 @@ def write_report(snakefile: Path, config: dict, path: Path) -> str:
 
 
 if __name__ == "__main__":
-    with Job(snakemake) as job:
+    with Job(snakemake, reproducible=False) as job:
         snakefile = Path(snakemake.scriptdir).parent / "Snakefile"
         with atomic_path(snakemake.output.report) as path:
             job.info(write_report(snakefile, snakemake.params.config, path).strip().splitlines()[-1])

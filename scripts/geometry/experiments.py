@@ -114,7 +114,10 @@ def sentence(error: ValidationError) -> str:
         types = allowed if isinstance(allowed, str) else " or ".join(allowed)
         return f"{key} is {value!r}, a {type(value).__name__}; it must be of type {types}{hint}"
     if error.validator == "pattern":
-        return f"the name {value!r} at {key} must start with a letter and hold only letters, digits, _ and -"
+        return (
+            f"the name {value!r} at {key} must start with a letter, hold only letters, digits, _ and -, "
+            "and be none of figures, provenance, tasks and workflow"
+        )
     bounds = {
         "minimum": f"at least {allowed}",
         "maximum": f"at most {allowed}",

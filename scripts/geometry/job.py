@@ -6,14 +6,18 @@ rules/schemas/record.schema.yaml; everything but its sections ``run`` and ``seal
 identical jobs.
 """
 
+import errno
+import fcntl
 import hashlib
 import json
 import logging
+import os
 import platform
 import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -43,7 +47,7 @@ class Job:
         self.snakemake = snakemake
         self.reproducible = reproducible
         self.device = "cpu"
-        self.name = " ".join([snakemake.rule, *snakemake.wildcards])
+        self.name = job_name(snakemake.rule, dict(snakemake.wildcards.items()))
         self.journal = logging.getLogger(self.name)
 
     def __enter__(self) -> "Job":
@@ -60,6 +64,9 @@ class Job:
         elif issubclass(kind, KeyboardInterrupt):
             self.journal.error("interrupted; to go on, run snakemake again")
             sys.exit(130)  # without the trace of where it happened to be
+        elif isinstance(error, OSError) and error.errno in NO_ROOM:
+            self.journal.error(f"cannot write {error.filename or 'its results'}: {os.strerror(error.errno)}")
+            sys.exit(1)
         else:
             self.journal.error(f"{kind.__name__}: {error}")
 
@@ -68,12 +75,23 @@ class Job:
         self.journal.info(text)
 
     def _open_journal(self, path: str) -> None:
-        self.journal.setLevel(logging.INFO)
+        """Say everything to the log file too, whose lock makes sure that this job runs only once at a time.
+
+        A job outlives a Snakemake that is killed; the one that is started next waits for it to end.
+        """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        formatter = logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S")
-        for handler in (logging.FileHandler(path, mode="w"), logging.StreamHandler()):
-            handler.setFormatter(formatter)
+        handlers = logging.FileHandler(path), logging.StreamHandler()
+        self.journal.setLevel(logging.INFO)
+        for handler in handlers:
+            handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
             self.journal.addHandler(handler)
+        file = handlers[0].stream
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.info("waiting for the same job, which outlived the Snakemake that had started it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
 
     def _record(self) -> dict:
         """The record of this job as it stands when its outputs are written."""
@@ -108,8 +126,16 @@ class Job:
         }
 
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+"""Errors of a place that cannot be written to: the cause is not in the code, and a trace tells nothing."""
+
 MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes in a unit of the peak memory that the operating system tells."""
+
+
+def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
+    """A job in words: train_model mess3 seed 1."""
+    return " ".join([rule, *(f"seed {value}" if key == "seed" else value for key, value in wildcards.items())])
 
 
 def project_folder(snakemake: "Snakemake") -> Path:

@@ -20,10 +20,6 @@ class PlannedJob:
     record: str
     params: dict
 
-    @property
-    def name(self) -> str:
-        return " ".join([self.rule, *self.wildcards.values()])
-
 
 def planned_jobs(snakefile: Path, config: dict) -> list[PlannedJob]:
     """Every job behind rule `all` in the working directory, those included that need not run.

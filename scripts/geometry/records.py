@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from geometry.job import seal_of
+from geometry.job import job_name, seal_of
 
 FOLDER = Path("results/provenance")
 SCHEMA = Path(__file__).parents[2] / "rules/schemas/record.schema.yaml"
@@ -27,7 +27,7 @@ class Record:
 
     @property
     def job(self) -> str:
-        return " ".join([self.content["rule"], *self.content["wildcards"].values()])
+        return job_name(self.content["rule"], self.content["wildcards"])
 
     @property
     def outputs(self) -> dict[str, str]:

@@ -1,6 +1,10 @@
 """Running the workflow as a user does: Snakemake in a process of its own, results in a folder of their own."""
 
+import hashlib
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,28 +18,70 @@ TINY = ROOT / "tests/config.yaml"
 class Study:
     """A working directory, and Snakemake called on it with the tiny configuration and overrides of it."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, project: Path = ROOT):
+        self.folder, self.project = folder, project
         folder.mkdir(parents=True, exist_ok=True)
 
-    def snakemake(self, *arguments, override=None, configs=(TINY,), cores=2) -> subprocess.CompletedProcess:
+    def command(self, *arguments, override=None, configs=(TINY,), cores=2) -> list[str]:
         configs = [str(path) for path in configs]
         if override is not None:
             path = self.folder.parent / f"{self.folder.name}.override.yaml"
-            path.write_text(yaml.safe_dump(override))
+            path.write_text(yaml.safe_dump(override, sort_keys=False))
             configs.append(str(path))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.project / "Snakefile")]
         command += ["--directory", str(self.folder), "--cores", str(cores), "--configfile", *configs, "--"]
         options = [a for a in arguments if a.startswith("-")]
         targets = [a for a in arguments if not a.startswith("-")]
-        # Started from a folder that is neither the project nor the results.
-        return subprocess.run(
-            [*command[:3], *options, *command[3:], *targets], cwd="/", capture_output=True, text=True, check=False
-        )
+        return [*command[:3], *options, *command[3:], *targets]
 
-    def planned(self, *arguments, override=None) -> dict[str, int]:
+    def snakemake(self, *arguments, environment=None, **settings) -> subprocess.CompletedProcess:
+        """Run Snakemake from a folder that is neither the project nor the results."""
+        environment = {**os.environ, **(environment or {})}
+        command = self.command(*arguments, **settings)
+        return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+
+    def run(self, *arguments, **settings) -> str:
+        """What Snakemake says, which must succeed."""
+        result = self.snakemake(*arguments, **settings)
+        assert result.returncode == 0, result.stdout + result.stderr[-5000:]
+        return result.stdout + result.stderr
+
+    def planned(self, *arguments, **settings) -> dict[str, int]:
         """The rules that would run, and how often."""
-        result = self.snakemake("--dry-run", *arguments, override=override)
-        assert result.returncode == 0, result.stderr
-        table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", result.stdout, re.S | re.M)
+        said = self.run("--dry-run", *arguments, **settings)
+        table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", said, re.S | re.M)
         return {} if table is None else {(row := line.split())[0]: int(row[1]) for line in table[1].splitlines()}
+
+    def copy(self, folder: Path) -> "Study":
+        """The same results, dates and all, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
+        return Study(folder, self.project)
+
+
+def hashes(study: Study) -> dict[str, str]:
+    """The digest of everything that two identical studies share: all artefacts and records but the times in them."""
+    results, found = study.folder / "results", {}
+    for path in sorted(p for p in results.rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        if path.suffix == ".json" and path.parent != results:
+            content = json.dumps({k: v for k, v in json.loads(content).items() if k not in ("run", "seal")}).encode()
+        if path.name not in ("report.html", "index.html", "ro-crate-metadata.json"):
+            found[path.relative_to(results).as_posix()] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def clone(folder: Path) -> Path:
+    """The project as it stands, in another folder with new dates."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace one passage of a file."""
+    text = path.read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+    path.write_text(text.replace(old, new))

@@ -1,7 +1,7 @@
 """The whole workflow on the tiny configuration: what it makes, what it makes again, what it refuses."""
 
-import hashlib
-import os
+import json
+import re
 import shutil
 
 import numpy as np
@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from harness import ROOT, Study
+from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
 from geometry.experiments import canonical, merged, resolve_experiments
 from geometry.storage import open_dataset, read_table, read_tensors
 from geometry.transformer import Transformer, transformer_config
+from research_object import problems
 
 FIGURES = [
     "belief_simplex.png",
@@ -26,13 +27,6 @@ FIGURES = [
     "sites.png",
 ]
 EXPERIMENTS = ["mess3", "rrxor"]
-
-
-def hashes(study: Study) -> dict[str, str]:
-    """The digest of every artefact; the report alone carries times."""
-    results = study.folder / "results"
-    files = [p for p in results.rglob("*") if p.is_file() and p.name != "report.html"]
-    return {p.relative_to(results).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def test_every_figure_is_drawn_and_small(finished):
@@ -47,6 +41,27 @@ def test_every_figure_is_drawn_and_small(finished):
 def test_report_holds_claims_and_figures(finished):
     text = (finished.folder / "results/report.html").read_text()
     assert text.count("belief_simplex.png") and text.count("claims.csv") and "optimal" in text
+
+
+def test_study_is_a_valid_research_object(finished, tmp_path):
+    results = finished.copy(tmp_path).folder / "results"
+    assert problems(results) == []
+    (results / "claims.csv").unlink()
+    assert problems(results) != []
+
+
+def test_provenance_page_shows_every_job_that_leads_to_a_claim_or_a_figure(finished):
+    page = (finished.folder / "results/provenance/index.html").read_text()
+    jobs = json.loads(re.search(r'type="application/json">(.*?)</script>', page)[1])["jobs"]
+    records = finished.folder.glob("results/provenance/**/*.json")
+    last = {"draw_provenance", "write_report", "export_crate"}
+    assert {job["rule"] for job in jobs.values()} == {path.stem for path in records} - last
+    assert jobs["plot_loss mess3"]["parents"] == [
+        "measure_loss mess3 seed 1",
+        "measure_loss mess3 seed 2",
+        "train_model mess3 seed 1",
+        "train_model mess3 seed 2",
+    ]
 
 
 def test_claims_have_estimate_interval_floor_and_verdict(finished):
@@ -117,10 +132,6 @@ def test_exact_loss_agrees_with_the_training_curve(finished):
     )
 
 
-def test_finished_study_has_nothing_to_do(finished):
-    assert finished.planned() == {}
-
-
 def test_same_study_elsewhere_on_one_core_gives_the_same_bytes(finished, tmp_path):
     again = Study(tmp_path / "a folder with spaces")
     result = again.snakemake(cores=1)
@@ -128,45 +139,22 @@ def test_same_study_elsewhere_on_one_core_gives_the_same_bytes(finished, tmp_pat
     assert hashes(again) == hashes(finished)
 
 
-def test_added_experiment_is_all_that_is_built(finished):
-    override = {"experiments": {"golden_mean": {"task": {"process": "golden_mean"}, "probe": {"folds": 3}}}}
-    assert finished.planned(override=override) == {
-        "all": 1,
-        "animate_emergence": 1,
-        "build_ground_truth": 1,
-        "collect_claims": 1,
-        "extract_activations": 2,
-        "measure_distances": 1,
-        "measure_loss": 2,
-        "plot_belief_simplex": 1,
-        "plot_distances": 1,
-        "plot_emergence": 1,
-        "plot_loss": 1,
-        "plot_r2_by_site": 1,
-        "plot_sites": 1,
-        "probe_beliefs": 2,
-        "sample_sequences": 2,
-        "train_model": 2,
-        "write_report": 1,
-    }
-
-
-def test_figure_setting_redraws_what_it_shows_in_and_recomputes_nothing(finished):
-    after = {"plot_explainer": 1, "write_report": 1, "all": 1}
-    names = ["belief_simplex", "distances", "emergence", "loss", "r2_by_site", "sites"]
-    assert finished.planned(override={"figures": {"dpi": 61}}) == {f"plot_{name}": 2 for name in names} | after
-    clouds = {f"plot_{name}": 2 for name in ("belief_simplex", "emergence", "sites")} | {"animate_emergence": 2}
-    assert finished.planned(override={"figures": {"max_points": 400}}) == clouds | after
-
-
-def test_touched_files_rerun_nothing(finished, tmp_path):
-    copy = Study(tmp_path / "copy")
-    shutil.copytree(finished.folder, copy.folder, dirs_exist_ok=True)
-    for path in (copy.folder / "results").rglob("*"):
-        os.utime(path)
-    for path in [*(ROOT / "scripts").rglob("*.py"), *(ROOT / "rules").rglob("*")]:
-        os.utime(path)
-    assert copy.planned() == {}
+def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    first, second = (Study(tmp_path / name, clone(tmp_path / f"{name}_project")) for name in ("first", "second"))
+    targets = [f"results/{e}/seed_{s}/activations.zarr.zip" for e in EXPERIMENTS for s in (1, 2)]
+    said = [s.run("--cache", *targets, environment={"SNAKEMAKE_OUTPUT_CACHE": str(cache)}) for s in (first, second)]
+    for rule, count in {
+        "build_ground_truth": 2,
+        "sample_sequences": 4,
+        "train_model": 4,
+        "extract_activations": 4,
+    }.items():
+        ran = [len(set(re.findall(rf"^[\d:]+ ({rule} [\w. ]+):", text, re.M))) for text in said]
+        assert ran == [count, 0]
+    assert hashes(first) == hashes(second)
+    assert hashes(first).items() <= hashes(finished).items()
 
 
 def test_unknown_target_is_refused(finished):
@@ -234,6 +222,28 @@ def test_bad_configuration_stops_before_anything_is_written(override, sentence, 
     assert [line for line in result.stderr.splitlines() if sentence in line], result.stderr
     assert "Traceback" not in result.stderr
     assert not {p.name for p in study.folder.iterdir()} - {".snakemake"}
+
+
+def test_hostile_names_of_states_and_tokens_stay_text(tmp_path):
+    states = [
+        "</script><script>document.title='x'</script>",
+        "../x\n{wildcards} $(touch pwned) `touch pwned` {{ 7 * 7 }}",
+    ]
+    tokens = ["<img src=x onerror=alert(1)>", "/etc"]
+    tensor = [[[0.5, 0.0], [0.3, 0.0]], [[0.0, 0.5], [0.0, 0.7]]]
+    parameters = {"transition_tensor": tensor, "state_names": states, "token_names": tokens}
+    experiment = {"task": {"process": "custom", "parameters": parameters}}
+    study = Study(tmp_path / "study")
+    override = {"seeds": [1], "experiments": {"mess3": None, "rrxor": experiment}, "figures": {"explainer": None}}
+    study.run(override=override)
+    for name in ("report.html", "provenance/index.html"):
+        page = (study.folder / "results" / name).read_text()
+        assert "<script>document" not in page and "<img src=x" not in page
+    truth = study.folder.glob("results/tasks/*/ground_truth.zarr.zip")
+    with open_dataset(next(truth)) as found:
+        assert found["component"].values.tolist() == states and found["token"].values.tolist() == tokens
+    assert {p.name for p in study.folder.iterdir()} == {".snakemake", "logs", "results", "unfinished"}
+    assert not list(study.folder.rglob("pwned"))
 
 
 def test_failed_job_names_its_cause_in_its_log(finished, tmp_path):

@@ -1,0 +1,28 @@
+"""The study as one research object, for a journal or an archive: results/ with the workflow that made it.
+
+Inputs:  results/provenance/, the records of all jobs
+Outputs: results/ro-crate-metadata.json      the RO-Crate
+         results/workflow/                   the source and the configuration that were run
+"""
+
+
+rule export_crate:
+    """Export the study as a Workflow Run RO-Crate"""
+    input:
+        records_of_the_study(),
+        "results/provenance/draw_provenance.json",
+        "results/provenance/write_report.json",
+    output:
+        crate="results/ro-crate-metadata.json",
+        config="results/workflow/study.yaml",
+        source=expand("results/workflow/{file}", file=SOURCE),
+        record="results/provenance/export_crate.json",
+    log:
+        "logs/export_crate.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        config=config,
+        code=code("export_crate.py"),
+    script:
+        "../scripts/export_crate.py"

@@ -1,0 +1,81 @@
+"""The provenance of the study on one page: the graph of all jobs, each with what it was made from."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from geometry.job import Job
+from geometry.records import Record, makers, read_record
+from geometry.storage import atomic_path
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+PAGE = Path(__file__).parent / "geometry/provenance.html"
+
+
+def parents_of(record: Record, maker: Mapping[str, Record]) -> list[str]:
+    """The jobs whose files a job read."""
+    return sorted({maker[path].job for path in record.inputs if path in maker})
+
+
+def columns_of(parents: Mapping[str, list[str]]) -> list[list[str]]:
+    """Jobs by how many others lie before them at most, so that every job stands right of what it read."""
+    depth: dict[str, int] = {}
+
+    def depth_of(job: str) -> int:
+        if job not in depth:
+            depth[job] = 1 + max(map(depth_of, parents[job]), default=-1)
+        return depth[job]
+
+    return [[job for job in parents if depth_of(job) == d] for d in range(1 + max(map(depth_of, parents)))]
+
+
+def groups_of(column: list[str]) -> list[dict]:
+    """The jobs of one column by rule."""
+    groups: dict[str, list[str]] = {}
+    for job in sorted(column):
+        groups.setdefault(job.split()[0], []).append(job)
+    return [{"rule": rule, "members": members} for rule, members in groups.items()]
+
+
+def card(record: Record, parents: list[str]) -> dict:
+    """What the page tells of a job."""
+    content, run = record.content, record.content["run"]
+    params = {key: value for key, value in content["params"].items() if key != "code"}
+    cost = f"{run['wall_seconds']:.1f} s  {run['peak_memory_bytes'] / 1e6:.0f} MB"
+    return {
+        "rule": content["rule"],
+        "label": record.job.removeprefix(content["rule"]).strip(),
+        "parents": parents,
+        "outputs": record.outputs,
+        "inputs": record.inputs,
+        "params": yaml.safe_dump(params, sort_keys=False, allow_unicode=True),
+        "digest": content["code"]["digest"],
+        "modules": list(content["code"]["modules"]),
+        "software": [f"Python {content['python']}", *map(" ".join, content["packages"].items())],
+        "ran": f"{run['started']}  {cost}  {run['device']}",
+        "commit": f"{run['commit']}{' with uncommitted changes' if run['dirty'] else ''}",
+    }
+
+
+def provenance_page(records: list[Record], template: str) -> str:
+    """The page; whatever the records hold enters as JSON and is shown as text, never as markup."""
+    maker = makers(records)
+    parents = {record.job: parents_of(record, maker) for record in records}
+    data = {
+        "columns": [groups_of(column) for column in columns_of(parents)],
+        "jobs": {record.job: card(record, parents[record.job]) for record in records},
+    }
+    return template.replace("DATA", json.dumps(data).replace("<", "\\u003c"))
+
+
+if __name__ == "__main__":
+    with Job(snakemake, reproducible=False) as job:
+        records = [read_record(path) for path in snakemake.input]
+        with atomic_path(snakemake.output.page) as path:
+            path.write_text(provenance_page(records, PAGE.read_text()))
+        job.info(f"drew {len(records)} jobs")

@@ -1,0 +1,70 @@
+"""What a configuration may say: no text of it reaches a path or a page unless it was checked or escaped."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
+
+ROOT = Path(__file__).parents[2]
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+HOSTILE = [
+    "../x",
+    "/etc/passwd",
+    "two\nlines",
+    "{wildcards}",
+    "{{ 7 * 7 }}",
+    "$(touch x)",
+    "`id`; rm -rf . #",
+    "a b",
+    "a\x00b",
+    "<script>alert(1)</script>",
+    "",
+]
+FIELDS = {
+    "an experiment's name": lambda text: {"experiments": {text: {}}},
+    "process": lambda text: {"experiments": {"mess3": {"task": {"process": text}}}},
+    "a parameter's name": lambda text: {"experiments": {"mess3": {"task": {"parameters": {text: 0.1}}}}},
+    "a parameter": lambda text: {"experiments": {"mess3": {"task": {"parameters": {"x": text}}}}},
+    "activation": lambda text: {"defaults": {"model": {"activation": text}}},
+    "optimizer": lambda text: {"defaults": {"training": {"optimizer": text}}},
+    "a site": lambda text: {"defaults": {"probe": {"sites": [text]}}},
+    "device": lambda text: {"device": text},
+    "format": lambda text: {"figures": {"format": text}},
+    "explainer": lambda text: {"figures": {"explainer": text}},
+    "the experiment of a drawn site": lambda text: {"figures": {"sites": {text: "residual_streams"}}},
+    "a drawn site": lambda text: {"figures": {"sites": {"mess3": text}}},
+    "a key": lambda text: {text: 1},
+    "a seed": lambda text: {"seeds": [text]},
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_refused_in_one_line(field, text):
+    with pytest.raises(ConfigError) as error:
+        resolve_experiments(canonical(merged(CONFIG, FIELDS[field](text))), SCHEMA)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["figures", "provenance", "tasks", "workflow"])
+def test_experiment_cannot_have_the_name_of_a_folder_of_results(name):
+    with pytest.raises(ConfigError, match=f"{name!r} at experiments must start with a letter"):
+        resolve_experiments(canonical(merged(CONFIG, {"experiments": {name: {}}})), SCHEMA)
+
+
+def test_no_code_reads_or_writes_what_can_run_code():
+    """Neither pickle and what is built on it, nor YAML's full loader, nor a shell."""
+    modules = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    calls = {"torch.load", "torch.save", "np.load", "np.save", "yaml.load", "os.system", "eval", "exec"}
+    for path in [*(ROOT / "scripts").rglob("*.py"), *(ROOT / "envs").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & modules, path
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in calls, path
+                assert not any(k.arg == "shell" for k in node.keywords), path

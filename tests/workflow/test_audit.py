@@ -1,0 +1,220 @@
+"""The audit: silent on an untouched study, and every tampering is found and named."""
+
+import json
+import os
+import re
+import shutil
+
+import pytest
+from harness import ROOT, clone, edit
+
+from audit import breaks
+from geometry.job import seal_of
+from geometry.records import read_record, record_paths
+from provenance import ancestry
+
+KINDS = [
+    "tasks/*/ground_truth.zarr.zip",
+    "mess3/seed_1/sequences.zarr.zip",
+    "mess3/seed_1/model.safetensors",
+    "rrxor/seed_2/snapshots.safetensors",
+    "rrxor/seed_1/training.csv",
+    "mess3/seed_2/activations.zarr.zip",
+    "mess3/seed_2/loss.csv",
+    "mess3/seed_1/probe.csv",
+    "rrxor/seed_1/decoded.zarr.zip",
+    "mess3/seed_1/distances.zarr.zip",
+    "claims.csv",
+    "figures/explainer.zarr.zip",
+    "figures/explainer.png",
+    "figures/mess3/loss.png",
+    "figures/rrxor/emergence.gif",
+    "provenance/index.html",
+    "report.html",
+    "ro-crate-metadata.json",
+    "workflow/Snakefile",
+]
+
+
+@pytest.fixture
+def study(finished, tmp_path, monkeypatch):
+    """A copy of the finished study to tamper with, and the working directory."""
+    copy = finished.copy(tmp_path / "study")
+    monkeypatch.chdir(copy.folder)
+    return copy
+
+
+def found(project=ROOT, config=None):
+    """The sentences of an audit of the working directory."""
+    with open("results/provenance/write_report.json") as file:
+        return list(breaks(project, config or json.load(file)["params"]["config"]))
+
+
+def named(sentences):
+    return sorted({sentence.split(":")[0] for sentence in sentences})
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_untouched_study_is_sound(study):
+    assert found() == []
+
+
+def test_flipped_byte_is_found_in_every_kind_of_artefact(study):
+    paths = [next((study.folder / "results").glob(kind)) for kind in KINDS]
+    for path in paths:
+        flip_a_byte(path)
+    sentences = found()
+    assert named(sentences) == sorted(str(path.relative_to(study.folder)) for path in paths)
+    assert all("not the content that" in s and "Make it again: snakemake --force" in s for s in sentences)
+
+
+def test_every_kind_of_artefact_was_tried(finished):
+    tried = {re.sub(r"[*\w]+/", "", kind) for kind in KINDS}
+    results = finished.folder / "results"
+    files = [p for p in results.rglob("*") if p.is_file() and p.parent.name != "provenance"]
+    made = {p.name for p in files if p.suffix != ".json" and "workflow" not in p.parts}
+    one_of_the_figures = {"belief_simplex.png", "emergence.png", "sites.png", "r2_by_site.png", "distances.png"}
+    assert made - tried == one_of_the_figures
+
+
+def test_edited_cell_is_found(study):
+    path = study.folder / "results/claims.csv"
+    path.write_text(path.read_text().replace("undecided", "supported", 1))
+    assert named(found()) == ["results/claims.csv"]
+
+
+def test_swapped_models_are_found(study):
+    one, other = (study.folder / f"results/mess3/seed_{seed}/model.safetensors" for seed in (1, 2))
+    shutil.move(one, "aside")
+    shutil.move(other, one)
+    shutil.move("aside", other)
+    assert named(found()) == ["results/mess3/seed_1/model.safetensors", "results/mess3/seed_2/model.safetensors"]
+
+
+def test_swapped_models_with_their_records_are_found(study):
+    results, aside = study.folder / "results", study.folder / "aside"
+    for name in ("results/mess3/seed_{}/model.safetensors", "results/mess3/seed_{}/snapshots.safetensors"):
+        one, other = (study.folder / name.format(seed) for seed in (1, 2))
+        shutil.move(one, aside)
+        shutil.move(other, one)
+        shutil.move(aside, other)
+    records = [results / f"provenance/mess3/seed_{seed}/train_model.json" for seed in (1, 2)]
+    one, other = (json.loads(path.read_text()) for path in records)
+    for path, mine, yours in ((records[0], one, other), (records[1], other, one)):
+        outputs = {
+            key: yours["outputs"][key.replace("seed_1", "S").replace("seed_2", "seed_1").replace("S", "seed_2")]
+            if "training" not in key
+            else digest
+            for key, digest in mine["outputs"].items()
+        }
+        changed = {**mine, "outputs": outputs}
+        path.write_text(json.dumps({**changed, "seal": seal_of(changed)}))
+    sentences = found()
+    for seed in (1, 2):
+        start = f"results/mess3/seed_{seed}/activations.zarr.zip: made from another results/mess3/seed_{seed}/snapshots"
+        assert any(sentence.startswith(start) for sentence in sentences)
+
+
+def test_deleted_record_is_found(study):
+    (study.folder / "results/provenance/rrxor/seed_1/probe_beliefs.json").unlink()
+    (sentence,) = found()
+    assert sentence.startswith("results/provenance/rrxor/seed_1/probe_beliefs.json: missing; nothing tells what")
+
+
+def test_edited_record_is_found_whichever_part(study):
+    path = study.folder / "results/provenance/mess3/seed_1/train_model.json"
+    edit(path, '"learning_rate": 0.02', '"learning_rate": 0.01')
+    other = study.folder / "results/provenance/mess3/seed_2/train_model.json"
+    other.write_text(re.sub('"started": "20', '"started": "19', other.read_text()))
+    assert {str(p.relative_to(study.folder)) for p in (path, other)} <= set(named(found()))
+
+
+def test_record_that_claims_another_parameter_is_found(study):
+    path = study.folder / "results/provenance/mess3/seed_1/train_model.json"
+    record = json.loads(path.read_text())
+    record["params"]["training"]["learning_rate"] = 0.01
+    path.write_text(json.dumps({**record, "seal": seal_of(record)}))
+    assert any("training.learning_rate was 0.01, is 0.02" in sentence for sentence in found())
+
+
+def test_file_that_is_no_record_is_found(study):
+    (study.folder / "results/provenance/mess3/seed_1/other.json").write_text("{}")
+    (sentence,) = found()
+    assert sentence.startswith("results/provenance/mess3/seed_1/other.json: no record: $: 'rule' is a required")
+
+
+def test_missing_artefact_is_found(study):
+    (study.folder / "results/mess3/seed_1/decoded.zarr.zip").unlink()
+    (sentence,) = found()
+    assert sentence.startswith("results/mess3/seed_1/decoded.zarr.zip: missing; probe_beliefs mess3 seed 1 wrote it")
+
+
+def test_stray_files_are_found(study):
+    results = study.folder / "results"
+    (results / "mess3/seed_1/notes.txt").write_text("mine")
+    (results / "figures/.hidden").write_text("mine")
+    os.symlink("/nowhere", results / "link")
+    assert named(found()) == ["results/figures/.hidden", "results/link", "results/mess3/seed_1/notes.txt"]
+
+
+def test_changed_configuration_is_found_with_both_values(study):
+    config = json.loads((study.folder / "results/provenance/write_report.json").read_text())["params"]["config"]
+    config["defaults"]["probe"]["folds"] = 4
+    sentences = found(config=config)
+    assert "results/mess3/seed_1/probe.csv" in named(sentences)
+    assert all("probe.folds was 5, is 4" in s for s in sentences if s.startswith("results/mess3/seed_1/probe.csv"))
+    assert "results/mess3/seed_1/model.safetensors" not in named(sentences)
+
+
+def test_changed_code_is_found_by_module(study, tmp_path):
+    project = clone(tmp_path / "project")
+    edit(project / "scripts/plot_loss.py", "markersize=2.5", "markersize=2.6")
+    sentences = found(project)
+    assert {"results/figures/mess3/loss.png", "results/figures/rrxor/loss.png"} <= set(named(sentences))
+    assert all("code of scripts/plot_loss.py was" in s for s in sentences if "loss.png" in s.split(":")[0])
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "torch", "pytest"])
+def test_changed_line_of_the_lock_is_found(package, study, tmp_path):
+    project = clone(tmp_path / "project")
+    lock = project / "envs/requirements.txt"
+    lock.write_text(re.sub(rf"(?m)^{package}==\S+", f"{package}==0.0", lock.read_text()))
+    sentences = found(project)
+    assert any(s.startswith(f"envs/requirements.txt: pins {package}==0.0, installed is ") for s in sentences)
+    made_with = [s for s in sentences if f"{package} was" in s and "envs/requirements.txt pins 0.0" in s]
+    used = {"matplotlib": "results/figures/mess3/loss.png", "torch": "results/mess3/seed_1/model.safetensors"}
+    assert any(s.startswith(used[package]) for s in made_with) if package in used else not made_with
+
+
+def test_results_of_another_study_are_verified_too_but_not_held_against_this_configuration(study):
+    config = json.loads((study.folder / "results/provenance/write_report.json").read_text())["params"]["config"]
+    config["experiments"]["rrxor"], config["figures"]["sites"] = None, {}
+    gathered = {
+        "results/claims.csv",
+        "results/provenance/index.html",
+        "results/report.html",
+        "results/workflow/Snakefile",
+    }
+    assert set(named(found(config=config))) <= gathered | {"results/ro-crate-metadata.json"}
+    flip_a_byte(study.folder / "results/rrxor/seed_1/model.safetensors")
+    assert "results/rrxor/seed_1/model.safetensors" in named(found(config=config))
+
+
+def test_ancestry_of_a_claim_reaches_every_training_and_its_configuration(study):
+    text = "\n".join(ancestry("results/claims.csv", [read_record(path) for path in record_paths()]))
+    for run in ("mess3 seed 1", "mess3 seed 2", "rrxor seed 1", "rrxor seed 2"):
+        assert text.count(f"\ntrain_model {run}\n") == 1
+    assert "learning_rate: 0.02" in text and "geometry/transformer.py" in text and "torch 2." in text
+    assert "CHANGED" not in text and "plot_loss" not in text
+
+
+def test_ancestry_is_printed_and_an_unknown_file_is_refused_with_similar_ones(finished):
+    said = finished.run("provenance", "--config=artefact=results/mess3/seed_1/model.safetensors")
+    assert "train_model mess3 seed 1" in said and "sample_sequences mess3 seed 1" in said
+    result = finished.snakemake("provenance", "--config=artefact=results/mess3/seed_1/modle.safetensors")
+    assert result.returncode != 0 and "similar are results/mess3/seed_1/model.safetensors" in result.stderr

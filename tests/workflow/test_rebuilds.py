@@ -1,0 +1,240 @@
+"""What runs again after a change: for each kind of change, exactly these rules, each so many times."""
+
+import os
+import re
+import shutil
+
+import pytest
+from harness import TINY, Study, clone, edit
+
+CLOUDS = {"plot_belief_simplex": 2, "plot_emergence": 2, "plot_sites": 2, "animate_emergence": 2}
+FIGURES = CLOUDS | {"plot_r2_by_site": 2, "plot_loss": 2, "plot_distances": 2, "plot_explainer": 1}
+LAST = {"draw_provenance": 1, "write_report": 1, "export_crate": 1, "all": 1}
+AFTER_PROBE = CLOUDS | LAST | {"measure_distances": 2, "plot_distances": 2, "plot_r2_by_site": 2, "collect_claims": 1}
+AFTER_ACTIVATIONS = AFTER_PROBE | {"measure_loss": 4, "probe_beliefs": 4, "plot_loss": 2}
+AFTER_TRAINING = AFTER_ACTIVATIONS | {"extract_activations": 4}
+EVERYTHING = AFTER_TRAINING | {
+    "build_ground_truth": 2,
+    "sample_sequences": 4,
+    "train_model": 4,
+    "play_chaos_game": 1,
+    "plot_explainer": 1,
+}
+ONCE = ("collect_claims", "play_chaos_game", "plot_explainer", *LAST)
+
+
+def of_one_experiment(rules):
+    """Half of the jobs: those of one of the two experiments, and those of the whole study."""
+    return {rule: count if rule in ONCE else count // 2 for rule, count in rules.items()}
+
+
+# --- Configuration ------------------------------------------------------------------------------------------------
+
+MODEL = {"n_layers": 2, "d_model": 16, "d_mlp": 32}
+CONFIGURATIONS = {
+    "nothing": (None, {}),
+    "keys reordered": ({"defaults": {"model": dict(reversed(MODEL.items()))}, "seeds": [1, 2]}, {}),
+    "1.0 for 1": ({"defaults": {"model": {"n_layers": 2.0}}, "tree": {"max_prefixes": 2000.0}}, {}),
+    "memory allowed": ({"memory_gb": 9}, {"write_report": 1, "export_crate": 1, "all": 1}),  # both tell all of it
+    "resolution": ({"figures": {"dpi": 61}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
+    "points drawn": ({"figures": {"max_points": 400}}, CLOUDS | {"plot_explainer": 1} | LAST),
+    "format": ({"figures": {"format": "svg"}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
+    "margin of the claims": ({"claims": {"margin": 0.1}}, {"collect_claims": 1} | LAST),
+    "folds": ({"defaults": {"probe": {"folds": 4}}}, AFTER_PROBE | {"probe_beliefs": 4}),
+    "sites": (
+        {"defaults": {"probe": {"sites": ["blocks.*.hook_resid_post"]}}},
+        AFTER_ACTIVATIONS | {"extract_activations": 4},
+    ),
+    "learning rate of one experiment": (
+        {"experiments": {"rrxor": {"training": {"learning_rate": 0.01}}}},
+        of_one_experiment(AFTER_TRAINING | {"train_model": 4}),
+    ),
+    "snapshots of one experiment": (
+        {"experiments": {"rrxor": {"training": {"snapshots": 5}}}},
+        of_one_experiment(AFTER_TRAINING | {"train_model": 4}),
+    ),
+    "process of one experiment": (
+        {"experiments": {"mess3": {"task": {"process": "mess3", "parameters": {"x": 0.06, "alpha": 0.85}}}}},
+        of_one_experiment(EVERYTHING),
+    ),
+    "two values swapped": (
+        {"experiments": {"mess3": {"training": {"steps": 32, "batch_size": 30}}}},
+        of_one_experiment(AFTER_TRAINING | {"train_model": 4, "sample_sequences": 4}),
+    ),
+    "two weights swapped": (
+        {"defaults": {"training": {"warmup_fraction": 0.01, "weight_decay": 0.1}}},
+        AFTER_TRAINING | {"train_model": 4},
+    ),
+    "seed added": (
+        {"seeds": [1, 2, 3]},
+        {
+            "sample_sequences": 2,
+            "train_model": 2,
+            "extract_activations": 2,
+            "measure_loss": 2,
+            "probe_beliefs": 2,
+            "collect_claims": 1,
+            "plot_r2_by_site": 2,
+            "plot_loss": 2,
+            **LAST,
+        },
+    ),
+    "experiment added": (
+        {"experiments": {"golden_mean": {"task": {"process": "golden_mean"}, "probe": {"folds": 3}}}},
+        {k: v for k, v in of_one_experiment(EVERYTHING).items() if k not in ("play_chaos_game", "plot_explainer")},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CONFIGURATIONS)
+def test_change_of_the_configuration_reruns_exactly(change, finished):
+    override, rules = CONFIGURATIONS[change]
+    assert finished.planned(override=override) == rules
+
+
+def test_experiment_removed_reruns_what_gathers_experiments(finished, tmp_path):
+    without_its_site = tmp_path / "config.yaml"
+    without_its_site.write_text(TINY.read_text().replace("{rrxor: residual_streams}", "{}"))
+    planned = finished.planned(configs=[without_its_site], override={"experiments": {"rrxor": None}})
+    assert planned == {"collect_claims": 1} | LAST
+
+
+# --- Code, style, captions, packages ----------------------------------------------------------------------------------
+
+TORCH = AFTER_TRAINING | {"train_model": 4}
+CODE = {
+    "a colour of the style sheet": (
+        ("scripts/geometry/study.mplstyle", "font.size: 8", "font.size: 8.5"),
+        FIGURES | LAST,
+    ),
+    "a colour in the style module": (("scripts/geometry/style.py", '"#7F7F7F"', '"#7E7E7E"'), FIGURES | LAST),
+    "a caption": (
+        ("rules/captions/loss.rst", "Left: how far", "Left, how far"),
+        {"write_report": 1, "export_crate": 1, "all": 1},
+    ),
+    "a statement of one figure": (
+        ("scripts/plot_loss.py", "markersize=2.5", "markersize=2.6"),
+        {"plot_loss": 2} | LAST,
+    ),
+    "a statement of the probe": (
+        ("scripts/geometry/probe.py", "return x @ self.matrix + self.offset", "return self.offset + x @ self.matrix"),
+        AFTER_PROBE | {"probe_beliefs": 4},
+    ),
+    "a statement of the model": (("scripts/geometry/transformer.py", "eps=1e-5", "eps=2e-5"), TORCH),
+    "a statement of the training": (("scripts/geometry/training.py", "0.5 * (1 + ", "(1 / 2) * (1 + "), TORCH),
+    "a statement of the processes": (
+        ("scripts/geometry/processes.py", "other = (1 - alpha) / 2", "other = 0.5 * (1 - alpha)"),
+        EVERYTHING,
+    ),
+    "a statement of the claims": (
+        ("scripts/geometry/claims.py", "if n < 2:", "if n <= 1:"),
+        {"collect_claims": 1} | LAST,
+    ),
+    "a comment in the model": (
+        ("scripts/geometry/transformer.py", "  # relu or gelu", "  # a comment"),
+        {},
+    ),
+    "a docstring of the model": (("scripts/geometry/transformer.py", "The shape of a network;", "A shape:"), {}),
+    "a comment in a rule": (("rules/training.smk", "  # the longest jobs first", "  # the longest ones first"), {}),
+    "the audit": (("scripts/geometry/audit.py", "if len(text) <= 60", "if len(text) < 61"), {}),
+}
+
+
+@pytest.mark.parametrize("change", CODE)
+def test_change_of_the_code_reruns_exactly(change, finished, tmp_path):
+    (name, old, new), rules = CODE[change]
+    project = clone(tmp_path)
+    edit(project / name, old, new)
+    assert Study(finished.folder, project).planned() == rules
+
+
+PINS = {
+    "matplotlib": FIGURES | LAST,
+    "kiwisolver": FIGURES | LAST,  # matplotlib needs it
+    "torch": TORCH,
+    "sympy": TORCH,  # torch needs it
+    "ruff": {},
+}
+
+
+@pytest.mark.parametrize("package", PINS)
+def test_change_of_a_pin_reruns_exactly(package, finished, tmp_path):
+    project = clone(tmp_path)
+    lock = project / "envs/requirements.txt"
+    text, n = re.subn(rf"(?m)^{package}==\S+", f"{package}==0.0", lock.read_text())
+    assert n == 1
+    lock.write_text(text)
+    assert Study(finished.folder, project).planned() == PINS[package]
+
+
+# --- Files and their dates --------------------------------------------------------------------------------------------
+
+
+def touch_all(folder):
+    """New dates for all files, in an order that has nothing to do with what was made from what."""
+    for place, path in enumerate(sorted(p for p in folder.rglob("*") if p.is_file())):
+        os.utime(path, (1_500_000_000 + place,) * 2)
+
+
+def rewrite(path, when):
+    """Other content at a path, with a date before or after all others."""
+    date = {"old": 1_000_000_000, "new": 4_000_000_000}[when]
+    path.write_bytes(path.read_bytes() + b" ")
+    os.utime(path, (date, date))
+
+
+def test_touched_files_rerun_nothing(finished, tmp_path):
+    study, project = finished.copy(tmp_path / "study"), clone(tmp_path / "project")
+    touch_all(project)
+    touch_all(study.folder / "results")
+    assert Study(study.folder, project).planned() == {}
+
+
+def test_fresh_clone_beside_kept_results_reruns_nothing(finished, tmp_path):
+    study, project = finished.copy(tmp_path / "moved"), clone(tmp_path / "project")
+    assert Study(study.folder, project).planned() == {}
+    shutil.rmtree(study.folder / ".snakemake")
+    assert Study(study.folder, project).planned() == {}
+
+
+def test_results_without_dates_and_without_snakemakes_memory_are_adopted_after_an_audit(finished, tmp_path):
+    study = finished.copy(tmp_path / "moved")
+    shutil.rmtree(study.folder / ".snakemake")
+    touch_all(study.folder / "results")
+    assert study.planned() != {}
+    study.run("audit")
+    study.run("--touch")
+    assert study.planned() == {}
+    assert study.planned(override={"defaults": {"probe": {"folds": 4}}})["probe_beliefs"] == 4
+
+
+@pytest.mark.parametrize("name", ["mess3/seed_1/activations.zarr.zip", "mess3/seed_1/model.safetensors", "claims.csv"])
+def test_deleted_file_is_made_again_only_when_asked_for(name, finished, tmp_path):
+    study = finished.copy(tmp_path / "study")
+    (study.folder / "results" / name).unlink()
+    rule = {"activations": "extract_activations", "model": "train_model", "claims": "collect_claims"}
+    assert study.planned(f"results/{name}") == {rule[name.split("/")[-1].split(".")[0]]: 1}
+    study.run(f"results/{name}")
+    assert (study.folder / "results" / name).read_bytes() == (finished.folder / "results" / name).read_bytes()
+
+
+def test_changed_content_reruns_what_reads_it_if_its_date_is_new(finished, tmp_path):
+    study = finished.copy(tmp_path / "study")
+    rewrite(study.folder / "results/mess3/seed_2/loss.csv", "new")
+    assert study.planned() == {"collect_claims": 1, "plot_loss": 1} | LAST
+
+
+def test_changed_content_behind_an_old_date_is_found_by_the_audit_which_says_how_to_mend_just_that(finished, tmp_path):
+    study = finished.copy(tmp_path / "study")
+    path = study.folder / "results/mess3/seed_2/loss.csv"
+    rewrite(path, "old")
+    assert study.planned() == {}
+    result = study.snakemake("audit")
+    assert result.returncode != 0
+    said = "results/mess3/seed_2/loss.csv: not the content that measure_loss mess3 seed 2 wrote. Make it again: "
+    assert said in result.stderr
+    study.run("--force", "results/mess3/seed_2/loss.csv")
+    assert path.read_bytes() == (finished.folder / "results/mess3/seed_2/loss.csv").read_bytes()
+    assert study.planned() == LAST  # its new record, and what tells of all records
+    study.run()
+    study.run("audit")
