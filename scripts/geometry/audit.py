@@ -5,11 +5,10 @@ mended, ends in how.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from geometry.digest import Code, file_digest
-from geometry.lock import Pin
+from geometry.lock import Pin, installed_version, is_pinned
 from geometry.plan import PlannedJob
 from geometry.records import Record
 
@@ -55,14 +54,17 @@ def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mappin
         *_differing("files written", sorted(record.outputs), sorted(job.outputs)),
         *_differing("files read", sorted(record.inputs), sorted(job.inputs)),
         *_differing("rule", record.content["rule"], job.rule),
+        *_differing("wildcards", record.content["wildcards"], job.wildcards),
         *_differences(_without_code(record.content["params"]), _without_code(job.params)),
     ]
     if record.content["code"]["digest"] != code.digest:
         differences += _differences(record.content["code"]["modules"], code.modules, "code of scripts/")
     for name in code.packages:
-        installed = record.content["packages"].get(name)
-        if installed is not None and installed.split("+")[0] != pins[name].version:
+        installed = record.content["packages"].get(name, "none")
+        if not is_pinned(installed, pins[name].version):
             differences.append(f"{name} was {installed}, envs/requirements.txt pins {pins[name].version}")
+    if record.content["code"]["digest"] != code.digest and not differences:
+        differences.append("the lock had other pins")
     if differences:
         yield f"{first}: made otherwise than now: {'; '.join(differences)}. {_again(first)}"
 
@@ -70,11 +72,8 @@ def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mappin
 def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
     """Pins of the lock that are not what is installed."""
     for name, pin in pins.items():
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
-            installed = "none"
-        if installed.split("+")[0] != pin.version:
+        installed = installed_version(name)
+        if not is_pinned(installed, pin.version):
             yield f"envs/requirements.txt: pins {name}=={pin.version}, installed is {installed}. Run: make environment"
 
 

@@ -19,12 +19,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from geometry.digest import Code, code_of, file_digest
+from geometry.lock import installed_version
 from geometry.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -54,7 +54,11 @@ class Job:
         signal.signal(signal.SIGTERM, _interrupt)
         self._open_journal(self.snakemake.log[0])
         self.started = datetime.now(UTC)
-        self.code = planned_code(self.snakemake)
+        try:
+            self.code = planned_code(self.snakemake)
+        except CodeChangedError as error:
+            self.journal.error(error)
+            sys.exit(1)
         self.inputs = digests(self.snakemake.input)
         return self
 
@@ -97,7 +101,8 @@ class Job:
         """The record of this job as it stands when its outputs are written."""
         snakemake, root = self.snakemake, project_folder(self.snakemake)
         commit, dirty = git_state(root)
-        ended, usage = datetime.now(UTC), resource.getrusage(resource.RUSAGE_SELF)
+        ended = datetime.now(UTC)
+        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         outputs = digests(path for path in snakemake.output if path != snakemake.output.record)
         files = {"outputs": outputs, "inputs": self.inputs}
         blank = {key: dict.fromkeys(value) for key, value in files.items()}
@@ -107,15 +112,15 @@ class Job:
             **(files if self.reproducible else blank),
             "params": dict(snakemake.params.items()),
             "code": {"digest": self.code.digest, "modules": self.code.modules},
-            "packages": {name: version(name) for name in self.code.packages},
+            "packages": {name: installed_version(name) for name in self.code.packages},
             "lock": file_digest(root / "envs/requirements.txt"),
             "python": platform.python_version(),
             "run": {
                 "started": self.started.isoformat(timespec="seconds"),
                 "ended": ended.isoformat(timespec="seconds"),
                 "wall_seconds": round((ended - self.started).total_seconds(), 3),
-                "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
-                "peak_memory_bytes": usage.ru_maxrss * MAXRSS_UNIT,
+                "cpu_seconds": round(sum(usage.ru_utime + usage.ru_stime for usage in usages), 3),
+                "peak_memory_bytes": max(usage.ru_maxrss for usage in usages) * MAXRSS_UNIT,
                 "platform": platform.platform(),
                 "device": self.device,
                 "threads": snakemake.threads,

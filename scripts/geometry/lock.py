@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -58,3 +59,16 @@ def packages_of(modules: Iterable[str], lock: Path) -> dict[str, str]:
             found.add(name)
             pending.extend(pins[name].needs)
     return {name: pins[name].version for name in sorted(found)}
+
+
+def installed_version(package: str) -> str:
+    """The version of a package in the environment that runs this, or "none"."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def is_pinned(installed: str, pinned: str) -> bool:
+    """Whether a version is the one pinned, whichever build of it (2.13.0+cpu is 2.13.0)."""
+    return installed.split("+", maxsplit=1)[0] == pinned

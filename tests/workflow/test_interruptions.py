@@ -9,9 +9,9 @@ import time
 
 import psutil
 import pytest
-from harness import ROOT, Study, hashes
+from harness import ROOT, Study, clone, edit, hashes
 
-LONG = {"experiments": {"mess3": {"training": {"steps": 3000}}}}
+LONG = {"experiments": {"mess3": {"training": {"steps": 2000}}}}
 MODEL = "results/mess3/seed_1/model.safetensors"
 STATE = "unfinished/train_model/mess3_seed_1.safetensors"
 
@@ -107,11 +107,10 @@ def test_killed_training_goes_on_from_its_state_to_the_same_bytes(undisturbed, t
     assert not (study.folder / STATE).exists()
 
 
-@pytest.mark.parametrize("change", [{"learning_rate": 0.01}, {"steps": 3001}])
-def test_training_of_another_configuration_does_not_go_on_from_the_state(change, tmp_path):
+def test_training_of_another_configuration_does_not_go_on_from_the_state(tmp_path):
     study = Study(tmp_path / "study")
     interrupted_training(study)
-    other = {"experiments": {"mess3": {"training": {"steps": 40, **change}}}}
+    other = {"experiments": {"mess3": {"training": {"steps": 2000, "learning_rate": 0.01, "batch_size": 1}}}}
     assert "going on from step" not in study.run(MODEL, override=other)
 
 
@@ -137,6 +136,18 @@ def test_second_snakemake_on_one_folder_is_refused_and_harms_nothing(undisturbed
     assert second.returncode != 0 and "LockException" in second.stderr + second.stdout
     assert first.wait() == 0
     assert hashes(study) == hashes(undisturbed)
+
+
+def test_job_refuses_code_that_was_edited_after_the_plan(tmp_path):
+    study = Study(tmp_path / "study", clone(tmp_path / "project"))
+    activations = "results/mess3/seed_1/activations.zarr.zip"
+    process = start(study, activations, override=LONG)
+    assert wait_for((study.folder / STATE).exists, process)
+    edit(study.project / "scripts/geometry/transformer.py", "eps=1e-5", "eps=2e-5")
+    assert process.wait() != 0
+    assert "the code of extract_activations changed while the workflow ran" in (tmp_path / "study.log").read_text()
+    assert not (study.folder / activations).exists()
+    assert study.planned(activations, override=LONG) == {"train_model": 1, "extract_activations": 1}
 
 
 @pytest.fixture
