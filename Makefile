@@ -16,7 +16,7 @@ test: environment check
 check: environment
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/snakefmt --check .
+	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
 # Built again when the content of the lock changes, or when an installation was cut short.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # Snakemake 9 calls this interpreter unquoted, and so fails in a folder whose path has a space (its issue 2645).
 sys.executable = shlex.quote(sys.executable)
@@ -18,7 +19,7 @@ sys.path.append(str(SCRIPTS))
 
 from geometry.digest import code_of, content_digest
 from geometry.experiments import ConfigError, canonical, resolve_experiments
-from geometry.lock import LockError
+from geometry.lock import LockError, read_lock
 from geometry.sites import chosen_sites, compared_sites, drawn_site
 from geometry.tasks import task_name
 
@@ -26,9 +27,18 @@ ARTEFACT = config.pop("artefact", None)  # a question on the command line, no pa
 config.update(canonical(config))
 SOURCE = [
     path.relative_to(workflow.basedir).as_posix()
-    for pattern in ("*.cff", "LICENSE", "README.md", "Snakefile", "*.yaml", "envs/*", "rules/**/*", "scripts/**/*")
+    for pattern in [
+        *("CITATION.cff", "LICENSE", "README.md", "Snakefile", "config.yaml", "envs/*.*", "profiles/*/*.yaml"),
+        *(
+            "rules/*.smk",
+            "rules/*/*.yaml",
+            "rules/*/*.rst",
+            "scripts/**/*.py",
+            "scripts/*/*.mplstyle",
+            "scripts/*/*.html",
+        ),
+    ]
     for path in sorted(Path(workflow.basedir).glob(pattern))
-    if path.is_file() and path.suffix != ".pyc"
 ]
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
 try:
@@ -36,10 +46,22 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+ENGINE = read_lock(LOCK)["snakemake"].version
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ  # a folder from which --cache takes what was made elsewhere
+if SHARED and config["device"] == "auto":
+    raise WorkflowError(
+        "config: device is 'auto'; what is shared through $SNAKEMAKE_OUTPUT_CACHE needs cpu, cuda or mps"
+    )
+if not Path(".snakemake/metadata").exists() and Path("results/provenance").exists():
+    lost = (
+        "There are results, but Snakemake's memory of how they were made (.snakemake) is lost: it cannot see changes."
+    )
+    if SHARED:
+        raise WorkflowError(f"{lost} Unset $SNAKEMAKE_OUTPUT_CACHE, run snakemake audit, then snakemake --touch.")
+    logger.warning(f"{lost} Run snakemake audit; if it finds no break, run snakemake --touch.")
 HOW_TO_GO_ON = """
-Stopped. What is finished is kept, and a training that was interrupted goes on from where it was:
-run the same command again. If Snakemake itself was killed, run snakemake --unlock first.
+What is finished is kept. When the cause is mended, run the same command again: a training that was
+interrupted goes on from where it was. If Snakemake itself was killed, run snakemake --unlock first.
 """
 SEEDS = config["seeds"]
 FORMAT = config["figures"]["format"]
@@ -129,11 +151,17 @@ def figures_of_the_study():
     ]
 
 
+def labels_of_the_report(wildcards):
+    """How the report names and sorts what it shows."""
+    shown = ((rule, file.flags.get("report")) for rule in workflow.rules for file in rule.output)
+    return {rule.name: [entry.category, entry.labels] for rule, entry in shown if entry}
+
+
 def records_of_the_study():
     """What each job behind the claims and figures leaves of itself."""
     per_run = ["sample_sequences", "train_model", "extract_activations", "measure_loss", "probe_beliefs"]
-    per_experiment = [*(f"plot_{name}" for name in PLOTS), "animate_emergence"]
-    explainer = ["play_chaos_game", "plot_explainer"] if config["figures"]["explainer"] else []
+    per_experiment = [*(f"plot_{name}.{FORMAT}" for name in PLOTS), "animate_emergence"]
+    explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if config["figures"]["explainer"] else []
     names = [
         "collect_claims",
         *(f"figures/{rule}" for rule in explainer),

@@ -23,6 +23,9 @@ rule export_crate:
         "../envs/study.yaml"
     params:
         config=config,
+        engine=ENGINE,
+        source=SOURCE,
+        citation=content("CITATION.cff"),
         code=code("export_crate.py"),
     script:
         "../scripts/export_crate.py"

@@ -37,7 +37,7 @@ rule plot_explainer:
             category="Explainer",
             labels={"figure": "why a fractal"},
         ),
-        record="results/provenance/figures/plot_explainer.json",
+        record=f"results/provenance/figures/plot_explainer.{FORMAT}.json",
     log:
         "logs/plot_explainer.log",
     conda:

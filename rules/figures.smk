@@ -18,7 +18,7 @@ rule plot_belief_simplex:
             category="{experiment}",
             labels={"figure": "true and decoded beliefs"},
         ),
-        record="results/provenance/figures/{experiment}/plot_belief_simplex.json",
+        record=f"results/provenance/figures/{{experiment}}/plot_belief_simplex.{FORMAT}.json",
     log:
         "logs/plot_belief_simplex/{experiment}.log",
     conda:
@@ -46,7 +46,7 @@ rule plot_emergence:
             category="{experiment}",
             labels={"figure": "emergence over training"},
         ),
-        record="results/provenance/figures/{experiment}/plot_emergence.json",
+        record=f"results/provenance/figures/{{experiment}}/plot_emergence.{FORMAT}.json",
     log:
         "logs/plot_emergence/{experiment}.log",
     conda:
@@ -101,7 +101,7 @@ rule plot_sites:
             category="{experiment}",
             labels={"figure": "decoded beliefs by site"},
         ),
-        record="results/provenance/figures/{experiment}/plot_sites.json",
+        record=f"results/provenance/figures/{{experiment}}/plot_sites.{FORMAT}.json",
     log:
         "logs/plot_sites/{experiment}.log",
     conda:
@@ -126,7 +126,7 @@ rule plot_r2_by_site:
             category="{experiment}",
             labels={"figure": "R² by site"},
         ),
-        record="results/provenance/figures/{experiment}/plot_r2_by_site.json",
+        record=f"results/provenance/figures/{{experiment}}/plot_r2_by_site.{FORMAT}.json",
     log:
         "logs/plot_r2_by_site/{experiment}.log",
     conda:
@@ -151,7 +151,7 @@ rule plot_loss:
             category="{experiment}",
             labels={"figure": "loss beside the optimum"},
         ),
-        record="results/provenance/figures/{experiment}/plot_loss.json",
+        record=f"results/provenance/figures/{{experiment}}/plot_loss.{FORMAT}.json",
     log:
         "logs/plot_loss/{experiment}.log",
     conda:
@@ -175,7 +175,7 @@ rule plot_distances:
             category="{experiment}",
             labels={"figure": "pairwise distances"},
         ),
-        record="results/provenance/figures/{experiment}/plot_distances.json",
+        record=f"results/provenance/figures/{{experiment}}/plot_distances.{FORMAT}.json",
     log:
         "logs/plot_distances/{experiment}.log",
     conda:

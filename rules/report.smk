@@ -19,6 +19,8 @@ rule write_report:
     params:
         config=config,
         captions=content("rules/captions/*.rst"),
+        labels=labels_of_the_report,
+        engine=ENGINE,
         code=code("write_report.py"),
     script:
         "../scripts/write_report.py"

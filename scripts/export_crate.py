@@ -1,7 +1,6 @@
 """Export the study as a Workflow Run RO-Crate: the workflow's source beside its results, and what tells of both."""
 
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def copy_source(project: Path, copies: list[str], folder: Path) -> None:
-    """Copy files of the project to the same places under a folder."""
+    """Copy files of the project to the same places under a folder, which holds nothing else then."""
+    shutil.rmtree(folder)
     for copy in map(Path, copies):
         with atomic_path(copy) as path:
             shutil.copyfile(project / copy.relative_to(folder), path)
@@ -33,5 +33,5 @@ if __name__ == "__main__":
         citation = yaml.safe_load((project / "CITATION.cff").read_text())
         source = [Path(copy).relative_to("results").as_posix() for copy in output.source]
         with atomic_path(output.crate) as path:
-            path.write_text(study_crate(records, source, citation, version("snakemake")))
+            path.write_text(study_crate(records, source, citation, snakemake.params.engine))
         job.info(f"{len(records)} jobs and {len(source)} files of source")

@@ -1,5 +1,6 @@
 """Print the full ancestry of one file: what made it from what, down to configuration and code."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -28,7 +29,8 @@ def describe_job(record: Record, maker: Mapping[str, Record]) -> Iterator[str]:
     yield record.job
     yield from (f"  wrote  {describe_file(*item)}" for item in record.outputs.items())
     for path, digest in record.inputs.items():
-        yield f"  read   {path}  sha256 {digest[:16]}  from {maker[path].job}"
+        job = maker[path].job if path in maker else "a job without record"
+        yield f"  read   {path}  sha256 {digest[:16]}  from {job}"
     params = {key: value for key, value in record.content["params"].items() if key != "code"}
     text = yaml.safe_dump(params, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
     yield from (f"  with   {line}" for line in text.splitlines())
@@ -67,7 +69,7 @@ if __name__ == "__main__":
     if artefact is None:
         sys.exit("say of which file: snakemake provenance --config artefact=results/claims.csv")
     try:
-        lines = list(ancestry(str(artefact), [read_record(path) for path in record_paths()]))
+        lines = list(ancestry(os.path.relpath(str(artefact)), [read_record(path) for path in record_paths()]))
     except (LookupError, ValueError) as error:
         sys.exit(str(error))
     Path(snakemake.log[0]).write_text("\n".join(lines))

@@ -1,54 +1,68 @@
 """Whether the files of a study are what their records say, and the records what the checkout says.
 
-Each function yields the breaks that it finds, each one sentence that names the file and, where it can be
-mended, ends in how.
+Each function yields the breaks that it finds, each one sentence that names the file and ends in how to
+mend just that. What the present study does not make (`plan` lacks it) belongs to another one.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from geometry.digest import Code, file_digest
-from geometry.lock import Pin, installed_version, is_pinned
+from geometry.lock import HOW_TO_INSTALL, Pin, installed_version, is_pinned
 from geometry.plan import PlannedJob
 from geometry.records import Record
 
 
-def broken_files(records: Iterable[Record]) -> Iterator[str]:
+def broken_files(records: Iterable[Record], plan: Container[str]) -> Iterator[str]:
     """Files that are gone or are not what their job wrote."""
     for record in records:
         for path, digest in record.outputs.items():
             if not Path(path).is_file():
-                yield f"{path}: missing; {record.job} wrote it. {_again(path)}"
+                yield f"{path}: missing; {record.job} wrote it. {_remedy(path, plan)}"
             elif file_digest(path) != digest:
-                yield f"{path}: not the content that {record.job} wrote. {_again(path)}"
+                yield f"{path}: not the content that {record.job} wrote. {_remedy(path, plan)}"
 
 
-def broken_links(records: Iterable[Record], maker: Mapping[str, Record], known: Container[str]) -> Iterator[str]:
+def broken_links(records: Iterable[Record], maker: Mapping[str, Record], plan: Container[str]) -> Iterator[str]:
     """Files that were made from something else than what is recorded of their inputs."""
     for record in records:
         first = next(iter(record.outputs))
         for path, digest in record.inputs.items():
             if path in maker:
                 if digest != maker[path].outputs[path]:
-                    yield f"{first}: made from another {path} than {maker[path].job} wrote. {_again(first)}"
-            elif path not in known:
-                yield f"{first}: made from {path}, of which there is no record. {_again(path)}"
+                    yield f"{first}: made from another {path} than {maker[path].job} wrote. {_remedy(first, plan)}"
+            elif path not in plan and Path(path).suffix != ".json":
+                yield f"{first}: made from {path}, of which there is no record. {_remedy(path, plan)}"
             elif Path(path).is_file() and digest != file_digest(path):
-                yield f"{first}: made from another {path} than is there. {_again(first)}"
+                yield f"{first}: made from another {path} than is there. {_remedy(first, plan)}"
+
+
+def rival_records(records: Iterable[Record], maker: Mapping[str, Record], plan: Container[str]) -> Iterator[str]:
+    """Records of one file that differ in which job wrote it."""
+    for record in records:
+        for path in record.outputs:
+            if maker[path] is not record:
+                pair = sorted([record.path, maker[path].path], key=lambda name: name in plan)
+                yield f"{pair[0]}: tells of {path}, of which {pair[1]} tells too. Delete the one that is wrong"
 
 
 def stray_files(results: Path, known: Container[str]) -> Iterator[str]:
-    """Files under the results that no job is known to write."""
+    """Files under the results that no record names."""
     for path in sorted(p for p in results.rglob("*") if p.is_file() or p.is_symlink()):
         if str(path) not in known:
-            yield f"{path}: no recorded job wrote it. Delete it"
+            yield f"{path}: no record that can be read tells of it. Delete it, or make it again with its record"
 
 
 def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mapping[str, Pin]) -> Iterator[str]:
     """What differs between a recorded job and the same job as this checkout and configuration would run it."""
     first = job.outputs[0]
     if record is None:
-        yield f"{job.record}: missing; nothing tells what {first} was made from. {_again(first)}"
+        made = any(Path(path).exists() for path in job.outputs)
+        yield (
+            f"{job.record}: missing; nothing tells what {first} was made from. {_remedy(first, job.outputs)}"
+            if made
+            else (f"{first}: not made yet. Run: snakemake")
+        )
         return
     differences = [
         *_differing("files written", sorted(record.outputs), sorted(job.outputs)),
@@ -66,7 +80,7 @@ def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mappin
     if record.content["code"]["digest"] != code.digest and not differences:
         differences.append("the lock had other pins")
     if differences:
-        yield f"{first}: made otherwise than now: {'; '.join(differences)}. {_again(first)}"
+        yield f"{first}: made otherwise than now: {'; '.join(differences)}. {_remedy(first, job.outputs)}"
 
 
 def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
@@ -74,11 +88,16 @@ def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
     for name, pin in pins.items():
         installed = installed_version(name)
         if not is_pinned(installed, pin.version):
-            yield f"envs/requirements.txt: pins {name}=={pin.version}, installed is {installed}. Run: make environment"
+            yield f"envs/requirements.txt: pins {name}=={pin.version}, installed is {installed}; {HOW_TO_INSTALL}"
 
 
-def _again(path: str) -> str:
-    return f"Make it again: snakemake --force {path}, then snakemake"
+def _remedy(path: str, plan: Container[str]) -> str:
+    if path not in plan:
+        return (
+            "This study does not make it: audit with the --configfile of the one that does, or delete it and its record"
+        )
+    shared = f"Delete {Path(path).readlink()}, the shared file. " if Path(path).is_symlink() else ""
+    return f"{shared}Make it again: snakemake --force {path}, then snakemake"
 
 
 def _without_code(params: Mapping) -> dict:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from geometry.lock import packages_of
+from geometry.lock import LockError, packages_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Code:
 def code_of(script: Path, lock: Path) -> Code:
     """The code of a script; its local modules are looked for beside it, its packages in the lock.
 
-    Raises `LockError` where the lock lacks a package that is imported.
+    Raises `LockError` where the lock lacks a package that is imported, or an import is relative.
     """
     root = script.parent
     files = sorted(reachable_files(script, root))
@@ -83,7 +83,9 @@ def imports(path: Path) -> frozenset[str]:
     for node in ast.walk(_code(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise LockError(f"{path} imports relatively ({ast.unparse(node)}); import by the absolute name")
+        elif isinstance(node, ast.ImportFrom):
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return frozenset(names)
 
@@ -100,7 +102,8 @@ def _code(path: Path) -> ast.Module:
     tree = ast.parse(path.read_bytes(), filename=str(path))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [item for item in node.body if not _is_text(item) and not _is_for_type_checkers(item)]
+            parts = (item.orelse if _is_for_type_checkers(item) else [item] for item in node.body)
+            node.body = [item for part in parts for item in part if not _is_text(item)]
     return tree
 
 

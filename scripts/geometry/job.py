@@ -24,15 +24,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from geometry.digest import Code, code_of, file_digest
-from geometry.lock import installed_version
+from geometry.lock import HOW_TO_INSTALL, installed_version, is_pinned
 from geometry.storage import atomic_path
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
 
 
-class CodeChangedError(RuntimeError):
-    """The code was edited after the workflow had been planned."""
+class CodeError(RuntimeError):
+    """What would run is not what was planned: edited code, or packages that are not the pinned ones."""
 
 
 class Job:
@@ -56,9 +56,10 @@ class Job:
         self.started = datetime.now(UTC)
         try:
             self.code = planned_code(self.snakemake)
-        except CodeChangedError as error:
+        except CodeError as error:
             self.journal.error(error)
             sys.exit(1)
+        self.commit, self.dirty = git_state(project_folder(self.snakemake))
         self.inputs = digests(self.snakemake.input)
         return self
 
@@ -100,7 +101,6 @@ class Job:
     def _record(self) -> dict:
         """The record of this job as it stands when its outputs are written."""
         snakemake, root = self.snakemake, project_folder(self.snakemake)
-        commit, dirty = git_state(root)
         ended = datetime.now(UTC)
         usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         outputs = digests(path for path in snakemake.output if path != snakemake.output.record)
@@ -124,8 +124,8 @@ class Job:
                 "platform": platform.platform(),
                 "device": self.device,
                 "threads": snakemake.threads,
-                "commit": commit,
-                "dirty": dirty,
+                "commit": self.commit,
+                "dirty": self.dirty,
                 **({} if self.reproducible else files),
             },
         }
@@ -149,11 +149,14 @@ def project_folder(snakemake: "Snakemake") -> Path:
 
 
 def planned_code(snakemake: "Snakemake") -> Code:
-    """The code that this job runs; raises `CodeChangedError` if it is not the code that was planned."""
+    """The code that this job runs; raises `CodeError` if it is not what was planned."""
     root = project_folder(snakemake)
     code = code_of(root / "scripts" / f"{snakemake.rule}.py", root / "envs/requirements.txt")
     if code.digest != snakemake.params.code:
-        raise CodeChangedError(f"the code of {snakemake.rule} changed while the workflow ran; run snakemake again")
+        raise CodeError(f"the code of {snakemake.rule} changed while the workflow ran; run snakemake again")
+    for name, pinned in code.packages.items():
+        if not is_pinned(installed := installed_version(name), pinned):
+            raise CodeError(f"{name} {installed} is installed, envs/requirements.txt pins {pinned}; {HOW_TO_INSTALL}")
     return code
 
 
@@ -164,7 +167,7 @@ def digests(paths) -> dict[str, str]:
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
     """The commit that is checked out and whether anything differs from it; None where there is no git."""
-    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
+    command = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
     try:
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):

@@ -12,6 +12,8 @@ from packaging.utils import canonicalize_name
 NOTES = r"(?: imported as (?P<modules>[^;]+);?)?(?: needs (?P<needs>.+))?"
 LINE = re.compile(rf"(?P<name>[\w.-]+)==(?P<version>[^\s#]+)(?:  #{NOTES})?")
 
+HOW_TO_INSTALL = "run: rm .venv/lock.txt; make environment"
+
 
 class LockError(ValueError):
     """A lock that cannot be read, or a package that it lacks; the message is one sentence."""

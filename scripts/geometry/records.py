@@ -46,16 +46,19 @@ def read_record(path: str | Path) -> Record:
         content = json.loads(Path(path).read_bytes())
         schema = yaml.safe_load(SCHEMA.read_text())
         problem = next(Draft202012Validator(schema).iter_errors(content), None)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RecordError(f"{path}: no record: {error}") from None
     if problem is not None:
         raise RecordError(f"{path}: no record: {problem.json_path}: {problem.message}")
     if content["seal"] != seal_of(content):
         raise RecordError(f"{path}: edited since it was written: its seal does not match")
+    if Path(path).name.split(".")[0] != content["rule"]:
+        raise RecordError(f"{path}: the record of a job of {content['rule']}, under another name")
     return Record(str(path), content)
 
 
 def record_paths() -> list[Path]:
+    """Every file that should be a record."""
     return sorted(FOLDER.rglob("*.json"))
 
 

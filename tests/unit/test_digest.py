@@ -12,7 +12,7 @@ from geometry.lock import LockError, read_lock
 ROOT = Path(__file__).parents[2]
 FILES = {
     "run.py": "import sys\nfrom typing import TYPE_CHECKING\nfrom lib.model import f\nimport lib.style\n"
-    "if TYPE_CHECKING:\n    from engine import job\n",
+    "if TYPE_CHECKING:\n    from engine import job\nelse:\n    job = 1\n",
     "lib/__init__.py": "",
     "lib/model.py": '"""Doc."""\nfrom lib import base\n\ndef f(x):\n    """Doc."""\n    return base.k * x  # why\n',
     "lib/base.py": "import arrays.linear\n\nk = 1\n",
@@ -65,6 +65,7 @@ def test_comments_docstrings_and_strangers_do_not_count(code_after, name, old, n
     ("name", "old", "new"),
     [
         ("run.py", "import sys", "import os"),
+        ("run.py", "job = 1", "job = 2"),
         ("lib/model.py", "base.k * x", "base.k + x"),
         ("lib/base.py", "k = 1", "k = 2"),
         ("lib/base.py", "k = 1", "k = None"),
@@ -85,6 +86,11 @@ def test_statements_and_pins_count(code_after, name, old, new):
 def test_package_that_the_lock_lacks_is_named(code_after):
     with pytest.raises(LockError, match=r"no package of lock.txt is imported as 'numbers_of_old'"):
         code_after("lib/base.py", "import arrays.linear", "import numbers_of_old")
+
+
+def test_relative_import_is_refused(code_after):
+    with pytest.raises(LockError, match=r"lib/base.py imports relatively \(from . import linear\)"):
+        code_after("lib/base.py", "import arrays.linear", "from . import linear")
 
 
 def test_line_that_is_no_pin_is_named(code_after):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from harness import ROOT, clone, edit
@@ -46,8 +47,12 @@ def study(finished, tmp_path, monkeypatch):
 
 def found(project=ROOT, config=None):
     """The sentences of an audit of the working directory."""
-    with open("results/provenance/write_report.json") as file:
-        return list(breaks(project, config or json.load(file)["params"]["config"]))
+    return list(breaks(project, config or config_of(Path())))
+
+
+def config_of(folder):
+    """The configuration that a study was run with."""
+    return json.loads((folder / "results/provenance/write_report.json").read_text())["params"]["config"]
 
 
 def named(sentences):
@@ -148,6 +153,23 @@ def test_file_that_is_no_record_is_found(study):
     assert sentence.startswith("results/provenance/mess3/seed_1/other.json: no record: $: 'rule' is a required")
 
 
+def test_copied_record_is_found_whatever_its_name(study):
+    record = study.folder / "results/provenance/mess3/seed_1/train_model.json"
+    for name in ("other/train_model.json", "other/x.json"):
+        (record.parent / name).parent.mkdir(exist_ok=True)
+        shutil.copy(record, record.parent / name)
+    sentences = found()
+    copies = [f"results/provenance/mess3/seed_1/other/{name}.json" for name in ("train_model", "x")]
+    assert named(sentences) == copies and all(". Delete" in sentence for sentence in sentences)
+
+
+def test_nothing_made_yet_is_told_in_a_sentence_per_job(tmp_path, monkeypatch, finished):
+    config = config_of(finished.folder)
+    monkeypatch.chdir(tmp_path)
+    sentences = found(config=config)
+    assert len(sentences) == 44 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
+
+
 def test_missing_artefact_is_found(study):
     (study.folder / "results/mess3/seed_1/decoded.zarr.zip").unlink()
     (sentence,) = found()
@@ -163,7 +185,7 @@ def test_stray_files_are_found(study):
 
 
 def test_changed_configuration_is_found_with_both_values(study):
-    config = json.loads((study.folder / "results/provenance/write_report.json").read_text())["params"]["config"]
+    config = config_of(study.folder)
     config["defaults"]["probe"]["folds"] = 4
     sentences = found(config=config)
     assert "results/mess3/seed_1/probe.csv" in named(sentences)
@@ -192,7 +214,7 @@ def test_changed_line_of_the_lock_is_found(package, study, tmp_path):
 
 
 def test_results_of_another_study_are_verified_too_but_not_held_against_this_configuration(study):
-    config = json.loads((study.folder / "results/provenance/write_report.json").read_text())["params"]["config"]
+    config = config_of(study.folder)
     config["experiments"]["rrxor"], config["figures"]["sites"] = None, {}
     gathered = {
         "results/claims.csv",
@@ -202,7 +224,8 @@ def test_results_of_another_study_are_verified_too_but_not_held_against_this_con
     }
     assert set(named(found(config=config))) <= gathered | {"results/ro-crate-metadata.json"}
     flip_a_byte(study.folder / "results/rrxor/seed_1/model.safetensors")
-    assert "results/rrxor/seed_1/model.safetensors" in named(found(config=config))
+    (sentence,) = (s for s in found(config=config) if s.startswith("results/rrxor/seed_1/model.safetensors: not the"))
+    assert "This study does not make it" in sentence and "--force" not in sentence
 
 
 def test_ancestry_of_a_claim_reaches_every_training_and_its_configuration(study):
@@ -211,6 +234,7 @@ def test_ancestry_of_a_claim_reaches_every_training_and_its_configuration(study)
         assert text.count(f"\ntrain_model {run}\n") == 1
     assert "learning_rate: 0.02" in text and "geometry/transformer.py" in text and "torch 2." in text
     assert "CHANGED" not in text and "plot_loss" not in text
+    assert next(ancestry("results/provenance/collect_claims.json", [read_record(p) for p in record_paths()]))
 
 
 def test_ancestry_is_printed_and_an_unknown_file_is_refused_with_similar_ones(finished):

@@ -136,6 +136,11 @@ CODE = {
     ),
     "a docstring of the model": (("scripts/geometry/transformer.py", "The shape of a network;", "A shape:"), {}),
     "a comment in a rule": (("rules/training.smk", "  # the longest jobs first", "  # the longest ones first"), {}),
+    "the citation": (("CITATION.cff", "license: MIT", "license: ISC"), {"export_crate": 1, "all": 1}),
+    "a label of the report": (
+        ("rules/claims.smk", "claims with floors", "the claims with floors"),
+        {"write_report": 1, "export_crate": 1, "all": 1},
+    ),
     "the audit": (("scripts/geometry/audit.py", "if len(text) <= 60", "if len(text) < 61"), {}),
 }
 
@@ -153,6 +158,7 @@ PINS = {
     "kiwisolver": FIGURES | LAST,  # matplotlib needs it
     "torch": TORCH,
     "sympy": TORCH,  # torch needs it
+    "snakemake": {"write_report": 1, "export_crate": 1, "all": 1},
     "ruff": {},
 }
 
@@ -165,6 +171,15 @@ def test_change_of_a_pin_reruns_exactly(package, finished, tmp_path):
     assert n == 1
     lock.write_text(text)
     assert Study(finished.folder, project).planned() == PINS[package]
+
+
+def test_job_refuses_to_run_on_packages_that_are_not_the_pinned_ones(tmp_path):
+    study = Study(tmp_path / "study", clone(tmp_path / "project"))
+    lock = study.project / "envs/requirements.txt"
+    lock.write_text(re.sub(r"(?m)^numpy==\S+", "numpy==0.0", lock.read_text()))
+    result = study.snakemake("results/mess3/seed_1/sequences.zarr.zip")
+    assert result.returncode != 0 and "is installed, envs/requirements.txt pins 0.0; run: rm .venv" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 # --- Files and their dates --------------------------------------------------------------------------------------------

@@ -144,7 +144,8 @@ def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
     cache.mkdir()
     first, second = (Study(tmp_path / name, clone(tmp_path / f"{name}_project")) for name in ("first", "second"))
     targets = [f"results/{e}/seed_{s}/activations.zarr.zip" for e in EXPERIMENTS for s in (1, 2)]
-    said = [s.run("--cache", *targets, environment={"SNAKEMAKE_OUTPUT_CACHE": str(cache)}) for s in (first, second)]
+    environment, cpu = {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}, {"device": "cpu"}
+    said = [s.run("--cache", *targets, environment=environment, override=cpu) for s in (first, second)]
     for rule, count in {
         "build_ground_truth": 2,
         "sample_sequences": 4,
@@ -154,7 +155,13 @@ def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
         ran = [len(set(re.findall(rf"^[\d:]+ ({rule} [\w. ]+):", text, re.M))) for text in said]
         assert ran == [count, 0]
     assert hashes(first) == hashes(second)
-    assert hashes(first).items() <= hashes(finished).items()
+    artefacts = {name: digest for name, digest in hashes(first).items() if not name.startswith("provenance")}
+    assert artefacts.items() <= hashes(finished).items()
+    refused = second.snakemake("--cache", environment=environment)
+    assert "device is 'auto'; what is shared through $SNAKEMAKE_OUTPUT_CACHE needs" in refused.stderr
+    shutil.rmtree(second.folder / ".snakemake")
+    refused = second.snakemake("--cache", environment=environment, override=cpu)
+    assert "Snakemake's memory of how they were made (.snakemake) is lost" in refused.stderr
 
 
 def test_unknown_target_is_refused(finished):
