@@ -58,25 +58,27 @@ def kill(victim, process, rule):
 RULES = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "Job(snakemake" in path.read_text())
 
 
-def test_study_killed_in_each_of_its_rules_at_a_random_moment_ends_in_the_same_bytes(finished, tmp_path):
-    study, moments, spared, attempts = Study(tmp_path / "study"), random.Random(0), list(RULES), 0
+def test_study_killed_in_each_of_its_rules_elsewhere_on_one_core_ends_in_the_same_bytes(finished, tmp_path):
+    """At a random moment of each; the job, Snakemake, or both by turns."""
+    study, moments, spared, attempts = Study(tmp_path / "a folder with spaces"), random.Random(0), list(RULES), 0
     assert len(RULES) == 20
     forced = []
     while spared:
         attempts += 1
         assert attempts < 60
-        study.run("--unlock")
-        process = start(study, *forced)
+        process = start(study, *forced, cores=1)
         if not wait_for(lambda: set(jobs_of(process)) & set(spared), process):  # noqa: B023
             assert process.wait() == 0
             forced = [f"--forcerun={spared[0]}"]  # finished: so let one run again that has not been killed yet
             continue
         rule = sorted(set(jobs_of(process)) & set(spared) or {spared[0]})[0]
         time.sleep(moments.uniform(0, 0.8))
-        kill(["job", "snakemake", "both"][len(spared) % 3], process, rule)
+        victim = ["job", "snakemake", "both"][len(spared) % 3]
+        kill(victim, process, rule)
+        if victim != "job":
+            study.run("--unlock")
         spared.remove(rule)
-    study.run("--unlock")
-    study.run()
+    study.run(cores=1)
     assert hashes(study) == hashes(finished)
     study.run("audit")
 

@@ -55,7 +55,7 @@ def test_provenance_page_shows_every_job_that_leads_to_a_claim_or_a_figure(finis
     jobs = json.loads(re.search(r'type="application/json">(.*?)</script>', page)[1])["jobs"]
     records = finished.folder.glob("results/provenance/**/*.json")
     last = {"draw_provenance", "write_report", "export_crate"}
-    assert {job["rule"] for job in jobs.values()} == {path.stem for path in records} - last
+    assert {job["rule"] for job in jobs.values()} == {path.name.split(".")[0] for path in records} - last
     assert jobs["plot_loss mess3"]["parents"] == [
         "measure_loss mess3 seed 1",
         "measure_loss mess3 seed 2",
@@ -130,13 +130,6 @@ def test_exact_loss_agrees_with_the_training_curve(finished):
     pd.testing.assert_series_equal(
         training["loss_nats"] - training["optimal_loss_nats"], training["gap_nats"], check_names=False
     )
-
-
-def test_same_study_elsewhere_on_one_core_gives_the_same_bytes(finished, tmp_path):
-    again = Study(tmp_path / "a folder with spaces")
-    result = again.snakemake(cores=1)
-    assert result.returncode == 0, result.stderr[-5000:]
-    assert hashes(again) == hashes(finished)
 
 
 def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
