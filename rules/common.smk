@@ -25,19 +25,11 @@ from geometry.tasks import task_name
 
 ARTEFACT = config.pop("artefact", None)  # a question on the command line, no part of a study
 config.update(canonical(config))
+SOURCE_PATTERNS = """CITATION.cff LICENSE README.md Snakefile config.yaml envs/*.* profiles/*/*.yaml rules/*.smk
+    rules/*/*.yaml rules/*/*.rst scripts/**/*.py scripts/*/*.mplstyle scripts/*/*.html""".split()
 SOURCE = [
     path.relative_to(workflow.basedir).as_posix()
-    for pattern in [
-        *("CITATION.cff", "LICENSE", "README.md", "Snakefile", "config.yaml", "envs/*.*", "profiles/*/*.yaml"),
-        *(
-            "rules/*.smk",
-            "rules/*/*.yaml",
-            "rules/*/*.rst",
-            "scripts/**/*.py",
-            "scripts/*/*.mplstyle",
-            "scripts/*/*.html",
-        ),
-    ]
+    for pattern in SOURCE_PATTERNS
     for path in sorted(Path(workflow.basedir).glob(pattern))
 ]
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())

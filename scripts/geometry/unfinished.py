@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from geometry.storage import atomic_path
 
-SECONDS_BETWEEN_SAVES = 2.0
+SECONDS_BETWEEN_SAVES = 0.5
 LARGEST_SHARE = 0.01
 """Of the time: a state that takes long to write is written the more seldom."""
 
