@@ -112,12 +112,12 @@ def test_killed_training_goes_on_from_its_state_to_the_same_bytes(undisturbed, t
 def test_training_of_another_configuration_does_not_go_on_from_the_state(tmp_path):
     study = Study(tmp_path / "study")
     interrupted_training(study)
-    other = {"experiments": {"mess3": {"training": {"steps": 2000, "learning_rate": 0.01, "batch_size": 1}}}}
+    other = {"experiments": {"mess3": {"training": {"steps": 20, "learning_rate": 0.01}}}}
     assert "going on from step" not in study.run(MODEL, override=other)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_study_stops_cleanly_and_says_how_to_go_on(number, undisturbed, tmp_path):
+def test_interrupted_study_stops_cleanly_and_says_how_to_go_on(number, tmp_path):
     study = Study(tmp_path / "study")
     process = start(study, MODEL, override=LONG)
     assert wait_for((study.folder / STATE).exists, process)
@@ -126,8 +126,7 @@ def test_interrupted_study_stops_cleanly_and_says_how_to_go_on(number, undisturb
     said = (tmp_path / "study.log").read_text()
     assert "interrupted; to go on, run snakemake again" in said and "run the same command again" in said
     assert not [p for p in study.folder.rglob("*.partial")] and not (study.folder / MODEL).exists()
-    assert "going on from step" in study.run(MODEL, override=LONG)
-    assert hashes(study) == hashes(undisturbed)
+    assert (study.folder / STATE).exists() and study.planned(MODEL, override=LONG) == {"train_model": 1}
 
 
 def test_second_snakemake_on_one_folder_is_refused_and_harms_nothing(undisturbed, tmp_path):
