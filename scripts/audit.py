@@ -5,8 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geometry.audit import broken_environment, broken_files, broken_links, broken_plan, rival_records, stray_files
+from geometry.audit import (
+    broken_environment,
+    broken_files,
+    broken_links,
+    broken_plan,
+    remedy,
+    rival_records,
+    stray_files,
+)
 from geometry.digest import code_of
+from geometry.job import project_folder
 from geometry.lock import read_lock
 from geometry.plan import planned_jobs
 from geometry.records import Record, RecordError, makers, read_record, record_paths
@@ -26,8 +35,7 @@ def breaks(project: Path, config: dict) -> Iterator[str]:
         try:
             records.append(read_record(path))
         except RecordError as error:
-            mend = f"Make it again: snakemake --force {planned[path].outputs[0]}" if path in planned else "Delete it"
-            yield f"{error}. {mend}"
+            yield f"{error}. {remedy(planned[path].outputs[0], planned) if path in planned else 'Delete it'}"
     maker, by_path = makers(records), {record.path: record for record in records}
     yield from broken_environment(read_lock(lock))
     yield from broken_files(records, planned)
@@ -41,7 +49,7 @@ def breaks(project: Path, config: dict) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    found = list(breaks(Path(snakemake.scriptdir).parent, snakemake.params.config))
+    found = list(breaks(project_folder(snakemake), snakemake.params.config))
     Path(snakemake.log[0]).write_text(f"{len(found)} breaks\n")
     if found:
         what_to_run = "What is to be run needs the same --configfile and --directory as the audit."

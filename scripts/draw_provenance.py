@@ -45,19 +45,17 @@ def groups_of(column: list[str]) -> list[dict]:
 def card(record: Record, parents: list[str]) -> dict:
     """What the page tells of a job."""
     content, run = record.content, record.content["run"]
-    params = {key: value for key, value in content["params"].items() if key != "code"}
-    cost = f"{run['wall_seconds']:.1f} s  {run['peak_memory_bytes'] / 1e6:.0f} MB"
     return {
         "rule": content["rule"],
         "label": record.job.removeprefix(content["rule"]).strip(),
         "parents": parents,
         "outputs": record.outputs,
         "inputs": record.inputs,
-        "params": yaml.safe_dump(params, sort_keys=False, allow_unicode=True),
+        "params": yaml.safe_dump(record.params, sort_keys=False, allow_unicode=True),
         "digest": content["code"]["digest"],
         "modules": list(content["code"]["modules"]),
         "software": [f"Python {content['python']}", *map(" ".join, content["packages"].items())],
-        "ran": f"{run['started']}  {cost}  {run['device']}",
+        "ran": record.ran,
         "commit": f"{run['commit']}{' with uncommitted changes' if run['dirty'] else ''}",
     }
 

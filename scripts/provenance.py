@@ -31,12 +31,10 @@ def describe_job(record: Record, maker: Mapping[str, Record]) -> Iterator[str]:
     for path, digest in record.inputs.items():
         job = maker[path].job if path in maker else "a job without record"
         yield f"  read   {path}  sha256 {digest[:16]}  from {job}"
-    params = {key: value for key, value in record.content["params"].items() if key != "code"}
-    text = yaml.safe_dump(params, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+    text = yaml.safe_dump(record.params, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
     yield from (f"  with   {line}" for line in text.splitlines())
     yield f"  code   {record.content['code']['digest']}: {' '.join(record.content['code']['modules'])}"
-    cost = f"{run['wall_seconds']:.1f} s  {run['peak_memory_bytes'] / 1e6:.0f} MB"
-    yield f"  ran    {run['started']}  {cost}  {run['device']}"
+    yield f"  ran    {record.ran}"
     yield f"  commit {run['commit']} ({tree})"
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geometry.job import Job
+from geometry.job import Job, project_folder
 from geometry.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -29,6 +29,6 @@ def write_report(snakefile: Path, config: dict, path: Path) -> str:
 
 if __name__ == "__main__":
     with Job(snakemake, reproducible=False) as job:
-        snakefile = Path(snakemake.scriptdir).parent / "Snakefile"
+        snakefile = project_folder(snakemake) / "Snakefile"
         with atomic_path(snakemake.output.report) as path:
             job.info(write_report(snakefile, snakemake.params.config, path).strip().splitlines()[-1])

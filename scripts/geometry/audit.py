@@ -18,9 +18,9 @@ def broken_files(records: Iterable[Record], plan: Container[str]) -> Iterator[st
     for record in records:
         for path, digest in record.outputs.items():
             if not Path(path).is_file():
-                yield f"{path}: missing; {record.job} wrote it. {_remedy(path, plan)}"
+                yield f"{path}: missing; {record.job} wrote it. {remedy(path, plan)}"
             elif file_digest(path) != digest:
-                yield f"{path}: not the content that {record.job} wrote. {_remedy(path, plan)}"
+                yield f"{path}: not the content that {record.job} wrote. {remedy(path, plan)}"
 
 
 def broken_links(records: Iterable[Record], maker: Mapping[str, Record], plan: Container[str]) -> Iterator[str]:
@@ -30,11 +30,11 @@ def broken_links(records: Iterable[Record], maker: Mapping[str, Record], plan: C
         for path, digest in record.inputs.items():
             if path in maker:
                 if digest != maker[path].outputs[path]:
-                    yield f"{first}: made from another {path} than {maker[path].job} wrote. {_remedy(first, plan)}"
+                    yield f"{first}: made from another {path} than {maker[path].job} wrote. {remedy(first, plan)}"
             elif path not in plan and Path(path).suffix != ".json":
-                yield f"{first}: made from {path}, of which there is no record. {_remedy(path, plan)}"
+                yield f"{first}: made from {path}, of which there is no record. {remedy(path, plan)}"
             elif Path(path).is_file() and digest != file_digest(path):
-                yield f"{first}: made from another {path} than is there. {_remedy(first, plan)}"
+                yield f"{first}: made from another {path} than is there. {remedy(first, plan)}"
 
 
 def rival_records(records: Iterable[Record], maker: Mapping[str, Record], plan: Container[str]) -> Iterator[str]:
@@ -57,19 +57,17 @@ def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mappin
     """What differs between a recorded job and the same job as this checkout and configuration would run it."""
     first = job.outputs[0]
     if record is None:
-        made = any(Path(path).exists() for path in job.outputs)
-        yield (
-            f"{job.record}: missing; nothing tells what {first} was made from. {_remedy(first, job.outputs)}"
-            if made
-            else (f"{first}: not made yet. Run: snakemake")
-        )
+        if any(Path(path).exists() for path in job.outputs):
+            yield f"{job.record}: missing; nothing tells what {first} was made from. {remedy(first, job.outputs)}"
+        else:
+            yield f"{first}: not made yet. Run: snakemake"
         return
     differences = [
         *_differing("files written", sorted(record.outputs), sorted(job.outputs)),
         *_differing("files read", sorted(record.inputs), sorted(job.inputs)),
         *_differing("rule", record.content["rule"], job.rule),
         *_differing("wildcards", record.content["wildcards"], job.wildcards),
-        *_differences(_without_code(record.content["params"]), _without_code(job.params)),
+        *_differences(record.params, job.params),
     ]
     if record.content["code"]["digest"] != code.digest:
         differences += _differences(record.content["code"]["modules"], code.modules, "code of scripts/")
@@ -80,7 +78,7 @@ def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mappin
     if record.content["code"]["digest"] != code.digest and not differences:
         differences.append("the lock had other pins")
     if differences:
-        yield f"{first}: made otherwise than now: {'; '.join(differences)}. {_remedy(first, job.outputs)}"
+        yield f"{first}: made otherwise than now: {'; '.join(differences)}. {remedy(first, job.outputs)}"
 
 
 def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
@@ -91,17 +89,14 @@ def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
             yield f"envs/requirements.txt: pins {name}=={pin.version}, installed is {installed}; {HOW_TO_INSTALL}"
 
 
-def _remedy(path: str, plan: Container[str]) -> str:
+def remedy(path: str, plan: Container[str]) -> str:
+    """How to mend a file, and nothing else."""
     if path not in plan:
         return (
             "This study does not make it: audit with the --configfile of the one that does, or delete it and its record"
         )
     shared = f"Delete {Path(path).readlink()}, the shared file. " if Path(path).is_symlink() else ""
     return f"{shared}Make it again: snakemake --force {path}, then snakemake"
-
-
-def _without_code(params: Mapping) -> dict:
-    return {key: value for key, value in params.items() if key != "code"}
 
 
 def _differing(name: str, then, now) -> list[str]:

@@ -97,8 +97,7 @@ def leaves(params: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 def parameter_values(record: Record) -> list[dict]:
     """A job's parameters, without the digest of its code; what is neither text nor a number is JSON."""
-    rule, params = record.content["rule"], {**record.content["params"]}
-    params.pop("code", None)
+    rule = record.content["rule"]
     return [
         entity(
             fragment("parameter", rule, name, json.dumps(value)),
@@ -107,7 +106,7 @@ def parameter_values(record: Record) -> list[dict]:
             value=value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False),
             exampleOfWork=link(fragment("parameter", rule, name)),
         )
-        for name, value in leaves(params)
+        for name, value in leaves(record.params)
     ]
 
 

@@ -18,7 +18,7 @@ class PlannedJob:
     inputs: list[str]
     outputs: list[str]  # without the record
     record: str
-    params: dict
+    params: dict  # without the digest of the code
 
 
 def planned_jobs(snakefile: Path, config: dict) -> list[PlannedJob]:
@@ -41,6 +41,6 @@ def planned_jobs(snakefile: Path, config: dict) -> list[PlannedJob]:
 
 def _planned(job) -> PlannedJob:
     outputs = [str(path) for path in job.output if path != job.output.record]
-    params = json.loads(json.dumps(dict(job.params.items())))
+    params = json.loads(json.dumps({key: value for key, value in job.params.items() if key != "code"}))
     wildcards = dict(job.wildcards.items())
     return PlannedJob(job.rule.name, wildcards, [str(p) for p in job.input], outputs, str(job.output.record), params)

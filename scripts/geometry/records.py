@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -39,13 +40,25 @@ class Record:
         """The sha256 of each file that the job read."""
         return {**self.content["inputs"], **self.content["run"].get("inputs", {})}
 
+    @property
+    def params(self) -> dict:
+        """The parameters of the job, the digest of its code aside."""
+        return {key: value for key, value in self.content["params"].items() if key != "code"}
+
+    @property
+    def ran(self) -> str:
+        """When, for how long, in how much memory and on what."""
+        run = self.content["run"]
+        return (
+            f"{run['started']}  {run['wall_seconds']:.1f} s  {run['peak_memory_bytes'] / 1e6:.0f} MB  {run['device']}"
+        )
+
 
 def read_record(path: str | Path) -> Record:
     """The record in a file; raises `RecordError` if it is none, or was edited."""
     try:
         content = json.loads(Path(path).read_bytes())
-        schema = yaml.safe_load(SCHEMA.read_text())
-        problem = next(Draft202012Validator(schema).iter_errors(content), None)
+        problem = next(_validator().iter_errors(content), None)
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: no record: {error}") from None
     if problem is not None:
@@ -55,6 +68,11 @@ def read_record(path: str | Path) -> Record:
     if Path(path).name.split(".")[0] != content["rule"]:
         raise RecordError(f"{path}: the record of a job of {content['rule']}, under another name")
     return Record(str(path), content)
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
 
 
 def record_paths() -> list[Path]:
