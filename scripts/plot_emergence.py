@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from geometry.job import Job
 from geometry.probe_table import decoded_beliefs, held_out_r2
 from geometry.storage import open_dataset, read_table
-from geometry.style import STYLE_SHEET, BeliefPainter, format_r2, panels, save_figure
+from geometry.style import STYLE_SHEET, draw_gallery, format_r2, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 
 def plot_emergence(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, site: str, max_points: int) -> Figure:
     """One panel per snapshot, and the truth last."""
-    painter, scores = BeliefPainter(truth, max_points), held_out_r2(probe, site)
-    steps = decoded["step"].values
-    figure, axes = panels(len(steps) + 1)
-    beliefs = decoded_beliefs(decoded, site)
-    for ax, index in zip(axes, range(len(steps)), strict=False):
-        title = f"step {steps[index]}" if steps[index] else "step 0, untrained"
-        painter.draw(ax, beliefs[index], f"{title}\n{format_r2(scores[steps[index]])}")
-    painter.draw(axes[-1], truth["target"].values, "true belief states\n")
-    return figure
+    scores, steps = held_out_r2(probe, site), decoded["step"].values
+    names = [f"step {step}" if step else "step 0, untrained" for step in steps]
+    titles = [f"{name}\n{format_r2(scores[step])}" for name, step in zip(names, steps, strict=True)]
+    return draw_gallery(truth, list(zip(titles, decoded_beliefs(decoded, site), strict=True)), max_points)
 
 
 if __name__ == "__main__":

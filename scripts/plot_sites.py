@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from geometry.job import Job
 from geometry.probe_table import decoded_beliefs, held_out_r2
 from geometry.storage import open_dataset, read_table
-from geometry.style import STYLE_SHEET, BeliefPainter, format_r2, panels, save_figure, short_site
+from geometry.style import STYLE_SHEET, draw_gallery, format_r2, save_figure, short_site
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,14 +18,10 @@ if TYPE_CHECKING:
 
 def plot_sites(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, max_points: int) -> Figure:
     """One panel per site, and the truth last."""
-    painter = BeliefPainter(truth, max_points)
     sites, step = decoded["site"].values, int(decoded["step"].values[-1])
-    figure, axes = panels(len(sites) + 1)
-    for ax, site in zip(axes, sites, strict=False):
-        score = held_out_r2(probe, site)[step]
-        painter.draw(ax, decoded_beliefs(decoded, site)[-1], f"{short_site(site)}\n{format_r2(score)}")
-    painter.draw(axes[-1], truth["target"].values, "true belief states\n")
-    return figure
+    titles = [f"{short_site(site)}\n{format_r2(held_out_r2(probe, site)[step])}" for site in sites]
+    beliefs = [decoded_beliefs(decoded, site)[-1] for site in sites]
+    return draw_gallery(truth, list(zip(titles, beliefs, strict=True)), max_points)
 
 
 if __name__ == "__main__":

@@ -73,13 +73,18 @@ class BeliefPainter:
             ax.set(xlabel=self.projection.axis_labels[0], ylabel=self.projection.axis_labels[1])
 
 
-def panels(n: int) -> tuple[Figure, list[Axes]]:
-    """A figure of `n` square panels, four in a row."""
-    rows = -(-n // 4)
+def draw_gallery(
+    truth: xr.Dataset, clouds: list[tuple[str, Float[ndarray, "row component"]]], max_points: int
+) -> Figure:
+    """Square panels, four in a row: each decoded cloud under its title, and the truth last."""
+    rows = len(clouds) // 4 + 1
     figure, axes = plt.subplots(rows, 4, figsize=(WIDTH, rows * WIDTH / 4 * 1.02), squeeze=False)
-    for ax in axes.flat[n:]:
+    painter, panels = BeliefPainter(truth, max_points), [*clouds, ("true belief states\n", truth["target"].values)]
+    for ax, (title, belief) in zip(axes.flat, panels, strict=False):
+        painter.draw(ax, belief, title)
+    for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
-    return figure, list(axes.flat[:n])
+    return figure
 
 
 def draw_cloud(ax: Axes, points: Float[ndarray, "row 2"], colors: Float[ndarray, "row 3"]) -> None:
