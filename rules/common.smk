@@ -104,6 +104,16 @@ def batches_of(wildcards):
     return {key: training_of(wildcards)[key] for key in ("batch_size", "steps")}
 
 
+def reads_words(experiment):
+    """Whether a network is trained on sampled words, not on the whole tree."""
+    return EXPERIMENTS[experiment]["training"]["labels"] != "tree"
+
+
+def sequences_of(wildcards):
+    words = f"results/{wildcards.experiment}/seed_{wildcards.seed}/sequences.zarr.zip"
+    return [words] if reads_words(wildcards.experiment) else []
+
+
 def probe_of(wildcards):
     return EXPERIMENTS[wildcards.experiment]["probe"]
 
@@ -151,13 +161,15 @@ def labels_of_the_report(wildcards):
 
 def records_of_the_study():
     """What each job behind the claims and figures leaves of itself."""
-    per_run = ["sample_sequences", "train_model", "extract_activations", "measure_loss", "probe_beliefs"]
+    per_run = ["train_model", "extract_activations", "measure_loss", "probe_beliefs"]
+    with_words = filter(reads_words, EXPERIMENTS)
     per_experiment = [*(f"plot_{name}.{FORMAT}" for name in PLOTS), "animate_emergence"]
     explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if config["figures"]["explainer"] else []
     names = [
         "collect_claims",
         *(f"figures/{rule}" for rule in explainer),
         *(f"tasks/{task}/build_ground_truth" for task in TASKS),
+        *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
         *expand("{experiment}/seed_{seed}/{rule}", experiment=EXPERIMENTS, seed=SEEDS, rule=per_run),
         *expand("{experiment}/seed_{seed}/measure_distances", experiment=EXPERIMENTS, seed=SEEDS[0]),
         *expand("figures/{experiment}/{rule}", experiment=EXPERIMENTS, rule=per_experiment),

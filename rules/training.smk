@@ -1,6 +1,6 @@
 """Training: one network per experiment and seed.
 
-Inputs:  results/{experiment}/seed_{seed}/sequences.zarr.zip
+Inputs:  results/{experiment}/seed_{seed}/sequences.zarr.zip    none where the whole tree is trained on
 Outputs: results/{experiment}/seed_{seed}/model.safetensors      the trained weights
          results/{experiment}/seed_{seed}/snapshots.safetensors  the weights over training, stacked
          results/{experiment}/seed_{seed}/training.csv           loss, optimum and gap in nats
@@ -10,7 +10,7 @@ Outputs: results/{experiment}/seed_{seed}/model.safetensors      the trained wei
 rule train_model:
     """Train {wildcards.experiment}, seed {wildcards.seed}"""
     input:
-        sequences="results/{experiment}/seed_{seed}/sequences.zarr.zip",
+        sequences=sequences_of,
     output:
         model="results/{experiment}/seed_{seed}/model.safetensors",
         snapshots="results/{experiment}/seed_{seed}/snapshots.safetensors",

@@ -36,7 +36,7 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
     """Write the archive piece by piece: of all activations, only one piece is ever in memory."""
     tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
     n_tokens, bos = truth.sizes["token"], int(model["bos"])
-    tokens, ancestors = tree.network_input(n_tokens if bos else None)
+    nodes = tree.network_input(n_tokens if bos else None)
     steps, d_model, context = snapshots["step"], model["d_model"], truth.sizes["position"] - 1
     coordinates = xr.Dataset(
         {"length": truth["length"]}, coords={"step": ("snapshot", steps), "site": sites, "token": truth["token"]}
@@ -50,7 +50,7 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
             group, "log_probability", dims, shape, np.float32, (1, PREFIXES_AT_ONCE, n_tokens), units="nats"
         )
         for index, network in enumerate(networks(snapshots, model, n_tokens, context, device)):
-            for piece, record, logits in tree_activations(network, tokens, ancestors, sites, PREFIXES_AT_ONCE):
+            for piece, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE):
                 skip = max(0, bos - piece.start)  # the beginning-of-sequence node is no prefix
                 rows = slice(piece.start + skip - bos, piece.stop - bos)
                 log_probability[index, rows] = logits.log_softmax(1)[skip:, :n_tokens].cpu().numpy()

@@ -1,8 +1,11 @@
 """Train one network on one seed's words; write its weights, its snapshots and its loss curve."""
 
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +13,10 @@ import pandas as pd
 import torch
 import xarray as xr
 
+from geometry.batches import lay_out_words, pack_words, whole_tree, worth_packing
 from geometry.devices import describe_device, select_device
 from geometry.job import Job
-from geometry.process import Process
+from geometry.prefixes import complete_tree
 from geometry.storage import open_dataset, write_table, write_tensors
 from geometry.tasks import process_of
 from geometry.training import Recipe, Run, snapshot_steps, train
@@ -25,11 +29,23 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_REPORTS = 5.0
 
 
-def read_batches(sequences: xr.Dataset, first: int) -> Iterator[np.ndarray]:
-    """The batches in order from the first wanted, one chunk of the archive in memory at a time."""
+def read_words(sequences: xr.Dataset, first: int) -> Iterator[np.ndarray]:
+    """The words of each step from the first wanted, one chunk of the archive in memory at a time."""
     steps, block = sequences.sizes["step"], sequences["token"].encoding["chunks"][0]
     for start in range(first // block * block, steps, block):
         yield from sequences["token"][start : start + block].values[max(0, first - start) :]
+
+
+def batches(sequences: xr.Dataset | None, task: dict, bos: bool, labels: str, first: int, log_steps: set[int]):
+    """The batch of each step from the first wanted; without words, the whole tree at each."""
+    process = process_of(task)
+    if sequences is None:
+        tree = complete_tree(process, task["context"], sys.maxsize)
+        yield from repeat(whole_tree(process, tree, bos))
+    else:
+        form = pack_words if worth_packing(sequences["token"][0].values) else lay_out_words
+        for step, words in enumerate(read_words(sequences, first), first):
+            yield form(words, process, bos, labels, with_optimum=step in log_steps)
 
 
 def reporter(job: Job, first: int):
@@ -55,15 +71,17 @@ def summary(run: Run) -> str:
     )
 
 
-def new_run(process: Process, context: int, model: dict, training: dict, seed: int, device: torch.device) -> Run:
+def new_run(params, device: torch.device) -> Run:
     """A run before its first step, its network initialised from the seed."""
-    network = Transformer(transformer_config(process.n_tokens, context, model))
-    network.initialize(torch.Generator().manual_seed(seed))
-    return Run(network.to(device), Recipe(**{key: training[key] for key in Recipe.__dataclass_fields__}))
+    n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
+    network = Transformer(transformer_config(n_tokens, context, params.model))
+    network.initialize(torch.Generator().manual_seed(params.seed))
+    return Run(network.to(device), Recipe(**{key: params.training[key] for key in Recipe.__dataclass_fields__}))
 
 
-def finish(run: Run, process: Process, sequences: xr.Dataset, bos: bool, training: dict, unfinished, job: Job) -> list:
+def finish(run: Run, params, sequences: xr.Dataset | None, unfinished: UnfinishedState, job: Job) -> list[int]:
     """Train from where a run stands to its end, saving its state now and then; returns the steps of the snapshots."""
+    training = params.training
     snapshots = snapshot_steps(training["first_snapshot"], run.recipe.steps, training["snapshots"])
     log_steps = {*np.linspace(0, run.recipe.steps, training["log_rows"]).round().astype(int).tolist(), *snapshots}
     report = reporter(job, run.step)
@@ -72,26 +90,28 @@ def finish(run: Run, process: Process, sequences: xr.Dataset, bos: bool, trainin
         report(run)
         unfinished.save_when_due(run.state)
 
-    train(run, process, read_batches(sequences, run.step), bos, snapshots, log_steps, each_step)
+    read = batches(sequences, params.task, params.model["bos"], training["labels"], run.step, log_steps)
+    train(run, read, snapshots, log_steps, each_step)
     job.info(summary(run))
     return snapshots
 
 
 if __name__ == "__main__":
-    with Job(snakemake) as job, open_dataset(snakemake.input.sequences) as sequences:
-        params = snakemake.params
+    with Job(snakemake) as job, ExitStack() as stack:
+        params, words = snakemake.params, list(snakemake.input)
+        sequences = stack.enter_context(open_dataset(words[0])) if words else None
         device = select_device(params.device, snakemake.threads)
         job.device = describe_device(device)
-        process = process_of(params.task)
-        run = new_run(process, params.task["context"], params.model, params.training, params.seed, device)
+        run = new_run(params, device)
         unfinished = UnfinishedState(params.unfinished, [dict(params.items()), job.inputs, job.device])
         state = unfinished.load()
         if state is not None:
             run.restore(state)
             job.info(f"going on from step {run.step}")
-        steps = finish(run, process, sequences, params.model["bos"], params.training, unfinished, job)
-        write_tensors(run.snapshots[-1], snakemake.output.model)
-        write_tensors({**run.stacked(), "step": np.array(steps)}, snakemake.output.snapshots)
+        steps = finish(run, params, sequences, unfinished, job)
+        stacks = run.stacked()
+        write_tensors({name: stack[-1] for name, stack in stacks.items()}, snakemake.output.model)
+        write_tensors({**stacks, "step": np.array(steps)}, snakemake.output.snapshots)
         write_table(pd.DataFrame([asdict(row) for row in run.rows]), snakemake.output.training)
         job.info(f"{len(steps)} snapshots on {job.device} at steps {steps}")
     unfinished.discard()

@@ -2,38 +2,37 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor
 
-from geometry.transformer import KeyValueCache, Transformer
+from geometry.attention import Branches, Piece
+from geometry.transformer import Transformer
 
 
-@torch.no_grad()
 def tree_activations(
     network: Transformer,
     tokens: Integer[ndarray, " node"],
-    ancestors: Integer[ndarray, "node position"],
+    parent: Integer[ndarray, " node"],
+    position: Integer[ndarray, " node"],
     sites: list[str],
     nodes_at_once: int,
 ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "node d_model"]], Float[Tensor, "node d_vocab"]]]:
     """The nodes in pieces: which, their activations at each site, and their next-token logits.
 
-    Nodes come in breadth-first order, so the keys and values that a piece attends to are in the
-    cache or in the piece itself. Memory is that of one piece, plus the keys and values of all nodes
-    that have continuations.
+    Nodes come in breadth-first order. Memory is that of one piece, plus the keys and values of all
+    nodes that have continuations.
     """
-    device = next(network.parameters()).device
-    width = 2 * network.config.n_heads * network.config.d_head
-    n_inner = int(ancestors[:, :-1].max(initial=-1)) + 1  # nodes that others attend to; they come first
-    caches = [KeyValueCache(n_inner, width, device) for _ in network.blocks]
+    config, device = network.config, next(network.parameters()).device
+    tokens, parent, position = (torch.from_numpy(array).to(device) for array in (tokens, parent, position))
+    tree = Branches(parent, position, config.n_ctx)
+    n_inner = int(parent.max()) + 1  # nodes that others attend to; they come first
+    width = 2 * config.n_heads * config.d_head
+    kept = [torch.empty(n_inner, width, device=device) for _ in network.blocks]
     with network.recording(sites) as record:
         for start in range(0, len(tokens), nodes_at_once):
-            piece = slice(start, min(start + nodes_at_once, len(tokens)))
-            path = ancestors[piece]
-            path = np.where(path >= start, path - start + min(start, n_inner), path)
-            inputs = (torch.from_numpy(array).to(device) for array in (tokens[piece], path))
-            logits = network(*inputs, caches)
-            yield piece, record, logits
+            stop = min(start + nodes_at_once, len(tokens))
+            with torch.no_grad():
+                logits = network(tokens[start:stop], Piece(tree, kept, start, stop))
+            yield slice(start, stop), record, logits

@@ -150,6 +150,12 @@ def check_experiment(experiment: Mapping, where: str, max_prefixes: int, memory_
             f"{where}: probe.folds {probe['folds']} to the power of probe.repeats {probe['repeats']} "
             f"must be at most {MOST_CELLS}"
         )
+    tree = experiment["training"]["labels"] == "tree"
+    if tree and complete_tree(process, task["context"], max_prefixes) is None:
+        raise ConfigError(
+            f"{where}: training.labels is 'tree' and needs every prefix up to task.context {task['context']}; "
+            f"these are more than tree.max_prefixes, {max_prefixes}"
+        )
     names = hook_point_names(experiment["model"])
     known = hook_point_names({**experiment["model"], "normalization": "LN"})
     for pattern in probe["sites"]:
@@ -207,13 +213,14 @@ def peak_memory_gb(experiment: Mapping, process: Process, max_prefixes: int) -> 
     n_ctx, width, n_layers = task["context"] + model["bos"], model["n_heads"] * model["d_head"], model["n_layers"]
     per_token = 8 * process.n_tokens * process.n_states
     # Floats that a node keeps for its gradient in one block: the residual stream and its normalised
-    # copies, the hidden layer twice, and the gathered keys and values with their products.
-    block = 10 * model["d_model"] + 3 * model["d_mlp"] + 6 * n_ctx * width
+    # copies, the hidden layer twice, queries, keys and values, and the attention to each ancestor.
+    block = 10 * model["d_model"] + 3 * model["d_mlp"] + 10 * width + n_ctx * model["n_heads"]
     parameters = model["d_model"] * (n_layers * (4 * width + 2 * model["d_mlp"]) + 2 * process.n_tokens + n_ctx)
-    nodes = count_at_most(process.n_tokens, n_ctx, training["batch_size"] * n_ctx)
+    limit = max_prefixes if training["labels"] == "tree" else training["batch_size"] * n_ctx
+    nodes = count_at_most(process.n_tokens, n_ctx, limit)
     train = 4 * nodes * (block * n_layers + 4 * process.n_tokens) + 4 * parameters * (6 + 3 * training["snapshots"])
     prefixes = count_at_most(process.n_tokens, task["context"], max_prefixes)
-    tree = prefixes * (8 * n_ctx * (4 if model["bos"] else 1) + 2 * per_token)
+    tree = prefixes * (80 + 2 * per_token)
     extract = tree + 8 * prefixes * width * n_layers + 4 * PREFIXES_AT_ONCE * block
     extract += 4 * parameters * training["snapshots"]
     features, cells = model["d_model"] * (n_layers + 1), probe["folds"] ** probe["repeats"]

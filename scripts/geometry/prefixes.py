@@ -38,26 +38,16 @@ class PrefixTree:
         ends = np.cumsum(np.bincount(self.length)[1:]).tolist()
         return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
-    @cached_property
-    def ancestors(self) -> Integer[ndarray, "prefix position"]:
-        """Per node, the nodes of its prefixes by length, itself included; -1 beyond its own length."""
-        path = np.full((len(self), len(self.levels)), -1, dtype=np.int64)
-        for depth, level in enumerate(self.levels):
-            if depth:
-                path[level, :depth] = path[self.parent[level], :depth]
-            path[level, depth] = np.arange(level.start, level.stop)
-        return path
-
     def network_input(
         self, bos_token: int | None
-    ) -> tuple[Integer[ndarray, " node"], Integer[ndarray, "node position"]]:
-        """Tokens and ancestors for a network; with a beginning-of-sequence token, its node comes first."""
+    ) -> tuple[Integer[ndarray, " node"], Integer[ndarray, " node"], Integer[ndarray, " node"]]:
+        """Token, parent and position of each node; a beginning-of-sequence token is the root, at node 0."""
         if bos_token is None:
-            return self.last_token.astype(np.int64), self.ancestors
-        root = np.zeros((len(self) + 1, 1), dtype=np.int64)
-        below = np.full((len(self) + 1, self.ancestors.shape[1]), -1, dtype=np.int64)
-        below[1:] = np.where(self.ancestors >= 0, self.ancestors + 1, -1)
-        return np.concatenate([[bos_token], self.last_token]), np.hstack([root, below])
+            return self.last_token.astype(np.int64), self.parent.astype(np.int64), self.length - 1
+        below = (
+            np.concatenate([[root], array]) for root, array in ((bos_token, self.last_token), (-1, self.parent + 1))
+        )
+        return *below, np.concatenate([[0], self.length])
 
 
 def build_tree(levels: list[tuple[Integer[ndarray, " _"], Integer[ndarray, " _"]]]) -> PrefixTree:
@@ -117,18 +107,20 @@ def complete_tree(process: Process, context: int, max_prefixes: int) -> PrefixTr
     return build_tree(levels)
 
 
-def tree_of_words(
-    words: Integer[ndarray, "word position"], n_tokens: int
-) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:
+def tree_of_words(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:
     """The tree of all prefixes of some words, and the node of each word at each position."""
-    nodes, levels, start = np.empty(words.shape, dtype=np.int64), [], 0
-    place = np.zeros(len(words), dtype=np.int64)
-    for position in range(words.shape[1]):
-        codes, place = np.unique(place * n_tokens + words[:, position], return_inverse=True)
-        levels.append((codes % n_tokens, codes // n_tokens))
-        nodes[:, position] = start + place
-        start += len(codes)
-    return build_tree(levels), nodes
+    order = np.lexsort(words.T[::-1])
+    ordered = words[order]
+    # In sorted order, a prefix is new where it or a shorter one differs from the word before.
+    new = np.ones(words.shape, dtype=bool)
+    np.logical_or.accumulate(ordered[1:] != ordered[:-1], axis=1, out=new[1:])
+    size = new.sum(axis=0)
+    place = np.cumsum(new, axis=0) - 1 + np.concatenate([[0], np.cumsum(size)[:-1]])
+    position, word = np.nonzero(new.T)
+    parent = np.where(position > 0, place[word, position - 1], -1)
+    nodes = np.empty_like(place)
+    nodes[order] = place
+    return PrefixTree(ordered[word, position].astype(np.int64), parent, position + 1), nodes
 
 
 def belief_states(
@@ -191,5 +183,5 @@ def sampled_tree(
     The shares sum to 1 at each length and estimate probability-weighted means without bias.
     """
     words = sample_words(process, max(1, max_prefixes // context), context, rng)
-    tree, nodes = tree_of_words(words, process.n_tokens)
+    tree, nodes = tree_of_words(words)
     return tree, np.bincount(nodes.ravel(), minlength=len(tree)) / len(words)

@@ -6,14 +6,14 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
+from geometry.batches import Batch
 from geometry.entropy import next_token_entropy_nats
-from geometry.prefixes import belief_states, tree_of_words
-from geometry.process import Process
+from geometry.gradient import TreeGradient, cut
 from geometry.transformer import Transformer
 
 
@@ -21,29 +21,13 @@ from geometry.transformer import Transformer
 class Recipe:
     """How to train; the keys of the config's training section that shape the result."""
 
-    labels: str  # sampled next tokens, or exact conditional distributions
+    labels: str  # sampled next tokens, or exact conditional distributions: of words, or of the whole tree
     optimizer: str  # adamw or sgd
     learning_rate: float
     weight_decay: float
     schedule: str  # constant, or one_cycle: linear warm-up, then a cosine to 0
     warmup_fraction: float
     steps: int
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The prefix tree of a batch of words, with what to predict at each node.
-
-    ``target[n, t]`` is the share of the batch's positions that visit node n and are to predict
-    token t. ``weight`` is the share of visits among prefixes, the beginning-of-sequence node aside;
-    ``optimum`` is the optimal next-token distribution.
-    """
-
-    tokens: Integer[ndarray, " node"]
-    ancestors: Integer[ndarray, "node position"]
-    target: Float[ndarray, "node token"]
-    weight: Float[ndarray, " node"]
-    optimum: Float[ndarray, "node token"]
 
 
 @dataclass(frozen=True)
@@ -57,26 +41,6 @@ class Progress:
     loss_nats: float
     optimal_loss_nats: float
     gap_nats: float
-
-
-def pack_batch(words: Integer[ndarray, "word position"], process: Process, labels: str, bos: bool) -> Batch:
-    """The batch of some words, whose last token is only predicted, never read."""
-    words = words.astype(np.int64)
-    tree, nodes = tree_of_words(words[:, :-1], process.n_tokens)
-    tokens, ancestors = tree.network_input(process.n_tokens if bos else None)
-    belief, _ = belief_states(process, tree)
-    following = words[:, 1:]
-    if bos:
-        belief = np.vstack([process.initial_state, belief])
-        nodes = np.hstack([np.zeros((len(words), 1), dtype=np.int64), nodes + 1])
-        following = words
-    cells = np.bincount((nodes * process.n_tokens + following).ravel(), minlength=len(tokens) * process.n_tokens)
-    counts = cells.reshape(len(tokens), process.n_tokens) / nodes.size
-    optimum = process.next_token_probability(belief)
-    visits = counts.sum(axis=1)
-    target = counts if labels == "sampled" else visits[:, None] * optimum
-    weight = np.where(np.arange(len(visits)) < bos, 0, visits)
-    return Batch(tokens, ancestors, target, weight / weight.sum(), optimum)
 
 
 def learning_rate_factor(step: int, recipe: Recipe) -> float:
@@ -95,92 +59,103 @@ def snapshot_steps(first: int, steps: int, n_snapshots: int) -> list[int]:
     return sorted({0, *(round(step) for step in later)})
 
 
-def build_optimizer(model: Transformer, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
-    return torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+def build_optimizer(parameters: Tensor, recipe: Recipe) -> torch.optim.Optimizer:
+    family = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    return family([parameters], lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+
+
+OF_OPTIMIZER = "optimizer "
+"""How the names of the optimiser's arrays begin in the state of a run."""
 
 
 class Run:
     """A training run at the start of a step: network, optimiser, and what was recorded so far.
 
     Nothing else shapes the rest of it: the learning rate and the batch follow from the step, and no
-    random number is drawn after initialisation.
+    random number is drawn after initialisation. The network's parameters are views of one vector, so
+    that the optimiser's step is one operation.
     """
 
     def __init__(self, model: Transformer, recipe: Recipe):
         self.model, self.recipe = model, recipe
-        self.optimizer = build_optimizer(model, recipe)
+        self.names, self.parameters = zip(*model.named_parameters(), strict=True)
+        self.vector = torch.cat([parameter.detach().flatten() for parameter in self.parameters])
+        for parameter, part in zip(self.parameters, cut(self.vector, self.parameters), strict=True):
+            parameter.data = part
+        self.tree_gradient = TreeGradient(model) if self.vector.device.type == "cpu" else None
+        self.optimizer = build_optimizer(self.vector, recipe)
         self.step = 0
-        self.parameters = dict(model.named_parameters())
-        self.snapshots: list[dict[str, ndarray]] = []
+        self.snapshots: list[Float[ndarray, " parameter"]] = []
         self.rows: list[Progress] = []
 
     @property
     def learning_rate(self) -> float:
         return self.recipe.learning_rate * learning_rate_factor(self.step, self.recipe)
 
+    def loss_and_gradient(
+        self, batch: Batch
+    ) -> tuple[float, Float[ndarray, "node token"], Float[Tensor, " parameter"]]:
+        """The loss on a batch, the log-probability of each token at each node, and the gradient."""
+        if self.tree_gradient is not None and batch.parent is not None:
+            loss, log_probability, gradient = self.tree_gradient(
+                batch.tokens, batch.parent, batch.position, batch.target
+            )
+            return loss, log_probability, torch.from_numpy(gradient)
+        device = self.vector.device
+        target = torch.from_numpy(batch.target).to(device, torch.float32)
+        log_probability = F.log_softmax(self.model(*batch.network_input(device)), dim=1)[:, : target.shape[1]]
+        loss = -(target * log_probability).sum()
+        gradients = torch.autograd.grad(loss, self.parameters)
+        return float(loss.detach()), _array(log_probability), torch.cat([gradient.flatten() for gradient in gradients])
+
+    def descend(self, gradient: Float[Tensor, " parameter"]) -> None:
+        """One step of the optimiser."""
+        self.vector.grad = gradient
+        self.optimizer.param_groups[0]["lr"] = self.learning_rate
+        self.optimizer.step()
+        self.step += 1
+
+    def take_snapshot(self) -> None:
+        self.snapshots.append(_array(self.vector))
+
     def stacked(self) -> dict[str, Float[ndarray, "snapshot ..."]]:
         """Each parameter at the snapshots so far."""
-        return {name: np.stack([snapshot[name] for snapshot in self.snapshots]) for name in self.snapshots[0]}
+        return dict(zip(self.names, cut(np.stack(self.snapshots), self.parameters), strict=True))
 
     def state(self) -> dict[str, ndarray]:
         """All of it as named arrays, from which `restore` goes on bit for bit."""
         arrays = {"step": np.array(self.step), "rows": np.array([astuple(row) for row in self.rows])}
-        for name, parameter in self.parameters.items():
-            arrays[f"parameter {name}"] = _array(parameter)
-            for key, value in self.optimizer.state[parameter].items():
-                arrays[f"{key} {name}"] = _array(value)
-        return arrays | {f"snapshots {name}": stack for name, stack in self.stacked().items()}
+        optimizer = {f"{OF_OPTIMIZER}{key}": _array(value) for key, value in self.optimizer.state[self.vector].items()}
+        return arrays | {"parameters": _array(self.vector), "snapshots": np.stack(self.snapshots)} | optimizer
 
     def restore(self, arrays: dict[str, ndarray]) -> None:
         """Become the run whose `state` these arrays are."""
         self.step = int(arrays["step"])
         self.rows = [Progress(int(step), int(seen), *losses) for step, seen, *losses in arrays["rows"].tolist()]
-        stacks = {name: arrays[f"snapshots {name}"] for name in self.parameters}
-        self.snapshots = [dict(zip(stacks, arrays, strict=True)) for arrays in zip(*stacks.values(), strict=True)]
-        for name, parameter in self.parameters.items():
-            with torch.no_grad():
-                parameter.copy_(torch.from_numpy(arrays[f"parameter {name}"]))
-            for key in ("step", "exp_avg", "exp_avg_sq"):  # AdamW's; plain gradient descent has no state
-                if f"{key} {name}" in arrays:
-                    value = torch.from_numpy(arrays[f"{key} {name}"]).to(parameter.device)
-                    self.optimizer.state[parameter][key] = value
+        self.snapshots = list(arrays["snapshots"])
+        self.vector.copy_(torch.from_numpy(arrays["parameters"]))
+        for name, array in arrays.items():  # plain gradient descent has no state
+            if name.startswith(OF_OPTIMIZER):
+                value = torch.from_numpy(array).to(self.vector.device)
+                self.optimizer.state[self.vector][name.removeprefix(OF_OPTIMIZER)] = value
 
 
 def train(
-    run: Run,
-    process: Process,
-    batches: Iterable[Integer[ndarray, "word position"]],
-    bos: bool,
-    snapshots: list[int],
-    log_steps: set[int],
-    each_step: Callable[[Run], None],
+    run: Run, batches: Iterable[Batch], snapshots: list[int], log_steps: set[int], each_step: Callable[[Run], None]
 ) -> None:
     """Train a network in place on the batches from ``run.step`` to the last; one batch more is only measured.
 
-    `each_step` is called after each step.
+    `each_step` is called after each step. A batch that is measured knows its optimum.
     """
-    device = next(run.model.parameters()).device
-    for words in batches:
-        batch = pack_batch(words, process, run.recipe.labels, bos)
+    for batch in batches:
         if run.step in snapshots:
-            run.snapshots.append({name: _array(parameter) for name, parameter in run.parameters.items()})
-        tokens, ancestors = (torch.from_numpy(a).to(device) for a in (batch.tokens, batch.ancestors))
-        log_probability = F.log_softmax(run.model(tokens, ancestors), dim=1)[:, : process.n_tokens]
-        loss = -(torch.from_numpy(batch.target).to(device, torch.float32) * log_probability).sum()
+            run.take_snapshot()
+        loss, log_probability, gradient = run.loss_and_gradient(batch)
         if run.step in log_steps:
-            seen = run.step * words.shape[0] * (words.shape[1] - 1)
-            run.rows.append(measure(batch, log_probability, loss, run.step, seen, run.learning_rate))
+            run.rows.append(measure(batch, log_probability, loss, run.step, run.learning_rate))
         if run.step == run.recipe.steps:
             break
-        run.optimizer.param_groups[0]["lr"] = run.learning_rate
-        run.optimizer.zero_grad()
-        loss.backward()
-        run.optimizer.step()
-        run.step += 1
+        run.descend(gradient)
         each_step(run)
 
 
@@ -188,13 +163,14 @@ def _array(tensor: Tensor) -> ndarray:
     return tensor.detach().cpu().numpy().copy()
 
 
-def measure(batch: Batch, log_probability: Tensor, loss: Tensor, step: int, seen: int, rate: float) -> Progress:
+def measure(
+    batch: Batch, log_probability: Float[ndarray, "node token"], loss: float, step: int, rate: float
+) -> Progress:
     """The loss on a batch's prefixes in expectation over their next tokens, beside its optimum.
 
     With the exact conditional distributions in place of the sampled tokens, the gap is a mean
     Kullback-Leibler divergence, free of the label noise that would drown it.
     """
-    predicted = log_probability.detach().double().cpu().numpy()
-    expected = float(batch.weight @ -(batch.optimum * predicted).sum(axis=1))
+    expected = float(batch.weight @ -(batch.optimum * log_probability).sum(axis=1))
     optimal = float(batch.weight @ next_token_entropy_nats(batch.optimum))
-    return Progress(step, seen, rate, float(loss.detach()), expected, optimal, expected - optimal)
+    return Progress(step, step * batch.n_positions, rate, loss, expected, optimal, expected - optimal)

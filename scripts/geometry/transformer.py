@@ -4,9 +4,8 @@ The network is the published one (pre-LayerNorm, learned positions; Shai et al. 
 carry TransformerLens's names: parameters (``blocks.0.attn.W_Q``) and hook points
 (``blocks.0.hook_resid_post``), so that its weights and its sites can be read by who knows that library.
 
-Only the form of the input differs. A batch is a set of nodes; ``ancestors[n]`` lists the nodes that
-node n attends to, itself last, padded with -1. For a plain batch of words without sharing, the
-ancestors of a position are the positions before it.
+Only the form of the input differs. A batch is a set of nodes, and what a node attends to is the
+business of `attention`: the branch of a tree above it, or the positions before it in a plain word.
 """
 
 from collections.abc import Iterator
@@ -17,6 +16,13 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from geometry.attention import Branches, Piece, Words
+
+Paths = Words | Branches | Piece
+
+EPSILON = 1e-5
+"""What LayerNorm adds to the variance."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +40,6 @@ class TransformerConfig:
     normalization: str  # LN or none
 
 
-class KeyValueCache:
-    """The keys and values of one layer for the first `n_nodes` nodes, so that a tree can be read in pieces."""
-
-    def __init__(self, n_nodes: int, width: int, device: torch.device):
-        self.stored = torch.empty(n_nodes, width, device=device)
-        self.filled = 0
-
-    def append(self, rows: Float[Tensor, "new width"]) -> Float[Tensor, "node width"]:
-        """The rows kept so far and, behind them, the new ones, which are kept as far as there is room."""
-        everything = torch.cat([self.stored[: self.filled], rows])
-        kept = min(len(rows), len(self.stored) - self.filled)
-        self.stored[self.filled : self.filled + kept] = rows[:kept]
-        self.filled += kept
-        return everything
-
-
 class LayerNorm(nn.Module):
     def __init__(self, d_model: int):
         super().__init__()
@@ -58,7 +48,7 @@ class LayerNorm(nn.Module):
         self.hook_normalized = nn.Identity()
 
     def forward(self, x: Float[Tensor, "node d_model"]) -> Float[Tensor, "node d_model"]:
-        return self.hook_normalized(F.layer_norm(x, x.shape[-1:], self.w, self.b, eps=1e-5))
+        return self.hook_normalized(F.layer_norm(x, x.shape[-1:], self.w, self.b, eps=EPSILON))
 
 
 class Attention(nn.Module):
@@ -70,25 +60,11 @@ class Attention(nn.Module):
         self.b_Q, self.b_K, self.b_V = (nn.Parameter(torch.zeros(config.n_heads, config.d_head)) for _ in range(3))
         self.b_O = nn.Parameter(torch.zeros(config.d_model))
 
-    def forward(
-        self,
-        x: Float[Tensor, "node d_model"],
-        ancestors: Integer[Tensor, "node position"],
-        cache: KeyValueCache | None = None,
-    ) -> Float[Tensor, "node d_model"]:
-        n_heads, d_model, d_head = self.W_Q.shape
+    def forward(self, x: Float[Tensor, "node d_model"], paths: Paths, layer: int) -> Float[Tensor, "node d_model"]:
+        n_heads, d_model, _ = self.W_Q.shape
         weight = torch.cat([self.W_Q, self.W_K, self.W_V]).transpose(0, 1).reshape(d_model, -1)
         bias = torch.cat([self.b_Q, self.b_K, self.b_V]).flatten()
-        width = n_heads * d_head
-        query, keys_values = torch.addmm(bias, x, weight).split([width, 2 * width], dim=1)
-        if cache is not None:
-            keys_values = cache.append(keys_values)
-        # F.embedding gathers rows like indexing does, with a gradient several times faster.
-        gathered = F.embedding(ancestors.clamp(min=0), keys_values)
-        keys, values = gathered.view(*ancestors.shape, 2, n_heads, d_head).unbind(2)
-        scores = (query.view(-1, 1, n_heads, d_head) * keys).sum(-1) / d_head**0.5
-        pattern = scores.masked_fill((ancestors < 0)[:, :, None], -torch.inf).softmax(dim=1)
-        z = (pattern[..., None] * values).sum(1).flatten(1)
+        z = paths.attend(layer, torch.addmm(bias, x, weight), n_heads)
         return torch.addmm(self.b_O, z, self.W_O.flatten(0, 1))
 
 
@@ -118,9 +94,9 @@ class Block(nn.Module):
         self.hook_resid_mid, self.hook_mlp_out = nn.Identity(), nn.Identity()
         self.hook_resid_post = nn.Identity()
 
-    def forward(self, x, ancestors, cache=None):
+    def forward(self, x: Float[Tensor, "node d_model"], paths: Paths, layer: int) -> Float[Tensor, "node d_model"]:
         x = self.hook_resid_pre(x)
-        x = self.hook_resid_mid(x + self.hook_attn_out(self.attn(self.ln1(x), ancestors, cache)))
+        x = self.hook_resid_mid(x + self.hook_attn_out(self.attn(self.ln1(x), paths, layer)))
         return self.hook_resid_post(x + self.hook_mlp_out(self.mlp(self.ln2(x))))
 
 
@@ -160,18 +136,12 @@ class Transformer(nn.Module):
             if ".W_" in name:
                 nn.init.normal_(parameter, std=0.8 / self.config.d_model**0.5, generator=generator)
 
-    def forward(
-        self,
-        tokens: Integer[Tensor, " node"],
-        ancestors: Integer[Tensor, "node position"],
-        caches: list[KeyValueCache] | None = None,
-    ) -> Float[Tensor, "node d_vocab"]:
+    def forward(self, tokens: Integer[Tensor, " node"], paths: Paths) -> Float[Tensor, "node d_vocab"]:
         """Next-token logits after each node's prefix."""
-        position = (ancestors >= 0).sum(1) - 1
         x = self.hook_embed(F.embedding(tokens, self.embed.W_E))
-        x = x + self.hook_pos_embed(F.embedding(position, self.pos_embed.W_pos))
-        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
-            x = block(x, ancestors, cache)
+        x = x + self.hook_pos_embed(F.embedding(paths.position, self.pos_embed.W_pos))
+        for layer, block in enumerate(self.blocks):
+            x = block(x, paths, layer)
         return torch.addmm(self.unembed.b_U, self.ln_final(x), self.unembed.W_U)
 
     @contextmanager

@@ -8,6 +8,7 @@ import reference_process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from reference_tree import words_of
 
 from build_ground_truth import ground_truth
 from geometry.entropy import entropy_rate_bounds_nats
@@ -147,9 +148,9 @@ def test_beliefs_are_a_martingale(weights, context):
 @settings(max_examples=30, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 5)), elements=st.integers(0, 2)))
 def test_tree_of_words_holds_each_prefix_once(words):
-    tree, nodes = tree_of_words(words, 3)
+    tree, nodes = tree_of_words(words)
     prefixes = sorted({(i + 1, *word[: i + 1].tolist()) for word in words for i in range(len(word))})
-    read = [tuple(tree.last_token[[a for a in path if a >= 0]].tolist()) for path in tree.ancestors]
+    read = words_of(tree)
     assert [(len(prefix), *prefix) for prefix in read] == prefixes
     for word, places in zip(words, nodes, strict=True):
         assert [read[place] for place in places] == [tuple(word[: i + 1].tolist()) for i in range(len(word))]
@@ -165,7 +166,7 @@ def test_words_below_counts_full_words():
 def test_sampled_words_follow_the_process():
     process = process_from_config("rrxor", {"p1": 0.3, "p2": 0.8})
     words = sample_words(process, 40_000, 4, np.random.default_rng(0))
-    tree, nodes = tree_of_words(words, 2)
+    tree, nodes = tree_of_words(words)
     share = np.bincount(nodes.ravel(), minlength=len(tree)) / len(words)
     _, probability = belief_states(process, tree)
     assert np.abs(share - probability).max() < 5 * 0.5 / 40_000**0.5
@@ -174,7 +175,7 @@ def test_sampled_words_follow_the_process():
 def test_sampled_words_of_a_generalized_process_follow_it():
     process = process_from_config("bloch_walk", {})
     words = sample_words(process, 40_000, 2, np.random.default_rng(0))
-    tree, nodes = tree_of_words(words, 4)
+    tree, nodes = tree_of_words(words)
     share = np.bincount(nodes.ravel(), minlength=len(tree)) / len(words)
     assert np.abs(share - belief_states(process, tree)[1]).max() < 5 * 0.5 / 40_000**0.5
 

@@ -1,14 +1,15 @@
 """Training: what a batch asks for, the schedule, and that the network reaches a known optimum."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 import torch
 
-from geometry.prefixes import sample_words
+from geometry.batches import lay_out_words, pack_words, whole_tree, worth_packing
+from geometry.prefixes import complete_tree, sample_words
 from geometry.processes import process_from_config
-from geometry.training import Recipe, Run, learning_rate_factor, pack_batch, snapshot_steps, train
+from geometry.training import Recipe, Run, learning_rate_factor, snapshot_steps, train
 from geometry.transformer import Transformer, transformer_config
 
 MODEL = {
@@ -20,6 +21,7 @@ MODEL = {
     "activation": "relu",
     "normalization": "LN",
 }
+CPU = torch.device("cpu")
 RECIPE = Recipe("sampled", "adamw", 0.01, 0.01, "one_cycle", 0.1, 60)
 
 
@@ -29,22 +31,22 @@ def new_run(process, recipe, bos, seed=0):
     return Run(network, recipe)
 
 
-def batches(process, recipe, seed=0):
-    rng = np.random.default_rng(seed)
-    return sample_words(process, 64 * (recipe.steps + 1), 5, rng).reshape(-1, 64, 5)
+def batches(process, recipe, bos, seed=0, form=pack_words):
+    words = sample_words(process, 64 * (recipe.steps + 1), 5, np.random.default_rng(seed)).reshape(-1, 64, 5)
+    return [form(batch, process, bos, recipe.labels, with_optimum=True) for batch in words]
 
 
 def trained(process, recipe, bos, seed=0):
     run = new_run(process, recipe, bos, seed)
     schedule = [0, 30, recipe.steps]
-    train(run, process, batches(process, recipe, seed), bos, schedule, {0, recipe.steps}, lambda run: None)
+    train(run, batches(process, recipe, bos, seed), schedule, {0, recipe.steps}, lambda run: None)
     return run
 
 
 @pytest.mark.parametrize("bos", [False, True])
 def test_batch_counts_each_position_once_the_last_included(bos):
     process = process_from_config("golden_mean", {})
-    batch = pack_batch(np.array([[0, 1, 0], [0, 1, 0], [0, 0, 1]], np.uint8), process, "sampled", bos)
+    batch = pack_words(np.array([[0, 1, 0], [0, 1, 0], [0, 0, 1]], np.uint8), process, bos, "sampled", False)
     expected = {True: [[3, 0], [1, 2], [0, 1], [2, 0]], False: [[1, 2], [0, 1], [2, 0]]}[bos]
     np.testing.assert_allclose(batch.target, np.array(expected) / (9 if bos else 6))
 
@@ -52,10 +54,40 @@ def test_batch_counts_each_position_once_the_last_included(bos):
 def test_exact_labels_are_the_expectation_of_sampled_ones():
     process = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
     words = sample_words(process, 200_000, 3, np.random.default_rng(0))
-    sampled, exact = (pack_batch(words, process, labels, bos=False) for labels in ("sampled", "exact"))
+    sampled, exact = (pack_words(words, process, False, labels, True) for labels in ("sampled", "exact"))
     np.testing.assert_array_equal(sampled.weight, exact.weight)
     assert np.abs(sampled.target - exact.target).max() < 5 * 0.5 / 400_000**0.5
     assert exact.target.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_whole_tree_is_the_limit_of_many_words(bos):
+    process = process_from_config("even", {"p": 0.3})
+    words = sample_words(process, 400_000, 4, np.random.default_rng(0))
+    sampled = pack_words(words, process, bos, "exact", True)
+    whole = whole_tree(process, complete_tree(process, 3, 100), bos)
+    for name in ("tokens", "parent", "position", "optimum"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(sampled, name))
+    for name in ("target", "weight"):
+        assert np.abs(getattr(whole, name) - getattr(sampled, name)).max() < 5 * 0.5 / 400_000**0.5
+    assert whole.target.sum() == pytest.approx(1) and whole.weight.sum() == pytest.approx(1)
+
+
+def test_words_are_packed_where_they_share_prefixes():
+    mess3, rng = process_from_config("mess3", {"x": 0.05, "alpha": 0.85}), np.random.default_rng(0)
+    assert worth_packing(sample_words(mess3, 64, 11, rng))
+    assert not worth_packing(rng.integers(0, 200, (64, 11)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_words_side_by_side_are_trained_on_like_their_tree(bos):
+    process, recipe = process_from_config("even", {}), replace(RECIPE, optimizer="sgd", learning_rate=0.5, steps=5)
+    runs = [new_run(process, recipe, bos) for _ in range(2)]
+    for run, form in zip(runs, (pack_words, lay_out_words), strict=True):
+        train(run, batches(process, recipe, bos, form=form), [0, 5], {0, 5}, lambda run: None)
+    for packed, plain in zip(runs[0].rows, runs[1].rows, strict=True):
+        np.testing.assert_allclose(astuple(packed), astuple(plain), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(runs[0].vector, runs[1].vector, rtol=1e-4, atol=1e-5)
 
 
 def test_one_cycle_rises_to_the_peak_and_falls_to_zero():
@@ -78,7 +110,7 @@ def test_training_approaches_the_optimum_and_never_passes_it(bos, labels):
     rows, stacks = run.rows, run.stacked()
     assert rows[0].gap_nats > 0.1 and 0 <= rows[-1].gap_nats < 0.2 * rows[0].gap_nats
     assert rows[-1].tokens_seen == 60 * 64 * 4
-    for name, parameter in run.parameters.items():
+    for name, parameter in run.model.named_parameters():
         np.testing.assert_array_equal(stacks[name][-1], parameter.detach().numpy())
         assert stacks[name].shape == (3, *parameter.shape)
 
@@ -86,15 +118,13 @@ def test_training_approaches_the_optimum_and_never_passes_it(bos, labels):
 def test_sgd_step_is_the_gradient_times_the_rate():
     process = process_from_config("even", {})
     recipe = Recipe("exact", "sgd", 0.5, 0.0, "constant", 0.0, 1)
-    words = sample_words(process, 128, 5, np.random.default_rng(0)).reshape(2, 64, 5)
+    first, last = batches(process, recipe, False)
     run = new_run(process, recipe, bos=False)
     network = run.model
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    batch = pack_batch(words[0], process, "exact", bos=False)
-    logits = network(torch.from_numpy(batch.tokens), torch.from_numpy(batch.ancestors))
-    loss = -(torch.from_numpy(batch.target).float() * logits.log_softmax(1)).sum()
+    loss = -(torch.from_numpy(first.target).float() * network(*first.network_input(CPU)).log_softmax(1)).sum()
     gradients = torch.autograd.grad(loss, list(network.parameters()))
-    train(run, process, words, False, [0, 1], set(), print)
+    train(run, [first, last], [0, 1], set(), print)
     for (name, after), gradient in zip(network.named_parameters(), gradients, strict=True):
         torch.testing.assert_close(after.detach(), before[name] - 0.5 * gradient)
 
@@ -116,11 +146,11 @@ def test_run_that_goes_on_from_its_saved_state_ends_in_the_same_bytes(optimizer,
         if run.step == at:
             saved.update(run.state())
 
-    undisturbed, words = new_run(process, recipe, False), batches(process, recipe)
-    train(undisturbed, process, words, False, [0, 30, 60], {0, 29, 60}, save)
+    undisturbed, words = new_run(process, recipe, False), batches(process, recipe, False)
+    train(undisturbed, words, [0, 30, 60], {0, 29, 60}, save)
     resumed = new_run(process, recipe, False, seed=5)
     resumed.restore(saved)
-    train(resumed, process, words[resumed.step :], False, [0, 30, 60], {0, 29, 60}, lambda run: None)
+    train(resumed, words[resumed.step :], [0, 30, 60], {0, 29, 60}, lambda run: None)
     assert resumed.rows == undisturbed.rows
     expected, found = undisturbed.state(), resumed.state()
     assert expected.keys() == found.keys()

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import reference_transformer
 import torch
+from reference_tree import words_of
 
+from geometry import gradient
 from geometry.activations import tree_activations
+from geometry.attention import Branches
+from geometry.batches import lay_out_words, pack_words
 from geometry.devices import disagreement_with_cpu
+from geometry.gradient import TreeGradient
 from geometry.prefixes import complete_tree, sample_words, tree_of_words
 from geometry.processes import process_from_config
 from geometry.sites import hook_point_names
@@ -37,9 +42,9 @@ def random_network(model, n_tokens, context, dtype=torch.float64):
 
 
 def read_tree(network, tree, bos_token, names):
-    tokens, ancestors = (torch.from_numpy(a) for a in tree.network_input(bos_token))
+    tokens, parent, position = (torch.from_numpy(a) for a in tree.network_input(bos_token))
     with network.recording(names) as record:
-        logits = network(tokens, ancestors)
+        logits = network(tokens, Branches(parent, position, network.config.n_ctx))
     return {**record, "logits": logits}
 
 
@@ -55,8 +60,8 @@ def test_every_hook_point_equals_the_slow_network(model, bos, dtype):
     fast = read_tree(network, tree, 2 if bos else None, names)
     parameters = {name: p.detach().double().numpy() for name, p in network.named_parameters()}
     tolerance = 1e-5 if dtype == torch.float32 else 1e-11
-    for node, path in enumerate(tree.ancestors):
-        word = [2] * bos + tree.last_token[path[path >= 0]].tolist()
+    for node, prefix in enumerate(words_of(tree)):
+        word = [2] * bos + list(prefix)
         slow = reference_transformer.forward(
             parameters, word, model["n_heads"], model["activation"], model["normalization"] == "LN"
         )
@@ -66,26 +71,50 @@ def test_every_hook_point_equals_the_slow_network(model, bos, dtype):
             assert np.abs(found - expected).max() <= tolerance * np.abs(slow[name]).max(), name
 
 
-def test_packed_batch_has_the_loss_and_gradients_of_the_padded_batch():
-    process, model = process_from_config("mess3", {"x": 0.1, "alpha": 0.7}), {**SHAPES[0], "bos": False}
-    words = sample_words(process, 40, 6, np.random.default_rng(0)).astype(np.int64)
-    network = random_network(model, 3, 5)
-    following = torch.from_numpy(words[:, 1:].ravel())
+def losses_and_gradients(network, words, process, bos, labels):
+    """Of the same words: the loss, each position's log-probabilities and the gradient, in three ways."""
+    tree, nodes = tree_of_words(words[:, :-1])
+    nodes = np.hstack([np.zeros((len(words), 1), dtype=int), nodes + 1]) if bos else nodes
+    packed, plain = (form(words, process, bos, labels, True) for form in (pack_words, lay_out_words))
+    assert len(packed.tokens) == len(tree) + bos < 0.7 * len(plain.tokens)
+    for batch, rows in ((plain, slice(None)), (packed, nodes.ravel())):
+        log_probability = network(*batch.network_input(torch.device("cpu"))).log_softmax(1)[:, : process.n_tokens]
+        loss = -(torch.from_numpy(batch.target) * log_probability).sum()
+        gradient = torch.autograd.grad(loss, list(network.parameters()))
+        yield loss.item(), log_probability[rows].detach().numpy(), torch.cat([g.flatten() for g in gradient]).numpy()
+    loss, log_probability, gradient = TreeGradient(network)(
+        packed.tokens, packed.parent, packed.position, packed.target
+    )
+    yield loss, log_probability[nodes.ravel()], gradient
 
-    # Padded: each position of each word is a node of its own, attending to the word's earlier positions.
-    nodes = np.arange(200).reshape(40, 5)
-    ancestors = np.where(np.tril(np.ones((5, 5), bool)), nodes[:, None, :], -1).reshape(200, 5)
-    logits = network(torch.from_numpy(words[:, :-1].ravel()), torch.from_numpy(ancestors))
-    padded = torch.nn.functional.cross_entropy(logits, following)
-    expected = torch.autograd.grad(padded, list(network.parameters()))
 
-    tree, place = tree_of_words(words[:, :-1], 3)
-    tokens, ancestors = (torch.from_numpy(a) for a in tree.network_input(None))
-    packed = torch.nn.functional.cross_entropy(network(tokens, ancestors)[torch.from_numpy(place.ravel())], following)
-    assert len(tree) < 150
-    assert packed.item() == pytest.approx(padded.item(), rel=1e-12)
-    for found, wanted in zip(torch.autograd.grad(packed, list(network.parameters())), expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-13)
+@pytest.mark.parametrize("model", SHAPES, ids=["layernorm-relu", "plain-gelu"])
+@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize("labels", ["sampled", "exact"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+def test_tree_has_the_loss_and_gradient_of_the_words_side_by_side(model, bos, labels, dtype, tolerance, monkeypatch):
+    """Words side by side, the tree by automatic differentiation, and the tree by hand, in many tiles."""
+    monkeypatch.setattr(gradient, "TILE", 50)
+    process = process_from_config("mess3", {"x": 0.1, "alpha": 0.7})
+    words = sample_words(process, 90, 6, np.random.default_rng(0))
+    network = random_network({**model, "bos": bos}, 3, 5, dtype)
+    expected, *others = losses_and_gradients(network, words, process, bos, labels)
+    for found in others:
+        for wanted, value in zip(expected, found, strict=True):
+            assert np.abs(value - wanted).max() <= tolerance * np.abs(wanted).max()
+
+
+def test_gradient_by_hand_keeps_nothing_from_one_batch_to_the_next():
+    process = process_from_config("even", {})
+    network = random_network({**SHAPES[0], "bos": False}, 2, 5)
+    small, large = (
+        pack_words(sample_words(process, n, 6, np.random.default_rng(n)), process, False, "sampled", False)
+        for n in (3, 200)
+    )
+    arguments = [(batch.tokens, batch.parent, batch.position, batch.target) for batch in (large, small)]
+    kept = TreeGradient(network)
+    for batch in (*arguments, *arguments):
+        np.testing.assert_array_equal(kept(*batch)[2], TreeGradient(network)(*batch)[2])
 
 
 @pytest.mark.parametrize("model", SHAPES, ids=["layernorm", "plain"])
@@ -103,14 +132,14 @@ def test_reading_a_tree_in_pieces_changes_nothing(bos, nodes_at_once):
     network, names = random_network(model, 3, 4), hook_point_names(model)
     whole = read_tree(network, tree, 3 if bos else None, names)
     network.float()
-    tokens, ancestors = tree.network_input(3 if bos else None)
+    nodes = tree.network_input(3 if bos else None)
     seen = 0
-    for piece, record, logits in tree_activations(network, tokens, ancestors, names, nodes_at_once):
+    for piece, record, logits in tree_activations(network, *nodes, names, nodes_at_once):
         assert piece.start == seen
         seen = piece.stop
         for name, values in {**record, "logits": logits}.items():
             torch.testing.assert_close(values.double(), whole[name][piece].detach(), rtol=1e-4, atol=1e-4)
-    assert seen == len(tokens)
+    assert seen == len(tree) + bos
 
 
 def test_initialisation_has_the_stated_scale():

@@ -141,7 +141,7 @@ def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
     said = [s.run("--cache", *targets, environment=environment, override=cpu) for s in (first, second)]
     for rule, count in {
         "build_ground_truth": 2,
-        "sample_sequences": 4,
+        "sample_sequences": 2,
         "train_model": 4,
         "extract_activations": 4,
     }.items():

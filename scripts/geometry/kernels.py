@@ -1,0 +1,190 @@
+"""The loops of the network on the CPU that have no good form in array operations, compiled by Numba.
+
+Attention along the branches of a tree: to gather every ancestor's key and value costs several times what
+the arithmetic does; `branch_attention` walks from each node up to its root instead. What happens between
+two matrix products is one pass over the data each, where array operations would make several.
+
+Sums run in one order on one thread, so equal inputs give equal bytes.
+"""
+
+import math
+import os
+from functools import cache, partial
+from pathlib import Path
+
+import numba
+import numpy as np
+
+# Compiled once for a processor and a version of this file, like Python's own bytecode and beside it.
+compiled = partial(numba.njit, cache=os.access(Path(__file__).parent, os.W_OK))
+
+
+@cache
+def branch_attention(n_heads: int, d_head: int):
+    """The pair of loops (forward, gradient) for that shape of heads, which the compiler unrolls.
+
+    Row n of `rows` belongs to node ``start + n`` and holds its query, key and value side by side. Its
+    ancestors' keys stand in `keys_values` from column `first` on, their values behind these.
+    ``pattern[n, h, p]`` is the attention of node n to the ancestor p steps above it.
+    """
+    width = n_heads * d_head
+
+    @compiled(fastmath=True)
+    def forward(rows, keys_values, first, start, parent, pattern, z):
+        zero = rows.dtype.type(0)
+        scale = rows.dtype.type(1 / np.sqrt(d_head))
+        path = np.empty(pattern.shape[2], np.int64)
+        for n in range(len(rows)):
+            depth = 0
+            ancestor = parent[start + n]
+            while ancestor >= 0:
+                path[depth] = ancestor
+                depth += 1
+                ancestor = parent[ancestor]
+            for h in range(n_heads):
+                q, k, v = h * d_head, width + h * d_head, 2 * width + h * d_head
+                score = zero
+                for d in range(d_head):
+                    score += rows[n, q + d] * rows[n, k + d]
+                pattern[n, h, 0] = largest = score * scale
+                for p in range(depth):
+                    score = zero
+                    for d in range(d_head):
+                        score += rows[n, q + d] * keys_values[path[p], first + q + d]
+                    score *= scale
+                    pattern[n, h, p + 1] = score
+                    largest = max(largest, score)
+                total = zero
+                for p in range(depth + 1):
+                    pattern[n, h, p] = np.exp(pattern[n, h, p] - largest)
+                    total += pattern[n, h, p]
+                pattern[n, h, 0] /= total
+                for d in range(d_head):
+                    z[n, q + d] = pattern[n, h, 0] * rows[n, v + d]
+                for p in range(depth):
+                    pattern[n, h, p + 1] /= total
+                    for d in range(d_head):
+                        z[n, q + d] += pattern[n, h, p + 1] * keys_values[path[p], first + k + d]
+
+    @compiled(fastmath=True)
+    def gradient(rows, start, stop, parent, pattern, dz, drows):
+        """Add to `drows`, of all nodes, what the nodes from `start` to `stop` contribute; `dz` is theirs alone."""
+        zero = rows.dtype.type(0)
+        scale = rows.dtype.type(1 / np.sqrt(d_head))
+        dpattern = np.empty(pattern.shape[2], rows.dtype)
+        for n in range(start, stop):
+            for h in range(n_heads):
+                q, k, v = h * d_head, width + h * d_head, 2 * width + h * d_head
+                mean = zero
+                ancestor, p = n, 0
+                while ancestor >= 0:
+                    weight, product = pattern[n, h, p], zero
+                    for d in range(d_head):
+                        product += dz[n - start, q + d] * rows[ancestor, v + d]
+                        drows[ancestor, v + d] += weight * dz[n - start, q + d]
+                    dpattern[p] = product
+                    mean += weight * product
+                    ancestor, p = parent[ancestor], p + 1
+                ancestor, p = n, 0
+                while ancestor >= 0:
+                    dscore = pattern[n, h, p] * (dpattern[p] - mean) * scale
+                    for d in range(d_head):
+                        drows[n, q + d] += dscore * rows[ancestor, k + d]
+                        drows[ancestor, k + d] += dscore * rows[n, q + d]
+                    ancestor, p = parent[ancestor], p + 1
+
+    return forward, gradient
+
+
+@compiled(fastmath=True)
+def add_update(x, update, bias, out):
+    """``x + update + bias``."""
+    for n in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[n, j] = x[n, j] + update[n, j] + bias[j]
+
+
+@compiled(fastmath=True)
+def normalize(x, scale, shift, epsilon, out):
+    """LayerNorm of each row."""
+    width = x.dtype.type(x.shape[1])
+    for n in range(x.shape[0]):
+        mean, square = x.dtype.type(0), x.dtype.type(0)
+        for j in range(x.shape[1]):
+            mean += x[n, j]
+        mean /= width
+        for j in range(x.shape[1]):
+            square += (x[n, j] - mean) ** 2
+        inverse = x.dtype.type(1) / np.sqrt(square / width + epsilon)
+        for j in range(x.shape[1]):
+            out[n, j] = (x[n, j] - mean) * inverse * scale[j] + shift[j]
+
+
+@compiled(fastmath=True)
+def normalize_gradient(x, scale, epsilon, dout, dx, dscale, dshift):
+    """Add to `dx`, `dscale` and `dshift` the gradient of `normalize` given that of its output."""
+    width = x.dtype.type(x.shape[1])
+    for n in range(x.shape[0]):
+        mean, square, flat, slope = x.dtype.type(0), x.dtype.type(0), x.dtype.type(0), x.dtype.type(0)
+        for j in range(x.shape[1]):
+            mean += x[n, j]
+        mean /= width
+        for j in range(x.shape[1]):
+            square += (x[n, j] - mean) ** 2
+        inverse = x.dtype.type(1) / np.sqrt(square / width + epsilon)
+        for j in range(x.shape[1]):
+            normal, inner = (x[n, j] - mean) * inverse, dout[n, j] * scale[j]
+            flat += inner
+            slope += inner * normal
+            dscale[j] += dout[n, j] * normal
+            dshift[j] += dout[n, j]
+        flat /= width
+        slope /= width
+        for j in range(x.shape[1]):
+            dx[n, j] += inverse * (dout[n, j] * scale[j] - flat - (x[n, j] - mean) * inverse * slope)
+
+
+@compiled(fastmath=True)
+def relu(hidden, bias, _):
+    """``relu(hidden + bias)`` in place."""
+    for n in range(hidden.shape[0]):
+        for j in range(hidden.shape[1]):
+            hidden[n, j] = max(hidden[n, j] + bias[j], hidden.dtype.type(0))
+
+
+@compiled(fastmath=True)
+def relu_gradient(hidden, _, gradient, dbias):
+    """The gradient before `relu` in place of that behind it, its sum added to `dbias`."""
+    for n in range(hidden.shape[0]):
+        for j in range(hidden.shape[1]):
+            gradient[n, j] = gradient[n, j] if hidden[n, j] > 0 else hidden.dtype.type(0)
+            dbias[j] += gradient[n, j]
+
+
+@compiled()
+def gelu(before, bias, after):
+    """``gelu(before + bias)`` in `after`; adds the bias in place."""
+    for n in range(before.shape[0]):
+        for j in range(before.shape[1]):
+            before[n, j] += bias[j]
+            after[n, j] = before[n, j] * (1 + math.erf(before[n, j] / math.sqrt(2))) / 2
+
+
+@compiled()
+def gelu_gradient(before, after, gradient, dbias):
+    """As `relu_gradient`; makes `after` again."""
+    for n in range(before.shape[0]):
+        for j in range(before.shape[1]):
+            x = before[n, j]
+            below = (1 + math.erf(x / math.sqrt(2))) / 2
+            after[n, j] = x * below
+            gradient[n, j] *= below + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+            dbias[j] += gradient[n, j]
+
+
+@compiled()
+def add_rows(rows, index, out):
+    """Add each row to the row of `out` that its index names."""
+    for n in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            out[index[n], j] += rows[n, j]
