@@ -8,15 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from geometry.job import Job
-from geometry.probe import (
-    Folds,
-    cell_moments,
-    decode_held_out,
-    draw_folds,
-    fit_folds,
-    score_held_out,
-    score_in_sample,
-)
+from geometry.probe import Folds, Moments, cell_moments, decode, draw_folds, score_held_out, score_in_sample
 from geometry.sites import CONCATENATED, is_stream, with_streams_joined
 from geometry.storage import add_array, add_variables, open_dataset, write_table, zarr_archive
 
@@ -27,16 +19,18 @@ SPLITS = ["held_out_prefix", "in_sample"]
 """The decoded beliefs that are kept: held out by probability, and in sample by the last weighting, as published."""
 
 
-def sites_and_features(activations: xr.Dataset, index: int) -> Iterator[tuple[str, np.ndarray]]:
-    """The features of each site at one snapshot, the concatenated residual streams last."""
-    streams = []
-    for place, site in enumerate(activations["site"].values):
-        features = activations["activation"][index, place].values
-        if is_stream(site):
-            streams.append(features)
-        yield site, features
-    if len(streams) > 1:
-        yield CONCATENATED, np.hstack(streams)
+def features_of_sites(activations: xr.Dataset, index: int) -> Iterator[tuple[np.ndarray, dict[str, slice]]]:
+    """The features at one snapshot and whose they are: all residual streams together, other sites singly."""
+    sites = activations["site"].values.tolist()
+    d_model, read = activations.sizes["feature"], activations["activation"][index]
+    streams = [site for site in sites if is_stream(site)]
+    if streams:
+        parts = {site: slice(place * d_model, (place + 1) * d_model) for place, site in enumerate(streams)}
+        joined = {CONCATENATED: slice(None)} if len(streams) > 1 else {}
+        yield np.hstack([read[sites.index(site)].values for site in streams]), parts | joined
+    for site in sites:
+        if site not in streams:
+            yield read[sites.index(site)].values, {site: slice(None)}
 
 
 def weightings(truth: xr.Dataset) -> dict[str, np.ndarray]:
@@ -50,18 +44,14 @@ def weightings(truth: xr.Dataset) -> dict[str, np.ndarray]:
     return weights
 
 
-def probe_site(features: np.ndarray, target: np.ndarray, shuffled: np.ndarray, weights: dict, folds: Folds) -> tuple:
-    """Rows of the table for one site and snapshot, and the decoded beliefs of each split."""
-    n_components = target.shape[1]
+def probe_site(features: np.ndarray, moments: dict[str, Moments], folds: Folds, n_components: int) -> tuple:
+    """Rows of the table for one site and snapshot, and the decoded beliefs by split."""
     columns = {"belief_state": slice(n_components), "shuffled_belief_state": slice(n_components, None)}
-    both, rows, decoded = np.hstack([target, shuffled]), [], {}
-    for weighting, weight in weights.items():
-        moments = cell_moments(features, both, weight, folds.cell)
-        affine, in_sample = score_in_sample(moments)
-        maps = [fit_folds(moments, fold_of_cell) for fold_of_cell in folds.fold_of_cell]
-        held_out = [score_held_out(moments, *split) for split in zip(folds.fold_of_cell, maps, strict=True)]
-        if weighting == "probability":
-            decoded["held_out_prefix"] = decode_held_out(features, folds.fold[0], maps[0])[:, :n_components]
+    rows, decoders = [], {}
+    for weighting, of_cells in moments.items():
+        affine, in_sample = score_in_sample(of_cells)
+        maps, held_out = zip(*(score_held_out(of_cells, cells) for cells in folds.fold_of_cell), strict=True)
+        decoders[weighting] = [each.to(columns["belief_state"]) for each in (*maps[0], affine)]
         for split, scores in {"in_sample": [in_sample], "held_out_prefix": held_out}.items():
             for name, part in columns.items():
                 r2, mse = ([getattr(score, metric)(part) for score in scores] for metric in ("r2", "mse"))
@@ -70,9 +60,21 @@ def probe_site(features: np.ndarray, target: np.ndarray, shuffled: np.ndarray, w
                     metrics["r2_sd_over_repeats"] = np.std(r2, ddof=1)
                 rank = np.mean([score.effective_rank for score in scores])
                 rows += [(name, weighting, split, *features.shape, rank, m, value) for m, value in metrics.items()]
-    decoded["in_sample"] = affine(features.astype(np.float64))[:, :n_components]
     names = ["target", "weighting", "split", "n_rows", "n_features", "effective_rank", "metric", "value"]
-    return pd.DataFrame(rows, columns=names), decoded
+    used = [*decoders["probability"][:-1], decoders[weighting][-1]]
+    by_split = np.stack([folds.fold[0], np.full(len(features), len(used) - 1)])  # in the order of SPLITS
+    return pd.DataFrame(rows, columns=names), decode(features, used, by_split)
+
+
+def probe_snapshot(
+    activations: xr.Dataset, index: int, targets: np.ndarray, weights: dict, folds: Folds
+) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
+    """Each site's rows of the table and decoded beliefs; sites that share features share their moments."""
+    for features, parts in features_of_sites(activations, index):
+        moments = cell_moments(features, targets, np.array([*weights.values()]), folds.cell)
+        for site, part in parts.items():
+            of_site = {name: whole.of_features(part) for name, whole in zip(weights, moments, strict=True)}
+            yield site, *probe_site(features[:, part], of_site, folds, targets.shape[1] // 2)
 
 
 def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job, path) -> pd.DataFrame:
@@ -81,7 +83,7 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job,
     target = truth["target"].values
     shuffled = target[rng.permutation(len(target))]
     folds = draw_folds(len(target), probe["folds"], probe["repeats"], rng)
-    weights = weightings(truth)
+    targets, weights = np.hstack([target, shuffled]), weightings(truth)
     sites = with_streams_joined(activations["site"].values.tolist())
     coordinates = {"split": SPLITS, "step": activations["step"], "site": sites, "component": truth["component"]}
     tables = []
@@ -91,11 +93,11 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job,
         dims, chunks = ("split", "snapshot", "site", "prefix", "component"), (1, 1, 1, *target.shape)
         archive = add_array(group, "decoded_belief", dims, shape, np.float32, chunks)
         for index, step in enumerate(activations["step"].values):
-            for place, (site, features) in enumerate(sites_and_features(activations, index)):
-                table, decoded = probe_site(features, target, shuffled, weights, folds)
-                for split, name in enumerate(SPLITS):
-                    archive[split, index, place] = decoded[name]
-                tables.append(table.assign(step=step, site=site, features="activations"))
+            of_site = {}
+            for site, table, decoded in probe_snapshot(activations, index, targets, weights, folds):
+                of_site[site] = table.assign(step=step, site=site, features="activations")
+                archive[:, index, sites.index(site)] = decoded
+            tables += [of_site[site] for site in sites]
             job.info(f"snapshot {index + 1} of {activations.sizes['snapshot']} (step {step})")
     return pd.concat(tables)
 

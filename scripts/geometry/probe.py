@@ -1,8 +1,10 @@
 """Affine regression from activations to a target geometry, in sample and on prefixes held out.
 
-All regressions on one set of features come from weighted second moments, collected once per cell of
-the finest partition of the rows: the moments of a training set are the sum over its cells, and an
-error on a test set is a quadratic form in that set's moments. So no split reads the features again.
+All regressions on some features, on any part of them, and for any split come from one table of weighted
+second moments: a Gram matrix of each cell of the finest partition of the rows, over the columns features,
+targets and 1. The matrix of a test set is the sum over its cells; that of the training set is what is
+left of the whole; an error on a test set is a quadratic form in its matrix. So no split and no choice of
+features reads the rows again.
 
 Rank. Activations are float32. A direction in which the features' standard deviation is less than
 `NOISE` of the largest, or less than float32's resolution of their mean, holds rounding noise, not
@@ -17,17 +19,37 @@ from numpy import ndarray
 
 NOISE = 1e-6
 
+ROWS_AT_ONCE = 2048
+
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted moments about each cell's own mean; the first axis of each array is the cell."""
+    """Gram matrices of weighted rows, whose columns are the features less a shift, the targets, and 1.
 
-    weight: Float[ndarray, " cell"]
-    mean_x: Float[ndarray, "cell feature"]
-    mean_y: Float[ndarray, "cell component"]
-    xx: Float[ndarray, "cell feature feature"]
-    xy: Float[ndarray, "cell feature component"]
-    yy: Float[ndarray, "cell component"]
+    The shift is near the features' mean, so that nothing is lost when the mean is taken out.
+    """
+
+    gram: Float[ndarray, "part column column"]
+    shift: Float[ndarray, " feature"]
+
+    def of_features(self, features: slice) -> "Moments":
+        """The moments of some of the features."""
+        if features == slice(None):
+            return self
+        n_features = len(self.shift)
+        columns = np.r_[np.arange(n_features)[features], n_features : self.gram.shape[1]]
+        return Moments(self.gram[:, columns[:, None], columns], self.shift[features])
+
+    def of_unions(self, chosen: Bool[ndarray, "union part"]) -> "Moments":
+        """The moments of unions of parts."""
+        return Moments(np.tensordot(chosen.astype(np.float64), self.gram, 1), self.shift)
+
+    def without(self, part: int) -> "Moments":
+        """The moments of all parts but one, as a single part."""
+        return Moments((self.gram.sum(axis=0) - self.gram[part])[None], self.shift)
+
+    def __getitem__(self, part: int) -> "Moments":
+        return Moments(self.gram[part][None], self.shift)
 
 
 @dataclass(frozen=True)
@@ -38,8 +60,9 @@ class AffineMap:
     offset: Float[ndarray, " component"]
     effective_rank: int
 
-    def __call__(self, x: Float[ndarray, "*row feature"]) -> Float[ndarray, "*row component"]:
-        return x @ self.matrix + self.offset
+    def to(self, components: slice) -> "AffineMap":
+        """The map to some of the components."""
+        return AffineMap(self.matrix[:, components], self.offset[components], self.effective_rank)
 
 
 @dataclass(frozen=True)
@@ -64,96 +87,83 @@ class Score:
 def cell_moments(
     x: Float[ndarray, "row feature"],
     y: Float[ndarray, "row component"],
-    weight: Float[ndarray, " row"],
+    weights: Float[ndarray, "weighting row"],
     cell: Integer[ndarray, " row"],
-) -> Moments:
-    """Moments of each cell of rows, in float64; weights need not sum to 1, and cells may be empty."""
-    order = np.argsort(cell, kind="stable")
-    ends = np.cumsum(np.bincount(cell))
-    parts = [_moments(x[rows], y[rows], weight[rows]) for rows in np.split(order, ends[:-1])]
-    return Moments(*(np.array(column) for column in zip(*parts, strict=True)))
-
-
-def _moments(x, y, weight):
-    total = weight.sum()
-    share = weight / total if total > 0 else weight
-    x = x.astype(np.float64)
-    mean_x, mean_y = share @ x, share @ y
-    root = np.sqrt(weight)[:, None]
-    x -= mean_x
-    x *= root
-    y = (y - mean_y) * root
-    return total, mean_x, mean_y, x.T @ x, x.T @ y, (y**2).sum(0)
-
-
-def pooled(moments: Moments, chosen: Bool[ndarray, " cell"] | None = None) -> Moments:
-    """The moments of the union of some cells, by default of all, as a single cell."""
-    w = moments.weight * (1.0 if chosen is None else chosen)
-    total, used = w.sum(), (w > 0).astype(np.float64)
-    mean_x, mean_y = w @ moments.mean_x / total, w @ moments.mean_y / total
-    dx, dy = moments.mean_x - mean_x, moments.mean_y - mean_y
-    # Sums over cells as products with a vector: an index would copy every chosen matrix first.
-    xx, xy = (np.tensordot(used, matrix, 1) for matrix in (moments.xx, moments.xy))
-    return Moments(
-        total[None],
-        mean_x[None],
-        mean_y[None],
-        (xx + (w[:, None] * dx).T @ dx)[None],
-        (xy + (w[:, None] * dx).T @ dy)[None],
-        (used @ moments.yy + w @ dy**2)[None],
-    )
+) -> list[Moments]:
+    """For each weighting, the moments of each cell of rows, in float64; a cell may be empty."""
+    shift = x.mean(axis=0, dtype=np.float64)
+    order, sizes = np.argsort(cell, kind="stable"), np.bincount(cell)
+    n_columns = x.shape[1] + y.shape[1] + 1
+    grams = np.empty((len(weights), len(sizes), n_columns, n_columns))
+    whole, weighted = np.empty((2, sizes.max(), n_columns))
+    for place, rows in enumerate(np.split(order, np.cumsum(sizes)[:-1])):
+        columns, scaled = whole[: len(rows)], weighted[: len(rows)]
+        np.subtract(x[rows], shift, out=columns[:, : x.shape[1]])
+        columns[:, x.shape[1] : -1] = y[rows]
+        columns[:, -1] = 1
+        for weight, gram in zip(weights, grams, strict=True):
+            np.multiply(columns, np.sqrt(weight[rows, None]), out=scaled)
+            np.matmul(scaled.T, scaled, out=gram[place])
+    return [Moments(gram, shift) for gram in grams]
 
 
 def fit(whole: Moments) -> AffineMap:
-    """Least squares from pooled moments, restricted to directions above the noise."""
-    variance, directions = np.linalg.eigh(whole.xx[0])
-    resolution = np.finfo(np.float32).eps * np.abs(whole.mean_x[0]).max()
-    kept = variance > max(NOISE**2 * variance[-1], resolution**2 * whole.weight[0])
+    """Least squares from the moments of one part, restricted to directions above the noise."""
+    gram, n = whole.gram[0], len(whole.shift)
+    mean = gram[-1, :-1] / gram[-1, -1]
+    centred = gram[:-1, :n] - np.outer(gram[:-1, -1], mean[:n])
+    variance, directions = np.linalg.eigh(centred[:n])
+    resolution = np.finfo(np.float32).eps * np.abs(mean[:n] + whole.shift).max()
+    kept = variance > max(NOISE**2 * variance[-1], resolution**2 * gram[-1, -1])
     directions = directions[:, kept]
-    matrix = directions @ ((directions.T @ whole.xy[0]) / variance[kept, None])
-    return AffineMap(matrix, whole.mean_y[0] - whole.mean_x[0] @ matrix, int(kept.sum()))
+    matrix = directions @ ((directions.T @ centred[n:].T) / variance[kept, None])
+    return AffineMap(matrix, mean[n:] - (mean[:n] + whole.shift) @ matrix, int(kept.sum()))
 
 
 def squared_error(affine: AffineMap, test: Moments) -> Float[ndarray, " component"]:
-    """The weighted sum of squared errors of a map on the rows behind some pooled moments."""
-    b = affine.matrix
-    spread = test.yy[0] - 2 * (b * test.xy[0]).sum(0) + (b * (test.xx[0] @ b)).sum(0)
-    return np.maximum(spread, 0) + test.weight[0] * (affine(test.mean_x[0]) - test.mean_y[0]) ** 2
+    """The weighted sum of squared errors of a map on the rows behind the moments of one part."""
+    offset = affine.offset + test.shift @ affine.matrix
+    residual = np.vstack([-affine.matrix, np.eye(len(offset)), -offset])
+    return np.maximum((residual * (test.gram[0] @ residual)).sum(axis=0), 0)
+
+
+def mean_map(train: Moments) -> AffineMap:
+    """The map from anything to the mean of the targets."""
+    mean = train.gram[0, len(train.shift) : -1, -1] / train.gram[0, -1, -1]
+    return AffineMap(np.zeros((len(train.shift), len(mean))), mean, 0)
 
 
 def score_in_sample(moments: Moments) -> tuple[AffineMap, Score]:
     """The map fitted on all rows, and its error on them."""
-    whole = pooled(moments)
+    whole = moments.of_unions(np.ones((1, len(moments.gram)), dtype=bool))
     affine = fit(whole)
-    error = squared_error(affine, whole)
-    return affine, Score(error, whole.yy[0], float(whole.weight[0]), float(affine.effective_rank))
+    errors = (squared_error(decoder, whole) for decoder in (affine, mean_map(whole)))
+    return affine, Score(*errors, float(whole.gram[0, -1, -1]), float(affine.effective_rank))
 
 
-def fit_folds(moments: Moments, fold_of_cell: Integer[ndarray, " cell"]) -> list[AffineMap]:
-    """For each fold, the map fitted on all the others."""
-    return [fit(pooled(moments, fold_of_cell != fold)) for fold in range(fold_of_cell.max() + 1)]
-
-
-def score_held_out(moments: Moments, fold_of_cell: Integer[ndarray, " cell"], maps: list[AffineMap]) -> Score:
-    """The error on each fold of the map fitted on the others, against the others' mean as a guess."""
-    error, guess = 0.0, 0.0
-    for fold, affine in enumerate(maps):
-        test = pooled(moments, fold_of_cell == fold)
-        train_weight = moments.weight * (fold_of_cell != fold)
-        guessed = train_weight @ moments.mean_y / train_weight.sum()
-        error = error + squared_error(affine, test)
-        guess = guess + test.yy[0] + test.weight[0] * (test.mean_y[0] - guessed) ** 2
+def score_held_out(moments: Moments, fold_of_cell: Integer[ndarray, " cell"]) -> tuple[list[AffineMap], Score]:
+    """For each fold the map fitted on the others; and their errors on it, against the others' mean as a guess."""
+    tests = moments.of_unions(fold_of_cell == np.arange(fold_of_cell.max() + 1)[:, None])
+    maps, errors = [], 0.0
+    for fold in range(len(tests.gram)):
+        train = tests.without(fold)
+        maps.append(fit(train))
+        errors = errors + np.array([squared_error(decoder, tests[fold]) for decoder in (maps[-1], mean_map(train))])
     rank = float(np.mean([affine.effective_rank for affine in maps]))
-    return Score(error, guess, float(moments.weight.sum()), rank)
+    return maps, Score(*errors, float(moments.gram[:, -1, -1].sum()), rank)
 
 
-def decode_held_out(
-    x: Float[ndarray, "row feature"], fold: Integer[ndarray, " row"], maps: list[AffineMap]
-) -> Float[ndarray, "row component"]:
-    """Each row decoded by the map that never saw it."""
-    decoded = np.empty((len(x), maps[0].matrix.shape[1]))
-    for k, affine in enumerate(maps):
-        decoded[fold == k] = affine(x[fold == k].astype(np.float64))
+def decode(
+    x: Float[ndarray, "row feature"], maps: list[AffineMap], chosen: Integer[ndarray, "choice row"]
+) -> Float[ndarray, "choice row component"]:
+    """Each row decoded by the map that each choice names for it; some rows at a time, which stay in the cache."""
+    matrix = np.stack([affine.matrix for affine in maps], axis=1).reshape(x.shape[1], -1)
+    offset = np.stack([affine.offset for affine in maps])
+    decoded = np.empty((*chosen.shape, offset.shape[1]))
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        by_all = (x[rows].astype(np.float64) @ matrix).reshape(-1, *offset.shape) + offset
+        decoded[:, rows] = by_all[np.arange(len(by_all)), chosen[:, rows]]
     return decoded
 
 

@@ -5,11 +5,8 @@ import pytest
 
 from geometry.probe import (
     cell_moments,
-    decode_held_out,
+    decode,
     draw_folds,
-    fit,
-    fit_folds,
-    pooled,
     score_held_out,
     score_in_sample,
 )
@@ -22,6 +19,10 @@ def data(n_rows=600, n_features=12, n_components=3, noise=0.1, seed=0):
     return x.astype(np.float32), y, rng.uniform(0, 1, n_rows), draw_folds(n_rows, 5, 1, rng).cell
 
 
+def moments_of(x, y, weight, cell):
+    return cell_moments(x, y, weight[None], cell)[0]
+
+
 def direct(x, y, weight):
     """Weighted least squares with an intercept column, by LAPACK."""
     design = np.hstack([x.astype(np.float64), np.ones((len(x), 1))])
@@ -31,7 +32,7 @@ def direct(x, y, weight):
 
 def test_fit_equals_a_direct_solver():
     x, y, weight, fold = data()
-    affine, solution = fit(pooled(cell_moments(x, y, weight, fold))), direct(x, y, weight)
+    affine, solution = score_in_sample(moments_of(x, y, weight, fold))[0], direct(x, y, weight)
     np.testing.assert_allclose(affine.matrix, solution[:-1], rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(affine.offset, solution[-1], rtol=1e-8)
 
@@ -41,7 +42,7 @@ def test_in_sample_score_equals_a_direct_computation():
     solution = direct(x, y, weight)
     error = weight @ (y - x.astype(np.float64) @ solution[:-1] - solution[-1]) ** 2
     spread = weight @ (y - weight @ y / weight.sum()) ** 2
-    score = score_in_sample(cell_moments(x, y, weight, fold))[1]
+    score = score_in_sample(moments_of(x, y, weight, fold))[1]
     assert score.r2() == pytest.approx(1 - error.sum() / spread.sum(), abs=1e-10)
     assert score.mse() == pytest.approx(error.mean() / weight.sum(), rel=1e-8)
     assert score.r2(slice(1)) == pytest.approx(1 - error[0] / spread[0], abs=1e-10)
@@ -56,50 +57,59 @@ def test_held_out_score_equals_refitting_on_each_fold():
         error += (weight[test] @ (y[test] - x[test].astype(np.float64) @ solution[:-1] - solution[-1]) ** 2).sum()
         mean = weight[train] @ y[train] / weight[train].sum()
         spread += (weight[test] @ (y[test] - mean) ** 2).sum()
-    moments = cell_moments(x, y, weight, fold)
-    maps = fit_folds(moments, np.arange(5))
-    assert score_held_out(moments, np.arange(5), maps).r2() == pytest.approx(1 - error / spread, abs=1e-9)
-    residual = weight @ (y - decode_held_out(x, fold, maps)) ** 2
+    maps, score = score_held_out(moments_of(x, y, weight, fold), np.arange(5))
+    assert score.r2() == pytest.approx(1 - error / spread, abs=1e-9)
+    residual = weight @ (y - decode(x, maps, fold[None])[0]) ** 2
     assert residual.sum() == pytest.approx(error, rel=1e-8)
 
 
 def test_planted_belief_is_found_and_shuffled_belief_is_not():
     x, y, weight, fold = data(noise=0)
-    moments = cell_moments(x, y, weight, fold)
-    assert score_held_out(moments, np.arange(5), fit_folds(moments, np.arange(5))).r2() > 1 - 1e-9
-    shuffled = cell_moments(x, np.random.default_rng(1).permutation(y), weight, fold)
-    assert score_held_out(shuffled, np.arange(5), fit_folds(shuffled, np.arange(5))).r2() < 0.05
+    moments = moments_of(x, y, weight, fold)
+    assert score_held_out(moments, np.arange(5))[1].r2() > 1 - 1e-9
+    shuffled = moments_of(x, np.random.default_rng(1).permutation(y), weight, fold)
+    assert score_held_out(shuffled, np.arange(5))[1].r2() < 0.05
 
 
 def test_memory_of_each_row_scores_only_in_sample():
     rng = np.random.default_rng(0)
     x, y, fold = np.eye(60, dtype=np.float32), rng.normal(size=(60, 2)), draw_folds(60, 5, 1, rng).cell
-    moments = cell_moments(x, y, np.ones(60), fold)
+    moments = moments_of(x, y, np.ones(60), fold)
     assert score_in_sample(moments)[1].r2() > 1 - 1e-9
-    assert score_held_out(moments, np.arange(5), fit_folds(moments, np.arange(5))).r2() < 0.05
+    assert score_held_out(moments, np.arange(5))[1].r2() < 0.05
 
 
 def test_rounding_noise_is_no_feature():
     x, y, weight, fold = data(n_features=4)
     doubled = np.hstack([x, x[:, :2] + x[:, 2:] * np.float32(0.5), np.full((len(x), 1), 7, np.float32)])
-    plain, redundant = (score_in_sample(cell_moments(f, y, weight, fold))[1] for f in (x, doubled))
+    plain, redundant = (score_in_sample(moments_of(f, y, weight, fold))[1] for f in (x, doubled))
     assert redundant.effective_rank == plain.effective_rank == 4
     assert redundant.r2() == pytest.approx(plain.r2(), abs=1e-7)
 
 
 def test_constant_features_decode_nothing():
     _, y, weight, fold = data()
-    _, score = score_in_sample(cell_moments(np.ones((len(y), 3), np.float32), y, weight, fold))
+    _, score = score_in_sample(moments_of(np.ones((len(y), 3), np.float32), y, weight, fold))
     assert score.effective_rank == 0 and score.r2() == pytest.approx(0, abs=1e-12)
 
 
 def test_repeats_share_cells_and_score_as_if_each_were_alone():
     x, y, weight, _ = data(noise=2.0)
     folds = draw_folds(len(x), 4, 3, np.random.default_rng(2))
-    shared = cell_moments(x, y, weight, folds.cell)
+    shared = moments_of(x, y, weight, folds.cell)
     for fold, fold_of_cell in zip(folds.fold, folds.fold_of_cell, strict=True):
         assert np.bincount(fold).tolist() == [150] * 4
-        alone = cell_moments(x, y, weight, fold)
-        expected = score_held_out(alone, np.arange(4), fit_folds(alone, np.arange(4))).r2()
-        found = score_held_out(shared, fold_of_cell, fit_folds(shared, fold_of_cell)).r2()
+        alone = moments_of(x, y, weight, fold)
+        expected = score_held_out(alone, np.arange(4))[1].r2()
+        found = score_held_out(shared, fold_of_cell)[1].r2()
         assert found == pytest.approx(expected, abs=1e-10)
+
+
+def test_moments_of_many_features_and_weightings_hold_those_of_some():
+    x, y, weight, fold = data(noise=2.0)
+    both = cell_moments(x, y, np.stack([weight, np.ones(len(x))]), fold)
+    for part in (slice(3, 8), slice(None)):
+        for moments, alone in zip(both, (weight, np.ones(len(x))), strict=True):
+            expected, found = moments_of(x[:, part], y, alone, fold), moments.of_features(part)
+            np.testing.assert_allclose(found.gram, expected.gram, rtol=1e-12, atol=1e-9)
+            np.testing.assert_array_equal(found.shift, expected.shift)
