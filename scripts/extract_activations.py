@@ -12,11 +12,14 @@ from geometry.devices import describe_device, select_device
 from geometry.job import Job
 from geometry.prefixes import PrefixTree
 from geometry.sites import PREFIXES_AT_ONCE
-from geometry.storage import add_array, add_variables, open_dataset, read_tensors, zarr_archive
+from geometry.storage import open_dataset, read_tensors, zarr_archive
 from geometry.transformer import Transformer, transformer_config
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+CHUNK_BYTES = 128_000_000
+"""Activations of all sites that are held before they are written."""
 
 
 def networks(
@@ -32,30 +35,47 @@ def networks(
         yield network
 
 
+def rows_of_chunk(n_prefixes: int, n_sites: int, d_model: int) -> int:
+    """Prefixes in a chunk: so many that the probe reads in few, and chunks of equal size, as the last is padded."""
+    most = max(PREFIXES_AT_ONCE, CHUNK_BYTES // (4 * n_sites * d_model))
+    n_chunks = -(-n_prefixes // most)
+    return PREFIXES_AT_ONCE * -(-n_prefixes // (n_chunks * PREFIXES_AT_ONCE))
+
+
+def read_chunks(network: Transformer, nodes, bos: int, sites: list[str], n_rows: int) -> Iterator[tuple]:
+    """Log-probabilities and activations (site, prefix, feature) of `n_rows` prefixes after another."""
+    n_prefixes, parts = len(nodes[0]) - bos, []
+    for piece, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE, bool(bos)):
+        if piece.start < bos:  # the beginning-of-sequence node is no prefix
+            continue
+        parts.append((logits.log_softmax(1).cpu(), torch.stack([record[site] for site in sites]).cpu()))
+        done = piece.stop - bos
+        if done % n_rows == 0 or done == n_prefixes:
+            yield torch.cat([p for p, _ in parts]).numpy(), torch.cat([a for _, a in parts], dim=1).numpy()
+            parts = []
+
+
 def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: dict, sites: list[str], device) -> None:
-    """Write the archive piece by piece: of all activations, only one piece is ever in memory."""
+    """Write the archive chunk by chunk: of all activations, only one chunk is ever in memory."""
     tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
     n_tokens, bos = truth.sizes["token"], int(model["bos"])
     nodes = tree.network_input(n_tokens if bos else None)
     steps, d_model, context = snapshots["step"], model["d_model"], truth.sizes["position"] - 1
+    n_rows = rows_of_chunk(len(tree), len(sites), d_model)
     coordinates = xr.Dataset(
         {"length": truth["length"]}, coords={"step": ("snapshot", steps), "site": sites, "token": truth["token"]}
     ).set_coords("length")
-    with zarr_archive(path) as group:
-        add_variables(group, coordinates)
+    with zarr_archive(path) as archive:
+        archive.add_variables(coordinates)
         dims, shape = ("snapshot", "site", "prefix", "feature"), (len(steps), len(sites), len(tree), d_model)
-        activation = add_array(group, "activation", dims, shape, np.float32, (1, 1, PREFIXES_AT_ONCE, d_model))
+        activation = archive.add_array("activation", dims, shape, np.float32, (1, 1, n_rows, d_model))
         dims, shape = ("snapshot", "prefix", "token"), (len(steps), len(tree), n_tokens)
-        log_probability = add_array(
-            group, "log_probability", dims, shape, np.float32, (1, PREFIXES_AT_ONCE, n_tokens), units="nats"
-        )
+        prediction = archive.add_array("log_probability", dims, shape, np.float32, (1, n_rows, n_tokens), units="nats")
         for index, network in enumerate(networks(snapshots, model, n_tokens, context, device)):
-            for piece, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE):
-                skip = max(0, bos - piece.start)  # the beginning-of-sequence node is no prefix
-                rows = slice(piece.start + skip - bos, piece.stop - bos)
-                log_probability[index, rows] = logits.log_softmax(1)[skip:, :n_tokens].cpu().numpy()
-                for place, site in enumerate(sites):
-                    activation[index, place, rows] = record[site][skip:].cpu().numpy()
+            for chunk, (predicted, activations) in enumerate(read_chunks(network, nodes, bos, sites, n_rows)):
+                archive.write_chunk(prediction, (index, chunk, 0), predicted[None, :, :n_tokens])
+                for place in range(len(sites)):
+                    archive.write_chunk(activation, (index, place, chunk, 0), activations[None, place, None])
 
 
 if __name__ == "__main__":

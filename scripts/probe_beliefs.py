@@ -10,7 +10,7 @@ import xarray as xr
 from geometry.job import Job
 from geometry.probe import Folds, Moments, cell_moments, decode, draw_folds, score_held_out, score_in_sample
 from geometry.sites import CONCATENATED, is_stream, with_streams_joined
-from geometry.storage import add_array, add_variables, open_dataset, write_table, zarr_archive
+from geometry.storage import open_dataset, write_table, zarr_archive
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -87,16 +87,17 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job,
     sites = with_streams_joined(activations["site"].values.tolist())
     coordinates = {"split": SPLITS, "step": activations["step"], "site": sites, "component": truth["component"]}
     tables = []
-    with zarr_archive(path) as group:
-        add_variables(group, xr.Dataset(coords=coordinates))
+    with zarr_archive(path) as archive:
+        archive.add_variables(xr.Dataset(coords=coordinates))
         shape = len(SPLITS), activations.sizes["snapshot"], len(sites), *target.shape
         dims, chunks = ("split", "snapshot", "site", "prefix", "component"), (1, 1, 1, *target.shape)
-        archive = add_array(group, "decoded_belief", dims, shape, np.float32, chunks)
+        array = archive.add_array("decoded_belief", dims, shape, np.float32, chunks)
         for index, step in enumerate(activations["step"].values):
             of_site = {}
             for site, table, decoded in probe_snapshot(activations, index, targets, weights, folds):
                 of_site[site] = table.assign(step=step, site=site, features="activations")
-                archive[:, index, sites.index(site)] = decoded
+                for split, beliefs in enumerate(decoded):
+                    archive.write_chunk(array, (split, index, sites.index(site), 0, 0), beliefs[None, None, None])
             tables += [of_site[site] for site in sites]
             job.info(f"snapshot {index + 1} of {activations.sizes['snapshot']} (step {step})")
     return pd.concat(tables)

@@ -6,7 +6,7 @@ import numpy as np
 
 from geometry.job import Job
 from geometry.prefixes import sample_words
-from geometry.storage import add_array, zarr_archive
+from geometry.storage import zarr_archive
 from geometry.tasks import process_of
 
 if TYPE_CHECKING:
@@ -19,14 +19,13 @@ NUMBERS_AT_ONCE = 10_000_000
 def write_words(path, process, n_batches: int, batch_size: int, length: int, rng: np.random.Generator) -> None:
     """Sample batches of words into a Zarr archive, some at a time, so that memory stays bounded."""
     block = max(1, NUMBERS_AT_ONCE // (process.n_tokens * process.n_states) // batch_size)
-    with zarr_archive(path) as group:
+    with zarr_archive(path) as archive:
         shape, dims = (n_batches, batch_size, length), ("step", "word", "place")
-        words = add_array(group, "token", dims, shape, process.token_dtype, (block, batch_size, length))
+        array = archive.add_array("token", dims, shape, process.token_dtype, (block, batch_size, length))
         for start in range(0, n_batches, block):
             count = min(block, n_batches - start)
-            words[start : start + count] = sample_words(process, count * batch_size, length, rng).reshape(
-                count, batch_size, length
-            )
+            words = sample_words(process, count * batch_size, length, rng).reshape(count, batch_size, length)
+            archive.write_chunk(array, (start // block, 0, 0), words)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ def tree_activations(
     position: Integer[ndarray, " node"],
     sites: list[str],
     nodes_at_once: int,
+    bos: bool,
 ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "node d_model"]], Float[Tensor, "node d_vocab"]]]:
     """The nodes in pieces: which, their activations at each site, and their next-token logits.
 
-    Nodes come in breadth-first order. Memory is that of one piece, plus the keys and values of all
-    nodes that have continuations.
+    Nodes come in breadth-first order, a beginning-of-sequence token as a piece of its own.
+    Memory is that of one piece, plus the keys and values of all nodes that have continuations.
     """
     config, device = network.config, next(network.parameters()).device
     tokens, parent, position = (torch.from_numpy(array).to(device) for array in (tokens, parent, position))
@@ -31,8 +32,8 @@ def tree_activations(
     width = 2 * config.n_heads * config.d_head
     kept = [torch.empty(n_inner, width, device=device) for _ in network.blocks]
     with network.recording(sites) as record:
-        for start in range(0, len(tokens), nodes_at_once):
-            stop = min(start + nodes_at_once, len(tokens))
+        starts = [*[0] * bos, *range(bos, len(tokens), nodes_at_once)]
+        for start, stop in zip(starts, [*starts[1:], len(tokens)], strict=True):
             with torch.no_grad():
                 logits = network(tokens[start:stop], Piece(tree, kept, start, stop))
             yield slice(start, stop), record, logits

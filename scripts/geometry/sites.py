@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-PREFIXES_AT_ONCE = 8192
-"""Prefixes whose activations are computed at a time."""
+PREFIXES_AT_ONCE = 2048
+"""Prefixes whose activations are computed at a time, so that a hidden layer stays in the cache."""
 
 CONCATENATED = "residual_streams"
 """The site that joins the residual streams between blocks (the first resid_pre, every resid_post)."""

@@ -38,49 +38,64 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Archive:
+    """A Zarr group in one zip file, being written: small variables through xarray, large arrays chunk by chunk."""
+
+    def __init__(self, target: zipfile.ZipFile, folder: Path):
+        self.target, self.folder = target, folder
+        self.group = zarr.open_group(folder, mode="w", zarr_format=3)
+
+    def add_variables(self, dataset: xr.Dataset) -> None:
+        """Write a small dataset (coordinates, attributes)."""
+        texts = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "U"]
+        for name in texts:  # Zarr v3 specifies strings of any length, not of a fixed one
+            dataset = dataset.assign_coords({name: dataset[name].astype(object)})
+        dataset.to_zarr(self.group.store, mode="a", zarr_format=3, consolidated=False)
+
+    def add_array(
+        self, name: str, dims: tuple[str, ...], shape: tuple[int, ...], dtype, chunks: tuple[int, ...], **attrs
+    ) -> zarr.Array:
+        """Declare an array, to be written chunk by chunk; uncompressed, as floats hardly compress."""
+        chunks = tuple(min(chunk, size) for chunk, size in zip(chunks, shape, strict=True))
+        return self.group.create_array(
+            name,
+            shape=shape,
+            chunks=chunks,
+            dtype=np.dtype(dtype).newbyteorder("<"),
+            dimension_names=dims,
+            attributes=attrs,
+            compressors=None,
+            fill_value=0,
+        )
+
+    def write_chunk(self, array: zarr.Array, index: tuple[int, ...], values: ndarray) -> None:
+        """Write one chunk by its place among the chunks, straight to the file; one at an edge may be smaller."""
+        missing = [(0, size - given) for size, given in zip(array.chunks, values.shape, strict=True)]
+        if any(size for _, size in missing):
+            values = np.pad(values, missing)
+        entry = zipfile.ZipInfo(f"{array.path}/{array.metadata.encode_chunk_key(index)}", EPOCH)
+        with self.target.open(entry, "w", force_zip64=True) as sink:
+            sink.write(np.ascontiguousarray(values, array.dtype).data)
+
+    def finish(self) -> None:
+        """Put what went through xarray behind the chunks."""
+        for file in sorted(path for path in self.folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(self.folder).as_posix(), EPOCH)
+            self.target.writestr(entry, file.read_bytes())
+
+
 @contextmanager
-def zarr_archive(path: str | Path) -> Iterator[zarr.Group]:
+def zarr_archive(path: str | Path) -> Iterator[Archive]:
     """A Zarr group to be filled, which becomes one zip file at `path` if the block succeeds."""
-    with atomic_path(path) as archive:
-        folder = archive.parent / "store"
-        yield zarr.open_group(folder, mode="w", zarr_format=3)
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
-            for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-                entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), EPOCH)
-                with open(file, "rb") as source, target.open(entry, "w", force_zip64=True) as sink:
-                    shutil.copyfileobj(source, sink, 1 << 22)
-                file.unlink()  # never two copies of a large array on disk
-
-
-def add_variables(group: zarr.Group, dataset: xr.Dataset) -> None:
-    """Write a small dataset (coordinates, attributes) into a group that is being filled."""
-    texts = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "U"]
-    for name in texts:  # Zarr v3 specifies strings of any length, not of a fixed one
-        dataset = dataset.assign_coords({name: dataset[name].astype(object)})
-    dataset.to_zarr(group.store, mode="a", zarr_format=3, consolidated=False)
-
-
-def add_array(
-    group: zarr.Group, name: str, dims: tuple[str, ...], shape: tuple[int, ...], dtype, chunks: tuple[int, ...], **attrs
-) -> zarr.Array:
-    """An empty array to be filled slice by slice; stored uncompressed, as floats hardly compress."""
-    chunks = tuple(min(chunk, size) for chunk, size in zip(chunks, shape, strict=True))
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        dtype=dtype,
-        dimension_names=dims,
-        attributes=attrs,
-        compressors=None,
-        fill_value=0,
-        config={"write_empty_chunks": True},
-    )
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as target:
+        archive = Archive(target, temporary.parent / "store")
+        yield archive
+        archive.finish()
 
 
 def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
-    with zarr_archive(path) as group:
-        add_variables(group, dataset)
+    with zarr_archive(path) as archive:
+        archive.add_variables(dataset)
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:

@@ -8,7 +8,6 @@ import pytest
 import xarray as xr
 
 from geometry.storage import (
-    add_array,
     atomic_path,
     open_dataset,
     read_table,
@@ -44,8 +43,8 @@ def test_same_content_gives_the_same_bytes(tmp_path):
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.zarr.zip"
     path.write_text("old")
-    with pytest.raises(RuntimeError), zarr_archive(path) as group:
-        add_array(group, "x", ("row",), (4,), np.float32, (2,))[:] = 1
+    with pytest.raises(RuntimeError), zarr_archive(path) as archive:
+        archive.write_chunk(archive.add_array("x", ("row",), (4,), np.float32, (2,)), (0,), np.ones(2))
         raise RuntimeError
     with pytest.raises(RuntimeError), atomic_path(path) as temporary:
         temporary.write_text("half")
@@ -53,14 +52,15 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr.zip"] and path.read_text() == "old"
 
 
-def test_array_filled_in_slices_is_labelled(tmp_path):
-    with zarr_archive(tmp_path / "a.zarr.zip") as group:
-        array = add_array(group, "x", ("row", "column"), (5, 2), np.float32, (2, 8), units="nats")
-        for row in range(5):
-            array[row] = row
+def test_array_written_in_chunks_is_labelled(tmp_path):
+    values = np.arange(35).reshape(5, 7)
+    with zarr_archive(tmp_path / "a.zarr.zip") as archive:
+        array = archive.add_array("x", ("row", "column"), values.shape, np.float32, (2, 3), units="nats")
+        for i, j in np.ndindex(3, 3):
+            archive.write_chunk(array, (i, j), values[2 * i : 2 * i + 2, 3 * j : 3 * j + 3])
     with open_dataset(tmp_path / "a.zarr.zip") as found:
         assert found["x"].dims == ("row", "column") and found["x"].attrs == {"units": "nats"}
-        assert found["x"].values.tolist() == [[i, i] for i in range(5)]
+        np.testing.assert_array_equal(found["x"].values, values)
 
 
 def test_table_and_tensors_come_back_exactly(tmp_path):
