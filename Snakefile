@@ -29,7 +29,7 @@ rule study:
     """The table of claims, every figure and where they came from"""
     input:
         "results/claims.csv",
-        figures_of_the_study(),
+        figures_of_the_study,
         "results/provenance/index.html",
 
 

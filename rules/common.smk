@@ -60,10 +60,15 @@ FORMAT = config["figures"]["format"]
 TASKS = {task_name(experiment["task"]): experiment["task"] for experiment in EXPERIMENTS.values()}
 
 
+def names(known, pattern):
+    """A pattern of some names: of just these, unless they are so many that it would slow Snakemake down."""
+    return "|".join(map(re.escape, known)) if len(known) <= 100 else pattern
+
+
 wildcard_constraints:
-    experiment="|".join(map(re.escape, EXPERIMENTS)),
+    experiment=names(EXPERIMENTS, "[A-Za-z][A-Za-z0-9_-]*"),
     seed="[0-9]+",
-    task="|".join(map(re.escape, TASKS)),
+    task=names(TASKS, "[^/]+"),
 
 
 def code(script):
@@ -106,12 +111,12 @@ def batches_of(wildcards):
 
 def reads_words(experiment):
     """Whether a network is trained on sampled words, not on the whole tree."""
-    return EXPERIMENTS[experiment]["training"]["labels"] != "tree"
+    return experiment["training"]["labels"] != "tree"
 
 
 def sequences_of(wildcards):
     words = f"results/{wildcards.experiment}/seed_{wildcards.seed}/sequences.zarr.zip"
-    return [words] if reads_words(wildcards.experiment) else []
+    return [words] if reads_words(EXPERIMENTS[wildcards.experiment]) else []
 
 
 def probe_of(wildcards):
@@ -143,7 +148,7 @@ def compared_sites_of(wildcards):
 PLOTS = ["belief_simplex", "emergence", "sites", "r2_by_site", "loss", "distances"]
 
 
-def figures_of_the_study():
+def figures_of_the_study(wildcards):
     """Every figure: seven for each experiment, and the explainer if the study has one."""
     explainer = [f"results/figures/explainer.{FORMAT}"] if config["figures"]["explainer"] else []
     return [
@@ -159,10 +164,10 @@ def labels_of_the_report(wildcards):
     return {rule.name: [entry.category, entry.labels] for rule, entry in shown if entry}
 
 
-def records_of_the_study():
+def records_of_the_study(wildcards):
     """What each job behind the claims and figures leaves of itself."""
     per_run = ["train_model", "extract_activations", "measure_loss", "probe_beliefs"]
-    with_words = filter(reads_words, EXPERIMENTS)
+    with_words = [name for name, experiment in EXPERIMENTS.items() if reads_words(experiment)]
     per_experiment = [*(f"plot_{name}.{FORMAT}" for name in PLOTS), "animate_emergence"]
     explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if config["figures"]["explainer"] else []
     names = [

@@ -9,7 +9,7 @@ Outputs: results/ro-crate-metadata.json      the RO-Crate
 rule export_crate:
     """Export the study as a Workflow Run RO-Crate"""
     input:
-        records_of_the_study(),
+        records_of_the_study,
         "results/provenance/draw_provenance.json",
         "results/provenance/write_report.json",
     output:

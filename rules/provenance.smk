@@ -8,7 +8,7 @@ Outputs: results/provenance/index.html, the graph of all jobs
 rule draw_provenance:
     """Draw the provenance of the study"""
     input:
-        records_of_the_study(),
+        records_of_the_study,
     output:
         page=report(
             "results/provenance/index.html",

@@ -8,7 +8,9 @@ Outputs: results/report.html
 rule write_report:
     """Write the report"""
     input:
-        rules.study.input,
+        "results/claims.csv",
+        figures_of_the_study,
+        "results/provenance/index.html",
     output:
         report="results/report.html",
         record="results/provenance/write_report.json",

@@ -12,12 +12,12 @@ import numpy as np
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from geometry.prefixes import belief_states, complete_tree
+from geometry.prefixes import complete_tree, extend_beliefs
 from geometry.process import Process, ProcessError
 from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, hook_point_names, probed_sites
 from geometry.tasks import process_of, resolved_parameters
 
-PREFIXES_LOOKED_AT = 5_000
+PREFIXES_LOOKED_AT = 1_000
 """How far a task's tree is grown while its configuration is checked."""
 
 CONSTANT = 1e-9
@@ -198,13 +198,16 @@ def look_at_prefixes(process: Process, context: int) -> tuple[int | float, float
 
     Raises `ProcessError` where these show a negative probability.
     """
-    complete = tree = complete_tree(process, context, PREFIXES_LOOKED_AT)
-    depth = context
-    while tree is None:
-        depth = max(1, depth // 2)
-        tree = complete_tree(process, depth, PREFIXES_LOOKED_AT if depth > 1 else process.n_tokens)
-    belief, _ = belief_states(process, tree)
-    return math.inf if complete is None else len(tree), float(np.ptp(belief, axis=0).max())
+    belief, n_prefixes = process.initial_state[None], 0
+    lowest, highest = np.full(process.n_states, np.inf), np.full(process.n_states, -np.inf)
+    for _ in range(context):
+        _, _, _, belief = extend_beliefs(process, belief)
+        lowest, highest = np.minimum(lowest, belief.min(axis=0)), np.maximum(highest, belief.max(axis=0))
+        n_prefixes += len(belief)
+        if n_prefixes > PREFIXES_LOOKED_AT or len(belief) * process.n_tokens > 20 * PREFIXES_LOOKED_AT:
+            n_prefixes = math.inf
+            break
+    return n_prefixes, float((highest - lowest).max())
 
 
 def peak_memory_gb(experiment: Mapping, process: Process, max_prefixes: int) -> float:
