@@ -4,6 +4,8 @@
 PYTHON ?= python3
 LOCK := envs/requirements.txt
 BIN := .venv/bin
+# snakefmt looks for shfmt in the path.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: study test check environment lock readme-figure
 
@@ -16,7 +18,7 @@ test: environment check
 check: environment
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules benchmarks/Snakefile
 	$(BIN)/snakemake --lint
 
 # Built again when the content of the lock changes, or when an installation was cut short.

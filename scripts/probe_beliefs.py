@@ -26,8 +26,10 @@ def features_of_sites(activations: xr.Dataset, index: int) -> Iterator[tuple[np.
     streams = [site for site in sites if is_stream(site)]
     if streams:
         parts = {site: slice(place * d_model, (place + 1) * d_model) for place, site in enumerate(streams)}
-        joined = {CONCATENATED: slice(None)} if len(streams) > 1 else {}
-        yield np.hstack([read[sites.index(site)].values for site in streams]), parts | joined
+        features = np.empty((activations.sizes["prefix"], len(streams) * d_model), np.float32)
+        for site, part in parts.items():
+            features[:, part] = read[sites.index(site)].values
+        yield features, parts | ({CONCATENATED: slice(None)} if len(streams) > 1 else {})
     for site in sites:
         if site not in streams:
             yield read[sites.index(site)].values, {site: slice(None)}

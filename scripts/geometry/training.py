@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from geometry.batches import Batch
+from geometry.ensemble import EnsembleGradient
 from geometry.entropy import next_token_entropy_nats
 from geometry.gradient import TreeGradient, cut
 from geometry.transformer import Transformer
@@ -82,7 +84,6 @@ class Run:
         self.vector = torch.cat([parameter.detach().flatten() for parameter in self.parameters])
         for parameter, part in zip(self.parameters, cut(self.vector, self.parameters), strict=True):
             parameter.data = part
-        self.tree_gradient = TreeGradient(model) if self.vector.device.type == "cpu" else None
         self.optimizer = build_optimizer(self.vector, recipe)
         self.step = 0
         self.snapshots: list[Float[ndarray, " parameter"]] = []
@@ -92,21 +93,32 @@ class Run:
     def learning_rate(self) -> float:
         return self.recipe.learning_rate * learning_rate_factor(self.step, self.recipe)
 
-    def loss_and_gradient(
-        self, batch: Batch
-    ) -> tuple[float, Float[ndarray, "node token"], Float[Tensor, " parameter"]]:
+    def loss_and_gradient(self, batch: Batch) -> tuple[float | Tensor, ndarray | Tensor, Float[Tensor, " parameter"]]:
         """The loss on a batch, the log-probability of each token at each node, and the gradient."""
-        if self.tree_gradient is not None and batch.parent is not None:
-            loss, log_probability, gradient = self.tree_gradient(
-                batch.tokens, batch.parent, batch.position, batch.target
-            )
+        if batch.parent is None:
+            return self._words_gradient(batch)
+        if self.vector.device.type == "cpu":
+            nodes = batch.tokens, batch.parent, batch.position
+            loss, log_probability, gradient = self.tree_gradient(*nodes, batch.target)
             return loss, log_probability, torch.from_numpy(gradient)
-        device = self.vector.device
-        target = torch.from_numpy(batch.target).to(device, torch.float32)
-        log_probability = F.log_softmax(self.model(*batch.network_input(device)), dim=1)[:, : target.shape[1]]
+        loss, log_probability, gradient = self.ensemble_gradient(self.vector[None], [batch])
+        return loss[0], log_probability[0, : len(batch.tokens)], gradient[0]
+
+    @cached_property
+    def tree_gradient(self) -> TreeGradient:
+        return TreeGradient(self.model)
+
+    @cached_property
+    def ensemble_gradient(self) -> EnsembleGradient:
+        return EnsembleGradient(self.model)
+
+    def _words_gradient(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        target = torch.from_numpy(batch.target).to(self.vector)
+        log_probability = F.log_softmax(self.model(*batch.network_input(self.vector.device)), dim=1)
+        log_probability = log_probability[:, : target.shape[1]]
         loss = -(target * log_probability).sum()
         gradients = torch.autograd.grad(loss, self.parameters)
-        return float(loss.detach()), _array(log_probability), torch.cat([gradient.flatten() for gradient in gradients])
+        return loss, log_probability, torch.cat([gradient.flatten() for gradient in gradients])
 
     def descend(self, gradient: Float[Tensor, " parameter"]) -> None:
         """One step of the optimiser."""
@@ -164,13 +176,19 @@ def _array(tensor: Tensor) -> ndarray:
 
 
 def measure(
-    batch: Batch, log_probability: Float[ndarray, "node token"], loss: float, step: int, rate: float
+    batch: Batch,
+    log_probability: Float[ndarray | Tensor, "node token"],
+    loss: float | Float[Tensor, ""],
+    step: int,
+    rate: float,
 ) -> Progress:
     """The loss on a batch's prefixes in expectation over their next tokens, beside its optimum.
 
     With the exact conditional distributions in place of the sampled tokens, the gap is a mean
     Kullback-Leibler divergence, free of the label noise that would drown it.
     """
+    if isinstance(log_probability, Tensor):
+        log_probability, loss = _array(log_probability), float(loss.detach())
     expected = float(batch.weight @ -(batch.optimum * log_probability).sum(axis=1))
     optimal = float(batch.weight @ next_token_entropy_nats(batch.optimum))
     return Progress(step, step * batch.n_positions, rate, loss, expected, optimal, expected - optimal)

@@ -11,6 +11,7 @@ from geometry.activations import tree_activations
 from geometry.attention import Branches
 from geometry.batches import lay_out_words, pack_words
 from geometry.devices import disagreement_with_cpu
+from geometry.ensemble import EnsembleGradient
 from geometry.gradient import TreeGradient
 from geometry.prefixes import complete_tree, sample_words, tree_of_words
 from geometry.processes import process_from_config
@@ -31,10 +32,10 @@ SHAPES = [
 ]
 
 
-def random_network(model, n_tokens, context, dtype=torch.float64):
+def random_network(model, n_tokens, context, dtype=torch.float64, seed=0):
     """A network whose every parameter, biases and scales included, is random."""
     network = Transformer(transformer_config(n_tokens, context, model)).to(dtype)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=dtype) * 0.5)
@@ -102,6 +103,24 @@ def test_tree_has_the_loss_and_gradient_of_the_words_side_by_side(model, bos, la
     for found in others:
         for wanted, value in zip(expected, found, strict=True):
             assert np.abs(value - wanted).max() <= tolerance * np.abs(wanted).max()
+
+
+def test_networks_together_have_the_losses_and_gradients_of_each_alone():
+    """As a GPU computes them, here on the CPU; batches of different sizes are padded to one."""
+    process, shape = process_from_config("mess3", {"x": 0.1, "alpha": 0.7}), {**SHAPES[0], "bos": True}
+    networks = [random_network(shape, 3, 5, seed=seed) for seed in range(3)]
+    batches = [
+        pack_words(sample_words(process, n, 6, np.random.default_rng(n)), process, True, "sampled", False)
+        for n in (20, 90, 50)
+    ]
+    vectors = torch.stack([torch.cat([p.detach().flatten() for p in network.parameters()]) for network in networks])
+    together = EnsembleGradient(networks[0])(vectors, batches)
+    for network, batch, loss, log_probability, found in zip(networks, batches, *together, strict=True):
+        nodes = batch.tokens, batch.parent, batch.position
+        expected = TreeGradient(network)(*nodes, batch.target)
+        assert loss.item() == pytest.approx(expected[0], rel=1e-12)
+        np.testing.assert_allclose(log_probability[: len(batch.tokens)], expected[1], rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found, expected[2], rtol=1e-9, atol=1e-12)
 
 
 def test_gradient_by_hand_keeps_nothing_from_one_batch_to_the_next():

@@ -1,0 +1,77 @@
+"""Time until the probe reaches the published checkpoint's R2 on mess3, beside the published recipe.
+
+The probe and its score are the published ones: in sample, all words alike at every position. The
+time is that of training alone, compilation included; the published recipe is taken as its number of steps times
+TransformerLens's time for one, measured in the same run.
+"""
+
+import sys
+import time
+
+import numpy as np
+import torch
+
+from geometry.activations import tree_activations
+from geometry.batches import pack_words
+from geometry.prefixes import belief_states, complete_tree, sample_words, words_below
+from geometry.probe import cell_moments, score_in_sample
+from geometry.processes import process_from_config
+from geometry.sites import PREFIXES_AT_ONCE
+from geometry.training import Recipe, Run, train
+from geometry.transformer import Transformer, transformer_config
+from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report
+
+PUBLISHED_R2 = 0.9965
+PUBLISHED_STEPS = 983_140
+PUBLISHED_BATCH = 64
+SITE = "blocks.3.hook_resid_post"
+RECIPES = {  # words in a batch, and how to train on them
+    "sampled labels, as the default study": (1024, Recipe("sampled", "adamw", 0.02, 0.01, "one_cycle", 0.1, 1200)),
+    "exact labels": (256, Recipe("exact", "adamw", 0.02, 0.01, "one_cycle", 0.1, 700)),
+}
+LOOKS = 20
+
+
+def published_r2(network: Transformer, process, tree) -> float:
+    pieces = tree_activations(network, *tree.network_input(None), [SITE], PREFIXES_AT_ONCE, False)
+    x = np.concatenate([record[SITE].numpy() for _, record, _ in pieces])
+    weight, cell = words_below(tree).astype(np.float64), np.zeros(len(tree), dtype=int)
+    (moments,) = cell_moments(x, belief_states(process, tree)[0], weight[None], cell)
+    return score_in_sample(moments)[1].r2()
+
+
+def run_until(batch: int, recipe: Recipe, seed: int) -> dict:
+    """Train to the end of a recipe; the time of training until the score was reached, looking now and then."""
+    process = process_from_config("mess3", MESS3)
+    tree, rng = complete_tree(process, CONTEXT, 10**6), np.random.default_rng([seed, 0])
+    network = Transformer(transformer_config(3, CONTEXT, PUBLISHED_MODEL))
+    network.initialize(torch.Generator().manual_seed(seed))
+    looks = {round(recipe.steps * (look + 1) / LOOKS) for look in range(LOOKS)}
+    begin, spent, reached, r2 = time.perf_counter(), 0.0, {}, 0.0
+
+    def look(run: Run) -> None:
+        nonlocal begin, spent, r2
+        if run.step in looks:
+            spent += time.perf_counter() - begin
+            r2 = published_r2(network, process, tree)
+            if r2 >= PUBLISHED_R2 and not reached:
+                reached.update(step=run.step, seconds=spent)
+            begin = time.perf_counter()
+
+    words = (sample_words(process, batch, CONTEXT + 1, rng) for _ in range(recipe.steps + 1))
+    batches = (pack_words(word, process, False, recipe.labels, False) for word in words)
+    train(Run(network, recipe), batches, [], set(), look)
+    return {"step": np.nan, "seconds": np.nan, **reached, "last_r2": r2}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    peer, rows = Peer(), []
+    step = alternate({"peer": lambda: peer(task="train", batch=PUBLISHED_BATCH, steps=20)}, 7)["peer"]
+    for name, (batch, recipe) in RECIPES.items():
+        for seed in (1, 2, 3):
+            found = run_until(batch, recipe, seed)
+            published = PUBLISHED_STEPS * step
+            rows.append({"recipe": name, "seed": seed, **found, "published_seconds": published})
+            rows[-1]["speedup"] = published / found["seconds"]
+    report(rows, sys.argv[1])

@@ -1,0 +1,85 @@
+"""Words a second in training beside TransformerLens, and the share of the time that matrix products take alone."""
+
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import torch
+
+from geometry.batches import pack_words
+from geometry.prefixes import sample_words
+from geometry.processes import process_from_config
+from geometry.training import Recipe, Run, train
+from geometry.transformer import Transformer, transformer_config
+from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report, seconds
+
+ROUNDS = 7
+STEPS = {64: 40, 256: 16, 1024: 6, 4096: 2}
+
+
+def new_run() -> Run:
+    network = Transformer(transformer_config(3, CONTEXT, PUBLISHED_MODEL))
+    network.initialize(torch.Generator().manual_seed(0))
+    return Run(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
+
+
+def step_seconds(run: Run, process, words: np.ndarray) -> float:
+    """Seconds a step from words to updated weights, packing included."""
+    batches = (pack_words(batch, process, False, "sampled", False) for batch in words)
+    return seconds(lambda: train(run, batches, [], set(), lambda run: None)) / len(words)
+
+
+def products(n_nodes: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The matrix products of one block on so many nodes, there and back, as (left, right, result)."""
+    d_model, d_mlp = PUBLISHED_MODEL["d_model"], PUBLISHED_MODEL["d_mlp"]
+    width = PUBLISHED_MODEL["n_heads"] * PUBLISHED_MODEL["d_head"]
+    rng, found = np.random.default_rng(0), []
+    for inner, outer in ((d_model, 3 * width), (width, d_model), (d_model, d_mlp), (d_mlp, d_model)):
+        x, weight, gradient = (
+            rng.normal(size=size).astype(np.float32) for size in ((n_nodes, inner), (inner, outer), (n_nodes, outer))
+        )
+        found += [(x, weight, gradient.copy()), (gradient, weight.T, x.copy()), (x.T, gradient, weight.copy())]
+    return found
+
+
+def product_seconds(factors) -> float:
+    """Seconds for these products in every block."""
+    begin = time.perf_counter()
+    for _ in range(PUBLISHED_MODEL["n_layers"]):
+        for left, right, result in factors:
+            np.dot(left, right, out=result)
+    return time.perf_counter() - begin
+
+
+def measure(peer: Peer, batch: int) -> dict:
+    process, run, steps = process_from_config("mess3", MESS3), new_run(), STEPS[batch]
+    words = sample_words(process, steps * batch, CONTEXT + 1, np.random.default_rng(0)).reshape(steps, batch, -1)
+    n_nodes = round(np.mean([len(pack_words(word, process, False, "sampled", False).tokens) for word in words]))
+    factors = products(n_nodes)
+    found = alternate(
+        {
+            "study": lambda: step_seconds(run, process, words),
+            "transformer_lens": partial(peer, task="train", batch=batch, steps=max(1, steps // 4)),
+            "products": lambda: product_seconds(factors),
+        },
+        ROUNDS,
+    )
+    operations = 4 * sum(2 * left.shape[0] * left.shape[1] * right.shape[1] for left, right, _ in factors)
+    return {
+        "batch_words": batch,
+        "distinct_prefixes": n_nodes,
+        "step_ms": found["study"] * 1e3,
+        "transformer_lens_step_ms": found["transformer_lens"] * 1e3,
+        "words_per_second": batch / found["study"],
+        "speedup": found["transformer_lens"] / found["study"],
+        "gflops": operations / found["study"] / 1e9,
+        "products_gflops": operations / found["products"] / 1e9,
+        "share_of_products_rate": found["products"] / found["study"],
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    peer = Peer()
+    report([measure(peer, batch) for batch in STEPS], sys.argv[1])

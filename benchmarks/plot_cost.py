@@ -1,0 +1,48 @@
+"""Cost against work: words a second by batch, and what a step costs as context and vocabulary grow."""
+
+import sys
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH
+
+
+def plot_cost(training: pd.DataFrame, scale: pd.DataFrame) -> Figure:
+    figure, (by_batch, by_context, by_vocabulary) = plt.subplots(1, 3, figsize=(WIDTH, 0.38 * WIDTH))
+    draw_rates(by_batch, training)
+    draw_steps(by_context, scale[scale["what"] == "context"], "context (tokens)")
+    draw_steps(by_vocabulary, scale[scale["what"] == "vocabulary"], "vocabulary (tokens)")
+    by_vocabulary.set_ylabel("")
+    return figure
+
+
+def draw_rates(ax: Axes, training: pd.DataFrame) -> None:
+    batch, ours = training["batch_words"], training["words_per_second"]
+    peer = batch / training["transformer_lens_step_ms"] * 1e3
+    ax.plot(batch, ours / training["share_of_products_rate"], "--", color=CONTROL, label="matrix products alone")
+    ax.plot(batch, ours, "o-", color=TRAINED, label="this study")
+    ax.plot(batch, peer, "s-", color=UNTRAINED, label="TransformerLens")
+    for x, y, factor in zip(batch, ours, training["speedup"], strict=True):
+        ax.annotate(f"{factor:.1f} x", (x, y), (0, -11), textcoords="offset points", ha="center", fontsize=7)
+    ax.set(xscale="log", yscale="log", xlabel="words in a batch", ylabel="words a second")
+    ax.set_xticks(batch, batch, minor=False)
+    ax.minorticks_off()
+    ax.set_title("Training mess3, one core")
+    ax.legend(loc="center right")
+
+
+def draw_steps(ax: Axes, rows: pd.DataFrame, label: str) -> None:
+    ax.plot(rows["value"], rows["side_by_side_ms"], "s-", color=UNTRAINED, label="words side by side")
+    ax.plot(rows["value"], rows["tree_ms"], "o-", color=TRAINED, label="their tree")
+    ax.set(xscale="log", yscale="log", xlabel=label, ylabel="one step of 512 words (ms)")
+    ax.set_title(f"By {label.split(maxsplit=1)[0]}")
+    ax.legend()
+
+
+if __name__ == "__main__":
+    training, scale, path = sys.argv[1:]
+    plt.style.use(STYLE_SHEET)
+    plot_cost(pd.read_csv(training), pd.read_csv(scale)).savefig(path, dpi=250, metadata={"Software": None})
