@@ -25,7 +25,7 @@ rule one:
 
 
 def dry_run(*arguments: str) -> str:
-    command = [Path(sys.executable).with_name("snakemake"), "--dry-run", "--quiet", *arguments]
+    command = [Path(sys.executable).with_name("snakemake"), "--dry-run", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT).stdout
 
 

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from geometry.prefixes import belief_states, complete_tree, sample_words
+from geometry.prefixes import complete_tree_with_beliefs, sample_words
 from geometry.process import Process
 from geometry.processes import process_from_config
 from timing import CONTEXT, MESS3, alternate, report, seconds
@@ -14,14 +14,25 @@ WORDS = 100_000
 WORDS_BY_LOOP = 500
 
 
-def grow(process: Process, belief: np.ndarray, probability: float, depth: int, found: list) -> None:
-    """Every prefix below a node, one node after another."""
-    for token in range(process.n_tokens) if depth else ():
-        image = belief @ process.transition_tensor[token]
-        conditional = image @ process.readout
-        if conditional > 0:
-            found.append((image / conditional, probability * conditional))
-            grow(process, image / conditional, probability * conditional, depth - 1, found)
+class Node:
+    """One prefix of a tree that is grown node by node, with the same that the study's ground truth tells of it."""
+
+    def __init__(self, maps, emission, prefix: tuple[int, ...], belief: np.ndarray, probability: float, depth: int):
+        self.prefix, self.belief, self.probability = prefix, belief, probability
+        self.next_token_probability = belief @ emission
+        self.children = []
+        for token in range(len(maps)) if depth else ():
+            image = belief @ maps[token]
+            conditional = image.sum()
+            if conditional > 0:
+                state = image / conditional, probability * conditional, depth - 1
+                child = Node(maps, emission, (*prefix, token), *state)
+                self.children.append(child)
+
+
+def ground_truth(process: Process) -> np.ndarray:
+    _, belief, _ = complete_tree_with_beliefs(process, CONTEXT, 10**6)
+    return process.next_token_probability(belief)
 
 
 def sample(process: Process, n_words: int, length: int) -> None:
@@ -36,10 +47,11 @@ def sample(process: Process, n_words: int, length: int) -> None:
 
 if __name__ == "__main__":
     process, rng = process_from_config("mess3", MESS3), np.random.default_rng(0)
+    maps = process.transition_tensor, process.emission_matrix
     found = alternate(
         {
-            "tree": lambda: seconds(lambda: belief_states(process, complete_tree(process, CONTEXT, 10**6))),
-            "tree by loop": lambda: seconds(lambda: grow(process, process.initial_state, 1.0, CONTEXT, [])),
+            "tree": lambda: seconds(lambda: ground_truth(process)),
+            "tree by loop": lambda: seconds(lambda: Node(*maps, (), process.initial_state, 1.0, CONTEXT)),
             "words": lambda: seconds(lambda: sample_words(process, WORDS, CONTEXT + 1, rng)) / WORDS,
             "words by loop": lambda: seconds(lambda: sample(process, WORDS_BY_LOOP, CONTEXT + 1)) / WORDS_BY_LOOP,
         },

@@ -15,7 +15,7 @@ from geometry.transformer import Transformer, transformer_config
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report, seconds
 
 ROUNDS = 7
-STEPS = {64: 40, 256: 16, 1024: 6, 4096: 2}
+STEPS = {64: 60, 256: 24, 1024: 8, 4096: 3}
 
 
 def new_run() -> Run:
@@ -43,13 +43,13 @@ def products(n_nodes: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     return found
 
 
-def product_seconds(factors) -> float:
-    """Seconds for these products in every block."""
+def product_seconds(factors, steps: int) -> float:
+    """Seconds a step for these products in every block."""
     begin = time.perf_counter()
-    for _ in range(PUBLISHED_MODEL["n_layers"]):
+    for _ in range(PUBLISHED_MODEL["n_layers"] * steps):
         for left, right, result in factors:
             np.dot(left, right, out=result)
-    return time.perf_counter() - begin
+    return (time.perf_counter() - begin) / steps
 
 
 def measure(peer: Peer, batch: int) -> dict:
@@ -61,7 +61,7 @@ def measure(peer: Peer, batch: int) -> dict:
         {
             "study": lambda: step_seconds(run, process, words),
             "transformer_lens": partial(peer, task="train", batch=batch, steps=max(1, steps // 4)),
-            "products": lambda: product_seconds(factors),
+            "products": lambda: product_seconds(factors, steps),
         },
         ROUNDS,
     )

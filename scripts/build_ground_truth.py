@@ -8,7 +8,7 @@ import xarray as xr
 
 from geometry.entropy import entropy_rate_bounds_nats, optimal_loss_nats
 from geometry.job import Job
-from geometry.prefixes import belief_states, complete_tree, sampled_tree, words_below
+from geometry.prefixes import belief_states, complete_tree_with_beliefs, sampled_tree, words_below
 from geometry.process import Process
 from geometry.storage import write_dataset
 from geometry.tasks import process_of
@@ -26,12 +26,14 @@ def ground_truth(process: Process, context: int, max_prefixes: int, seed: int) -
     ``weight`` sums to 1 over the prefixes of each length: it is the probability where the tree is
     complete, and the share of sampled words where it is not.
     """
-    tree, weight = complete_tree(process, context, max_prefixes), None
-    complete = tree is not None
-    if not complete:
+    found = complete_tree_with_beliefs(process, context, max_prefixes)
+    complete = found is not None
+    if complete:
+        tree, belief, probability = found
+        weight = probability
+    else:
         tree, weight = sampled_tree(process, context, max_prefixes, np.random.default_rng(seed))
-    belief, probability = belief_states(process, tree)
-    weight = probability if weight is None else weight
+        belief, probability = belief_states(process, tree)
     next_token = process.next_token_probability(belief)
     lower, upper = entropy_rate_bounds_nats(process)
     rate = {"entropy_rate_nats": upper}

@@ -5,6 +5,7 @@ is computed per prefix (belief states, activations, losses) runs over the nodes 
 and words enter only through how often each node is visited.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,9 +72,10 @@ def extend_beliefs(
     Raises `ProcessError` where a generalized process gives a negative probability.
     """
     images, probability = _images(process, belief)
-    parent, token = np.nonzero(probability > IMPOSSIBLE)
-    conditional = probability[parent, token]
-    return parent, token, conditional, images[parent, token] / conditional[:, None]
+    possible = np.flatnonzero(probability > IMPOSSIBLE)
+    parent, token = np.divmod(possible, process.n_tokens)
+    conditional = probability.ravel()[possible]
+    return parent, token, conditional, images.reshape(-1, process.n_states)[possible] / conditional[:, None]
 
 
 def _images(
@@ -95,16 +97,34 @@ def _images(
 
 def complete_tree(process: Process, context: int, max_prefixes: int) -> PrefixTree | None:
     """All prefixes of positive probability up to `context` tokens; None if more than `max_prefixes`."""
-    belief, n_nodes, levels = process.initial_state[None], 0, []
+    found = complete_tree_with_beliefs(process, context, max_prefixes)
+    return None if found is None else found[0]
+
+
+def complete_tree_with_beliefs(
+    process: Process, context: int, max_prefixes: int
+) -> tuple[PrefixTree, Float[ndarray, "prefix state"], Float[ndarray, " prefix"]] | None:
+    """The same, with what `belief_states` tells of each prefix, which growing the tree needs anyway."""
+    belief, probability, n_nodes, levels, beliefs, probabilities = (
+        process.initial_state[None],
+        np.ones(1),
+        0,
+        [],
+        [],
+        [],
+    )
     for _ in range(context):
         if len(belief) * process.n_tokens > 20 * max_prefixes:  # do not even allocate the next level
             return None
-        parent, token, _, belief = extend_beliefs(process, belief)
+        parent, token, conditional, belief = extend_beliefs(process, belief)
+        probability = probability[parent] * conditional
         n_nodes += len(parent)
         if n_nodes > max_prefixes:
             return None
         levels.append((token, parent))
-    return build_tree(levels)
+        beliefs.append(belief)
+        probabilities.append(probability)
+    return build_tree(levels), np.concatenate(beliefs), np.concatenate(probabilities)
 
 
 def tree_of_words(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:
@@ -158,21 +178,52 @@ def words_below(tree: PrefixTree) -> Integer[ndarray, " prefix"]:
 def sample_words(
     process: Process, n_words: int, length: int, rng: np.random.Generator
 ) -> Integer[ndarray, "word position"]:
-    """Words drawn from the process, in its `token_dtype`.
-
-    Tokens are drawn from the belief state, so generalized processes are sampled the same way.
-    """
+    """Words drawn from the process, in its `token_dtype`."""
+    draw = _tokens_by_belief if process.generalized else _tokens_by_state
     words = np.empty((n_words, length), dtype=process.token_dtype)
+    for position, tokens in enumerate(draw(process, n_words, length, rng)):
+        words[:, position] = tokens
+    return words
+
+
+def _tokens_by_state(
+    process: Process, n_words: int, length: int, rng: np.random.Generator
+) -> Iterator[Integer[ndarray, " word"]]:
+    """The next token of every word, drawn with the next hidden state from the present one."""
+    n_states, n_outcomes = process.n_states, process.n_tokens * process.n_states
+    joint = process.transition_tensor.transpose(1, 0, 2).reshape(n_states, n_outcomes)
+    state = _draw(process.initial_state[None], np.zeros(n_words, dtype=np.int64), rng)
+    for _ in range(length):
+        outcome = _draw(joint, state, rng)
+        yield outcome // n_states
+        state = outcome % n_states
+
+
+def _draw(
+    distributions: Float[ndarray, "row outcome"], row: Integer[ndarray, " draw"], rng: np.random.Generator
+) -> Integer[ndarray, " draw"]:
+    """An outcome for each draw by the distribution in its row: one search among the edges of all of them."""
+    edges = np.cumsum(distributions, axis=1)
+    edges /= edges[:, -1:]
+    edges += np.arange(len(edges))[:, None]
+    # Rounding must not take a draw out of its row, nor to an outcome of probability 0 at its end.
+    value = np.minimum(row + rng.random(len(row)), np.nextafter(row + 1.0, 0))
+    return np.searchsorted(edges.ravel(), value, side="right") - row * edges.shape[1]
+
+
+def _tokens_by_belief(
+    process: Process, n_words: int, length: int, rng: np.random.Generator
+) -> Iterator[Integer[ndarray, " word"]]:
+    """The next token of every word, drawn from its belief state: a generalized process has no hidden ones."""
     emission, place = process.emission_matrix, np.arange(n_words)
     belief = np.broadcast_to(process.initial_state, (n_words, process.n_states))
-    for position in range(length):
+    for _ in range(length):
         cumulative = np.cumsum(belief @ emission, axis=1)
         draw = rng.random((n_words, 1)) * cumulative[:, -1:]
         token = (draw >= cumulative[:, :-1]).sum(axis=1)
-        words[:, position] = token
+        yield token
         images, probability = _images(process, belief)
         belief = images[place, token] / probability[place, token, None]
-    return words
 
 
 def sampled_tree(

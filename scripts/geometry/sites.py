@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-PREFIXES_AT_ONCE = 2048
+PREFIXES_AT_ONCE = 1024
 """Prefixes whose activations are computed at a time, so that a hidden layer stays in the cache."""
 
 CONCATENATED = "residual_streams"

@@ -75,7 +75,7 @@ class MLP(nn.Module):
         self.b_in = nn.Parameter(torch.zeros(config.d_mlp))
         self.W_out = nn.Parameter(torch.empty(config.d_mlp, config.d_model))
         self.b_out = nn.Parameter(torch.zeros(config.d_model))
-        self.activation = {"relu": F.relu, "gelu": F.gelu}[config.activation]
+        self.activation = {"relu": F.relu_, "gelu": F.gelu}[config.activation]
 
     def forward(self, x: Float[Tensor, "node d_model"]) -> Float[Tensor, "node d_model"]:
         return torch.addmm(self.b_out, self.activation(torch.addmm(self.b_in, x, self.W_in)), self.W_out)

@@ -172,6 +172,14 @@ def test_sampled_words_follow_the_process():
     assert np.abs(share - probability).max() < 5 * 0.5 / 40_000**0.5
 
 
+@pytest.mark.parametrize("name", ["rrxor", "z1r", "even", "golden_mean", "days_of_week"])
+def test_sampled_words_are_possible(name):
+    process = process_from_config(name, {})
+    words = sample_words(process, 20_000, 3, np.random.default_rng(0))
+    possible = set(words_of(complete_tree(process, 3, 10**4)))
+    assert set(map(tuple, words.tolist())) <= possible
+
+
 def test_sampled_words_of_a_generalized_process_follow_it():
     process = process_from_config("bloch_walk", {})
     words = sample_words(process, 40_000, 2, np.random.default_rng(0))
