@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from geometry.batches import pack_words
+from geometry.gradient import tiles
 from geometry.prefixes import sample_words
 from geometry.processes import process_from_config
 from geometry.training import Recipe, Run, train
@@ -30,7 +31,7 @@ def step_seconds(run: Run, process, words: np.ndarray) -> float:
     return seconds(lambda: train(run, batches, [], set(), lambda run: None)) / len(words)
 
 
-def products(n_nodes: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def products_of_tile(n_nodes: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The matrix products of one block on so many nodes, there and back, as (left, right, result)."""
     d_model, d_mlp = PUBLISHED_MODEL["d_model"], PUBLISHED_MODEL["d_mlp"]
     width = PUBLISHED_MODEL["n_heads"] * PUBLISHED_MODEL["d_head"]
@@ -41,6 +42,11 @@ def products(n_nodes: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         )
         found += [(x, weight, gradient.copy()), (gradient, weight.T, x.copy()), (x.T, gradient, weight.copy())]
     return found
+
+
+def products(n_nodes: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """All products of one block, tile by tile."""
+    return [factors for tile in tiles(n_nodes) for factors in products_of_tile(tile.stop - tile.start)]
 
 
 def product_seconds(factors, steps: int) -> float:
@@ -60,12 +66,14 @@ def measure(peer: Peer, batch: int) -> dict:
     found = alternate(
         {
             "study": lambda: step_seconds(run, process, words),
-            "transformer_lens": partial(peer, task="train", batch=batch, steps=max(1, steps // 4)),
+            "transformer_lens": partial(peer, task="train", batch=batch, steps=max(3, steps // 4)),
             "products": lambda: product_seconds(factors, steps),
         },
         ROUNDS,
     )
-    operations = 4 * sum(2 * left.shape[0] * left.shape[1] * right.shape[1] for left, right, _ in factors)
+    operations = PUBLISHED_MODEL["n_layers"] * sum(
+        2 * left.shape[0] * left.shape[1] * right.shape[1] for left, right, _ in factors
+    )
     return {
         "batch_words": batch,
         "distinct_prefixes": n_nodes,

@@ -23,6 +23,14 @@ from geometry.lock import LockError, read_lock
 from geometry.sites import chosen_sites, compared_sites, drawn_site
 from geometry.tasks import task_name
 
+
+class Known(dict):
+    """What a study has, by name; another name is refused in a sentence."""
+
+    def __missing__(self, name):
+        raise WorkflowError(f"this study has no {name!r}; it has {', '.join(self)}")
+
+
 ARTEFACT = config.pop("artefact", None)  # a question on the command line, no part of a study
 config.update(canonical(config))
 SOURCE_PATTERNS = """CITATION.cff LICENSE README.md Snakefile config.yaml envs/*.* profiles/*/*.yaml rules/*.smk
@@ -34,7 +42,7 @@ SOURCE = [
 ]
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
 try:
-    EXPERIMENTS = resolve_experiments(config, SCHEMA)
+    EXPERIMENTS = Known(resolve_experiments(config, SCHEMA))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -55,9 +63,10 @@ HOW_TO_GO_ON = """
 What is finished is kept. When the cause is mended, run the same command again: a training that was
 interrupted goes on from where it was. If Snakemake itself was killed, run snakemake --unlock first.
 """
+
 SEEDS = config["seeds"]
 FORMAT = config["figures"]["format"]
-TASKS = {task_name(experiment["task"]): experiment["task"] for experiment in EXPERIMENTS.values()}
+TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
 
 
 def names(known, pattern):

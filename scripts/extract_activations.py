@@ -18,8 +18,8 @@ from geometry.transformer import Transformer, transformer_config
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-CHUNK_BYTES = 128_000_000
-"""Activations of all sites that are held before they are written."""
+CHUNK_BYTES = 64_000_000
+"""Activations of all sites, and predictions, that are gathered before they are written; to join them takes as much."""
 
 
 def networks(
@@ -35,9 +35,9 @@ def networks(
         yield network
 
 
-def rows_of_chunk(n_prefixes: int, n_sites: int, d_model: int) -> int:
+def rows_of_chunk(n_prefixes: int, floats_per_prefix: int) -> int:
     """Prefixes in a chunk: so many that the probe reads in few, and chunks of equal size, as the last is padded."""
-    most = max(PREFIXES_AT_ONCE, CHUNK_BYTES // (4 * n_sites * d_model))
+    most = max(PREFIXES_AT_ONCE, CHUNK_BYTES // (4 * floats_per_prefix))
     n_chunks = -(-n_prefixes // most)
     return PREFIXES_AT_ONCE * -(-n_prefixes // (n_chunks * PREFIXES_AT_ONCE))
 
@@ -56,12 +56,12 @@ def read_chunks(network: Transformer, nodes, bos: int, sites: list[str], n_rows:
 
 
 def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: dict, sites: list[str], device) -> None:
-    """Write the archive chunk by chunk: of all activations, only one chunk is ever in memory."""
+    """Write the archive chunk by chunk: of all activations, only one chunk of each site is ever in memory."""
     tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
     n_tokens, bos = truth.sizes["token"], int(model["bos"])
     nodes = tree.network_input(n_tokens if bos else None)
     steps, d_model, context = snapshots["step"], model["d_model"], truth.sizes["position"] - 1
-    n_rows = rows_of_chunk(len(tree), len(sites), d_model)
+    n_rows = rows_of_chunk(len(tree), len(sites) * d_model + n_tokens)
     coordinates = xr.Dataset(
         {"length": truth["length"]}, coords={"step": ("snapshot", steps), "site": sites, "token": truth["token"]}
     ).set_coords("length")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 NUMBERS_AT_ONCE = 10_000_000
-"""Floats of one temporary array while sampling."""
+"""Numbers of the temporary arrays while sampling."""
 
 
 def write_words(path, process, n_batches: int, batch_size: int, length: int, rng: np.random.Generator) -> None:

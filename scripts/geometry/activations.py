@@ -28,7 +28,7 @@ def tree_activations(
     config, device = network.config, next(network.parameters()).device
     tokens, parent, position = (torch.from_numpy(array).to(device) for array in (tokens, parent, position))
     tree = Branches(parent, position, config.n_ctx)
-    n_inner = int(parent.max()) + 1  # nodes that others attend to; they come first
+    n_inner = max(1, int(parent.max()) + 1)  # nodes that others attend to come first; to gather needs a row to point at
     width = 2 * config.n_heads * config.d_head
     kept = [torch.empty(n_inner, width, device=device) for _ in network.blocks]
     with network.recording(sites) as record:

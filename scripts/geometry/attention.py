@@ -94,7 +94,7 @@ def attend_to_gathered(
     ancestors: Integer[Tensor, "node above"],
     n_heads: int,
 ) -> Float[Tensor, "node width"]:
-    """The same by array operations, which run on any device: every ancestor's key and value is gathered."""
+    """What attention mixes, by array operations, which run on any device: every ancestor's row is gathered."""
     n_nodes, width = len(rows), rows.shape[1] // 3
     query, own = rows.split([width, 2 * width], dim=1)
     # F.embedding gathers rows like indexing does, with a gradient several times faster.

@@ -17,8 +17,8 @@ from geometry.prefixes import PrefixTree, belief_states, tree_of_words
 from geometry.process import Process
 
 WORTH_PACKING = 0.95
-"""Words are packed if their distinct prefixes are fewer than this share of their positions; beyond, the tree saves
-nothing, and in long words attention along its branches costs more (benchmarks/results/scale.csv)."""
+"""Words are packed if their distinct prefixes are fewer than this share of their positions. Beyond, a tree saves
+little, and in words of a hundred tokens attention along its branches costs more (benchmarks/results/scale.csv)."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def select_device(name: str, threads: int) -> torch.device:
     MPS is used only when asked for, and only if a small network gives the same result there as on
     the CPU: versions of PyTorch have returned wrong numbers there without an error.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads)  # those of NumPy are set by Snakemake, in the environment of each job
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

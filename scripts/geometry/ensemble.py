@@ -1,7 +1,7 @@
 """Losses and gradients of networks of one shape on a GPU, which one such network cannot fill.
 
-All take a step together, each on a batch of its own. Batches are padded to a few sizes, so that the
-step can be captured once for each as a CUDA graph and replayed without Python.
+All are evaluated together, each on a batch of its own; a job of the study has one. Batches are padded to
+a few sizes, so that this can be captured once for each as a CUDA graph and replayed without Python.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ class EnsembleGradient:
     def __init__(self, model: Transformer):
         """`model` gives the shape alone."""
         self.model = model
-        self.names, self.shapes = zip(*model.named_parameters(), strict=True)
-        self.graphs: dict[tuple[int, int], tuple] = {}
+        self.names, self.like = zip(*model.named_parameters(), strict=True)
+        self.graphs: dict[tuple[int, int, int], tuple] = {}
 
     def __call__(
         self, vectors: Float[Tensor, "network parameter"], batches: list[Batch]
@@ -40,20 +40,20 @@ class EnsembleGradient:
         if vectors.device.type == "cuda":
             gradient, (loss, log_probability) = self._replay(vectors, inputs)
         else:
-            gradient, (loss, log_probability) = self._evaluate(vectors, *inputs)
+            gradient, (loss, log_probability) = self._evaluate(vectors, *(given.to(vectors.device) for given in inputs))
         return loss, log_probability, gradient
 
     def _evaluate(self, vectors, *inputs):
         return vmap(grad_and_value(self._loss, has_aux=True))(vectors, *inputs)
 
     def _loss(self, vector, tokens, parent, position, target):
-        parameters = dict(zip(self.names, cut(vector, self.shapes), strict=True))
+        parameters = dict(zip(self.names, cut(vector, self.like), strict=True))
         logits = functional_call(self.model, parameters, (tokens, Branches(parent, position, self.model.config.n_ctx)))
         log_probability = logits.log_softmax(1)[:, : target.shape[1]]
         return -(target * log_probability).sum(), log_probability
 
     def _replay(self, vectors, inputs):
-        key = vectors.data_ptr(), inputs[0].shape[1]
+        key = vectors.data_ptr(), *inputs[0].shape
         if key not in self.graphs:
             self.graphs[key] = self._capture(vectors, [tensor.to(vectors.device) for tensor in inputs])
         graph, static, outputs = self.graphs[key]

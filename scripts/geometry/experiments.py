@@ -150,8 +150,7 @@ def check_experiment(experiment: Mapping, where: str, max_prefixes: int, memory_
             f"{where}: probe.folds {probe['folds']} to the power of probe.repeats {probe['repeats']} "
             f"must be at most {MOST_CELLS}"
         )
-    tree = experiment["training"]["labels"] == "tree"
-    if tree and complete_tree(process, task["context"], max_prefixes) is None:
+    if experiment["training"]["labels"] == "tree" and not fits(process, task["context"], max_prefixes):
         raise ConfigError(
             f"{where}: training.labels is 'tree' and needs every prefix up to task.context {task['context']}; "
             f"these are more than tree.max_prefixes, {max_prefixes}"
@@ -208,6 +207,12 @@ def look_at_prefixes(process: Process, context: int) -> tuple[int | float, float
             n_prefixes = math.inf
             break
     return n_prefixes, float((highest - lowest).max())
+
+
+def fits(process: Process, context: int, max_prefixes: int) -> bool:
+    """Whether all prefixes are at most so many; grown only where counting words does not tell."""
+    few_words = count_at_most(process.n_tokens, context, max_prefixes) < max_prefixes
+    return few_words or complete_tree(process, context, max_prefixes) is not None
 
 
 def peak_memory_gb(experiment: Mapping, process: Process, max_prefixes: int) -> float:

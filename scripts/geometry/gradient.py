@@ -4,7 +4,7 @@
 same computation close to the rate of its matrix products. Nodes pass each block in tiles that stay in
 the processor's cache, on the way back in reverse: ancestors come before their descendants, so what a
 tile needs of others is there when it is its turn. Each product is one call of BLAS; what lies between
-two products is one pass of a compiled loop; all arrays are kept from step to step.
+two products is one pass of a compiled loop; what the way back needs is kept in the same arrays at each step.
 """
 
 import math

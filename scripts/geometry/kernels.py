@@ -23,13 +23,12 @@ compiled = partial(numba.njit, cache=os.access(Path(__file__).parent, os.W_OK))
 def branch_attention(n_heads: int, d_head: int):
     """The pair of loops (forward, gradient) for that shape of heads, which the compiler unrolls.
 
-    Row n of `rows` belongs to node ``start + n`` and holds its query, key and value side by side. Its
-    ancestors' keys stand in `keys_values` from column `first` on, their values behind these.
-    ``pattern[n, h, p]`` is the attention of node n to the ancestor p steps above it.
+    A row holds a node's query, key and value side by side; ``pattern[n, h, p]`` is the attention of row n
+    to the ancestor p steps above it. To `forward`, row n is node ``start + n``, and its ancestors' keys stand
+    in `keys_values` from column `first` on, their values behind these; to `gradient`, the rows are all nodes.
     """
     width = n_heads * d_head
 
-    @compiled(fastmath=True)
     def forward(rows, keys_values, first, start, parent, pattern, z):
         zero = rows.dtype.type(0)
         scale = rows.dtype.type(1 / np.sqrt(d_head))
@@ -66,7 +65,6 @@ def branch_attention(n_heads: int, d_head: int):
                     for d in range(d_head):
                         z[n, q + d] += pattern[n, h, p + 1] * keys_values[path[p], first + k + d]
 
-    @compiled(fastmath=True)
     def gradient(rows, start, stop, parent, pattern, dz, drows):
         """Add to `drows`, of all nodes, what the nodes from `start` to `stop` contribute; `dz` is theirs alone."""
         zero = rows.dtype.type(0)
@@ -93,7 +91,9 @@ def branch_attention(n_heads: int, d_head: int):
                         drows[ancestor, k + d] += dscore * rows[n, q + d]
                     ancestor, p = parent[ancestor], p + 1
 
-    return forward, gradient
+    for function in (forward, gradient):  # a cache of its own for each shape, as jobs of several compile at once
+        function.__qualname__ += f"_{n_heads}_{d_head}"
+    return compiled(fastmath=True)(forward), compiled(fastmath=True)(gradient)
 
 
 @compiled(fastmath=True)

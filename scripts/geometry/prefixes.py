@@ -95,24 +95,15 @@ def _images(
     return images, probability
 
 
-def complete_tree(process: Process, context: int, max_prefixes: int) -> PrefixTree | None:
-    """All prefixes of positive probability up to `context` tokens; None if more than `max_prefixes`."""
-    found = complete_tree_with_beliefs(process, context, max_prefixes)
-    return None if found is None else found[0]
-
-
 def complete_tree_with_beliefs(
     process: Process, context: int, max_prefixes: int
 ) -> tuple[PrefixTree, Float[ndarray, "prefix state"], Float[ndarray, " prefix"]] | None:
-    """The same, with what `belief_states` tells of each prefix, which growing the tree needs anyway."""
-    belief, probability, n_nodes, levels, beliefs, probabilities = (
-        process.initial_state[None],
-        np.ones(1),
-        0,
-        [],
-        [],
-        [],
-    )
+    """All prefixes of positive probability up to `context` tokens, or None if more than `max_prefixes`.
+
+    With the beliefs and probabilities that `belief_states` would give: growing the tree needs them anyway.
+    """
+    belief, probability, n_nodes = process.initial_state[None], np.ones(1), 0
+    levels, beliefs, probabilities = [], [], []
     for _ in range(context):
         if len(belief) * process.n_tokens > 20 * max_prefixes:  # do not even allocate the next level
             return None
@@ -125,6 +116,12 @@ def complete_tree_with_beliefs(
         beliefs.append(belief)
         probabilities.append(probability)
     return build_tree(levels), np.concatenate(beliefs), np.concatenate(probabilities)
+
+
+def complete_tree(process: Process, context: int, max_prefixes: int) -> PrefixTree | None:
+    """The tree alone of `complete_tree_with_beliefs`."""
+    found = complete_tree_with_beliefs(process, context, max_prefixes)
+    return None if found is None else found[0]
 
 
 def tree_of_words(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:

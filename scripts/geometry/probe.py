@@ -8,7 +8,9 @@ features reads the rows again.
 
 Rank. Activations are float32. A direction in which the features' standard deviation is less than
 `NOISE` of the largest, or less than float32's resolution of their mean, holds rounding noise, not
-signal, and is left out; how many directions stay is reported as the effective rank.
+signal, and is left out; how many directions stay is reported as the effective rank. A score agrees with
+that of a direct solver to float64's resolution over the square of that ratio, where the targets hang on
+such a direction: to 1e-8 down to a ratio of 1e-4.
 """
 
 from dataclasses import dataclass

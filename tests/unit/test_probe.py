@@ -113,3 +113,15 @@ def test_moments_of_many_features_and_weightings_hold_those_of_some():
             expected, found = moments_of(x[:, part], y, alone, fold), moments.of_features(part)
             np.testing.assert_allclose(found.gram, expected.gram, rtol=1e-12, atol=1e-9)
             np.testing.assert_array_equal(found.shift, expected.shift)
+
+
+@pytest.mark.parametrize(("ratio", "tolerance"), [(1e-3, 1e-10), (1e-4, 1e-7)])
+def test_target_along_a_faint_direction_is_scored_as_stated(ratio, tolerance):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(500, 6)) * [ratio, 1, 1, 1, 1, 1]).astype(np.float32)
+    y, weight = x[:, :1].astype(np.float64) / ratio + 0.5 * rng.normal(size=(500, 1)), np.ones(500)
+    solution = direct(x, y, weight)
+    residual = y - x.astype(np.float64) @ solution[:-1] - solution[-1]
+    expected = 1 - (residual**2).sum() / ((y - y.mean()) ** 2).sum()
+    _, score = score_in_sample(moments_of(x, y, weight, np.zeros(500, dtype=int)))
+    assert score.r2() == pytest.approx(expected, abs=tolerance)

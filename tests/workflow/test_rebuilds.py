@@ -117,7 +117,7 @@ CODE = {
         {"plot_loss": 2} | LAST,
     ),
     "a statement of the probe": (
-        ("scripts/geometry/probe.py", "return x @ self.matrix + self.offset", "return self.offset + x @ self.matrix"),
+        ("scripts/geometry/probe.py", "offset = affine.offset + test.shift", "offset = +affine.offset + test.shift"),
         AFTER_PROBE | {"probe_beliefs": 4},
     ),
     "a statement of the model": (("scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5"), TORCH),
