@@ -24,12 +24,14 @@ def held_out_scores(probe: pd.DataFrame, target: str = "belief_state", last: boo
 
 
 def represented(probe: pd.DataFrame, site: str) -> tuple[pd.Series, dict[str, pd.Series]]:
-    """How well the belief is decoded at a site, and the floors: the untrained network, shuffled beliefs."""
+    """How well the belief is decoded at a site, and the floors: a constant, the untrained network, shuffled beliefs."""
+    estimate = held_out_scores(probe)[site]
     floors = {
+        "mean belief": 0 * estimate,
         "untrained network": held_out_scores(probe, last=False)[site],
         "shuffled beliefs": held_out_scores(probe, target="shuffled_belief_state")[site],
     }
-    return held_out_scores(probe)[site], floors
+    return estimate, floors
 
 
 def spread(probe: pd.DataFrame, streams: list[str]) -> tuple[pd.Series, dict[str, pd.Series]]:

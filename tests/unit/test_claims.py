@@ -50,6 +50,10 @@ def test_claims_read_the_right_rows():
     assert claims["predicts the next token"][1].tolist() == pytest.approx([0.9, 0.8])
     _, estimate, floors = claims["belief state is linear in blocks.0.hook_resid_post"]
     assert estimate.tolist() == [0.8, 0.8]
-    assert all(floor.tolist() == [0.1, 0.1] for floor in floors.values()) and len(floors) == 2
+    assert {name: floor.tolist() for name, floor in floors.items()} == {
+        "mean belief": [0, 0],
+        "untrained network": [0.1, 0.1],
+        "shuffled beliefs": [0.1, 0.1],
+    }
     _, estimate, floors = claims["belief state is spread across layers"]
     assert estimate.tolist() == [0.9, 0.9] and floors["best single residual stream"].tolist() == [0.8, 0.8]
