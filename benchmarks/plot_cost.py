@@ -26,20 +26,28 @@ def draw_rates(ax: Axes, training: pd.DataFrame) -> None:
     ax.plot(batch, ours, "o-", color=TRAINED, label="this study")
     ax.plot(batch, peer, "s-", color=UNTRAINED, label="TransformerLens")
     for x, y, factor in zip(batch, ours, training["speedup"], strict=True):
-        ax.annotate(f"{factor:.1f} x", (x, y), (0, -11), textcoords="offset points", ha="center", fontsize=7)
+        ax.annotate(f"{factor:.1f} x", (x, y), (2, -11), textcoords="offset points", fontsize=7)
     ax.set(xscale="log", yscale="log", xlabel="words in a batch", ylabel="words a second")
-    ax.set_xticks(batch, batch, minor=False)
-    ax.minorticks_off()
+    ax.set(xlim=(45, 12_000), ylim=(1500, 300_000), xticks=batch)
     ax.set_title("Training mess3, one core")
-    ax.legend(loc="center right")
+    label_plainly(ax)
 
 
 def draw_steps(ax: Axes, rows: pd.DataFrame, label: str) -> None:
     ax.plot(rows["value"], rows["side_by_side_ms"], "s-", color=UNTRAINED, label="words side by side")
     ax.plot(rows["value"], rows["tree_ms"], "o-", color=TRAINED, label="their tree")
     ax.set(xscale="log", yscale="log", xlabel=label, ylabel="one step of 512 words (ms)")
+    ax.set(ylim=(2, 20_000), xticks=rows["value"])
     ax.set_title(f"By {label.split(maxsplit=1)[0]}")
-    ax.legend()
+    label_plainly(ax)
+
+
+def label_plainly(ax: Axes) -> None:
+    """Numbers in place of powers, no ticks between those that have one, the legend above the curves."""
+    ax.minorticks_off()
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
+    ax.legend(loc="upper left")
 
 
 if __name__ == "__main__":

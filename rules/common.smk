@@ -11,7 +11,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 # Snakemake 9 calls this interpreter unquoted, and so fails in a folder whose path has a space (its issue 2645).
-sys.executable = shlex.quote(sys.executable)
+if not sys.executable.startswith("'"):  # a process may read this file again
+    sys.executable = shlex.quote(sys.executable)
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
 LOCK = Path(workflow.basedir) / "envs/requirements.txt"
