@@ -12,6 +12,7 @@ import pytest
 from harness import ROOT, Study, clone, edit, hashes
 
 LONG = {"experiments": {"mess3": {"training": {"steps": 2000}}}}
+LONGER = {"experiments": {"mess3": {"training": {"steps": 20_000}}}}
 MODEL = "results/mess3/seed_1/model.safetensors"
 STATE = "unfinished/train_model/mess3_seed_1.safetensors"
 
@@ -119,14 +120,14 @@ def test_training_of_another_configuration_does_not_go_on_from_the_state(tmp_pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_study_stops_cleanly_and_says_how_to_go_on(number, tmp_path):
     study = Study(tmp_path / "study")
-    process = start(study, MODEL, override=LONG)
+    process = start(study, MODEL, override=LONGER)
     assert wait_for((study.folder / STATE).exists, process)
     os.killpg(process.pid, number)
     assert process.wait() != 0
     said = (tmp_path / "study.log").read_text()
     assert "interrupted; to go on, run snakemake again" in said and "run the same command again" in said
     assert not [p for p in study.folder.rglob("*.partial")] and not (study.folder / MODEL).exists()
-    assert (study.folder / STATE).exists() and study.planned(MODEL, override=LONG) == {"train_model": 1}
+    assert (study.folder / STATE).exists() and study.planned(MODEL, override=LONGER) == {"train_model": 1}
 
 
 def test_second_snakemake_on_one_folder_is_refused_and_harms_nothing(undisturbed, tmp_path):
@@ -144,7 +145,7 @@ def test_job_refuses_code_that_was_edited_after_the_plan(tmp_path):
     activations = "results/mess3/seed_1/activations.zarr.zip"
     process = start(study, activations, override=LONG)
     assert wait_for((study.folder / STATE).exists, process)
-    edit(study.project / "scripts/geometry/transformer.py", "eps=1e-5", "eps=2e-5")
+    edit(study.project / "scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5")
     assert process.wait() != 0
     assert "the code of extract_activations changed while the workflow ran" in (tmp_path / "study.log").read_text()
     assert not (study.folder / activations).exists()
@@ -166,7 +167,7 @@ def small_disk(tmp_path):
 def test_full_disk_is_named_and_with_more_room_the_study_goes_on(small_disk, undisturbed):
     study = Study(small_disk / "study")
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(1_100_000))
+    ballast.write_bytes(bytes(1_250_000))
     result = study.snakemake(MODEL, override=LONG)
     assert result.returncode != 0 and "No space left on device" in result.stderr
     assert "Traceback" not in result.stderr

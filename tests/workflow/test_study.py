@@ -12,6 +12,7 @@ import yaml
 from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
+from geometry.attention import Words
 from geometry.experiments import canonical, merged, resolve_experiments
 from geometry.storage import open_dataset, read_table, read_tensors
 from geometry.transformer import Transformer, transformer_config
@@ -110,10 +111,8 @@ def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experimen
         word = [n_tokens] * bos + word
         network = Transformer(transformer_config(n_tokens, settings["task"]["context"], settings["model"]))
         network.load_state_dict({k: torch.from_numpy(v) for k, v in read_tensors(run / "model.safetensors").items()})
-        n = len(word)
-        chain = torch.where(torch.ones(n, n).tril().bool(), torch.arange(n), -1)
         with network.recording(list(found["site"].values)) as record:
-            logits = network(torch.tensor(word), chain)
+            logits = network(torch.tensor(word), Words(1, len(word), torch.device("cpu")))
         for place, site in enumerate(found["site"].values):
             expected = record[site][-1].detach().numpy()
             np.testing.assert_allclose(found["activation"][-1, place, row].values, expected, rtol=1e-4, atol=1e-5)
