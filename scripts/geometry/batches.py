@@ -64,7 +64,8 @@ def pack_words(
     nodes, following = _read_and_predicted(nodes + bos, words, 0, bos)
     cells = np.bincount((nodes * process.n_tokens + following).ravel(), minlength=len(tokens) * process.n_tokens)
     target = cells.reshape(-1, process.n_tokens) / nodes.size
-    optimum = optimal_predictions(process, tree, bos) if with_optimum or labels == "exact" else None
+    wanted = with_optimum or labels == "exact"
+    optimum = optimal_predictions(process, belief_states(process, tree)[0], bos) if wanted else None
     return _batch(tokens, parent, position, target, optimum, labels, bos, words[:, :-1].size)
 
 
@@ -79,22 +80,23 @@ def lay_out_words(
     if with_optimum or labels == "exact":
         tree, nodes = tree_of_words(words[:, :-1])
         nodes, _ = _read_and_predicted(nodes + bos, words, 0, bos)
-        optimum = optimal_predictions(process, tree, bos)[nodes.ravel()]
+        optimum = optimal_predictions(process, belief_states(process, tree)[0], bos)[nodes.ravel()]
     return _batch(tokens.ravel(), None, position.ravel(), target, optimum, labels, bos, words[:, :-1].size)
 
 
 def whole_tree(process: Process, tree: PrefixTree, bos: bool) -> Batch:
     """Every prefix of a task, visited as often as it is probable and labelled with what is optimal there."""
-    _, probability = belief_states(process, tree)
+    belief, probability = belief_states(process, tree)
     tokens, parent, position = tree.network_input(process.n_tokens if bos else None)
     visits = np.concatenate([np.ones(int(bos)), probability]) / (len(tree.levels) + bos)
-    optimum = optimal_predictions(process, tree, bos)
+    optimum = optimal_predictions(process, belief, bos)
     return _batch(tokens, parent, position, visits[:, None] * optimum, optimum, "exact", bos, len(tree))
 
 
-def optimal_predictions(process: Process, tree: PrefixTree, bos: bool) -> Float[ndarray, "node token"]:
+def optimal_predictions(
+    process: Process, belief: Float[ndarray, "prefix state"], bos: bool
+) -> Float[ndarray, "node token"]:
     """The optimal next-token distribution at each node, that of the beginning-of-sequence token first."""
-    belief, _ = belief_states(process, tree)
     return process.next_token_probability(np.vstack([process.initial_state, belief]) if bos else belief)
 
 
