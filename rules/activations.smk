@@ -1,29 +1,29 @@
 """Activations and exact losses: every snapshot of a network on every distinct prefix of its task.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
-         results/{experiment}/seed_{seed}/snapshots.safetensors
-Outputs: results/{experiment}/seed_{seed}/activations.zarr.zip
-         results/{experiment}/seed_{seed}/loss.csv
+         results/{experiment}/{run}/snapshots.safetensors
+Outputs: results/{experiment}/{run}/activations.zarr.zip
+         results/{experiment}/{run}/loss.csv
 """
 
 
 rule extract_activations:
-    """Activations of {wildcards.experiment}, seed {wildcards.seed}"""
+    """Activations of {wildcards.experiment}, {wildcards.run}"""
     input:
         ground_truth=ground_truth_of,
-        snapshots="results/{experiment}/seed_{seed}/snapshots.safetensors",
+        snapshots="results/{experiment}/{run}/snapshots.safetensors",
     output:
-        activations="results/{experiment}/seed_{seed}/activations.zarr.zip",
-        record="results/provenance/{experiment}/seed_{seed}/extract_activations.json",
+        activations="results/{experiment}/{run}/activations.zarr.zip",
+        record="results/provenance/{experiment}/{run}/extract_activations.json",
     log:
-        "logs/extract_activations/{experiment}_seed_{seed}.log",
+        "logs/extract_activations/{experiment}_{run}.log",
     cache: SHARED
     conda:
         "../envs/study.yaml"
     threads: 1
     params:
         experiment="{experiment}",
-        seed=seed_of,
+        run="{run}",
         model=model_of,
         sites=sites_of,
         device=config["device"],
@@ -33,15 +33,15 @@ rule extract_activations:
 
 
 rule measure_loss:
-    """Exact loss of {wildcards.experiment}, seed {wildcards.seed}"""
+    """Exact loss of {wildcards.experiment}, {wildcards.run}"""
     input:
         ground_truth=ground_truth_of,
-        activations="results/{experiment}/seed_{seed}/activations.zarr.zip",
+        activations="results/{experiment}/{run}/activations.zarr.zip",
     output:
-        loss="results/{experiment}/seed_{seed}/loss.csv",
-        record="results/provenance/{experiment}/seed_{seed}/measure_loss.json",
+        loss="results/{experiment}/{run}/loss.csv",
+        record="results/provenance/{experiment}/{run}/measure_loss.json",
     log:
-        "logs/measure_loss/{experiment}_seed_{seed}.log",
+        "logs/measure_loss/{experiment}_{run}.log",
     conda:
         "../envs/study.yaml"
     params:

@@ -1,6 +1,6 @@
 """The verdicts of the study, over all experiments and seeds.
 
-Inputs:  results/{experiment}/seed_{seed}/probe.csv and loss.csv
+Inputs:  results/{experiment}/{run}/probe.csv and loss.csv
 Outputs: results/claims.csv
 """
 
@@ -8,8 +8,9 @@ Outputs: results/claims.csv
 rule collect_claims:
     """Claims of the study"""
     input:
-        probe=expand("results/{experiment}/seed_{seed}/probe.csv", experiment=EXPERIMENTS, seed=SEEDS),
-        loss=expand("results/{experiment}/seed_{seed}/loss.csv", experiment=EXPERIMENTS, seed=SEEDS),
+        probe=in_every_run("probe.csv", EXPERIMENTS),
+        untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
+        loss=in_every_run("loss.csv", EXPERIMENTS),
     output:
         claims=report(
             "results/claims.csv",

@@ -67,6 +67,7 @@ interrupted goes on from where it was. If Snakemake itself was killed, run snake
 
 SEEDS = config["seeds"]
 FORMAT = config["figures"]["format"]
+UNTRAINED = "untrained"  # the run whose snapshots are networks that were never trained
 TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
 
 
@@ -78,6 +79,7 @@ def names(known, pattern):
 wildcard_constraints:
     experiment=names(EXPERIMENTS, "[A-Za-z][A-Za-z0-9_-]*"),
     seed="[0-9]+",
+    run=f"seed_[0-9]+|{UNTRAINED}",
     task=names(TASKS, "[^/]+"),
 
 
@@ -134,8 +136,12 @@ def probe_of(wildcards):
 
 
 def regression_of(wildcards):
-    """The part of the probe section that does not choose the sites."""
-    return {key: value for key, value in probe_of(wildcards).items() if key != "sites"}
+    """The part of the probe section that chooses neither sites nor networks."""
+    return {key: value for key, value in probe_of(wildcards).items() if key not in ("sites", "untrained")}
+
+
+def n_untrained_of(wildcards):
+    return probe_of(wildcards)["untrained"]
 
 
 def sites_of(wildcards):
@@ -145,6 +151,34 @@ def sites_of(wildcards):
 
 def ground_truth_of(wildcards):
     return f"results/tasks/{task_name(task_of(wildcards))}/ground_truth.zarr.zip"
+
+
+def runs_of(experiment):
+    """The networks of an experiment that a claim can be made of: one for each seed."""
+    return [f"seed_{seed}" for seed in SEEDS]
+
+
+def in_every_run(name, experiments):
+    """This file of every run of some experiments."""
+    return [f"results/{experiment}/{run}/{name}" for experiment in experiments for run in runs_of(experiment)]
+
+
+def in_runs(name):
+    """A function of the wildcards: this file of every run of the experiment."""
+
+    def paths(wildcards):
+        return in_every_run(name, [wildcards.experiment])
+
+    return paths
+
+
+def in_first_run(name):
+    """A function of the wildcards: this file of the experiment's first run."""
+
+    def path(wildcards):
+        return in_every_run(name, [wildcards.experiment])[0]
+
+    return path
 
 
 def drawn_site_of(wildcards):
@@ -176,7 +210,8 @@ def labels_of_the_report(wildcards):
 
 def records_of_the_study(wildcards):
     """What each job behind the claims and figures leaves of itself."""
-    per_run = ["train_model", "extract_activations", "measure_loss", "probe_beliefs"]
+    per_seed = ["train_model", "extract_activations", "measure_loss", "probe_beliefs"]
+    untrained = ["initialize_networks", "extract_activations", "probe_beliefs"]
     with_words = [name for name, experiment in EXPERIMENTS.items() if reads_words(experiment)]
     per_experiment = [*(f"plot_{name}.{FORMAT}" for name in PLOTS), "animate_emergence"]
     explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if config["figures"]["explainer"] else []
@@ -185,7 +220,8 @@ def records_of_the_study(wildcards):
         *(f"figures/{rule}" for rule in explainer),
         *(f"tasks/{task}/build_ground_truth" for task in TASKS),
         *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
-        *expand("{experiment}/seed_{seed}/{rule}", experiment=EXPERIMENTS, seed=SEEDS, rule=per_run),
+        *expand("{experiment}/seed_{seed}/{rule}", experiment=EXPERIMENTS, seed=SEEDS, rule=per_seed),
+        *expand("{experiment}/{run}/{rule}", experiment=EXPERIMENTS, run=UNTRAINED, rule=untrained),
         *expand("{experiment}/seed_{seed}/measure_distances", experiment=EXPERIMENTS, seed=SEEDS[0]),
         *expand("figures/{experiment}/{rule}", experiment=EXPERIMENTS, rule=per_experiment),
     ]

@@ -1,6 +1,6 @@
 """Every figure: one rule and one script each; statistics arrive computed.
 
-Inputs:  results/tasks/, results/{experiment}/seed_*/ and the style file
+Inputs:  results/tasks/, results/{experiment}/{run}/ and the style file
 Outputs: results/figures/{experiment}/*
 """
 
@@ -9,8 +9,8 @@ rule plot_belief_simplex:
     """Draw true and decoded beliefs of {wildcards.experiment}"""
     input:
         ground_truth=ground_truth_of,
-        decoded=f"results/{{experiment}}/seed_{SEEDS[0]}/decoded.zarr.zip",
-        probe=f"results/{{experiment}}/seed_{SEEDS[0]}/probe.csv",
+        decoded=in_first_run("decoded.zarr.zip"),
+        probe=in_first_run("probe.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/belief_simplex.{FORMAT}",
@@ -37,8 +37,8 @@ rule plot_emergence:
     """Draw the emergence of {wildcards.experiment}"""
     input:
         ground_truth=ground_truth_of,
-        decoded=f"results/{{experiment}}/seed_{SEEDS[0]}/decoded.zarr.zip",
-        probe=f"results/{{experiment}}/seed_{SEEDS[0]}/probe.csv",
+        decoded=in_first_run("decoded.zarr.zip"),
+        probe=in_first_run("probe.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/emergence.{FORMAT}",
@@ -65,8 +65,8 @@ rule animate_emergence:
     """Animate the emergence of {wildcards.experiment}"""
     input:
         ground_truth=ground_truth_of,
-        decoded=f"results/{{experiment}}/seed_{SEEDS[0]}/decoded.zarr.zip",
-        probe=f"results/{{experiment}}/seed_{SEEDS[0]}/probe.csv",
+        decoded=in_first_run("decoded.zarr.zip"),
+        probe=in_first_run("probe.csv"),
     output:
         animation=report(
             "results/figures/{experiment}/emergence.gif",
@@ -92,8 +92,8 @@ rule plot_sites:
     """Draw the decoded beliefs of {wildcards.experiment} by site"""
     input:
         ground_truth=ground_truth_of,
-        decoded=f"results/{{experiment}}/seed_{SEEDS[0]}/decoded.zarr.zip",
-        probe=f"results/{{experiment}}/seed_{SEEDS[0]}/probe.csv",
+        decoded=in_first_run("decoded.zarr.zip"),
+        probe=in_first_run("probe.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/sites.{FORMAT}",
@@ -118,7 +118,7 @@ rule plot_sites:
 rule plot_r2_by_site:
     """Draw R2 by site of {wildcards.experiment}"""
     input:
-        probe=expand("results/{{experiment}}/seed_{seed}/probe.csv", seed=SEEDS),
+        probe=in_runs("probe.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/r2_by_site.{FORMAT}",
@@ -142,8 +142,8 @@ rule plot_r2_by_site:
 rule plot_loss:
     """Draw the loss of {wildcards.experiment} beside its optimum"""
     input:
-        training=expand("results/{{experiment}}/seed_{seed}/training.csv", seed=SEEDS),
-        loss=expand("results/{{experiment}}/seed_{seed}/loss.csv", seed=SEEDS),
+        training=in_runs("training.csv"),
+        loss=in_runs("loss.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/loss.{FORMAT}",
@@ -167,7 +167,7 @@ rule plot_loss:
 rule plot_distances:
     """Draw the pairwise distances of {wildcards.experiment}"""
     input:
-        distances=f"results/{{experiment}}/seed_{SEEDS[0]}/distances.zarr.zip",
+        distances=in_first_run("distances.zarr.zip"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/distances.{FORMAT}",

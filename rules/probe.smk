@@ -1,24 +1,24 @@
 """The regressions from activations to belief states, with their controls, and what they decode.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
-         results/{experiment}/seed_{seed}/activations.zarr.zip
-Outputs: results/{experiment}/seed_{seed}/probe.csv               every score
-         results/{experiment}/seed_{seed}/decoded.zarr.zip        beliefs decoded out of fold
-         results/{experiment}/seed_{seed}/distances.zarr.zip      pairwise distances
+         results/{experiment}/{run}/activations.zarr.zip
+Outputs: results/{experiment}/{run}/probe.csv               every score
+         results/{experiment}/{run}/decoded.zarr.zip        beliefs decoded out of fold
+         results/{experiment}/{run}/distances.zarr.zip      pairwise distances
 """
 
 
 rule probe_beliefs:
-    """Probe {wildcards.experiment}, seed {wildcards.seed}"""
+    """Probe {wildcards.experiment}, {wildcards.run}"""
     input:
         ground_truth=ground_truth_of,
-        activations="results/{experiment}/seed_{seed}/activations.zarr.zip",
+        activations="results/{experiment}/{run}/activations.zarr.zip",
     output:
-        probe="results/{experiment}/seed_{seed}/probe.csv",
-        decoded="results/{experiment}/seed_{seed}/decoded.zarr.zip",
-        record="results/provenance/{experiment}/seed_{seed}/probe_beliefs.json",
+        probe="results/{experiment}/{run}/probe.csv",
+        decoded="results/{experiment}/{run}/decoded.zarr.zip",
+        record="results/provenance/{experiment}/{run}/probe_beliefs.json",
     log:
-        "logs/probe_beliefs/{experiment}_seed_{seed}.log",
+        "logs/probe_beliefs/{experiment}_{run}.log",
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -30,15 +30,15 @@ rule probe_beliefs:
 
 
 rule measure_distances:
-    """Pairwise distances of {wildcards.experiment}, seed {wildcards.seed}"""
+    """Pairwise distances of {wildcards.experiment}, {wildcards.run}"""
     input:
         ground_truth=ground_truth_of,
-        decoded="results/{experiment}/seed_{seed}/decoded.zarr.zip",
+        decoded="results/{experiment}/{run}/decoded.zarr.zip",
     output:
-        distances="results/{experiment}/seed_{seed}/distances.zarr.zip",
-        record="results/provenance/{experiment}/seed_{seed}/measure_distances.json",
+        distances="results/{experiment}/{run}/distances.zarr.zip",
+        record="results/provenance/{experiment}/{run}/measure_distances.json",
     log:
-        "logs/measure_distances/{experiment}_seed_{seed}.log",
+        "logs/measure_distances/{experiment}_{run}.log",
     conda:
         "../envs/study.yaml"
     params:

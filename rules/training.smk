@@ -1,9 +1,10 @@
-"""Training: one network per experiment and seed.
+"""Networks: one trained per experiment and seed, and some that never are, as a floor.
 
 Inputs:  results/{experiment}/seed_{seed}/sequences.zarr.zip    none where the whole tree is trained on
 Outputs: results/{experiment}/seed_{seed}/model.safetensors      the trained weights
          results/{experiment}/seed_{seed}/snapshots.safetensors  the weights over training, stacked
          results/{experiment}/seed_{seed}/training.csv           loss, optimum and gap in nats
+         results/{experiment}/untrained/snapshots.safetensors    networks as they are initialised
 """
 
 
@@ -34,3 +35,23 @@ rule train_model:
         code=code("train_model.py"),
     script:
         "../scripts/train_model.py"
+
+
+rule initialize_networks:
+    """Networks of {wildcards.experiment} that are never trained"""
+    output:
+        snapshots=f"results/{{experiment}}/{UNTRAINED}/snapshots.safetensors",
+        record=f"results/provenance/{{experiment}}/{UNTRAINED}/initialize_networks.json",
+    log:
+        "logs/initialize_networks/{experiment}.log",
+    cache: SHARED
+    conda:
+        "../envs/study.yaml"
+    params:
+        experiment="{experiment}",
+        task=task_of,
+        model=model_of,
+        n_networks=n_untrained_of,
+        code=code("initialize_networks.py"),
+    script:
+        "../scripts/initialize_networks.py"

@@ -63,7 +63,13 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
     steps, d_model, context = snapshots["step"], model["d_model"], truth.sizes["position"] - 1
     n_rows = rows_of_chunk(len(tree), len(sites) * d_model + n_tokens)
     coordinates = xr.Dataset(
-        {"length": truth["length"]}, coords={"step": ("snapshot", steps), "site": sites, "token": truth["token"]}
+        {"length": truth["length"]},
+        coords={
+            "step": ("snapshot", steps),
+            "seed": ("snapshot", snapshots["seed"]),
+            "site": sites,
+            "token": truth["token"],
+        },
     ).set_coords("length")
     with zarr_archive(path) as archive:
         archive.add_variables(coordinates)

@@ -23,7 +23,13 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
         predicted = activations["log_probability"][index].values.astype(np.float64)
         loss = np.bincount(length, weight * -(optimal * predicted).sum(axis=1))[1:]
         positions = np.arange(1, len(loss) + 1)
-        columns = {"step": step, "position": positions, "loss_nats": loss, "optimal_loss_nats": entropy}
+        columns = {
+            "seed": activations["seed"].values[index],
+            "step": step,
+            "position": positions,
+            "loss_nats": loss,
+            "optimal_loss_nats": entropy,
+        }
         tables.append(pd.DataFrame({**columns, "gap_nats": loss - entropy}))
     return pd.concat(tables)
 
@@ -36,7 +42,6 @@ if __name__ == "__main__":
         ):
             table = loss_table(truth, activations)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
-        table.insert(1, "seed", int(snakemake.wildcards.seed))
         write_table(table, snakemake.output.loss)
         last = table[table["step"] == table["step"].max()].mean(numeric_only=True)
         job.info(

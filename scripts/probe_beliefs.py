@@ -88,7 +88,7 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job,
     targets, weights = np.hstack([target, shuffled]), weightings(truth)
     sites = with_streams_joined(activations["site"].values.tolist())
     coordinates = {"split": SPLITS, "step": activations["step"], "site": sites, "component": truth["component"]}
-    tables = []
+    tables, seeds = [], activations["seed"].values
     with zarr_archive(path) as archive:
         archive.add_variables(xr.Dataset(coords=coordinates))
         shape = len(SPLITS), activations.sizes["snapshot"], len(sites), *target.shape
@@ -97,7 +97,7 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job,
         for index, step in enumerate(activations["step"].values):
             of_site = {}
             for site, table, decoded in probe_snapshot(activations, index, targets, weights, folds):
-                of_site[site] = table.assign(step=step, site=site, features="activations")
+                of_site[site] = table.assign(seed=seeds[index], step=step, site=site, features="activations")
                 for split, beliefs in enumerate(decoded):
                     archive.write_chunk(array, (split, index, sites.index(site), 0, 0), beliefs[None, None, None])
             tables += [of_site[site] for site in sites]
@@ -107,13 +107,12 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job,
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        wildcards = snakemake.wildcards
         with (
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
             table = probe_run(truth, activations, snakemake.params.probe, job, snakemake.output.decoded)
-        table = table.assign(experiment=wildcards.experiment, seed=int(wildcards.seed))
+        table = table.assign(experiment=snakemake.wildcards.experiment)
         order = ["experiment", "seed", "step", "site", "features", "target", "weighting", "split"]
         order += ["n_rows", "n_features", "effective_rank", "metric", "value"]
         write_table(table[order], snakemake.output.probe)

@@ -140,7 +140,12 @@ MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
     """A job in words: train_model mess3 seed 1."""
-    return " ".join([rule, *(f"seed {value}" if key == "seed" else value for key, value in wildcards.items())])
+    words = {**wildcards}
+    if "seed" in words:
+        words["seed"] = f"seed {words['seed']}"
+    if "run" in words:
+        words["run"] = words["run"].replace("_", " ")
+    return " ".join([rule, *words.values()])
 
 
 def project_folder(snakemake: "Snakemake") -> Path:

@@ -36,7 +36,7 @@ def activations(truth):
             "activation": (("snapshot", "site", "prefix", "feature"), values),
             "log_probability": (("snapshot", "prefix", "token"), np.stack([np.full((n, 3), -np.log(3)), optimal])),
         },
-        coords={"step": ("snapshot", [0, 7]), "site": SITES},
+        coords={"step": ("snapshot", [0, 7]), "seed": ("snapshot", [1, 1]), "site": SITES},
     )
 
 
