@@ -23,6 +23,7 @@ rule probe_beliefs:
         "../envs/study.yaml"
     threads: 1
     params:
+        task=task_of,
         probe=regression_of,
         code=code("probe_beliefs.py"),
     script:

@@ -1,16 +1,23 @@
-"""Regress the target geometry on the activations of each site and snapshot, with controls in the same table."""
+"""Regress the target geometry on the activations of each site and snapshot, with all controls in the same table."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from geometry.floors import LONGEST_GRAM, grams, log_probability, token_features
 from geometry.job import Job
-from geometry.probe import Folds, Moments, cell_moments, decode, draw_folds, score_held_out, score_in_sample
-from geometry.sites import CONCATENATED, is_stream, with_streams_joined
+from geometry.prefixes import PrefixTree
+from geometry.process import Process
+from geometry.scorecard import COLUMNS, Examination, side_by_side
+from geometry.sites import CONCATENATED, INPUT, OPTIMUM, OUTPUT, is_stream, with_streams_joined
+from geometry.splits import by_prefix, by_stem_and_length
 from geometry.storage import open_dataset, write_table, zarr_archive
+from geometry.targets import true_targets, wrong_targets
+from geometry.tasks import other_process, process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -46,73 +53,84 @@ def weightings(truth: xr.Dataset) -> dict[str, np.ndarray]:
     return weights
 
 
-def probe_site(features: np.ndarray, moments: dict[str, Moments], folds: Folds, n_components: int) -> tuple:
-    """Rows of the table for one site and snapshot, and the decoded beliefs by split."""
-    columns = {"belief_state": slice(n_components), "shuffled_belief_state": slice(n_components, None)}
-    rows, decoders = [], {}
-    for weighting, of_cells in moments.items():
-        affine, in_sample = score_in_sample(of_cells)
-        maps, held_out = zip(*(score_held_out(of_cells, cells) for cells in folds.fold_of_cell), strict=True)
-        decoders[weighting] = [each.to(columns["belief_state"]) for each in (*maps[0], affine)]
-        for split, scores in {"in_sample": [in_sample], "held_out_prefix": held_out}.items():
-            for name, part in columns.items():
-                r2, mse = ([getattr(score, metric)(part) for score in scores] for metric in ("r2", "mse"))
-                metrics = {"r2": np.mean(r2), "mse": np.mean(mse), "rmse": np.sqrt(np.mean(mse))}
-                if len(scores) > 1:
-                    metrics["r2_sd_over_repeats"] = np.std(r2, ddof=1)
-                rank = np.mean([score.effective_rank for score in scores])
-                rows += [(name, weighting, split, *features.shape, rank, m, value) for m, value in metrics.items()]
-    names = ["target", "weighting", "split", "n_rows", "n_features", "effective_rank", "metric", "value"]
-    used = [*decoders["probability"][:-1], decoders[weighting][-1]]
-    by_split = np.stack([folds.fold[0], np.full(len(features), len(used) - 1)])  # in the order of SPLITS
-    return pd.DataFrame(rows, columns=names), decode(features, used, by_split)
-
-
-def probe_snapshot(
-    activations: xr.Dataset, index: int, targets: np.ndarray, weights: dict, folds: Folds
-) -> Iterator[tuple[str, pd.DataFrame, np.ndarray]]:
-    """Each site's rows of the table and decoded beliefs; sites that share features share their moments."""
-    for features, parts in features_of_sites(activations, index):
-        moments = cell_moments(features, targets, np.array([*weights.values()]), folds.cell)
-        for site, part in parts.items():
-            of_site = {name: whole.of_features(part) for name, whole in zip(weights, moments, strict=True)}
-            yield site, *probe_site(features[:, part], of_site, folds, targets.shape[1] // 2)
-
-
-def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: dict, job: Job, path) -> pd.DataFrame:
-    """The probe's table; the decoded beliefs go to an archive, snapshot by snapshot."""
+def examination(truth: xr.Dataset, tree: PrefixTree, process: Process, other: Process | None, probe: dict):
+    """The targets, weightings and splits of a task."""
     rng = np.random.default_rng(probe["seed"])
-    target = truth["target"].values
-    shuffled = target[rng.permutation(len(target))]
-    folds = draw_folds(len(target), probe["folds"], probe["repeats"], rng)
-    targets, weights = np.hstack([target, shuffled]), weightings(truth)
+    belief, weights = truth["target"].values, weightings(truth)
+    wrong = wrong_targets(process, tree, belief, weights["probability"], other, rng)
+    prefix = by_prefix(len(tree), probe["folds"], probe["repeats"], rng)
+    splits = [prefix, *by_stem_and_length(tree, probe["folds"], rng)]
+    return Examination(tree.length, true_targets(process, belief), wrong, weights, splits)
+
+
+def named(rows: list[tuple], site: str, features: str) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=COLUMNS).assign(site=site, features=features)
+
+
+def floors(exam: Examination, features: dict[str, np.ndarray], site: str) -> list[pd.DataFrame]:
+    """The scores of features that are no activations, for the true targets."""
+    columns, parts = side_by_side(features)
+    return [named(rows, site, name) for name, rows, _ in replace(exam, wrong={}).examine(columns, parts, {})]
+
+
+class Probe:
+    """The probe of one run; what needs no network is computed once."""
+
+    def __init__(self, truth: xr.Dataset, process: Process, other: Process | None, settings: dict):
+        tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
+        exam = examination(truth, tree, process, other, settings)
+        tables = [named(rows, INPUT, f"last_{k}_tokens") for k, rows in exam.tables(grams(tree, LONGEST_GRAM))]
+        known = pd.concat(tables).query("target == 'belief_state' and metric == 'r2'")
+        memory = {key: rows["value"].tolist() for key, rows in known.groupby(["weighting", "split"])}
+        self.exam = replace(exam, memory=memory)
+        optimum, tokens = truth["next_token_probability"].values, token_features(tree, process.n_tokens)
+        self.optimum = {"next_token_probability": optimum, "next_token_log_probability": log_probability(optimum)}
+        of_tokens = {"last_token": tokens[:, : process.n_tokens], "additive_tokens": tokens}
+        self.floors = [*tables, *floors(exam, of_tokens, INPUT), *floors(exam, self.optimum, OPTIMUM)]
+
+    def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+        """The table of one snapshot, and the decoded beliefs of each site."""
+        predicted = activations["log_probability"][index].values.astype(np.float64)
+        output = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
+        tables, decoded = {}, {}
+        for features, parts in features_of_sites(activations, index):
+            for site, rows, beliefs in self.exam.examine(features, parts, self.optimum | output):
+                tables[site], decoded[site] = named(rows, site, "activations"), beliefs
+        sites = with_streams_joined(activations["site"].values.tolist())
+        table = pd.concat([*(tables[site] for site in sites), *floors(self.exam, output, OUTPUT), *self.floors])
+        which = {name: activations[name].values[index] for name in ("seed", "step")}
+        return table.assign(**which), {site: decoded[site] for site in sites}
+
+
+def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job, path) -> pd.DataFrame:
+    """The probe's table; the decoded beliefs go to an archive, snapshot by snapshot."""
     sites = with_streams_joined(activations["site"].values.tolist())
     coordinates = {"split": SPLITS, "step": activations["step"], "site": sites, "component": truth["component"]}
-    tables, seeds = [], activations["seed"].values
+    tables = []
     with zarr_archive(path) as archive:
         archive.add_variables(xr.Dataset(coords=coordinates))
-        shape = len(SPLITS), activations.sizes["snapshot"], len(sites), *target.shape
-        dims, chunks = ("split", "snapshot", "site", "prefix", "component"), (1, 1, 1, *target.shape)
-        array = archive.add_array("decoded_belief", dims, shape, np.float32, chunks)
+        one = truth["target"].shape
+        shape = len(SPLITS), activations.sizes["snapshot"], len(sites), *one
+        dims = ("split", "snapshot", "site", "prefix", "component")
+        array = archive.add_array("decoded_belief", dims, shape, np.float32, (1, 1, 1, *one))
         for index, step in enumerate(activations["step"].values):
-            of_site = {}
-            for site, table, decoded in probe_snapshot(activations, index, targets, weights, folds):
-                of_site[site] = table.assign(seed=seeds[index], step=step, site=site, features="activations")
-                for split, beliefs in enumerate(decoded):
-                    archive.write_chunk(array, (split, index, sites.index(site), 0, 0), beliefs[None, None, None])
-            tables += [of_site[site] for site in sites]
+            table, decoded = probe.snapshot(activations, index)
+            tables.append(table)
+            for place, of_site in enumerate(decoded.values()):
+                for split, beliefs in enumerate(of_site):
+                    archive.write_chunk(array, (split, index, place, 0, 0), beliefs[None, None, None])
             job.info(f"snapshot {index + 1} of {activations.sizes['snapshot']} (step {step})")
     return pd.concat(tables)
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
+        task, settings = snakemake.params.task, snakemake.params.probe
         with (
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            table = probe_run(truth, activations, snakemake.params.probe, job, snakemake.output.decoded)
-        table = table.assign(experiment=snakemake.wildcards.experiment)
-        order = ["experiment", "seed", "step", "site", "features", "target", "weighting", "split"]
-        order += ["n_rows", "n_features", "effective_rank", "metric", "value"]
-        write_table(table[order], snakemake.output.probe)
+            probe = Probe(truth, process_of(task), other_process(task, settings["other_parameters"]), settings)
+            table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
+        first = ["experiment", "seed", "step", "site", "features"]
+        write_table(table.assign(experiment=snakemake.wildcards.experiment)[[*first, *COLUMNS]], snakemake.output.probe)

@@ -15,7 +15,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from geometry.prefixes import complete_tree, extend_beliefs
 from geometry.process import Process, ProcessError
 from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, hook_point_names, probed_sites
-from geometry.tasks import process_of, resolved_parameters
+from geometry.tasks import other_process, process_of, resolved_parameters
 
 PREFIXES_LOOKED_AT = 1_000
 """How far a task's tree is grown while its configuration is checked."""
@@ -140,6 +140,7 @@ def check_experiment(experiment: Mapping, where: str, max_prefixes: int, memory_
         raise ConfigError(f"{where}: task.process: {error}") from None
     if spread < CONSTANT:
         raise ConfigError(f"{where}: task.process: {process.name}: every prefix leads to the same belief state")
+    check_other_process(task, process, probe["other_parameters"], where)
     if n_prefixes < 2 * probe["folds"]:
         raise ConfigError(
             f"{where}: probe.folds is {probe['folds']} and needs at least {2 * probe['folds']} prefixes; "
@@ -167,6 +168,22 @@ def check_experiment(experiment: Mapping, where: str, max_prefixes: int, memory_
         raise ConfigError(
             f"{where}: task.context {task['context']} with training.batch_size {experiment['training']['batch_size']} "
             f"and tree.max_prefixes {max_prefixes} needs about {needed:.1f} GB; memory_gb allows {memory_gb:g}"
+        )
+
+
+def check_other_process(task: Mapping, process: Process, parameters: Mapping, where: str) -> None:
+    """Raise other parameters that are none of the process, or that rule out what it emits."""
+    try:
+        other = other_process(task, parameters)
+    except ProcessError as error:
+        raise ConfigError(f"{where}: probe.other_parameters: {error}") from None
+    if other is None:
+        return
+    same_size = other.transition_tensor.shape == process.transition_tensor.shape
+    if not same_size or ((process.transition_tensor != 0) & (other.transition_tensor == 0)).any():
+        raise ConfigError(
+            f"{where}: probe.other_parameters is {dict(parameters)}; they must give a process with the same states, "
+            "tokens and possible transitions"
         )
 
 
@@ -231,8 +248,10 @@ def peak_memory_gb(experiment: Mapping, process: Process, max_prefixes: int) -> 
     tree = prefixes * (80 + 2 * per_token)
     extract = tree + 8 * prefixes * width * n_layers + 4 * PREFIXES_AT_ONCE * block
     extract += 4 * parameters * training["snapshots"]
-    features, cells = model["d_model"] * (n_layers + 1), probe["folds"] ** probe["repeats"]
-    regress = prefixes * (8 * features + 16 * process.n_states) + 24 * cells * features**2
+    # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell.
+    features, cells = model["d_model"] * (n_layers + 1), 2 * probe["folds"] ** probe["repeats"] + task["context"]
+    columns = 15 * process.n_states + 4 * process.n_tokens
+    regress = prefixes * (12 * features + 32 * columns) + 12 * cells * (features + columns) ** 2
     return (max(train, extract, regress) + 0.5e9) / 1e9
 
 

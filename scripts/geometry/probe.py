@@ -1,10 +1,6 @@
-"""Affine regression from activations to a target geometry, in sample and on prefixes held out.
+"""Affine regression from features to a target geometry: least squares, a ridge path, and what features add to others.
 
-All regressions on some features, on any part of them, and for any split come from one table of weighted
-second moments: a Gram matrix of each cell of the finest partition of the rows, over the columns features,
-targets and 1. The matrix of a test set is the sum over its cells; that of the training set is what is
-left of the whole; an error on a test set is a quadratic form in its matrix. So no split and no choice of
-features reads the rows again.
+Everything is computed from `moments`, and an error on a test set is a quadratic form in its Gram matrix.
 
 Rank. Activations are float32. A direction in which the features' standard deviation is less than
 `NOISE` of the largest, or less than float32's resolution of their mean, holds rounding noise, not
@@ -13,45 +9,24 @@ that of a direct solver to float64's resolution over the square of that ratio, w
 such a direction: to 1e-8 down to a ratio of 1e-4.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Float, Integer
 from numpy import ndarray
+
+from geometry.moments import Moments
 
 NOISE = 1e-6
 
+EXPLAINED = 1e-9
+"""A share of a target's variance that counts as none."""
+
+STRENGTHS = np.logspace(-8, 1, 10)
+"""Penalties of the ridge path, in units of the features' mean variance."""
+
 ROWS_AT_ONCE = 2048
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Gram matrices of weighted rows, whose columns are the features less a shift, the targets, and 1.
-
-    The shift is near the features' mean, so that nothing is lost when the mean is taken out.
-    """
-
-    gram: Float[ndarray, "part column column"]
-    shift: Float[ndarray, " feature"]
-
-    def of_features(self, features: slice) -> "Moments":
-        """The moments of some of the features."""
-        if features == slice(None):
-            return self
-        n_features = len(self.shift)
-        columns = np.r_[np.arange(n_features)[features], n_features : self.gram.shape[1]]
-        return Moments(self.gram[:, columns[:, None], columns], self.shift[features])
-
-    def of_unions(self, chosen: Bool[ndarray, "union part"]) -> "Moments":
-        """The moments of unions of parts."""
-        return Moments(np.tensordot(chosen.astype(np.float64), self.gram, 1), self.shift)
-
-    def without(self, part: int) -> "Moments":
-        """The moments of all parts but one, as a single part."""
-        return Moments((self.gram.sum(axis=0) - self.gram[part])[None], self.shift)
-
-    def __getitem__(self, part: int) -> "Moments":
-        return Moments(self.gram[part][None], self.shift)
 
 
 @dataclass(frozen=True)
@@ -68,91 +43,158 @@ class AffineMap:
 
 
 @dataclass(frozen=True)
+class Regression:
+    """The principal directions of some features above the noise, and how the targets vary along each.
+
+    ``variance`` and ``covariance`` are sums over weighted rows, the largest direction last.
+    """
+
+    total_weight: float
+    feature_mean: Float[ndarray, " feature"]
+    target_mean: Float[ndarray, " component"]
+    variance: Float[ndarray, " direction"]
+    total_variance: float
+    directions: Float[ndarray, "feature direction"]
+    covariance: Float[ndarray, "direction component"]
+    target_covariance: Float[ndarray, "component component"]
+
+    def affine_map(self, strength: float = 0.0) -> AffineMap:
+        """Least squares, with a penalty on the squared coefficients of so many mean variances."""
+        penalty = strength * self.total_variance / max(len(self.feature_mean), 1)
+        matrix = self.directions @ (self.covariance / (self.variance + penalty)[:, None])
+        return AffineMap(matrix, self.target_mean - self.feature_mean @ matrix, len(self.variance))
+
+
+def regress(whole: Moments) -> Regression:
+    """The regression behind the moments of one part, restricted to directions above the noise."""
+    gram, n = whole.gram[0], len(whole.shift)
+    total_weight, mean = float(gram[-1, -1]), gram[-1, :-1] / gram[-1, -1]
+    centred = gram[:-1, :-1] - np.outer(gram[:-1, -1], mean)
+    variance, directions = np.linalg.eigh(centred[:n, :n])
+    feature_mean = mean[:n] + whole.shift
+    resolution = np.finfo(np.float32).eps * np.abs(feature_mean).max(initial=0)
+    kept = variance > max(NOISE**2 * variance.max(initial=0), resolution**2 * total_weight)
+    directions = directions[:, kept]
+    return Regression(
+        total_weight=total_weight,
+        feature_mean=feature_mean,
+        target_mean=mean[n:],
+        variance=variance[kept],
+        total_variance=float(np.trace(centred[:n, :n])),
+        directions=directions,
+        covariance=directions.T @ centred[:n, n:],
+        target_covariance=centred[n:, n:],
+    )
+
+
+def fit(whole: Moments) -> AffineMap:
+    """Least squares from the moments of one part."""
+    return regress(whole).affine_map()
+
+
+def residual(affine: AffineMap, shift: Float[ndarray, " feature"]) -> Float[ndarray, "column component"]:
+    """What a map leaves of each of the targets behind some moments, as a combination of their columns."""
+    return np.vstack([-affine.matrix, np.eye(len(affine.offset)), -(affine.offset + shift @ affine.matrix)])
+
+
+def squared_error(left: Float[ndarray, "column component"], test: Moments) -> Float[ndarray, " component"]:
+    """The weighted sum over rows of the squares of some combinations of the columns."""
+    return np.maximum((left * (test.gram[0] @ left)).sum(axis=0), 0)
+
+
+def beside(
+    left: Float[ndarray, "column component"], train: Moments, known: slice, wanted: slice
+) -> Float[ndarray, "column wanted"]:
+    """What is left of the wanted components when the known ones are regressors too (Frisch, Waugh and Lovell)."""
+    moments, n = left.T @ (train.gram[0] @ left), left.shape[1]
+    scale = np.sqrt(np.maximum(np.diag(train.gram[0])[-1 - n : -1][known], np.finfo(float).tiny))
+    variance, directions = np.linalg.eigh(moments[known, known] / np.outer(scale, scale))
+    kept = variance > NOISE**1.5  # of what the features determine, only rounding is left
+    directions = directions[:, kept] / scale[:, None]
+    gain = directions @ ((directions.T @ moments[known, wanted]) / variance[kept, None])
+    return left[:, wanted] - left[:, known] @ gain
+
+
+@dataclass(frozen=True)
 class Score:
-    """Squared errors of decoding, weighted and summed over rows, beside those of guessing the mean."""
+    """Squared errors, weighted and summed over rows, beside those of a reference, which each row knows no better."""
 
     error: Float[ndarray, " component"]
-    guess: Float[ndarray, " component"]
+    reference: Float[ndarray, " component"]
     weight: float
-    effective_rank: float
+
+    def __add__(self, other: "Score") -> "Score":
+        return Score(self.error + other.error, self.reference + other.reference, self.weight + other.weight)
 
     def r2(self, components: slice = slice(None)) -> float:
         """One minus the ratio of the errors, pooled over some components."""
-        guess = self.guess[components].sum()
-        return float(1 - self.error[components].sum() / guess) if guess > 0 else float("nan")
+        reference = self.reference[components].sum()
+        return float(1 - self.error[components].sum() / reference) if reference > 0 else float("nan")
 
     def mse(self, components: slice = slice(None)) -> float:
         """The mean squared error over rows and components."""
         return float(self.error[components].mean() / self.weight)
 
 
-def cell_moments(
-    x: Float[ndarray, "row feature"],
-    y: Float[ndarray, "row component"],
-    weights: Float[ndarray, "weighting row"],
-    cell: Integer[ndarray, " row"],
-) -> list[Moments]:
-    """For each weighting, the moments of each cell of rows, in float64; a cell may be empty."""
-    shift = x.mean(axis=0, dtype=np.float64)
-    order, sizes = np.argsort(cell, kind="stable"), np.bincount(cell)
-    n_columns = x.shape[1] + y.shape[1] + 1
-    grams = np.empty((len(weights), len(sizes), n_columns, n_columns))
-    whole, weighted = np.empty((2, sizes.max(), n_columns))
-    for place, rows in enumerate(np.split(order, np.cumsum(sizes)[:-1])):
-        columns, scaled = whole[: len(rows)], weighted[: len(rows)]
-        np.subtract(x[rows], shift, out=columns[:, : x.shape[1]])
-        columns[:, x.shape[1] : -1] = y[rows]
-        columns[:, -1] = 1
-        for weight, gram in zip(weights, grams, strict=True):
-            np.multiply(columns, np.sqrt(weight[rows, None]), out=scaled)
-            np.matmul(scaled.T, scaled, out=gram[place])
-    return [Moments(gram, shift) for gram in grams]
+def score(
+    train: Moments, test: Moments, beyond: Mapping[str, slice] | None = None, partial: slice = slice(None)
+) -> tuple[AffineMap, dict[str, Score]]:
+    """The map fitted on one set, and how it does on another, against the mean of the first as a guess.
+
+    ``beyond`` names some of the targets as rival regressors: for each, there is a score of features and
+    rival together against the rival alone, on the components that ``partial`` chooses.
+    """
+    affine, weight = fit(train), float(test.gram[0, -1, -1])
+    left, (guess, bare_train, bare_test) = residual(affine, train.shift), _guess(train, test)
+    scores = {"": Score(squared_error(left, test), squared_error(guess, bare_test), weight)}
+    for name, rival in (beyond or {}).items():
+        both, alone = beside(left, train, rival, partial), beside(guess, bare_train, rival, partial)
+        reference = squared_error(alone, bare_test)
+        explained = reference < EXPLAINED * scores[""].reference[partial]  # what is left is rounding
+        scores[name] = Score(squared_error(both, test), np.where(explained, 0, reference), weight)
+    return affine, scores
 
 
-def fit(whole: Moments) -> AffineMap:
-    """Least squares from the moments of one part, restricted to directions above the noise."""
-    gram, n = whole.gram[0], len(whole.shift)
-    mean = gram[-1, :-1] / gram[-1, -1]
-    centred = gram[:-1, :n] - np.outer(gram[:-1, -1], mean[:n])
-    variance, directions = np.linalg.eigh(centred[:n])
-    resolution = np.finfo(np.float32).eps * np.abs(mean[:n] + whole.shift).max()
-    kept = variance > max(NOISE**2 * variance[-1], resolution**2 * gram[-1, -1])
-    directions = directions[:, kept]
-    matrix = directions @ ((directions.T @ centred[n:].T) / variance[kept, None])
-    return AffineMap(matrix, mean[n:] - (mean[:n] + whole.shift) @ matrix, int(kept.sum()))
+def _guess(train: Moments, test: Moments) -> tuple[Float[ndarray, "column component"], Moments, Moments]:
+    """What guessing the mean of one set leaves, and both sets without their features."""
+    train, test = train.of_features(slice(0)), test.of_features(slice(0))
+    return residual(fit(train), train.shift), train, test
 
 
-def squared_error(affine: AffineMap, test: Moments) -> Float[ndarray, " component"]:
-    """The weighted sum of squared errors of a map on the rows behind the moments of one part."""
-    offset = affine.offset + test.shift @ affine.matrix
-    residual = np.vstack([-affine.matrix, np.eye(len(offset)), -offset])
-    return np.maximum((residual * (test.gram[0] @ residual)).sum(axis=0), 0)
+def total(scores: Iterable[dict[str, Score]]) -> dict[str, Score]:
+    """The sum over folds."""
+    first, *others = scores
+    for other in others:
+        first = {name: first[name] + other[name] for name in first}
+    return first
 
 
-def mean_map(train: Moments) -> AffineMap:
-    """The map from anything to the mean of the targets."""
-    mean = train.gram[0, len(train.shift) : -1, -1] / train.gram[0, -1, -1]
-    return AffineMap(np.zeros((len(train.shift), len(mean))), mean, 0)
+def _path(train: Moments, tests: list[Moments], targets: slice) -> Float[ndarray, "test strength"]:
+    """The error on some test sets with each strength of the penalty."""
+    regression = regress(train)
+    lefts = [residual(regression.affine_map(strength), train.shift)[:, targets] for strength in STRENGTHS]
+    return np.array([[squared_error(left, test).sum() for left in lefts] for test in tests])
 
 
-def score_in_sample(moments: Moments) -> tuple[AffineMap, Score]:
-    """The map fitted on all rows, and its error on them."""
-    whole = moments.of_unions(np.ones((1, len(moments.gram)), dtype=bool))
-    affine = fit(whole)
-    errors = (squared_error(decoder, whole) for decoder in (affine, mean_map(whole)))
-    return affine, Score(*errors, float(whole.gram[0, -1, -1]), float(affine.effective_rank))
+def ridge(moments: Moments, fold_of_cell: Integer[ndarray, " cell"], targets: slice) -> tuple[Score, list[float]]:
+    """A ridge regression on held-out folds, and the strength of its penalty in each.
 
-
-def score_held_out(moments: Moments, fold_of_cell: Integer[ndarray, " cell"]) -> tuple[list[AffineMap], Score]:
-    """For each fold the map fitted on the others; and their errors on it, against the others' mean as a guess."""
-    tests = moments.of_unions(fold_of_cell == np.arange(fold_of_cell.max() + 1)[:, None])
-    maps, errors = [], 0.0
-    for fold in range(len(tests.gram)):
-        train = tests.without(fold)
-        maps.append(fit(train))
-        errors = errors + np.array([squared_error(decoder, tests[fold]) for decoder in (maps[-1], mean_map(train))])
-    rank = float(np.mean([affine.effective_rank for affine in maps]))
-    return maps, Score(*errors, float(moments.gram[:, -1, -1].sum()), rank)
+    The strength for a fold is the one with the least error when each other fold in turn is held out of
+    what is left (nested cross-validation): the fold's own score has no part in it.
+    """
+    pairs = list(moments.splits(fold_of_cell))
+    inner = np.zeros((len(pairs), len(STRENGTHS)))
+    for one, (train, _) in enumerate(pairs):
+        for other, (_, test) in enumerate(pairs[:one]):
+            without_both = Moments(train.gram - test.gram, train.shift)
+            errors = _path(without_both, [test, pairs[one][1]], targets)
+            inner[[one, other]] += errors
+    scores, strengths = [], STRENGTHS[inner.argmin(axis=1)].tolist()
+    for (train, test), strength in zip(pairs, strengths, strict=True):
+        left, (guess, _, bare_test) = residual(regress(train).affine_map(strength), train.shift), _guess(train, test)
+        errors = squared_error(left[:, targets], test), squared_error(guess[:, targets], bare_test)
+        scores.append({"": Score(*errors, float(test.gram[0, -1, -1]))})
+    return total(scores)[""], strengths
 
 
 def decode(
@@ -167,19 +209,3 @@ def decode(
         by_all = (x[rows].astype(np.float64) @ matrix).reshape(-1, *offset.shape) + offset
         decoded[:, rows] = by_all[np.arange(len(by_all)), chosen[:, rows]]
     return decoded
-
-
-@dataclass(frozen=True)
-class Folds:
-    """Repeated splits of the rows into folds, and the cells in which no two rows are ever parted."""
-
-    fold: Integer[ndarray, "repeat row"]
-    cell: Integer[ndarray, " row"]
-    fold_of_cell: Integer[ndarray, "repeat cell"]
-
-
-def draw_folds(n_rows: int, n_folds: int, n_repeats: int, rng: np.random.Generator) -> Folds:
-    """Folds of equal size, at random, anew for each repeat."""
-    fold = np.stack([rng.permutation(np.arange(n_rows) % n_folds) for _ in range(n_repeats)])
-    fold_of_cell, cell = np.unique(fold, axis=1, return_inverse=True)
-    return Folds(fold, cell.ravel(), fold_of_cell)

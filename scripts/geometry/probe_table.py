@@ -13,11 +13,9 @@ def decoded_beliefs(decoded: xr.Dataset, site: str) -> Float[ndarray, "snapshot 
 
 
 def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
-    """Probability-weighted R2 on held-out prefixes at one site of one run, by step."""
-    rows = select(
-        probe, target="belief_state", weighting="probability", split="held_out_prefix", metric="r2", site=site
-    )
-    return rows.set_index("step")["value"]
+    """Probability-weighted R2 of least squares on held-out prefixes at one site of one run, by step."""
+    where = {"weighting": "probability", "split": "held_out_prefix", "estimator": "least_squares", "metric": "r2"}
+    return select(probe, target="belief_state", site=site, **where).set_index("step")["value"]
 
 
 def select(table: pd.DataFrame, **values) -> pd.DataFrame:

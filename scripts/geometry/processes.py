@@ -20,10 +20,29 @@ def mess3(x: float, alpha: float) -> Process:
 
     `x` is the probability of moving to each other state, `alpha` that of naming the state entered.
     """
+    return build_process("mess3", _mess3_tensor(x, alpha))
+
+
+def mess3_duplicated(x: float, alpha: float) -> Process:
+    """`mess3` with its first state twice: the same tokens and futures, so that no predictor need tell the copies apart.
+
+    Who comes from state 1 enters the first copy, who comes from state 2 the second; token 0 changes the copy.
+    """
+    single = _mess3_tensor(x, alpha)
+    tensor = np.zeros((3, 4, 4))
+    for token, swap in enumerate(([[0, 1], [1, 0]], np.eye(2), np.eye(2))):
+        tensor[token, :2, :2] = single[token, 0, 0] * np.array(swap)
+        tensor[token, :2, 2:] = single[token, 0, 1:]
+        tensor[token, 2:, :2] = np.diag(single[token, 1:, 0])
+        tensor[token, 2:, 2:] = single[token, 1:, 1:]
+    return build_process("mess3_duplicated", tensor, state_names=["0a", "0b", "1", "2"])
+
+
+def _mess3_tensor(x, alpha) -> Float[ndarray, "3 3 3"]:
     move = np.array([[1 - 2 * x, x, x], [x, 1 - 2 * x, x], [x, x, 1 - 2 * x]])
     other = (1 - alpha) / 2
     emit = np.array([[alpha, other, other], [other, alpha, other], [other, other, alpha]])
-    return build_process("mess3", [move * emit[:, token] for token in range(3)])
+    return np.array([move * emit[:, token] for token in range(3)])
 
 
 def rrxor(p1: float = 0.5, p2: float = 0.5) -> Process:
@@ -174,6 +193,7 @@ PROCESSES = {
     function.__name__: function
     for function in (
         mess3,
+        mess3_duplicated,
         rrxor,
         leaky_rrxor,
         z1r,

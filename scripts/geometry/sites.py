@@ -9,6 +9,9 @@ PREFIXES_AT_ONCE = 1024
 CONCATENATED = "residual_streams"
 """The site that joins the residual streams between blocks (the first resid_pre, every resid_post)."""
 
+INPUT, OPTIMUM, OUTPUT = "input", "optimal_output", "output"
+"""Where what is no activation is found: the tokens, the optimal predictions, the network's own."""
+
 
 def is_stream(site: str) -> bool:
     """Whether a site is a residual stream between blocks, each counted once."""

@@ -20,6 +20,13 @@ def _process(name: str, parameters: str) -> Process:
     return process_from_config(name, json.loads(parameters))
 
 
+def other_process(task: Mapping, parameters: Mapping) -> Process | None:
+    """The process of a task with some other parameters, or None if none are given; raises `ProcessError`."""
+    if not parameters:
+        return None
+    return process_of({**task, "parameters": {**task.get("parameters", {}), **parameters}})
+
+
 def resolved_parameters(task: Mapping) -> dict:
     """The task's parameters, with the process's own defaults where the config is silent."""
     signature = inspect.signature(PROCESSES[task["process"]]).parameters

@@ -3,24 +3,30 @@
 import numpy as np
 import pytest
 
-from geometry.probe import (
-    cell_moments,
-    decode,
-    draw_folds,
-    score_held_out,
-    score_in_sample,
-)
+from geometry.moments import cell_moments
+from geometry.probe import STRENGTHS, decode, ridge, score, total
+from geometry.splits import by_prefix
 
 
 def data(n_rows=600, n_features=12, n_components=3, noise=0.1, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n_rows, n_features)) * rng.uniform(0.1, 10, n_features) + rng.normal(size=n_features) * 5
     y = x @ rng.normal(size=(n_features, n_components)) + noise * rng.normal(size=(n_rows, n_components)) + 3
-    return x.astype(np.float32), y, rng.uniform(0, 1, n_rows), draw_folds(n_rows, 5, 1, rng).cell
+    return x.astype(np.float32), y, rng.uniform(0, 1, n_rows), by_prefix(n_rows, 5, 1, rng).cell
 
 
 def moments_of(x, y, weight, cell):
     return cell_moments(x, y, weight[None], cell)[0]
+
+
+def score_in_sample(moments):
+    affine, scores = score(moments.total(), moments.total())
+    return affine, scores[""]
+
+
+def score_held_out(moments, fold_of_cell):
+    maps, scores = zip(*(score(*pair) for pair in moments.splits(fold_of_cell)), strict=True)
+    return list(maps), total(scores)[""]
 
 
 def direct(x, y, weight):
@@ -42,10 +48,10 @@ def test_in_sample_score_equals_a_direct_computation():
     solution = direct(x, y, weight)
     error = weight @ (y - x.astype(np.float64) @ solution[:-1] - solution[-1]) ** 2
     spread = weight @ (y - weight @ y / weight.sum()) ** 2
-    score = score_in_sample(moments_of(x, y, weight, fold))[1]
-    assert score.r2() == pytest.approx(1 - error.sum() / spread.sum(), abs=1e-10)
-    assert score.mse() == pytest.approx(error.mean() / weight.sum(), rel=1e-8)
-    assert score.r2(slice(1)) == pytest.approx(1 - error[0] / spread[0], abs=1e-10)
+    found = score_in_sample(moments_of(x, y, weight, fold))[1]
+    assert found.r2() == pytest.approx(1 - error.sum() / spread.sum(), abs=1e-10)
+    assert found.mse() == pytest.approx(error.mean() / weight.sum(), rel=1e-8)
+    assert found.r2(slice(1)) == pytest.approx(1 - error[0] / spread[0], abs=1e-10)
 
 
 def test_held_out_score_equals_refitting_on_each_fold():
@@ -57,8 +63,8 @@ def test_held_out_score_equals_refitting_on_each_fold():
         error += (weight[test] @ (y[test] - x[test].astype(np.float64) @ solution[:-1] - solution[-1]) ** 2).sum()
         mean = weight[train] @ y[train] / weight[train].sum()
         spread += (weight[test] @ (y[test] - mean) ** 2).sum()
-    maps, score = score_held_out(moments_of(x, y, weight, fold), np.arange(5))
-    assert score.r2() == pytest.approx(1 - error / spread, abs=1e-9)
+    maps, found = score_held_out(moments_of(x, y, weight, fold), np.arange(5))
+    assert found.r2() == pytest.approx(1 - error / spread, abs=1e-9)
     residual = weight @ (y - decode(x, maps, fold[None])[0]) ** 2
     assert residual.sum() == pytest.approx(error, rel=1e-8)
 
@@ -73,7 +79,7 @@ def test_planted_belief_is_found_and_shuffled_belief_is_not():
 
 def test_memory_of_each_row_scores_only_in_sample():
     rng = np.random.default_rng(0)
-    x, y, fold = np.eye(60, dtype=np.float32), rng.normal(size=(60, 2)), draw_folds(60, 5, 1, rng).cell
+    x, y, fold = np.eye(60, dtype=np.float32), rng.normal(size=(60, 2)), by_prefix(60, 5, 1, rng).cell
     moments = moments_of(x, y, np.ones(60), fold)
     assert score_in_sample(moments)[1].r2() > 1 - 1e-9
     assert score_held_out(moments, np.arange(5))[1].r2() < 0.05
@@ -82,20 +88,20 @@ def test_memory_of_each_row_scores_only_in_sample():
 def test_rounding_noise_is_no_feature():
     x, y, weight, fold = data(n_features=4)
     doubled = np.hstack([x, x[:, :2] + x[:, 2:] * np.float32(0.5), np.full((len(x), 1), 7, np.float32)])
-    plain, redundant = (score_in_sample(moments_of(f, y, weight, fold))[1] for f in (x, doubled))
-    assert redundant.effective_rank == plain.effective_rank == 4
-    assert redundant.r2() == pytest.approx(plain.r2(), abs=1e-7)
+    plain, redundant = (score_in_sample(moments_of(f, y, weight, fold)) for f in (x, doubled))
+    assert redundant[0].effective_rank == plain[0].effective_rank == 4
+    assert redundant[1].r2() == pytest.approx(plain[1].r2(), abs=1e-7)
 
 
 def test_constant_features_decode_nothing():
     _, y, weight, fold = data()
-    _, score = score_in_sample(moments_of(np.ones((len(y), 3), np.float32), y, weight, fold))
-    assert score.effective_rank == 0 and score.r2() == pytest.approx(0, abs=1e-12)
+    affine, found = score_in_sample(moments_of(np.ones((len(y), 3), np.float32), y, weight, fold))
+    assert affine.effective_rank == 0 and found.r2() == pytest.approx(0, abs=1e-12)
 
 
 def test_repeats_share_cells_and_score_as_if_each_were_alone():
     x, y, weight, _ = data(noise=2.0)
-    folds = draw_folds(len(x), 4, 3, np.random.default_rng(2))
+    folds = by_prefix(len(x), 4, 3, np.random.default_rng(2))
     shared = moments_of(x, y, weight, folds.cell)
     for fold, fold_of_cell in zip(folds.fold, folds.fold_of_cell, strict=True):
         assert np.bincount(fold).tolist() == [150] * 4
@@ -123,5 +129,59 @@ def test_target_along_a_faint_direction_is_scored_as_stated(ratio, tolerance):
     solution = direct(x, y, weight)
     residual = y - x.astype(np.float64) @ solution[:-1] - solution[-1]
     expected = 1 - (residual**2).sum() / ((y - y.mean()) ** 2).sum()
-    _, score = score_in_sample(moments_of(x, y, weight, np.zeros(500, dtype=int)))
-    assert score.r2() == pytest.approx(expected, abs=tolerance)
+    _, found = score_in_sample(moments_of(x, y, weight, np.zeros(500, dtype=int)))
+    assert found.r2() == pytest.approx(expected, abs=tolerance)
+
+
+def test_gain_beyond_a_rival_is_that_of_regressing_on_both():
+    x, y, weight, fold = data(noise=2.0)
+    rng = np.random.default_rng(3)
+    rival = np.cbrt(y[:, :2] + rng.normal(size=(len(y), 2)))
+    columns = np.hstack([y, rival, rival[:, :1] + 1])  # one column of the rival says nothing new
+    moments = moments_of(x, columns, weight, fold)
+    scores = total(
+        s for _, s in (score(*pair, {"rival": slice(3, 6)}, slice(3)) for pair in moments.splits(np.arange(5)))
+    )
+
+    def error(features):
+        solutions = [direct(features[fold != k], y[fold != k], weight[fold != k]) for k in range(5)]
+        predicted = [features @ solution[:-1] + solution[-1] for solution in solutions]
+        return weight @ (y - np.array(predicted)[fold, np.arange(len(y))]) ** 2
+
+    np.testing.assert_allclose(scores["rival"].error, error(np.hstack([x, rival])), rtol=1e-6)
+    np.testing.assert_allclose(scores["rival"].reference, error(rival), rtol=1e-6)
+
+
+def test_nothing_is_gained_beyond_a_rival_that_explains_all():
+    x, y, weight, fold = data(noise=2.0)
+    moments = moments_of(x, np.hstack([y, y @ np.diag([1, 2, 3.0]) + 1]), weight, fold)
+    _, scores = score(moments.total(), moments.total(), {"rival": slice(3, 6)}, slice(3))
+    assert np.isnan(scores["rival"].r2())
+
+
+def test_ridge_is_penalised_least_squares_with_a_strength_from_inner_folds():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 60)).astype(np.float32)
+    y, weight, fold = x[:, :2] + rng.normal(size=(80, 2)), rng.uniform(0.5, 1, 80), by_prefix(80, 4, 1, rng).cell
+
+    def predicted(train, test, strength):
+        share = weight[train] / weight[train].sum()
+        mean, offset = share @ x[train], share @ y[train]
+        centred = x[train].astype(np.float64) - mean
+        gram = (centred.T * share) @ centred
+        penalty = strength * np.trace(gram) / 60 * np.eye(60)
+        return (x[test] - mean) @ np.linalg.solve(gram + penalty, (centred.T * share) @ (y[train] - offset)) + offset
+
+    def error(train, test, strength):
+        return (weight[test] @ (y[test] - predicted(train, test, strength)) ** 2).sum()
+
+    expected, total_error = [], 0
+    for k in range(4):
+        inner = [[error((fold != k) & (fold != j), fold == j, s) for j in range(4) if j != k] for s in STRENGTHS]
+        expected.append(STRENGTHS[np.sum(inner, axis=1).argmin()])
+        total_error += error(fold != k, fold == k, expected[-1])
+    moments = moments_of(x, y, weight, fold)
+    found, strengths = ridge(moments, np.arange(4), slice(None))
+    assert strengths == pytest.approx(expected)
+    assert found.error.sum() == pytest.approx(total_error, rel=1e-6)
+    assert found.r2() > score_held_out(moments, np.arange(4))[1].r2()

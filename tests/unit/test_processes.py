@@ -10,6 +10,7 @@ from geometry.processes import PROCESSES, custom, mess3, process_from_config
 
 PARAMETERS = {
     "mess3": {"x": 0.05, "alpha": 0.85},
+    "mess3_duplicated": {"x": 0.05, "alpha": 0.85},
     "custom": {"transition_tensor": [[[0.3, 0.7], [0.2, 0.3]], [[0, 0], [0.4, 0.1]]]},
 }
 

@@ -7,20 +7,22 @@ import pytest
 import xarray as xr
 
 from build_ground_truth import ground_truth
+from geometry.prefixes import PrefixTree, belief_states
 from geometry.probe_table import decoded_beliefs, held_out_r2, select
 from geometry.processes import process_from_config
 from geometry.storage import open_dataset
 from measure_distances import compare_distances
 from measure_loss import loss_table
-from probe_beliefs import probe_run, weightings
+from probe_beliefs import Probe, probe_run, weightings
 
+MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 PROBE = {"folds": 3, "repeats": 2, "seed": 0}
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "ln_final.hook_normalized"]
 
 
 @pytest.fixture
 def truth():
-    return ground_truth(process_from_config("mess3", {"x": 0.05, "alpha": 0.85}), 5, 10**4, seed=0)
+    return ground_truth(MESS3, 5, 10**4, seed=0)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def activations(truth):
 @pytest.fixture
 def probed(truth, activations, tmp_path):
     path = tmp_path / "decoded.zarr.zip"
-    table = probe_run(truth, activations, PROBE, logging.getLogger("test"), path)
+    table = probe_run(truth, activations, Probe(truth, MESS3, None, PROBE), logging.getLogger("test"), path)
     with open_dataset(path) as decoded:
         yield table, decoded.load()
 
@@ -69,7 +71,7 @@ def test_decoded_beliefs_are_those_of_their_site_and_step(probed, truth):
 def test_splits_are_not_swapped(probed, truth):
     """In sample, noise decodes a little of anything; held out, nothing."""
     table, decoded = probed
-    uniform = select(table, target="belief_state", weighting="uniform", step=0)
+    uniform = select(table, target="belief_state", weighting="uniform", step=0, features="activations")
     r2 = select(uniform, metric="r2").groupby("split")["value"].min()
     assert r2["in_sample"] > 0 > r2["held_out_prefix"]
     weight = truth["words_below"].values / truth["words_below"].values.sum()
@@ -77,6 +79,43 @@ def test_splits_are_not_swapped(probed, truth):
     error = weight @ (in_sample - truth["target"].values) ** 2
     expected = select(uniform, metric="mse", site=SITES[0], split="in_sample")["value"].item()
     assert error.mean() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("planted", ["belief_state", "other_process", "prefix"])
+def test_verdict_on_planted_networks(planted, tmp_path):
+    """A belief planted among noise scores 1; that of another process no better than the tokens tell; a look-up
+    table of the prefixes scores 1 in sample and, held out, hardly better than a guess.
+    """
+    truth = ground_truth(MESS3, 4, 10**4, seed=0)
+    rng, n = np.random.default_rng(0), truth.sizes["prefix"]
+    tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
+    other = process_from_config("mess3", {"x": 0.3, "alpha": 0.4})
+    source = {
+        "belief_state": truth["target"].values @ rng.normal(size=(3, 20)),
+        "other_process": belief_states(other, tree)[0] @ rng.normal(size=(3, 20)),
+        "prefix": np.eye(n) * 20,
+    }[planted]
+    features = np.hstack([source, rng.normal(size=(n, 5))])[None, None].astype(np.float32)
+    output = np.full((1, n, 3), -np.log(3), np.float32)
+    planted_run = xr.Dataset(
+        {
+            "activation": (("snapshot", "site", "prefix", "feature"), features),
+            "log_probability": (("snapshot", "prefix", "token"), output),
+        },
+        coords={"step": ("snapshot", [9]), "seed": ("snapshot", [1]), "site": SITES[1:2]},
+    )
+    probe = Probe(truth, MESS3, None, {**PROBE, "folds": 5})
+    table = probe_run(truth, planted_run, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
+    scores = select(table, target="belief_state", weighting="probability", metric="r2")
+    r2 = select(scores, features="activations", estimator="least_squares").set_index("split")["value"]
+    floor = select(scores, features="additive_tokens", estimator="least_squares").set_index("split")["value"]
+    if planted == "belief_state":
+        assert r2[["in_sample", "held_out_prefix", "held_out_subtree", "held_out_length"]].min() > 1 - 1e-6
+    elif planted == "other_process":
+        assert r2["held_out_prefix"] < floor["held_out_prefix"] and r2["held_out_subtree"] < floor["held_out_subtree"]
+    else:
+        assert r2["in_sample"] > 1 - 1e-6
+        assert r2["held_out_prefix"] < 0.3 < floor["held_out_prefix"]
 
 
 def test_weightings_are_those_of_the_literature(truth):
@@ -89,7 +128,7 @@ def test_weightings_are_those_of_the_literature(truth):
 
 
 def test_sampled_tree_has_no_uniform_weighting():
-    sampled = ground_truth(process_from_config("mess3", {"x": 0.05, "alpha": 0.85}), 12, 600, seed=0)
+    sampled = ground_truth(MESS3, 12, 600, seed=0)
     assert not sampled.attrs["complete"] and list(weightings(sampled)) == ["probability"]
     np.testing.assert_allclose(sampled["weight"].groupby(sampled["length"]).sum(), 1)
 

@@ -1,0 +1,86 @@
+"""What is regressed beside the belief state: the parts of it that predictions hide, and rivals with its marginals."""
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
+
+from geometry.floors import grams, table_predictions
+from geometry.prefixes import PrefixTree, belief_states
+from geometry.process import Process
+
+SAME = 9
+"""Decimals to which two next-token distributions are compared."""
+
+MOST_COMPONENTS = 40
+"""A rival target with more components than this is left out."""
+
+
+def hidden_directions(process: Process) -> tuple[Float[ndarray, "a state"], Float[ndarray, "b state"]]:
+    """Orthonormal changes of belief that leave the next token's distribution as it is.
+
+    The first alter predictions of later tokens; the second alter none, ever: a process that has them is not minimal.
+    """
+    nothing = _left_null_space(process.emission_matrix)
+    futures = process.emission_matrix
+    for _ in range(process.n_states):  # as many tokens ahead tell all (Cayley and Hamilton)
+        later = process.transition_tensor @ _column_space(futures)
+        futures = np.hstack([process.emission_matrix, *later])
+    unobservable = _left_null_space(futures)
+    invisible = _left_null_space(np.hstack([process.emission_matrix, unobservable.T]))
+    assert len(invisible) + len(unobservable) == len(nothing)
+    return invisible, unobservable
+
+
+def _left_null_space(matrix: Float[ndarray, "state column"]) -> Float[ndarray, "direction state"]:
+    left, values, _ = np.linalg.svd(matrix)
+    rank = int((values > 1e-9 * values[0]).sum())
+    return left[:, rank:].T
+
+
+def _column_space(matrix: Float[ndarray, "state column"]) -> Float[ndarray, "state direction"]:
+    left, values, _ = np.linalg.svd(matrix, full_matrices=False)
+    return left[:, values > 1e-9 * values[0]]
+
+
+def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
+    """The belief state, and its parts along the directions that next-token predictions hide, if there are any."""
+    named = zip(("invisible_belief_state", "unobservable_belief_state"), hidden_directions(process), strict=True)
+    return {"belief_state": belief} | {name: belief @ parts.T for name, parts in named if len(parts)}
+
+
+def wrong_targets(
+    process: Process, tree: PrefixTree, belief: Float[ndarray, "prefix state"], weight, other: Process | None, rng
+) -> dict[str, Float[ndarray, "prefix _"]]:
+    """Targets that a network has no reason to hold, each as like the belief state as it can be without being it.
+
+    The belief of another prefix; of another prefix with the same optimal prediction; of an observer who
+    believes other parameters; of one who recalls the last k tokens only; and the state of the order-k
+    Markov approximation, which is what these tokens are.
+    """
+    numbers = grams(tree, 3)
+    suffix = list(table_predictions(belief, weight, numbers, None))
+    wrong = {"shuffled_belief_state": belief[rng.permutation(len(belief))]}
+    shuffled = _shuffled_within(next_token_class(process, belief), rng)
+    if np.abs(belief[shuffled] - belief).max() > 1e-6:
+        wrong["class_shuffled_belief_state"] = belief[shuffled]
+    if other is not None:
+        wrong["other_parameters_belief_state"] = belief_states(other, tree)[0]
+    wrong |= {f"suffix_{k}_belief_state": suffix[k] for k in (1, 2, 3)}
+    for k in (1, 2):
+        if (n := int(numbers[k].max()) + 1) <= MOST_COMPONENTS:
+            wrong[f"markov_{k}_state"] = np.eye(n)[numbers[k]]
+    return wrong
+
+
+def next_token_class(process: Process, belief: Float[ndarray, "prefix state"]) -> Integer[ndarray, " prefix"]:
+    """The same number for prefixes with the same optimal prediction."""
+    rounded = process.next_token_probability(belief).round(SAME) + 0.0
+    return np.unique(rounded, axis=0, return_inverse=True)[1].ravel()
+
+
+def _shuffled_within(number: Integer[ndarray, " row"], rng: np.random.Generator) -> Integer[ndarray, " row"]:
+    """A permutation of the rows that keeps each row's number."""
+    order = np.lexsort((rng.random(len(number)), number))
+    rows = np.empty_like(order)
+    rows[np.argsort(number, kind="stable")] = order
+    return rows
