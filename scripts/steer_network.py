@@ -1,0 +1,121 @@
+"""Steer the trained network: replace the belief in its residual stream by another, or take it out, and score it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from geometry.devices import describe_device, select_device
+from geometry.interventions import Twins
+from geometry.job import Job
+from geometry.prefixes import PrefixTree
+from geometry.process import Process
+from geometry.sites import is_stream
+from geometry.steering import Pairs, SiteMaps, Yardstick, draw_pairs, fit_site, kl_nats, random_basis
+from geometry.storage import open_dataset, read_tensors, write_table
+from geometry.tasks import process_of
+from geometry.transformer import Transformer, transformer_config
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+DOSES = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)
+"""Multiples of the change that would bring about the counterfactual belief."""
+
+DOSES_FOLLOWED = (0, 1)
+"""The doses at which the prediction after one more token is scored too."""
+
+RANDOM_SUBSPACES = 4
+
+
+def trained_network(
+    snapshots: dict[str, np.ndarray], model: dict, n_tokens: int, context: int, device: torch.device
+) -> Transformer:
+    """The network at its last snapshot."""
+    network = Transformer(transformer_config(n_tokens, context, model)).to(device)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(torch.from_numpy(snapshots[name][-1]))
+    return network
+
+
+def steer_site(twins: Twins, truth: Yardstick, site: str, maps: SiteMaps, rng: np.random.Generator) -> Iterator[tuple]:
+    """Scores of each intervention at each dose: (intervention, dose, tokens later, pairs, metric, value)."""
+    followed = Yardstick(truth.process, truth.counterfactual[twins.has_room], truth.original[twins.has_room])
+    for intervention, change in maps.changes(truth.counterfactual - truth.original, rng).items():
+        for dose in DOSES:
+            scores = truth.now(twins.steer(site, dose * change))
+            yield from ((intervention, dose, 0, len(change), *score) for score in scores.items())
+            if dose in DOSES_FOLLOWED and len(twins.has_room):
+                scores = followed.later(twins.later())
+                yield from ((intervention, dose, 1, len(twins.has_room), *score) for score in scores.items())
+
+
+def ablate_site(
+    twins: Twins, optimal: np.ndarray, site: str, maps: SiteMaps, rng: np.random.Generator
+) -> Iterator[tuple]:
+    """Scores without the belief's directions, without as many random ones, and with all of them."""
+    draws = [random_basis(maps.basis, rng) for _ in range(RANDOM_SUBSPACES)]
+    for intervention, bases in {
+        "none": [maps.basis[:0]],
+        "ablate_belief": [maps.basis],
+        "ablate_random": draws,
+    }.items():
+        value = np.mean([kl_nats(optimal, twins.ablate(site, maps.mean, basis)).mean() for basis in bases])
+        yield intervention, 1, 0, len(optimal), "kl_to_optimum_nats", float(value)
+
+
+def partnered(
+    process: Process, truth: xr.Dataset, network: Transformer, n_pairs: int, rng: np.random.Generator
+) -> dict[str, tuple[Pairs, Twins, Yardstick]]:
+    """Prefixes with their twins and their counterfactual beliefs, for each kind of partner that there is."""
+    belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
+    tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
+    length = tree.length[:, None].astype(np.float64)
+    found = {}
+    for partner, alike in {"any": length, "equal_next_token": np.hstack([length, optimal])}.items():
+        pairs = draw_pairs(belief, alike, weight, n_pairs, rng)
+        if len(pairs):
+            twins = Twins(network, tree, pairs.prefix, network.config.d_vocab > process.n_tokens)
+            found[partner] = pairs, twins, Yardstick(process, belief[pairs.partner], belief[pairs.prefix])
+    return found
+
+
+def steer_network(
+    process: Process, truth: xr.Dataset, activations: xr.Dataset, network: Transformer, n_pairs: int, seed: int
+) -> pd.DataFrame:
+    """The scores of all interventions at the residual streams or, if none were extracted, at all sites."""
+    rng = np.random.default_rng(seed)
+    belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
+    drawn = partnered(process, truth, network, n_pairs, rng)
+    rows, sites = [], activations["site"].values.tolist()
+    for site in [site for site in sites if is_stream(site)] or sites:
+        maps = fit_site(activations["activation"][-1, sites.index(site)].values, belief, weight)
+        for partner, (pairs, twins, yardstick) in drawn.items():
+            rows += [(site, partner, *row) for row in steer_site(twins, yardstick, site, maps, rng)]
+            if partner == "any":
+                rows += [(site, partner, *row) for row in ablate_site(twins, optimal[pairs.prefix], site, maps, rng)]
+    columns = ["site", "partner", "intervention", "dose", "tokens_later", "n_pairs", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        params = snakemake.params
+        device = select_device(params.device, snakemake.threads)
+        job.device = describe_device(device)
+        snapshots, process = read_tensors(snakemake.input.snapshots), process_of(params.task)
+        network = trained_network(snapshots, params.model, process.n_tokens, params.task["context"], device)
+        with (
+            open_dataset(snakemake.input.ground_truth) as truth,
+            open_dataset(snakemake.input.activations) as activations,
+        ):
+            table = steer_network(process, truth, activations, network, params.n_pairs, params.pairs_seed)
+            seed = int(activations["seed"][-1])
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        table.insert(1, "seed", seed)
+        write_table(table, snakemake.output.steering)
+        job.info(f"{params.n_pairs} pairs at {table['site'].nunique()} sites on {job.device}")
