@@ -1,7 +1,7 @@
 """Belief-state geometry in neural networks, as one reproducible study.
 
 Each phase is a file under rules/, in the order of execution:
-task -> ground truth -> sequences -> model -> activations -> probe -> claims -> figures -> provenance -> report -> crate.
+task -> ground truth -> sequences -> model -> activations -> probe -> steering -> claims -> figures -> provenance -> report -> crate.
 """
 
 from snakemake.utils import min_version
@@ -29,6 +29,7 @@ rule study:
     """The table of claims, every figure and where they came from"""
     input:
         "results/claims.csv",
+        "results/findings.html",
         figures_of_the_study,
         "results/provenance/index.html",
 
@@ -38,6 +39,7 @@ include: "rules/sequences.smk"
 include: "rules/training.smk"
 include: "rules/activations.smk"
 include: "rules/probe.smk"
+include: "rules/steering.smk"
 include: "rules/claims.smk"
 include: "rules/figures.smk"
 

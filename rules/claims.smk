@@ -1,7 +1,8 @@
-"""The verdicts of the study, over all experiments and seeds.
+"""The verdicts of the study, over all experiments and seeds, and what they rest on.
 
-Inputs:  results/{experiment}/{run}/probe.csv and loss.csv
-Outputs: results/claims.csv
+Inputs:  results/{experiment}/{run}/probe.csv, loss.csv and steering.csv
+Outputs: results/claims.csv                      every claim: estimate, interval, floor, verdict
+         results/findings.md, findings.html      the same in words, with the scores behind it
 """
 
 
@@ -11,6 +12,7 @@ rule collect_claims:
         probe=in_every_run("probe.csv", EXPERIMENTS),
         untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
         loss=in_every_run("loss.csv", EXPERIMENTS),
+        steering=in_every_run("steering.csv", EXPERIMENTS),
     output:
         claims=report(
             "results/claims.csv",
@@ -29,3 +31,29 @@ rule collect_claims:
         code=code("collect_claims.py"),
     script:
         "../scripts/collect_claims.py"
+
+
+rule write_findings:
+    """Findings of the study in words and tables"""
+    input:
+        claims="results/claims.csv",
+        probe=in_every_run("probe.csv", EXPERIMENTS),
+        untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
+    output:
+        text="results/findings.md",
+        page=report(
+            "results/findings.html",
+            caption="captions/findings.rst",
+            category="Claims",
+            labels={"table": "findings: verdicts, floors and scores"},
+        ),
+        record="results/provenance/write_findings.json",
+    log:
+        "logs/write_findings.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        claims=config["claims"],
+        code=code("write_findings.py"),
+    script:
+        "../scripts/write_findings.py"

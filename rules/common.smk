@@ -185,15 +185,30 @@ def drawn_site_of(wildcards):
     return drawn_site(EXPERIMENTS[wildcards.experiment], config["figures"]["sites"].get(wildcards.experiment))
 
 
+def last_stream_of(wildcards):
+    """The last residual stream or, if none is probed, the last site."""
+    return compared_sites(EXPERIMENTS[wildcards.experiment])[0]
+
+
 def compared_sites_of(wildcards):
     return compared_sites(EXPERIMENTS[wildcards.experiment])
 
 
-PLOTS = ["belief_simplex", "emergence", "sites", "r2_by_site", "loss", "distances"]
+PLOTS = [
+    "belief_simplex",
+    "emergence",
+    "sites",
+    "r2_by_site",
+    "controls",
+    "components",
+    "loss",
+    "distances",
+    "steering",
+]
 
 
 def figures_of_the_study(wildcards):
-    """Every figure: seven for each experiment, and the explainer if the study has one."""
+    """Every figure: those of each experiment, and the explainer if the study has one."""
     explainer = [f"results/figures/explainer.{FORMAT}"] if config["figures"]["explainer"] else []
     return [
         *explainer,
@@ -210,19 +225,25 @@ def labels_of_the_report(wildcards):
 
 def records_of_the_study(wildcards):
     """What each job behind the claims and figures leaves of itself."""
-    per_seed = ["train_model", "extract_activations", "measure_loss", "probe_beliefs"]
+    per_seed = ["train_model", "extract_activations", "measure_loss", "probe_beliefs", "steer_network"]
     untrained = ["initialize_networks", "extract_activations", "probe_beliefs"]
     with_words = [name for name, experiment in EXPERIMENTS.items() if reads_words(experiment)]
     per_experiment = [*(f"plot_{name}.{FORMAT}" for name in PLOTS), "animate_emergence"]
     explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if config["figures"]["explainer"] else []
     names = [
         "collect_claims",
+        "write_findings",
         *(f"figures/{rule}" for rule in explainer),
         *(f"tasks/{task}/build_ground_truth" for task in TASKS),
         *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
         *expand("{experiment}/seed_{seed}/{rule}", experiment=EXPERIMENTS, seed=SEEDS, rule=per_seed),
         *expand("{experiment}/{run}/{rule}", experiment=EXPERIMENTS, run=UNTRAINED, rule=untrained),
-        *expand("{experiment}/seed_{seed}/measure_distances", experiment=EXPERIMENTS, seed=SEEDS[0]),
+        *expand(
+            "{experiment}/seed_{seed}/measure_{what}",
+            experiment=EXPERIMENTS,
+            seed=SEEDS[0],
+            what=["distances", "components"],
+        ),
         *expand("figures/{experiment}/{rule}", experiment=EXPERIMENTS, rule=per_experiment),
     ]
     return [f"results/provenance/{name}.json" for name in names]

@@ -119,6 +119,7 @@ rule plot_r2_by_site:
     """Draw R2 by site of {wildcards.experiment}"""
     input:
         probe=in_runs("probe.csv"),
+        untrained=f"results/{{experiment}}/{UNTRAINED}/probe.csv",
     output:
         figure=report(
             f"results/figures/{{experiment}}/r2_by_site.{FORMAT}",
@@ -187,3 +188,78 @@ rule plot_distances:
         code=code("plot_distances.py"),
     script:
         "../scripts/plot_distances.py"
+
+
+rule plot_controls:
+    """Draw the controls of {wildcards.experiment}"""
+    input:
+        probe=in_runs("probe.csv"),
+        untrained=f"results/{{experiment}}/{UNTRAINED}/probe.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/controls.{FORMAT}",
+            caption="captions/controls.rst",
+            category="{experiment}",
+            labels={"figure": "floors and wrong targets"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_controls.{FORMAT}.json",
+    log:
+        "logs/plot_controls/{experiment}.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_controls.py"),
+    script:
+        "../scripts/plot_controls.py"
+
+
+rule plot_components:
+    """Draw the principal components of {wildcards.experiment}"""
+    input:
+        ground_truth=ground_truth_of,
+        components=in_first_run("components.zarr.zip"),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/components.{FORMAT}",
+            caption="captions/components.rst",
+            category="{experiment}",
+            labels={"figure": "geometry without a probe"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_components.{FORMAT}.json",
+    log:
+        "logs/plot_components/{experiment}.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        max_points=config["figures"]["max_points"],
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_components.py"),
+    script:
+        "../scripts/plot_components.py"
+
+
+rule plot_steering:
+    """Draw the steering of {wildcards.experiment}"""
+    input:
+        steering=in_runs("steering.csv"),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/steering.{FORMAT}",
+            caption="captions/steering.rst",
+            category="{experiment}",
+            labels={"figure": "steering and ablation"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_steering.{FORMAT}.json",
+    log:
+        "logs/plot_steering/{experiment}.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_steering.py"),
+    script:
+        "../scripts/plot_steering.py"

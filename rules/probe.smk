@@ -5,6 +5,7 @@ Inputs:  results/tasks/{task}/ground_truth.zarr.zip
 Outputs: results/{experiment}/{run}/probe.csv               every score
          results/{experiment}/{run}/decoded.zarr.zip        beliefs decoded out of fold
          results/{experiment}/{run}/distances.zarr.zip      pairwise distances
+         results/{experiment}/{run}/components.zarr.zip     principal components
 """
 
 
@@ -48,3 +49,22 @@ rule measure_distances:
         code=code("measure_distances.py"),
     script:
         "../scripts/measure_distances.py"
+
+
+rule measure_components:
+    """Principal components of {wildcards.experiment}, {wildcards.run}"""
+    input:
+        ground_truth=ground_truth_of,
+        activations="results/{experiment}/{run}/activations.zarr.zip",
+    output:
+        components="results/{experiment}/{run}/components.zarr.zip",
+        record="results/provenance/{experiment}/{run}/measure_components.json",
+    log:
+        "logs/measure_components/{experiment}_{run}.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        site=last_stream_of,
+        code=code("measure_components.py"),
+    script:
+        "../scripts/measure_components.py"

@@ -9,6 +9,7 @@ rule write_report:
     """Write the report"""
     input:
         "results/claims.csv",
+        "results/findings.html",
         figures_of_the_study,
         "results/provenance/index.html",
     output:

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -12,7 +11,16 @@ from geometry.job import Job
 from geometry.probe_table import select
 from geometry.sites import CONCATENATED
 from geometry.storage import read_table
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, short_site
+from geometry.style import (
+    CONTROL,
+    STYLE_SHEET,
+    TRAINED,
+    UNTRAINED,
+    WIDTH,
+    save_figure,
+    scale_to_unexplained,
+    short_site,
+)
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -20,30 +28,52 @@ if TYPE_CHECKING:
 TITLES = {"probability": "weighted by prefix probability", "uniform": "all words alike (as published)"}
 SPLITS = {"held_out_prefix": ("o", "-", "held-out prefixes"), "in_sample": ("x", ":", "in sample")}
 
+FLOORS = {
+    "last token": "last_token",
+    "all tokens": "additive_tokens",
+    "last 3, table": "last_3_tokens",
+    "last 6, table": "last_6_tokens",
+    "optimal log-p": "next_token_log_probability",
+}
 
-def plot_r2_by_site(probe: pd.DataFrame) -> Figure:
-    """One panel per weighting; a mark per seed, a line through their means."""
+
+def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
+    """One panel per weighting; a mark per seed, a line through their means, and lines for what needs no network."""
     weightings = probe["weighting"].unique()
-    figure, axes = plt.subplots(1, len(weightings), figsize=(WIDTH, 0.5 * WIDTH), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(weightings), figsize=(WIDTH, 0.52 * WIDTH), sharey=True, squeeze=False)
     axes = axes[0]
+    probe, untrained = (select(table, metric="r2") for table in (probe, untrained))
     first, last = probe["step"].min(), probe["step"].max()
+    at_sites = select(probe, features="activations", estimator="least_squares")
+    never = pd.concat([select(table, features="activations", step=first) for table in (probe, untrained)])
     networks = [
-        ("trained", TRAINED, {"step": last, "target": "belief_state"}),
-        ("untrained", UNTRAINED, {"step": first, "target": "belief_state"}),
-        ("trained, shuffled beliefs", CONTROL, {"step": last, "target": "shuffled_belief_state"}),
+        ("trained", TRAINED, select(at_sites, step=last, target="belief_state")),
+        ("untrained", UNTRAINED, select(never, target="belief_state", estimator="least_squares")),
+        ("trained, shuffled beliefs", CONTROL, select(at_sites, step=last, target="shuffled_belief_state")),
     ]
-    sites = list(probe["site"].unique())
+    sites = list(at_sites["site"].unique())
     for ax, weighting in zip(axes, weightings, strict=True):
-        for name, color, where in networks:
+        for name, color, table in networks:
             for split, (marker, line, split_name) in SPLITS.items():
-                rows = select(probe, metric="r2", weighting=weighting, split=split, **where)
+                rows = select(table, weighting=weighting, split=split)
                 draw_series(ax, rows, sites, color, marker, line, f"{name}, {split_name}")
+        draw_floors(ax, select(probe, step=last, target="belief_state", weighting=weighting, split="held_out_prefix"))
         ax.set_xticks(range(len(sites)), [short_site(site) for site in sites], rotation=35, ha="right")
         ax.set_title(TITLES[weighting])
-    scale_to_unexplained(axes[0], probe)
+    scale_to_unexplained(axes[0].yaxis, 1 - pd.concat([at_sites["value"], never["value"]]))
     axes[0].set_ylabel("R² of the decoded belief state")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def draw_floors(ax: Axes, scores: pd.DataFrame) -> None:
+    """What is decoded from held-out prefixes without a network, as lines named at their right end."""
+    for name, features in FLOORS.items():
+        rows = scores[(scores["features"] == features) & (scores["estimator"] != "ridge")]
+        level = 1 - rows["value"].mean()
+        ax.axhline(level, color="0.55", linewidth=0.6, linestyle=(0, (1, 2)), zorder=0)
+        place = {"xy": (1, level), "xycoords": ("axes fraction", "data"), "xytext": (2, 0)}
+        ax.annotate(name, textcoords="offset points", fontsize=5.5, color="0.35", va="center", **place)
 
 
 def draw_series(ax: Axes, rows: pd.DataFrame, sites: list[str], color: str, marker: str, line: str, label: str) -> None:
@@ -58,24 +88,17 @@ def draw_series(ax: Axes, rows: pd.DataFrame, sites: list[str], color: str, mark
     ax.plot(mean.index[alone:], mean[alone:], line, **style)
 
 
-def scale_to_unexplained(ax: Axes, probe: pd.DataFrame) -> None:
-    """An axis of R2 on which 0.99 and 0.999 are as far apart as 0.9 and 0.99."""
-    values = 1 - probe.loc[probe["metric"] == "r2", "value"]
-    low, high = max(values[values > 0].min(), 1e-12), max(2.0, values.max())
-    ax.set_yscale("log")
-    ax.set_ylim(high * 1.3, low / 1.5)
-    ticks = [t for t in (10, 2, 1, 0.5, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10) if low / 1.5 < t < high * 1.3]
-    ax.set_yticks(ticks, [np.format_float_positional(1 - tick, trim="-") for tick in ticks])
-    ax.minorticks_off()
-
-
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        figure = plot_r2_by_site(probe)
+        untrained = read_table(snakemake.input.untrained)
+        figure = plot_r2_by_site(probe, untrained)
+        n, never = probe["seed"].nunique(), untrained["seed"].nunique()
         figure.suptitle(
-            f"{snakemake.wildcards.experiment}, {probe['seed'].nunique()} seeds (marks), means (lines)", fontsize=9
+            f"{snakemake.wildcards.experiment}: {n} trained, the same before training and {never} never trained "
+            "(marks), means (lines)",
+            fontsize=9,
         )
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

@@ -5,6 +5,19 @@ import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
 
+from geometry.sites import INPUT, OPTIMUM, OUTPUT
+
+FLOORS = {
+    "last token": (INPUT, "last_token"),
+    "all tokens, additive": (INPUT, "additive_tokens"),
+    **{f"table of the last {k} tokens": (INPUT, f"last_{k}_tokens") for k in range(2, 7)},
+    "optimal probabilities": (OPTIMUM, "next_token_probability"),
+    "optimal log-probabilities": (OPTIMUM, "next_token_log_probability"),
+    "network's probabilities": (OUTPUT, "network_probability"),
+    "network's log-probabilities": (OUTPUT, "network_log_probability"),
+}
+"""What else than activations a belief is decoded from, by name: its site and its features."""
+
 
 def decoded_beliefs(decoded: xr.Dataset, site: str) -> Float[ndarray, "snapshot prefix component"]:
     """The beliefs decoded at one site at every snapshot, each prefix by a probe fitted without it."""
@@ -23,3 +36,8 @@ def select(table: pd.DataFrame, **values) -> pd.DataFrame:
     for column, value in values.items():
         table = table[table[column] == value]
     return table
+
+
+def estimated(table: pd.DataFrame, estimator: str) -> pd.DataFrame:
+    """The rows of one estimator; a table of means is the least squares of what it tells apart."""
+    return table[table["estimator"].isin({estimator, "table"} if estimator == "least_squares" else {estimator})]

@@ -7,11 +7,14 @@ import matplotlib
 matplotlib.use("Agg")
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from numpy import ndarray
 
 from geometry.simplex import ANCHORS, belief_colors, project_targets
@@ -113,6 +116,15 @@ def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=dpi, metadata=METADATA[kind])
     plt.close(figure)
+
+
+def scale_to_unexplained(axis: Axis, unexplained: pd.Series, highest: float = np.inf) -> None:
+    """An axis of R2, drawn as one minus it, on which 0.99 and 0.999 are as far apart as 0.9 and 0.99."""
+    low, high = max(unexplained[unexplained > 0].min(), 1e-6), min(max(2.0, unexplained.max()), highest)
+    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (high * 1.3, low / 1.5)})
+    ticks = [t for t in (10, 2, 1, 0.5, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6) if low / 1.5 < t < high * 1.3]
+    axis.set_ticks(ticks, [np.format_float_positional(1 - tick, trim="-") for tick in ticks])
+    axis.set_minor_locator(NullLocator())
 
 
 def format_r2(value: float) -> str:

@@ -1,11 +1,11 @@
-"""Verdicts follow the rule, whatever the data."""
+"""Verdicts follow the rule, whatever the data; claims read the rows that they say."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from collect_claims import claims_of
-from geometry.claims import interval, verdict
+from collect_claims import collect
+from geometry.verdicts import interval, relative_gain, verdict
 
 
 def test_interval_of_two_seeds_by_hand():
@@ -14,46 +14,155 @@ def test_interval_of_two_seeds_by_hand():
     assert (low, high) == (pytest.approx(0.5 - 6.353, abs=1e-3), pytest.approx(0.5 + 6.353, abs=1e-3))
 
 
+@pytest.mark.parametrize("n", [5, 10])
+def test_bootstrap_interval_covers_the_mean_as_often_as_it_says(n):
+    rng = np.random.default_rng(1)
+    found = [interval(rng.normal(size=n), 0.95) for _ in range(300)]
+    assert 0.9 < np.mean([low < 0 < high for low, high in found]) <= 1
+    values = rng.normal(size=n)
+    low, high = interval(values, 0.95)
+    assert values.min() <= low and high <= values.max()  # as a resampling, and no formula, must
+
+
+def test_gain_is_a_share_of_what_the_floor_leaves():
+    gain = relative_gain(np.array([0.9, 0.5, 1.0]), np.array([0.8, -1.0, 1.0]))
+    np.testing.assert_allclose(gain, [0.5, 0.75, np.nan])
+
+
 @pytest.mark.parametrize(
-    ("gain", "expected"),
+    ("gain", "kind", "expected"),
     [
-        ([0.2, 0.21, 0.2], "supported"),
-        ([0.01, 0.02, 0.01], "not supported"),
-        ([0.0, 0.2, 0.4], "undecided"),
-        ([0.9], "undecided"),
+        ([0.2, 0.21, 0.2], "more", "supported"),
+        ([0.01, 0.02, 0.01], "more", "not supported"),
+        ([0.0, 0.2, 0.4], "more", "undecided"),
+        ([0.9], "more", "undecided"),
+        ([np.nan, 0.9, 0.9], "more", "undecided"),
+        ([-0.01, -0.02, -0.01], "no less", "supported"),
+        ([-0.2, -0.21, -0.2], "no less", "not supported"),
+        ([0.01, 0.02, 0.01], "no more", "supported"),
+        ([0.2, 0.21, 0.2], "no more", "not supported"),
     ],
 )
-def test_verdict_needs_the_whole_interval(gain, expected):
-    assert verdict(np.array(gain), margin=0.05, confidence=0.95) == expected
+def test_verdict_needs_the_whole_interval(gain, kind, expected):
+    assert verdict(np.array(gain), margin=0.05, confidence=0.95, kind=kind) == expected
+
+
+STREAMS = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "blocks.1.hook_resid_post"]
+TARGETS = ["belief_state", "shuffled_belief_state", "invisible_belief_state", "unobservable_belief_state"]
+FLOORS = {
+    "input": ["last_token", "additive_tokens", "last_3_tokens"],
+    "optimal_output": ["next_token_probability", "next_token_log_probability"],
+    "output": ["network_probability", "network_log_probability"],
+}
+WAYS = [("held_out_prefix", "ridge"), ("held_out_subtree", "least_squares"), ("held_out_prefix", "least_squares")]
+
+
+def probe_table(seeds, steps, scores, targets):
+    """A table in which each score is its own number, unless it is given: by site or features, target, split, step."""
+    places = [(site, "activations") for site in [*STREAMS, "residual_streams"]]
+    places += [(site, features) for site, names in FLOORS.items() for features in names]
+    rows = []
+    for seed in seeds:
+        for step in steps:
+            for site, features in places:
+                for target in targets:
+                    for split, estimator in [*WAYS, ("held_out_prefix", "table")]:
+                        name = site if features == "activations" else features
+                        value = scores.get((name, target, split, step), scores.get((name, target, split), 0.01))
+                        for weighting, v in (("probability", value), ("uniform", 0.5)):
+                            rows.append(("e", seed, step, site, features, target, weighting, split, estimator, "r2", v))
+    names = [
+        "experiment",
+        "seed",
+        "step",
+        "site",
+        "features",
+        "target",
+        "weighting",
+        "split",
+        "estimator",
+        "metric",
+        "value",
+    ]
+    return pd.DataFrame(rows, columns=names)
+
+
+def claims_of_tables(scores, targets=TARGETS):
+    ways = [("any", 0), ("equal_next_token", 1)]
+    level = {"pattern": 0.1, "filter": 0.9, "random": 0.5}
+    steering = [
+        ("e", seed, site, way, partner, dose, later, "kl_to_counterfactual_nats", level[way] if dose else 1.0)
+        for seed in (1, 2)
+        for site in STREAMS
+        for way in level
+        for partner, later in ways
+        for dose in (0.0, 1.0)
+    ]
+    columns = ["experiment", "seed", "site", "intervention", "partner", "dose", "tokens_later", "metric", "value"]
+    tables = {
+        "probe": probe_table((1, 2), (0, 10), scores, targets),
+        "untrained": probe_table(
+            (7, 8), (0,), {("blocks.1.hook_resid_post", "belief_state", "held_out_prefix"): 0.3}, targets
+        ),
+        "loss": pd.DataFrame(
+            {"experiment": "e", "seed": [1, 1, 2, 2], "step": [0, 10, 0, 10], "gap_nats": [1, 0.1, 2, 0.4]}
+        ),
+        "steering": pd.DataFrame(steering, columns=columns),
+    }
+    found = collect(tables, ["e"], {"confidence": 0.95, "margin": 0.1})
+    return found.set_index("claim")
 
 
 def test_claims_read_the_right_rows():
-    sites = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "residual_streams"]
-    value = {"blocks.0.hook_resid_pre": 0.3, "blocks.0.hook_resid_post": 0.8, "residual_streams": 0.9}
-    rows = [
-        (seed, step, site, target, weighting, split, "r2", v)
-        for seed in (1, 2)
-        for step in (0, 10)
-        for site in sites
-        for target in ("belief_state", "shuffled_belief_state")
-        for weighting in ("probability", "uniform")
-        for split in ("held_out_prefix", "in_sample")
-        for v in [
-            value[site]
-            if (step, target, weighting, split) == (10, "belief_state", "probability", "held_out_prefix")
-            else 0.1
-        ]
-    ]
-    probe = pd.DataFrame(rows, columns=["seed", "step", "site", "target", "weighting", "split", "metric", "value"])
-    loss = pd.DataFrame({"seed": [1, 1, 2, 2], "step": [0, 10, 0, 10], "gap_nats": [1.0, 0.1, 2.0, 0.4]})
-    claims = claims_of(probe, loss)
-    assert claims["predicts the next token"][1].tolist() == pytest.approx([0.9, 0.8])
-    _, estimate, floors = claims["belief state is linear in blocks.0.hook_resid_post"]
-    assert estimate.tolist() == [0.8, 0.8]
-    assert {name: floor.tolist() for name, floor in floors.items()} == {
-        "mean belief": [0, 0],
-        "untrained network": [0.1, 0.1],
-        "shuffled beliefs": [0.1, 0.1],
+    last = "blocks.1.hook_resid_post"
+    claims = claims_of_tables(
+        {
+            (last, "belief_state", "held_out_prefix", 10): 0.8,
+            (last, "belief_state", "held_out_prefix", 0): 0.2,
+            (last, "belief_state", "held_out_subtree", 10): 0.75,
+            (last, "shuffled_belief_state", "held_out_subtree"): 0.05,
+            ("residual_streams", "belief_state", "held_out_prefix", 10): 0.9,
+            ("additive_tokens", "belief_state", "held_out_prefix"): 0.4,
+            ("last_3_tokens", "belief_state", "held_out_prefix"): 0.6,
+            (last, "invisible_belief_state", "held_out_prefix", 10): 0.5,
+            ("network_log_probability", "invisible_belief_state", "held_out_prefix"): 0.35,
+            ("blocks.0.hook_resid_post", "invisible_belief_state", "held_out_prefix", 10): 0.7,
+            ("blocks.0.hook_resid_post", "unobservable_belief_state", "held_out_prefix", 10): 0.03,
+        }
+    )
+    expected = {
+        "predicts the next token": (0.85, 0, "untrained network"),
+        "linearly represented": (0.8, 0.4, "all tokens, additive"),
+        "not an artefact of the probe": (0.75, 0.05, "shuffled beliefs"),
+        "emerges with training": (0.8, 0.3, "best of 2 untrained networks"),
+        "reaches beyond the last three tokens": (0.8, 0.6, "table of the last 3 tokens"),
+        "beyond next-token prediction": (0.5, 0.35, "network log probability"),
+        "spread across layers": (0.9, 0.8, "best single residual stream"),
+        "fades towards the last layer where predictions do not need it": (0.7, 0.5, "last residual stream"),
+        "does not tell duplicate states apart": (0.03, 0.01, "last token"),
+        "causal": (0.9, 0.5, "random direction"),
+        "causal for what only later tokens reveal": (0.9, 0.5, "random direction"),
     }
-    _, estimate, floors = claims["belief state is spread across layers"]
-    assert estimate.tolist() == [0.9, 0.9] and floors["best single residual stream"].tolist() == [0.8, 0.8]
+    assert set(claims.index) == set(expected)
+    for name, (estimate, floor, floor_name) in expected.items():
+        row = claims.loc[name]
+        assert (row["estimate"], row["floor"], row["floor_name"]) == (
+            pytest.approx(estimate),
+            pytest.approx(floor),
+            floor_name,
+        )
+        assert row["gain"] == pytest.approx((estimate - floor) / (1 - floor))
+    assert claims.loc["does not tell duplicate states apart", "verdict"] == "supported"
+
+
+def test_what_predictions_tell_must_persist_and_cannot_be_told_from_them():
+    """Of a process whose next-token predictions show the whole belief."""
+    scores = {
+        ("blocks.1.hook_resid_post", "belief_state", "held_out_prefix", 10): 0.9,
+        ("blocks.0.hook_resid_post", "belief_state", "held_out_prefix", 10): 0.905,
+        ("next_token_probability", "belief_state", "held_out_prefix"): 1.0,
+    }
+    claims = claims_of_tables(scores, targets=["belief_state", "shuffled_belief_state"])
+    assert claims.loc["persists to the last layer where predictions need it", "verdict"] == "supported"
+    assert claims.loc["beyond next-token prediction", "verdict"] == "undecided"
+    assert not [name for name in claims.index if "fades" in name or "duplicate" in name]

@@ -8,19 +8,30 @@ import pytest
 from harness import TINY, Study, clone, edit
 
 CLOUDS = {"plot_belief_simplex": 2, "plot_emergence": 2, "plot_sites": 2, "animate_emergence": 2}
-FIGURES = CLOUDS | {"plot_r2_by_site": 2, "plot_loss": 2, "plot_distances": 2, "plot_explainer": 1}
+SCORES = {"plot_r2_by_site": 2, "plot_controls": 2}
 LAST = {"draw_provenance": 1, "write_report": 1, "export_crate": 1, "all": 1}
-AFTER_PROBE = CLOUDS | LAST | {"measure_distances": 2, "plot_distances": 2, "plot_r2_by_site": 2, "collect_claims": 1}
-AFTER_ACTIVATIONS = AFTER_PROBE | {"measure_loss": 4, "probe_beliefs": 4, "plot_loss": 2}
+CLAIMS = {"collect_claims": 1, "write_findings": 1} | LAST
+COMPONENTS = {"measure_components": 2, "plot_components": 2}
+STEERING = {"steer_network": 4, "plot_steering": 2}
+FIGURES = CLOUDS | SCORES | {"plot_loss": 2, "plot_distances": 2, "plot_explainer": 1}
+FIGURES |= {"plot_components": 2, "plot_steering": 2}
+AFTER_PROBE = CLOUDS | SCORES | CLAIMS | {"measure_distances": 2, "plot_distances": 2}
+AFTER_ACTIVATIONS = AFTER_PROBE | COMPONENTS | STEERING | {"measure_loss": 4, "probe_beliefs": 4, "plot_loss": 2}
 AFTER_TRAINING = AFTER_ACTIVATIONS | {"extract_activations": 4}
-EVERYTHING = AFTER_TRAINING | {
-    "build_ground_truth": 2,
-    "sample_sequences": 2,  # of mess3 alone: rrxor is trained on its whole tree
-    "train_model": 4,
-    "play_chaos_game": 1,
-    "plot_explainer": 1,
-}
-ONCE = ("collect_claims", "play_chaos_game", "plot_explainer", *LAST)
+UNTRAINED = {"extract_activations": 6, "probe_beliefs": 6}  # those that are never trained too
+EVERYTHING = (
+    AFTER_TRAINING
+    | UNTRAINED
+    | {
+        "build_ground_truth": 2,
+        "sample_sequences": 2,  # of mess3 alone: rrxor is trained on its whole tree
+        "train_model": 4,
+        "initialize_networks": 2,
+        "play_chaos_game": 1,
+        "plot_explainer": 1,
+    }
+)
+ONCE = ("play_chaos_game", "plot_explainer", *CLAIMS)
 
 
 def of_one_experiment(rules):
@@ -37,13 +48,21 @@ CONFIGURATIONS = {
     "1.0 for 1": ({"defaults": {"model": {"n_layers": 2.0}}, "tree": {"max_prefixes": 2000.0}}, {}),
     "memory allowed": ({"memory_gb": 9}, {"write_report": 1, "export_crate": 1, "all": 1}),  # both tell all of it
     "resolution": ({"figures": {"dpi": 61}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
-    "points drawn": ({"figures": {"max_points": 400}}, CLOUDS | {"plot_explainer": 1} | LAST),
+    "points drawn": ({"figures": {"max_points": 400}}, CLOUDS | {"plot_components": 2, "plot_explainer": 1} | LAST),
     "format": ({"figures": {"format": "svg"}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
-    "margin of the claims": ({"claims": {"margin": 0.1}}, {"collect_claims": 1} | LAST),
-    "folds": ({"defaults": {"probe": {"folds": 4}}}, AFTER_PROBE | {"probe_beliefs": 4}),
+    "margin of the claims": ({"claims": {"margin": 0.2}}, CLAIMS),
+    "folds": ({"defaults": {"probe": {"folds": 4}}}, AFTER_PROBE | {"probe_beliefs": 6}),
+    "networks that are never trained": (
+        {"defaults": {"probe": {"untrained": 6}}},
+        SCORES | CLAIMS | {"initialize_networks": 2, "extract_activations": 2, "probe_beliefs": 2},
+    ),
+    "a wrong target of one experiment": (
+        {"experiments": {"mess3": {"probe": {"other_parameters": {"x": 0.1, "alpha": 0.7}}}}},
+        of_one_experiment(AFTER_PROBE | {"probe_beliefs": 6}),
+    ),
     "sites": (
         {"defaults": {"probe": {"sites": ["blocks.*.hook_resid_post"]}}},
-        AFTER_ACTIVATIONS | {"extract_activations": 4},
+        AFTER_ACTIVATIONS | UNTRAINED,
     ),
     "learning rate of one experiment": (
         {"experiments": {"rrxor": {"training": {"learning_rate": 0.01}}}},
@@ -68,15 +87,10 @@ CONFIGURATIONS = {
     "seed added": (
         {"seeds": [1, 2, 3]},
         {
-            "sample_sequences": 1,
-            "train_model": 2,
-            "extract_activations": 2,
-            "measure_loss": 2,
-            "probe_beliefs": 2,
-            "collect_claims": 1,
-            "plot_r2_by_site": 2,
-            "plot_loss": 2,
-            **LAST,
+            **{"sample_sequences": 1, "train_model": 2, "extract_activations": 2, "measure_loss": 2},
+            **{"probe_beliefs": 2, "steer_network": 2, "plot_loss": 2, "plot_steering": 2},
+            **SCORES,
+            **CLAIMS,
         },
     ),
     "experiment added": (
@@ -96,12 +110,12 @@ def test_experiment_removed_reruns_what_gathers_experiments(finished, tmp_path):
     without_its_site = tmp_path / "config.yaml"
     without_its_site.write_text(TINY.read_text().replace("{rrxor: residual_streams}", "{}"))
     planned = finished.planned(configs=[without_its_site], override={"experiments": {"rrxor": None}})
-    assert planned == {"collect_claims": 1} | LAST
+    assert planned == CLAIMS
 
 
 # --- Code, style, captions, packages ----------------------------------------------------------------------------------
 
-TORCH = AFTER_TRAINING | {"train_model": 4}
+TORCH = AFTER_TRAINING | UNTRAINED | {"train_model": 4, "initialize_networks": 2}
 CODE = {
     "a colour of the style sheet": (
         ("scripts/geometry/study.mplstyle", "font.size: 8", "font.size: 8.5"),
@@ -118,17 +132,21 @@ CODE = {
     ),
     "a statement of the probe": (
         ("scripts/geometry/probe.py", "offset = affine.offset + test.shift", "offset = +affine.offset + test.shift"),
-        AFTER_PROBE | {"probe_beliefs": 4},
+        AFTER_PROBE | STEERING | {"probe_beliefs": 4},
     ),
     "a statement of the model": (("scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5"), TORCH),
-    "a statement of the training": (("scripts/geometry/training.py", "0.5 * (1 + ", "(1 / 2) * (1 + "), TORCH),
+    "a statement of the training": (
+        ("scripts/geometry/training.py", "0.5 * (1 + ", "(1 / 2) * (1 + "),
+        AFTER_TRAINING | {"train_model": 4},
+    ),
     "a statement of the processes": (
         ("scripts/geometry/processes.py", "other = (1 - alpha) / 2", "other = 0.5 * (1 - alpha)"),
         EVERYTHING,
     ),
-    "a statement of the claims": (
-        ("scripts/geometry/claims.py", "if n < 2:", "if n <= 1:"),
-        {"collect_claims": 1} | LAST,
+    "a statement of the verdicts": (("scripts/geometry/verdicts.py", "if n < 2 or", "if n <= 1 or"), CLAIMS),
+    "a statement of the steering": (
+        ("scripts/geometry/steering.py", "return np.stack([np.repeat(", "return np.array([np.repeat("),
+        STEERING | CLAIMS,
     ),
     "a comment in the model": (
         ("scripts/geometry/transformer.py", "  # relu or gelu", "  # a comment"),
@@ -236,7 +254,7 @@ def test_deleted_file_is_made_again_only_when_asked_for(name, finished, tmp_path
 def test_changed_content_reruns_what_reads_it_if_its_date_is_new(finished, tmp_path):
     study = finished.copy(tmp_path / "study")
     rewrite(study.folder / "results/mess3/seed_2/loss.csv", "new")
-    assert study.planned() == {"collect_claims": 1, "plot_loss": 1} | LAST
+    assert study.planned() == {"plot_loss": 1} | CLAIMS
 
 
 def test_changed_content_behind_an_old_date_is_found_by_the_audit_which_says_how_to_mend_just_that(finished, tmp_path):

@@ -12,6 +12,7 @@ import yaml
 from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
+from controls import KEYS, missing_controls
 from geometry.attention import Words
 from geometry.experiments import canonical, merged, resolve_experiments
 from geometry.storage import open_dataset, read_table, read_tensors
@@ -20,12 +21,15 @@ from research_object import problems
 
 FIGURES = [
     "belief_simplex.png",
+    "components.png",
+    "controls.png",
+    "emergence.gif",
     "distances.png",
     "emergence.png",
-    "emergence.gif",
     "loss.png",
     "r2_by_site.png",
     "sites.png",
+    "steering.png",
 ]
 EXPERIMENTS = ["mess3", "rrxor"]
 
@@ -36,12 +40,15 @@ def test_every_figure_is_drawn_and_small(finished):
         assert path.stat().st_size < 2_000_000
         pixels = np.asarray(Image.open(path).convert("L"))
         assert min(pixels.shape) > 100 and pixels.std() > 5, f"{path} is blank"
-    assert Image.open(paths[3]).n_frames == 10  # four snapshots, two frames between each
+    assert Image.open(paths[FIGURES.index("emergence.gif")]).n_frames == 10  # four snapshots, two frames between each
 
 
 def test_report_holds_claims_and_figures(finished):
     text = (finished.folder / "results/report.html").read_text()
     assert text.count("belief_simplex.png") and text.count("claims.csv") and "optimal" in text
+    findings = (finished.folder / "results/findings.md").read_text()
+    for row in read_table(finished.folder / "results/claims.csv").itertuples():
+        assert f"{row.estimate:.4f}" in findings and row.claim in findings and row.floor_name in findings
 
 
 def test_study_is_a_valid_research_object(finished, tmp_path):
@@ -72,14 +79,15 @@ def test_claims_have_estimate_interval_floor_and_verdict(finished):
     assert claims["verdict"].isin(["supported", "not supported", "undecided"]).all()
 
 
-def test_probe_table_has_every_control_at_every_site_and_step(finished):
-    probe = read_table(finished.folder / "results/mess3/seed_1/probe.csv")
-    keys = ["step", "site", "target", "weighting", "split", "metric"]
-    assert not probe.duplicated(keys).any()
-    levels = {key: probe[key].nunique() for key in keys[:-1]}
-    assert levels == {"step": 4, "site": 5, "target": 2, "weighting": 2, "split": 2}
-    assert 0 in probe["step"].values and "residual_streams" in probe["site"].values
-    assert len(probe[probe["metric"].isin(["r2", "mse", "rmse"])]) == 4 * 5 * 2 * 2 * 2 * 3
+@pytest.mark.parametrize("run", ["seed_1", "seed_2", "untrained"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_probe_table_lacks_no_control(experiment, run, finished):
+    probe = read_table(finished.folder / f"results/{experiment}/{run}/probe.csv")
+    assert not probe.duplicated(KEYS).any()
+    has_kernel = experiment == "rrxor"
+    assert missing_controls(probe, context=4, has_kernel=has_kernel) == []
+    networks = probe[["seed", "step"]].drop_duplicates()
+    assert len(networks) == {"untrained": 5}.get(run, 4) and 0 in networks["step"].values
 
 
 def test_activations_are_labelled_and_belong_to_the_snapshots(finished):

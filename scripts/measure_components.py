@@ -1,0 +1,58 @@
+"""Principal components of the activations at one site, before and after training: the geometry without a probe."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from geometry.job import Job
+from geometry.moments import cell_moments
+from geometry.probe import regress
+from geometry.scorecard import geometry
+from geometry.storage import open_dataset, write_dataset
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+SPECTRUM = 12
+"""Components whose share of the variance is kept."""
+
+
+def components_of(x: np.ndarray, belief: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Each row on the two leading components, the shares of the variance, and the Procrustes disparity."""
+    (moments,) = cell_moments(x, belief, weight[None], np.zeros(len(x), dtype=int))
+    regression = regress(moments)
+    axes = regression.directions[:, ::-1][:, :2]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])
+    shares = regression.variance[::-1][:SPECTRUM] / regression.total_variance
+    disparity = geometry(regression, slice(None))["procrustes_disparity"]
+    scores = (x - regression.feature_mean) @ axes
+    missing = 2 - scores.shape[1]
+    return np.pad(scores, ((0, 0), (0, missing))), np.pad(shares, (0, SPECTRUM - len(shares))), disparity
+
+
+def measure_components(truth: xr.Dataset, activations: xr.Dataset, site: str) -> xr.Dataset:
+    """The components at the first and the last snapshot."""
+    place, belief, weight = list(activations["site"].values).index(site), truth["target"].values, truth["weight"].values
+    found = [components_of(activations["activation"][index, place].values, belief, weight) for index in (0, -1)]
+    scores, shares, disparity = (np.stack(part) for part in zip(*found, strict=True))
+    return xr.Dataset(
+        {
+            "score": (("snapshot", "prefix", "axis"), scores.astype(np.float32)),
+            "variance_share": (("snapshot", "component"), shares),
+            "procrustes_disparity": ("snapshot", disparity),
+        },
+        coords={"step": ("snapshot", activations["step"].values[[0, -1]])},
+        attrs={"site": site},
+    )
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        with (
+            open_dataset(snakemake.input.ground_truth) as truth,
+            open_dataset(snakemake.input.activations) as activations,
+        ):
+            result = measure_components(truth, activations, snakemake.params.site)
+        write_dataset(result, snakemake.output.components)
+        job.info(f"Procrustes disparity {result['procrustes_disparity'].values.round(4).tolist()} at {result.site}")

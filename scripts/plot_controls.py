@@ -1,0 +1,101 @@
+"""The belief as decoded from the network, beside all else that it can be decoded from, and beside wrong targets."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from geometry.job import Job
+from geometry.probe_table import FLOORS, select
+from geometry.sites import CONCATENATED, is_stream
+from geometry.storage import read_table
+from geometry.style import (
+    CONTROL,
+    STYLE_SHEET,
+    TRAINED,
+    UNTRAINED,
+    WIDTH,
+    save_figure,
+    scale_to_unexplained,
+    short_site,
+)
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+WAYS = {
+    "in sample": ("in_sample", "least_squares", "x"),
+    "held-out prefixes": ("held_out_prefix", "least_squares", "o"),
+    "held-out prefixes, ridge": ("held_out_prefix", "ridge", "D"),
+    "held-out subtrees": ("held_out_subtree", "least_squares", "^"),
+}
+
+
+def lines_of(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> dict[str, tuple[str, pd.DataFrame]]:
+    """What is told of each kind of features: colour and scores."""
+    sites = [site for site in probe["site"].unique() if is_stream(site)][-1:] or [probe["site"].iloc[0]]
+    sites += [CONCATENATED] * (CONCATENATED in probe["site"].values)
+    first, last = (select(probe, step=step, target=target) for step in (probe["step"].min(), probe["step"].max()))
+    lines = {f"{short_site(site)}, trained": (TRAINED, select(last, site=site)) for site in sites}
+    never = select(untrained, target=target)
+    for site in sites:
+        rows = pd.concat([select(first, site=site), select(never, site=site)])
+        lines[f"{short_site(site)}, untrained"] = UNTRAINED, rows
+    return lines | {name: (CONTROL, select(last, site=s, features=f)) for name, (s, f) in FLOORS.items()}
+
+
+def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
+    """A row for each kind of features, a mark for each way of scoring and network."""
+    for place, (color, scores) in enumerate(lines.values()):
+        for split, estimator, marker in WAYS.values():
+            rows = select(scores, metric="r2", weighting="probability", split=split)
+            rows = rows[rows["estimator"].isin([estimator, "table"] if estimator == "least_squares" else [estimator])]
+            style = {
+                "color": color,
+                "markersize": 4,
+                "markerfacecolor": "none",
+                "markeredgewidth": 0.8,
+                "clip_on": True,
+            }
+            ax.plot(1 - rows["value"], [place] * len(rows), marker, **style)
+    ax.set_yticks(range(len(lines)), list(lines))
+    ax.set_ylim(len(lines) - 0.5, -0.5)
+    ax.grid(axis="y", color="0.93", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.set_xlabel("R² (what is left unexplained, logarithmic)")
+
+
+def plot_controls(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
+    """Left: the belief from whatever may tell it. Right: whatever may be mistaken for it, from the last stream."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.62 * WIDTH), gridspec_kw={"width_ratios": [1, 0.8]})
+    draw_lines(axes[0], lines_of(probe, untrained, "belief_state"))
+    axes[0].set_title("The belief state, decoded from")
+    site = ([site for site in probe["site"].unique() if is_stream(site)] or [CONCATENATED])[-1]
+    last = select(probe, step=probe["step"].max(), site=site, features="activations")
+    names = {target: target.replace("_", " ").replace("belief state", "belief") for target in last["target"].unique()}
+    draw_lines(axes[1], {name: (TRAINED, select(last, target=target)) for target, name in names.items()})
+    axes[1].set_title(f"From {short_site(site)}, trained:")
+    for ax in axes:
+        scale_to_unexplained(ax.xaxis, 1 - pd.concat([probe, untrained]).query("metric == 'r2'")["value"], highest=10)
+    handles = [
+        plt.Line2D([], [], marker=marker, linestyle="", color="black", markerfacecolor="none", markersize=4, label=name)
+        for name, (_, _, marker) in WAYS.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        probe = pd.concat([read_table(path) for path in snakemake.input.probe])
+        untrained = read_table(snakemake.input.untrained)
+        figure = plot_controls(probe, untrained)
+        n = probe["seed"].nunique()
+        figure.suptitle(
+            f"{snakemake.wildcards.experiment}: {n} trained, {untrained['seed'].nunique()} never trained", fontsize=9
+        )
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")

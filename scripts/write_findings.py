@@ -1,0 +1,122 @@
+"""The findings of the study in words and tables, generated: what may be claimed, and the scores behind it."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from geometry.document import Heading, Paragraph, Part, Table, as_html, as_markdown
+from geometry.job import Job
+from geometry.probe_table import FLOORS, estimated, select
+from geometry.sites import CONCATENATED, is_stream
+from geometry.storage import atomic_path, read_table
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+INTRODUCTION = """A claim is supported if its gain over the best floor, as a share of what that floor leaves
+unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence (what 'persists' may not fall short
+by more, what 'does not tell' must stay below); it is not supported if the opposite holds with that confidence, and
+undecided otherwise, as always with one network. Intervals are over seeds: Student's t below five, bootstrap from five
+on. R² is of held-out prefixes, weighted by probability, by a ridge regression whose penalty is chosen on inner
+folds."""
+
+WAYS = {
+    "published: in sample, all words alike": ("in_sample", "least_squares", "uniform"),
+    "in sample": ("in_sample", "least_squares", "probability"),
+    "held-out prefixes": ("held_out_prefix", "least_squares", "probability"),
+    "the same, ridge": ("held_out_prefix", "ridge", "probability"),
+    "held-out subtrees": ("held_out_subtree", "least_squares", "probability"),
+    "held-out lengths": ("held_out_length", "least_squares", "probability"),
+}
+
+
+def number(value: float) -> str:
+    """A score with as many digits as tell something."""
+    return "" if pd.isna(value) else f"{value:.4f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def range_of(low: float, high: float) -> str:
+    return f"[{number(low)}, {number(high)}]"
+
+
+def claims_table(claims: pd.DataFrame) -> Table:
+    """Every claim of the study, experiment by experiment."""
+    header = ["Experiment", "Claim", "Estimate [95 % interval]", "Best floor", "Gain [95 % interval]", "Verdict"]
+    rows = [
+        [
+            row.experiment,
+            f"{row.claim} ({row.site})" if row.site.startswith("blocks.") else row.claim,
+            f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}",
+            f"{number(row.floor)} ({row.floor_name})",
+            f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
+            row.verdict,
+        ]
+        for row in claims.itertuples()
+    ]
+    return Table(header, rows)
+
+
+def verdicts_in_words(claims: pd.DataFrame) -> str:
+    """What is supported, what is not, and what cannot be told, as a sentence each."""
+    sentences = []
+    for verdict in ("supported", "not supported", "undecided"):
+        names = select(claims, verdict=verdict)["claim"].tolist()
+        if names:
+            sentences.append(f"{verdict.capitalize()}: {'; '.join(names)}.")
+    return " ".join(sentences)
+
+
+def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> Table | None:
+    """R2 of a target in the trained networks (means over seeds), and of every floor, by each way of scoring."""
+    first, last = probe["step"].min(), probe["step"].max()
+    probe, untrained = (select(table, target=target, metric="r2") for table in (probe, untrained))
+    if probe.empty:
+        return None
+    sites = probe["site"].unique()
+    shown = [*[site for site in sites if is_stream(site)][-1:], *[site for site in sites if site == CONCATENATED]]
+    trained = select(probe, step=last)
+    lines = {f"trained, {site}": select(trained, site=site) for site in shown}
+    lines |= {f"before training, {site}": select(probe, step=first, site=site) for site in shown}
+    n = untrained["seed"].nunique()
+    lines |= {f"best of {n} untrained, {site}": select(untrained, site=site) for site in shown}
+    lines |= {name: select(trained, site=site, features=of) for name, (site, of) in FLOORS.items()}
+    rows = []
+    for name, scores in lines.items():
+        summary = "max" if name.startswith("best") else "mean"
+        values = [
+            select(estimated(scores, estimator), split=split, weighting=weighting)["value"].agg(summary)
+            for split, estimator, weighting in WAYS.values()
+        ]
+        rows.append([name, *map(number, values)])
+    return Table(["R²", *WAYS], rows)
+
+
+def findings(claims: pd.DataFrame, probe: pd.DataFrame, untrained: pd.DataFrame, rule: dict) -> list[Part]:
+    """The whole document."""
+    parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule)), claims_table(claims)]
+    for experiment, of_experiment in claims.groupby("experiment", sort=False):
+        runs = (select(table, experiment=experiment) for table in (probe, untrained))
+        trained, never = runs
+        n = trained["seed"].nunique()
+        parts += [Heading(experiment), Paragraph(f"{n} network{'s' * (n > 1)}. {verdicts_in_words(of_experiment)}")]
+        for target in ("belief_state", "invisible_belief_state", "unobservable_belief_state"):
+            table = scores_table(trained, never, target)
+            if table is not None:
+                parts += [Heading(target.replace("_", " "), 3), table]
+    return parts
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        claims = read_table(snakemake.input.claims)
+        probe, untrained = (
+            pd.concat([read_table(path) for path in snakemake.input[name]]) for name in ("probe", "untrained")
+        )
+        parts = findings(claims, probe, untrained, snakemake.params.claims)
+        for path, text in (
+            (snakemake.output.text, as_markdown(parts)),
+            (snakemake.output.page, as_html("Findings", parts)),
+        ):
+            with atomic_path(path) as temporary:
+                temporary.write_text(text)
+        job.info(f"{len(claims)} claims on {claims['experiment'].nunique()} experiments")
