@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AWAY, BACK = "kl_to_counterfactual_nats", "kl_to_original_nats"
 MOST_DOSE_CURVES = 6
+MOST_NAMES = 7
 PATTERN = {"color": TRAINED, "marker": "o", "linestyle": "-"}
 FILTER = {"color": UNTRAINED, "marker": "^", "linestyle": "--"}
 RANDOM = {"color": CONTROL, "marker": "x", "linestyle": ":"}
@@ -124,9 +125,10 @@ def draw_series(ax: Axes, rows: pd.DataFrame, x: str, label: str, style: dict) -
     if x == "site":
         sites = list(rows["site"].unique())
         place = place.map(sites.index)
-        ax.set_xticks(range(len(sites)), [short_site(site) for site in sites], rotation=35, ha="right")
-    style = {**style, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8, "clip_on": False}
-    ax.plot(place, rows["value"], **style | {"linestyle": "none"})
+        named = range(0, len(sites), -(-len(sites) // MOST_NAMES))
+        ax.set_xticks(named, [short_site(sites[i]) for i in named], rotation=35, ha="right")
+    style = {**style, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
+    ax.plot(place, rows["value"], **style | {"linestyle": "none", "clip_on": False})
     mean = rows["value"].groupby(place).mean()
     ax.plot(mean.index, mean, **style | {"marker": "none"})
     ax.plot([], [], label=label, **style)

@@ -29,6 +29,7 @@ DOSES_FOLLOWED = (0, 1)
 """The doses at which the prediction after one more token is scored too."""
 
 RANDOM_SUBSPACES = 4
+"""Draws whose mean is compared with the subspace of the belief."""
 
 
 def trained_network(
@@ -57,13 +58,10 @@ def steer_site(twins: Twins, truth: Yardstick, site: str, maps: SiteMaps, rng: n
 def ablate_site(
     twins: Twins, optimal: np.ndarray, site: str, maps: SiteMaps, rng: np.random.Generator
 ) -> Iterator[tuple]:
-    """Scores without the belief's directions, without as many random ones, and with all of them."""
+    """Scores with all directions, without those of the belief, and without as many random ones."""
     draws = [random_basis(maps.basis, rng) for _ in range(RANDOM_SUBSPACES)]
-    for intervention, bases in {
-        "none": [maps.basis[:0]],
-        "ablate_belief": [maps.basis],
-        "ablate_random": draws,
-    }.items():
+    removed = {"none": [maps.basis[:0]], "ablate_belief": [maps.basis], "ablate_random": draws}
+    for intervention, bases in removed.items():
         value = np.mean([kl_nats(optimal, twins.ablate(site, maps.mean, basis)).mean() for basis in bases])
         yield intervention, 1, 0, len(optimal), "kl_to_optimum_nats", float(value)
 
