@@ -13,7 +13,7 @@ from geometry.interventions import Twins, changing
 from geometry.prefixes import PrefixTree, belief_states, complete_tree
 from geometry.probe_table import select
 from geometry.processes import PROCESSES, process_from_config
-from geometry.steering import Yardstick, draw_pairs, fit_site, kl_nats, random_basis
+from geometry.steering import Yardstick, draw_pairs, fit_site, kl_nats, labels, random_basis
 from steer_network import DOSES, steer_network
 
 CONTEXT = 4
@@ -58,6 +58,12 @@ def test_pairs_are_drawn_by_weight():
     assert found[4:].sum() == found[:, 4:].sum() == 0
 
 
+def test_beliefs_that_differ_by_rounding_are_one():
+    ties = np.arange(1, 1024, 2)[:, None] / 1024  # half-way between two numbers of nine decimals
+    below, above, other = labels(np.vstack([np.nextafter(ties, 0), np.nextafter(ties, 1), ties + 1e-8])).reshape(3, -1)
+    assert (below == above).all() and (below != other).all()
+
+
 @pytest.fixture
 def planted():
     """Activations that hold the belief along some directions, and much else along the same and along others."""
@@ -100,7 +106,7 @@ def test_divergence_counts_impossible_tokens_nothing():
     np.testing.assert_allclose(found, [0.5 * np.log(2), np.log(2)])
 
 
-@pytest.mark.parametrize("name", list(set(PROCESSES) - {"custom", "days_of_week"}))
+@pytest.mark.parametrize("name", [name for name in PROCESSES if name not in ("custom", "days_of_week")])
 def test_optimum_a_token_later_is_that_of_the_longer_prefix(name):
     """Generalized processes, and tokens that cannot follow, included."""
     process = process_from_config(name, {"x": 0.05, "alpha": 0.85} if name.startswith("mess3") else {})
@@ -118,6 +124,14 @@ def test_optimum_a_token_later_is_that_of_the_longer_prefix(name):
     conditional = probability[children] / probability[tree.parent[children]] / len(parent)
     expected = conditional @ kl_nats(optimal[children], np.full_like(optimal[children], -np.log(process.n_tokens)))
     assert uniform["kl_to_original_nats"] == pytest.approx(expected)
+
+
+def test_token_that_the_original_belief_excludes_is_left_out():
+    """The states of z1r are 0, 1 and R; from 0 only token 0 comes and leads to 1, from R both do and lead to 0."""
+    process = process_from_config("z1r", {})
+    found = Yardstick(process, np.eye(3)[[2]], np.eye(3)[[0]]).later(np.log([[[0.25, 0.75], [0.5, 0.5]]]))
+    assert list(found.values()) == pytest.approx([np.log(4), np.log(4 / 3)])
+    assert Yardstick(process, np.eye(3)[[1]], np.eye(3)[[0]]).later(np.zeros((1, 2, 2))) == {}
 
 
 @pytest.fixture(params=[(0, False), (0, True), (1, True)], ids=["layernorm", "layernorm-bos", "plain-bos"])
@@ -181,8 +195,8 @@ def test_change_at_the_last_stream_is_all_that_the_output_reads(steered):
     np.testing.assert_allclose(twins.steer(last, change)[0], expected, atol=1e-12)
 
 
-def test_ablation_of_everything_leaves_the_mean_at_every_prefix(steered):
-    network, twins, words, _ = steered
+def test_ablation_of_everything_leaves_the_mean_at_every_prefix_and_no_trace(steered):
+    network, twins, words, room = steered
     rng = np.random.default_rng(0)
     mean, whole = rng.normal(size=network.config.d_model), np.eye(network.config.d_model)
     bos = network.config.d_vocab - 3
@@ -193,6 +207,7 @@ def test_ablation_of_everything_leaves_the_mean_at_every_prefix(steered):
             return torch.stack([row if position < bos else torch.from_numpy(mean) for position, row in enumerate(x)])
 
         np.testing.assert_allclose(found, [read_word(network, word, site, replace)[-1] for word in words], atol=1e-11)
+    np.testing.assert_allclose(twins.steer(SITES[0], 0 * np.outer(room, mean)), twins.unchanged, atol=1e-12)
     np.testing.assert_array_equal(twins.ablate(SITES[0], mean, whole[:0]), twins.unchanged)
 
 
