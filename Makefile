@@ -7,7 +7,7 @@ BIN := .venv/bin
 # snakefmt looks for shfmt in the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study test check environment lock readme-figure
+.PHONY: study test check environment lock readme
 
 study: environment
 	$(BIN)/snakemake
@@ -37,7 +37,8 @@ lock:
 	.venv-lock/bin/python envs/write_lock.py
 	rm -rf .venv-lock
 
-# The picture at the top of the README, from the default study.
-readme-figure: environment
-	$(BIN)/snakemake results/figures/mess3/belief_simplex.png
+# The picture and the table of claims in the README, from the default study.
+readme: environment
+	$(BIN)/snakemake study
 	cp results/figures/mess3/belief_simplex.png docs/belief_simplex.png
+	$(BIN)/python docs/quote_findings.py

@@ -39,6 +39,20 @@ def range_of(low: float, high: float) -> str:
     return f"[{number(low)}, {number(high)}]"
 
 
+def overview(claims: pd.DataFrame) -> Table:
+    """Every claim as a row and every experiment as a column: the verdict, and the estimate over its best floor."""
+    experiments = list(claims["experiment"].unique())
+    rows = []
+    for name in claims["claim"].unique():
+        cells = {row.experiment: row for row in select(claims, claim=name).itertuples()}
+        told = (
+            f"{row.verdict}: {row.estimate:.3f} over {row.floor:.3f}" if row else ""
+            for row in map(cells.get, experiments)
+        )
+        rows.append([name, *told])
+    return Table(["Claim", *experiments], rows)
+
+
 def claims_table(claims: pd.DataFrame) -> Table:
     """Every claim of the study, experiment by experiment."""
     header = ["Experiment", "Claim", "Estimate [95 % interval]", "Best floor", "Gain [95 % interval]", "Verdict"]
@@ -93,10 +107,10 @@ def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> T
 
 def findings(claims: pd.DataFrame, probe: pd.DataFrame, untrained: pd.DataFrame, rule: dict) -> list[Part]:
     """The whole document."""
-    parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule)), claims_table(claims)]
+    parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule)), overview(claims)]
+    parts += [Heading("Claims"), claims_table(claims)]
     for experiment, of_experiment in claims.groupby("experiment", sort=False):
-        runs = (select(table, experiment=experiment) for table in (probe, untrained))
-        trained, never = runs
+        trained, never = (select(table, experiment=experiment) for table in (probe, untrained))
         n = trained["seed"].nunique()
         parts += [Heading(experiment), Paragraph(f"{n} network{'s' * (n > 1)}. {verdicts_in_words(of_experiment)}")]
         for target in ("belief_state", "invisible_belief_state", "unobservable_belief_state"):
