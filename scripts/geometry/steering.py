@@ -19,7 +19,8 @@ from numpy import ndarray
 from geometry.moments import cell_moments
 from geometry.prefixes import IMPOSSIBLE
 from geometry.probe import NOISE, fit
-from geometry.process import TOLERANCE, Process
+from geometry.process import Process
+from geometry.targets import labels
 
 METRICS = ("kl_to_counterfactual_nats", "kl_to_original_nats")
 """How far the prediction is from the optimal one of either belief."""
@@ -63,12 +64,6 @@ def draw_pairs(
     place = of_group[0, drawn] + rng.random(n_pairs) * others[drawn]
     place += np.where(place >= of_kind[0, drawn], np.ptp(of_kind, axis=0)[drawn], 0)
     return Pairs(order[drawn], order[np.searchsorted(ends, place, side="right").clip(max=len(order) - 1)])
-
-
-def labels(rows: Float[ndarray, "row column"]) -> Integer[ndarray, " row"]:
-    """Equal numbers for rows that are equal up to rounding."""
-    cells = np.floor(rows / TOLERANCE + 1 / np.e)  # no simple fraction lies at a cell's edge
-    return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
 
 
 def spans(

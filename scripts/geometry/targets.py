@@ -6,10 +6,7 @@ from numpy import ndarray
 
 from geometry.floors import grams, table_predictions
 from geometry.prefixes import PrefixTree, belief_states
-from geometry.process import Process
-
-SAME = 9
-"""Decimals to which two next-token distributions are compared."""
+from geometry.process import TOLERANCE, Process
 
 MOST_COMPONENTS = 40
 """A rival target with more components than this is left out."""
@@ -60,7 +57,7 @@ def wrong_targets(
     numbers = grams(tree, 3)
     suffix = list(table_predictions(belief, weight, numbers, None))
     wrong = {"shuffled_belief_state": belief[rng.permutation(len(belief))]}
-    shuffled = _shuffled_within(next_token_class(process, belief), rng)
+    shuffled = _shuffled_within(labels(process.next_token_probability(belief)), rng)
     if np.abs(belief[shuffled] - belief).max() > 1e-6:
         wrong["class_shuffled_belief_state"] = belief[shuffled]
     if other is not None:
@@ -72,10 +69,10 @@ def wrong_targets(
     return wrong
 
 
-def next_token_class(process: Process, belief: Float[ndarray, "prefix state"]) -> Integer[ndarray, " prefix"]:
-    """The same number for prefixes with the same optimal prediction."""
-    rounded = process.next_token_probability(belief).round(SAME) + 0.0
-    return np.unique(rounded, axis=0, return_inverse=True)[1].ravel()
+def labels(rows: Float[ndarray, "row column"]) -> Integer[ndarray, " row"]:
+    """Equal numbers for rows that are equal up to rounding."""
+    cells = np.floor(rows / TOLERANCE + 1 / np.e)  # no simple fraction lies at a cell's edge
+    return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
 
 
 def _shuffled_within(number: Integer[ndarray, " row"], rng: np.random.Generator) -> Integer[ndarray, " row"]:

@@ -9,7 +9,7 @@ from geometry.prefixes import belief_states, complete_tree, complete_tree_with_b
 from geometry.probe import score
 from geometry.processes import process_from_config
 from geometry.splits import by_prefix, by_stem_and_length
-from geometry.targets import hidden_directions, next_token_class, true_targets, wrong_targets
+from geometry.targets import hidden_directions, labels, true_targets, wrong_targets
 
 
 def words_of(tree):
@@ -149,7 +149,7 @@ def test_class_shuffle_is_left_out_where_predictions_tell_the_belief(mess3):
     wrong = wrong_targets(process, tree, belief, probability, None, np.random.default_rng(0))
     assert "class_shuffled_belief_state" not in wrong and "other_parameters_belief_state" not in wrong
     assert list(true_targets(process, belief)) == ["belief_state"]
-    assert len(np.unique(next_token_class(process, belief))) > 80_000
+    assert len(np.unique(labels(process.next_token_probability(belief)))) > 80_000
 
 
 # --- Splits -------------------------------------------------------------------------------------------------------

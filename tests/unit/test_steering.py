@@ -13,7 +13,8 @@ from geometry.interventions import Twins, changing
 from geometry.prefixes import PrefixTree, belief_states, complete_tree
 from geometry.probe_table import select
 from geometry.processes import PROCESSES, process_from_config
-from geometry.steering import Yardstick, draw_pairs, fit_site, kl_nats, labels, random_basis
+from geometry.steering import Yardstick, draw_pairs, fit_site, kl_nats, random_basis
+from geometry.targets import labels
 from steer_network import DOSES, steer_network
 
 CONTEXT = 4
