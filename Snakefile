@@ -37,6 +37,13 @@ rule study:
 include: "rules/ground_truth.smk"
 include: "rules/sequences.smk"
 include: "rules/training.smk"
+
+
+if FOREIGN:
+
+    include: "rules/foreign.smk"
+
+
 include: "rules/activations.smk"
 include: "rules/probe.smk"
 include: "rules/steering.smk"

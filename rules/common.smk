@@ -20,6 +20,7 @@ sys.path.append(str(SCRIPTS))
 
 from geometry.digest import code_of, content_digest
 from geometry.experiments import ConfigError, canonical, resolve_experiments
+from geometry.foreign import checkpoint_runs, is_foreign
 from geometry.lock import LockError, read_lock
 from geometry.sites import chosen_sites, compared_sites, drawn_site
 from geometry.tasks import task_name
@@ -68,6 +69,8 @@ interrupted goes on from where it was. If Snakemake itself was killed, run snake
 SEEDS = config["seeds"]
 FORMAT = config["figures"]["format"]
 UNTRAINED = "untrained"  # the run whose snapshots are networks that were never trained
+FOREIGN = [name for name, experiment in EXPERIMENTS.items() if is_foreign(experiment)]
+TRAINED = [name for name, experiment in EXPERIMENTS.items() if not is_foreign(experiment)]
 TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
 
 
@@ -76,10 +79,13 @@ def names(known, pattern):
     return "|".join(map(re.escape, known)) if len(known) <= 100 else pattern
 
 
+ANY_EXPERIMENT = "[A-Za-z][A-Za-z0-9_-]*"
+
+
 wildcard_constraints:
-    experiment=names(EXPERIMENTS, "[A-Za-z][A-Za-z0-9_-]*"),
+    experiment=names(EXPERIMENTS, ANY_EXPERIMENT),
     seed="[0-9]+",
-    run=f"seed_[0-9]+|{UNTRAINED}",
+    run=f"seed_[0-9]+|checkpoint|{UNTRAINED}",
     task=names(TASKS, "[^/]+"),
 
 
@@ -106,6 +112,11 @@ def named_task(wildcards):
 
 def seed_of(wildcards):
     return int(wildcards.seed)
+
+
+def seed_of_run(wildcards):
+    """The seed in the name of a run; 0 where it names none."""
+    return int(wildcards.run.removeprefix("seed_")) if wildcards.run.startswith("seed_") else 0
 
 
 def model_of(wildcards):
@@ -153,8 +164,20 @@ def ground_truth_of(wildcards):
     return f"results/tasks/{task_name(task_of(wildcards))}/ground_truth.zarr.zip"
 
 
+def checkpoints_of(experiment):
+    """The files of networks from elsewhere, by run."""
+    return checkpoint_runs(EXPERIMENTS[experiment]["checkpoint"]["path"], SEEDS)
+
+
+def checkpoint_of(wildcards):
+    """The file of one such network, in the spelling that Snakemake wants."""
+    return os.path.normpath(Known(checkpoints_of(wildcards.experiment))[wildcards.run])
+
+
 def runs_of(experiment):
-    """The networks of an experiment that a claim can be made of: one for each seed."""
+    """The networks of an experiment that a claim can be made of: one for each seed, or for each file from elsewhere."""
+    if is_foreign(EXPERIMENTS[experiment]):
+        return list(checkpoints_of(experiment))
     return [f"seed_{seed}" for seed in SEEDS]
 
 
@@ -205,6 +228,13 @@ PLOTS = [
     "distances",
     "steering",
 ]
+OVER_TRAINING = ["emergence", "loss"]  # what a network from elsewhere, whose training is not known, is not asked
+
+
+def plots_of(experiment):
+    """The names of an experiment's plots."""
+    foreign = is_foreign(EXPERIMENTS[experiment])
+    return [name for name in PLOTS if not (foreign and name in OVER_TRAINING)]
 
 
 def figures_of_the_study(wildcards):
@@ -212,8 +242,12 @@ def figures_of_the_study(wildcards):
     explainer = [f"results/figures/explainer.{FORMAT}"] if config["figures"]["explainer"] else []
     return [
         *explainer,
-        *expand("results/figures/{experiment}/{name}.{format}", experiment=EXPERIMENTS, name=PLOTS, format=FORMAT),
-        *expand("results/figures/{experiment}/emergence.gif", experiment=EXPERIMENTS),
+        *(
+            f"results/figures/{experiment}/{name}.{FORMAT}"
+            for experiment in EXPERIMENTS
+            for name in plots_of(experiment)
+        ),
+        *expand("results/figures/{experiment}/emergence.gif", experiment=TRAINED),
     ]
 
 
@@ -223,12 +257,20 @@ def labels_of_the_report(wildcards):
     return {rule.name: [entry.category, entry.labels] for rule, entry in shown if entry}
 
 
+def records_of_runs(experiment):
+    """What the jobs of an experiment's networks leave of themselves."""
+    made_by = "import_model" if is_foreign(EXPERIMENTS[experiment]) else "train_model"
+    runs, per_run = runs_of(experiment), ["extract_activations", "probe_beliefs"]
+    return [
+        *expand("{run}/{rule}", run=runs, rule=[made_by, *per_run, "measure_loss", "steer_network"]),
+        *expand("{run}/{rule}", run=UNTRAINED, rule=["initialize_networks", *per_run]),
+        *expand("{run}/measure_{what}", run=runs[0], what=["distances", "components"]),
+    ]
+
+
 def records_of_the_study(wildcards):
     """What each job behind the claims and figures leaves of itself."""
-    per_seed = ["train_model", "extract_activations", "measure_loss", "probe_beliefs", "steer_network"]
-    untrained = ["initialize_networks", "extract_activations", "probe_beliefs"]
-    with_words = [name for name, experiment in EXPERIMENTS.items() if reads_words(experiment)]
-    per_experiment = [*(f"plot_{name}.{FORMAT}" for name in PLOTS), "animate_emergence"]
+    with_words = [name for name in TRAINED if reads_words(EXPERIMENTS[name])]
     explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if config["figures"]["explainer"] else []
     names = [
         "collect_claims",
@@ -236,14 +278,8 @@ def records_of_the_study(wildcards):
         *(f"figures/{rule}" for rule in explainer),
         *(f"tasks/{task}/build_ground_truth" for task in TASKS),
         *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
-        *expand("{experiment}/seed_{seed}/{rule}", experiment=EXPERIMENTS, seed=SEEDS, rule=per_seed),
-        *expand("{experiment}/{run}/{rule}", experiment=EXPERIMENTS, run=UNTRAINED, rule=untrained),
-        *expand(
-            "{experiment}/seed_{seed}/measure_{what}",
-            experiment=EXPERIMENTS,
-            seed=SEEDS[0],
-            what=["distances", "components"],
-        ),
-        *expand("figures/{experiment}/{rule}", experiment=EXPERIMENTS, rule=per_experiment),
+        *(f"{experiment}/{record}" for experiment in EXPERIMENTS for record in records_of_runs(experiment)),
+        *(f"figures/{name}/plot_{plot}.{FORMAT}" for name in EXPERIMENTS for plot in plots_of(name)),
+        *expand("figures/{experiment}/animate_emergence", experiment=TRAINED),
     ]
     return [f"results/provenance/{name}.json" for name in names]

@@ -19,6 +19,8 @@ rule train_model:
         record="results/provenance/{experiment}/seed_{seed}/train_model.json",
     log:
         "logs/train_model/{experiment}_seed_{seed}.log",
+    wildcard_constraints:
+        experiment=names(TRAINED, ANY_EXPERIMENT),
     cache: SHARED
     priority: 10  # the longest jobs first
     conda:

@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from geometry.job import Job
 from geometry.storage import write_tensors
 from geometry.tasks import process_of
-from geometry.transformer import Transformer, TransformerConfig, transformer_config
+from geometry.transformer import initial_parameters, transformer_config
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,20 +16,13 @@ FIRST_SEED = 1_000_001
 """Seeds of initialisation from here on, so that these are not the networks that a study trains."""
 
 
-def initialized(config: TransformerConfig, seed: int) -> dict[str, np.ndarray]:
-    """The parameters of a new network by name."""
-    network = Transformer(config)
-    network.initialize(torch.Generator().manual_seed(seed))
-    return {name: parameter.detach().numpy() for name, parameter in network.named_parameters()}
-
-
 if __name__ == "__main__":
     with Job(snakemake) as job:
         params = snakemake.params
         n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
         config = transformer_config(n_tokens, context, params.model)
         seeds = np.arange(FIRST_SEED, FIRST_SEED + params.n_networks)
-        networks = [initialized(config, seed) for seed in seeds.tolist()]
+        networks = [initial_parameters(config, seed) for seed in seeds.tolist()]
         stacks = {name: np.stack([network[name] for network in networks]) for name in networks[0]}
         write_tensors({**stacks, "step": np.zeros_like(seeds), "seed": seeds}, snakemake.output.snapshots)
         job.info(f"{len(seeds)} untrained networks")

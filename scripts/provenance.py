@@ -29,7 +29,8 @@ def describe_job(record: Record, maker: Mapping[str, Record]) -> Iterator[str]:
     yield record.job
     yield from (f"  wrote  {describe_file(*item)}" for item in record.outputs.items())
     for path, digest in record.inputs.items():
-        job = maker[path].job if path in maker else "a job without record"
+        unknown = "a job without record" if Path(path).is_relative_to("results") else "elsewhere"
+        job = maker[path].job if path in maker else unknown
         yield f"  read   {path}  sha256 {digest[:16]}  from {job}"
     text = yaml.safe_dump(record.params, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
     yield from (f"  with   {line}" for line in text.splitlines())

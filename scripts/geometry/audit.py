@@ -28,10 +28,13 @@ def broken_links(records: Iterable[Record], maker: Mapping[str, Record], plan: C
     for record in records:
         first = next(iter(record.outputs))
         for path, digest in record.inputs.items():
+            own = not Path(path).is_relative_to("results")  # the user's own, of which no job leaves a record
             if path in maker:
                 if digest != maker[path].outputs[path]:
                     yield f"{first}: made from another {path} than {maker[path].job} wrote. {remedy(first, plan)}"
-            elif path not in plan and Path(path).suffix != ".json":
+            elif own and not Path(path).is_file():
+                yield f"{first}: made from {path}, which is gone. Put it back"
+            elif not own and path not in plan and Path(path).suffix != ".json":
                 yield f"{first}: made from {path}, of which there is no record. {remedy(path, plan)}"
             elif Path(path).is_file() and digest != file_digest(path):
                 yield f"{first}: made from another {path} than is there. {remedy(first, plan)}"

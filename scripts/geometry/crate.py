@@ -42,9 +42,16 @@ def fragment(*parts: str) -> str:
     return "#" + "/".join(quote(part, safe="") for part in parts)
 
 
+def is_inside(path: str | Path) -> bool:
+    """Whether a file is part of the crate; one that the user brought, such as a network's weights, is not."""
+    return PurePosixPath(path).is_relative_to(ROOT)
+
+
 def file_id(path: str | Path) -> str:
-    """The identifier of a file under results/."""
-    return quote(PurePosixPath(path).relative_to(ROOT).as_posix())
+    """The identifier of a file under results/, or of one elsewhere that was read."""
+    return (
+        quote(PurePosixPath(path).relative_to(ROOT).as_posix()) if is_inside(path) else fragment("outside", str(path))
+    )
 
 
 def tool_path(rule: str) -> str:
@@ -84,6 +91,11 @@ def file_entity(path: str | Path, sha256: str | None = None, kind: str | list[st
         "sha256": sha256 or file_digest(path),
     }
     return entity(file_id(path), kind, **{**described, **properties})
+
+
+def outside_entity(path: str, sha256: str) -> dict:
+    """A file that was read and is not in the crate; what it was is told by its sha256."""
+    return entity(file_id(path), "CreativeWork", name=PurePosixPath(path).name, sha256=sha256)
 
 
 def leaves(params: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -195,7 +207,8 @@ def artefact_entities(records: list[Record]) -> Iterator[dict]:
     """The files that the jobs read and wrote."""
     read = {path: digest for record in records for path, digest in record.inputs.items()}
     written = {path: digest for record in records for path, digest in record.outputs.items()}
-    yield from (file_entity(*item) for item in sorted({**read, **written}.items()))
+    for path, digest in sorted({**read, **written}.items()):
+        yield file_entity(path, digest) if is_inside(path) else outside_entity(path, digest)
 
 
 def author(description: Mapping) -> dict:

@@ -12,6 +12,8 @@ import numpy as np
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
+from geometry.checkpoints import CheckpointError
+from geometry.foreign import foreign_experiment, shape_in_files
 from geometry.prefixes import complete_tree, extend_beliefs
 from geometry.process import Process, ProcessError
 from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, hook_point_names, probed_sites
@@ -60,10 +62,19 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         if override is None:  # a study leaves out an experiment of config.yaml by setting it to null
             continue
         experiment = merged(config["defaults"], override)
-        where = f"experiment {name!r}"
-        check_schema(experiment, {**schema["$defs"]["experiment"], "$schema": schema["$schema"]}, where)
+        where, schema_of_one = f"experiment {name!r}", {**schema["$defs"]["experiment"], "$schema": schema["$schema"]}
+        check_schema(experiment, schema_of_one, where)
         check_finite(experiment, where)
-        check_experiment(experiment, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
+        process = check_task(experiment, where)
+        if "checkpoint" in experiment["model"]:
+            try:
+                shape = shape_in_files(experiment, override, config["seeds"], process.n_tokens)
+            except CheckpointError as error:
+                raise ConfigError(f"{where}: {error}") from None
+            experiment = merged(experiment, {"model": shape})
+            check_schema(experiment, schema_of_one, where)
+            experiment = foreign_experiment(experiment)
+        check_experiment(experiment, process, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
         experiment["task"]["parameters"] = resolved_parameters(experiment["task"])
         experiments[name] = canonical(experiment)
     if not experiments:
@@ -104,9 +115,9 @@ def sentence(error: ValidationError) -> str:
     if error.validator == "additionalProperties":
         unknown = sorted(set(value) - set(error.schema["properties"]))[0]
         return f"unknown key {unknown!r} at {key}; allowed are {', '.join(error.schema['properties'])}"
-    if error.validator == "required":
-        missing = next(name for name in allowed if name not in value)
-        return f"key {missing!r} is missing at {key}"
+    if error.validator in ("required", "dependentRequired"):
+        needed = allowed if isinstance(allowed, list) else [n for key in value for n in allowed.get(key, [])]
+        return f"key {next(name for name in needed if name not in value)!r} is missing at {key}"
     if error.validator == "enum":
         return f"{key} is {value!r}; allowed are {', '.join(map(str, allowed))}"
     if error.validator == "type":
@@ -130,9 +141,9 @@ def sentence(error: ValidationError) -> str:
     return f"{key} is {value!r}; it must be {bounds[error.validator]}"
 
 
-def check_experiment(experiment: Mapping, where: str, max_prefixes: int, memory_gb: float) -> None:
-    """Raise what a schema cannot see: an impossible process, unknown sites, too many folds, too much memory."""
-    task, probe = experiment["task"], experiment["probe"]
+def check_task(experiment: Mapping, where: str) -> Process:
+    """The process of an experiment; raises an impossible one, one without geometry, and more folds than prefixes."""
+    task, folds = experiment["task"], experiment["probe"]["folds"]
     try:
         process = process_of(task)
         n_prefixes, spread = look_at_prefixes(process, task["context"])
@@ -140,18 +151,28 @@ def check_experiment(experiment: Mapping, where: str, max_prefixes: int, memory_
         raise ConfigError(f"{where}: task.process: {error}") from None
     if spread < CONSTANT:
         raise ConfigError(f"{where}: task.process: {process.name}: every prefix leads to the same belief state")
-    check_other_process(task, process, probe["other_parameters"], where)
-    if n_prefixes < 2 * probe["folds"]:
+    check_other_process(task, process, experiment["probe"]["other_parameters"], where)
+    if n_prefixes < 2 * folds:
         raise ConfigError(
-            f"{where}: probe.folds is {probe['folds']} and needs at least {2 * probe['folds']} prefixes; "
+            f"{where}: probe.folds is {folds} and needs at least {2 * folds} prefixes; "
             f"the task has {n_prefixes} up to task.context {task['context']}"
         )
+    return process
+
+
+def check_experiment(experiment: Mapping, process: Process, where: str, max_prefixes: int, memory_gb: float) -> None:
+    """Raise what a schema cannot see: too many folds or prefixes, unknown sites, too much memory."""
+    task, probe, training = experiment["task"], experiment["probe"], experiment.get("training")  # none of a checkpoint
     if probe["folds"] ** probe["repeats"] > MOST_CELLS:
         raise ConfigError(
             f"{where}: probe.folds {probe['folds']} to the power of probe.repeats {probe['repeats']} "
             f"must be at most {MOST_CELLS}"
         )
-    if experiment["training"]["labels"] == "tree" and not fits(process, task["context"], max_prefixes):
+    if training and experiment["model"]["activation"] == "gelu_new":
+        raise ConfigError(
+            f"{where}: model.activation is 'gelu_new', which only a checkpoint may have; allowed are relu, gelu"
+        )
+    if training and training["labels"] == "tree" and not fits(process, task["context"], max_prefixes):
         raise ConfigError(
             f"{where}: training.labels is 'tree' and needs every prefix up to task.context {task['context']}; "
             f"these are more than tree.max_prefixes, {max_prefixes}"
@@ -165,9 +186,10 @@ def check_experiment(experiment: Mapping, where: str, max_prefixes: int, memory_
         raise ConfigError(f"{where}: probe.sites is {probe['sites']!r}, which matches none of {', '.join(names)}")
     needed = peak_memory_gb(experiment, process, max_prefixes)
     if needed > memory_gb:
+        batch = f"training.batch_size {training['batch_size']} and " if training else ""
         raise ConfigError(
-            f"{where}: task.context {task['context']} with training.batch_size {experiment['training']['batch_size']} "
-            f"and tree.max_prefixes {max_prefixes} needs about {needed:.1f} GB; memory_gb allows {memory_gb:g}"
+            f"{where}: task.context {task['context']} with {batch}tree.max_prefixes {max_prefixes} "
+            f"needs about {needed:.1f} GB; memory_gb allows {memory_gb:g}"
         )
 
 
@@ -234,7 +256,8 @@ def fits(process: Process, context: int, max_prefixes: int) -> bool:
 
 def peak_memory_gb(experiment: Mapping, process: Process, max_prefixes: int) -> float:
     """About how much memory the largest job of an experiment needs, in GB of 10^9 bytes."""
-    task, model, training, probe = (experiment[section] for section in ("task", "model", "training", "probe"))
+    task, model, probe = (experiment[section] for section in ("task", "model", "probe"))
+    training = experiment.get("training", {"labels": None, "batch_size": 0, "snapshots": 2})  # nothing, of a checkpoint
     n_ctx, width, n_layers = task["context"] + model["bos"], model["n_heads"] * model["d_head"], model["n_layers"]
     per_token = 8 * process.n_tokens * process.n_states
     # Floats that a node keeps for its gradient in one block: the residual stream and its normalised

@@ -11,9 +11,11 @@ business of `attention`: the branch of a tree above it, or the positions before 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Integer
+from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,7 +38,7 @@ class TransformerConfig:
     d_model: int
     d_head: int
     d_mlp: int
-    activation: str  # relu or gelu
+    activation: str  # relu, gelu, or gelu_new: its approximation by tanh
     normalization: str  # LN or none
 
 
@@ -75,7 +77,8 @@ class MLP(nn.Module):
         self.b_in = nn.Parameter(torch.zeros(config.d_mlp))
         self.W_out = nn.Parameter(torch.empty(config.d_mlp, config.d_model))
         self.b_out = nn.Parameter(torch.zeros(config.d_model))
-        self.activation = {"relu": F.relu_, "gelu": F.gelu}[config.activation]
+        activations = {"relu": F.relu_, "gelu": F.gelu, "gelu_new": partial(F.gelu, approximate="tanh")}
+        self.activation = activations[config.activation]
 
     def forward(self, x: Float[Tensor, "node d_model"]) -> Float[Tensor, "node d_model"]:
         return torch.addmm(self.b_out, self.activation(torch.addmm(self.b_in, x, self.W_in)), self.W_out)
@@ -165,3 +168,10 @@ def transformer_config(n_tokens: int, context: int, model: dict) -> TransformerC
     """The network's shape for a task; a beginning-of-sequence token adds a token and a position."""
     shape = {key: model[key] for key in TransformerConfig.__dataclass_fields__ if key in model}
     return TransformerConfig(d_vocab=n_tokens + model["bos"], n_ctx=context + model["bos"], **shape)
+
+
+def initial_parameters(config: TransformerConfig, seed: int) -> dict[str, ndarray]:
+    """The parameters of a new network by name."""
+    network = Transformer(config)
+    network.initialize(torch.Generator().manual_seed(seed))
+    return {name: parameter.detach().numpy() for name, parameter in network.named_parameters()}

@@ -1,0 +1,35 @@
+"""A network that was trained elsewhere, in the place of one that is trained here; its beginning is unknown.
+
+Its first snapshot is a new network of the same shape, the second the network itself.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geometry.checkpoints import network_parameters, read
+from geometry.job import Job
+from geometry.storage import write_tensors
+from geometry.tasks import process_of
+from geometry.transformer import initial_parameters, transformer_config
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+STEPS = np.array([0, 1])
+"""The new network and the one from elsewhere: how many steps it took is not known."""
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        params = snakemake.params
+        n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
+        config = transformer_config(n_tokens, context, params.model)
+        trained = network_parameters(read(snakemake.input.checkpoint), config.n_ctx, config.normalization)
+        initial = initial_parameters(config, params.seed)
+        stacks = {name: np.stack([initial[name], trained[name]]) for name in initial}
+        write_tensors(trained, snakemake.output.model)
+        seeds = np.full_like(STEPS, params.seed)
+        write_tensors({**stacks, "step": STEPS, "seed": seeds}, snakemake.output.snapshots)
+        n_numbers = sum(values.size for values in trained.values())
+        job.info(f"{n_numbers} parameters; taken to have {config.activation} and normalization {config.normalization}")
