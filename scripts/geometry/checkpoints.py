@@ -8,9 +8,12 @@ A state dict does not tell the activation function, nor whether LayerNorm is app
 scale one and the shift zero.
 """
 
+import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +72,7 @@ def _is_safetensors(path: str | Path) -> bool:
     suffix = Path(path).suffix
     if suffix not in (".safetensors", ".pt", ".pth"):
         raise CheckpointError(f"the name ends in {suffix!r}; allowed are .safetensors, .pt and .pth")
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # which also answers for a name that no file can have
         raise CheckpointError("there is no such file; a path is relative to the working directory")
     return suffix == ".safetensors"
 
@@ -101,19 +104,21 @@ def _load_pytorch(path: str | Path) -> dict:
     import torch  # takes seconds, which no study without such a file should wait for
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the restricted reader fails in as many ways as there are broken files
-        how = "save it with torch.save(network.state_dict(), path)"
-        raise CheckpointError(f"it cannot be read as tensors alone ({_one_line(error)}); {how}") from None
+        kind, how = type(error).__name__, "save it with torch.save(network.state_dict(), path)"
+        raise CheckpointError(f"it is damaged, or holds more than tensors ({kind}); {how}") from None
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise CheckpointError(f"it holds a {type(content).__name__}; it must be a state dict, tensors by name")
     for name, value in content.items():
-        plain = isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"
-        if not plain or value.is_quantized:
-            raise CheckpointError(f"{name!r} is a {type(value).__name__} without numbers; it must be a plain tensor")
+        if not isinstance(value, torch.Tensor):
+            raise CheckpointError(f"{name!r} is a {type(value).__name__}; it must be a tensor")
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+            raise CheckpointError(f"{name!r} is {value.layout} on {value.device}; it must be a dense tensor of floats")
     return {name: tensor.detach() for name, tensor in content.items()}
 
 
@@ -127,7 +132,8 @@ def shape_of(entries: Mapping[str, Entry]) -> dict[str, int]:
     n_ctx, _ = _sizes(entries, "pos_embed.W_pos", 2)
     n_heads, _, d_head = _sizes(entries, "blocks.0.attn.W_Q", 3)
     _, d_mlp = _sizes(entries, "blocks.0.mlp.W_in", 2)
-    n_layers = len({name.split(".")[1] for name in entries if name.startswith("blocks.")})
+    layers = {name.split(".")[1] for name in entries if name.startswith("blocks.")}
+    n_layers = next(layer for layer in count() if str(layer) not in layers)
     sizes = {"n_layers": n_layers, "n_heads": n_heads, "d_model": d_model, "d_head": d_head, "d_mlp": d_mlp}
     return {**sizes, "d_vocab": d_vocab, "n_ctx": n_ctx}
 
@@ -188,7 +194,7 @@ def check_entries(entries: Mapping[str, Entry], normalization: str) -> dict[str,
             raise _not_float(name, entries[name].dtype)
     for name in entries:
         if name not in expected and not BUFFER.fullmatch(name):
-            raise CheckpointError(f"{name[:120]!r} is unknown; allowed are {', '.join(_short_list(sizes))}")
+            raise CheckpointError(f"{name[:120]!r} is unknown; allowed are {', '.join(_allowed_names(sizes))}")
     return sizes
 
 
@@ -196,7 +202,7 @@ def _listed(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {size}" for name, size in sizes.items())
 
 
-def _short_list(sizes: Mapping[str, int]) -> list[str]:
+def _allowed_names(sizes: Mapping[str, int]) -> list[str]:
     one_block = parameter_shapes({**sizes, "n_layers": 1}, True)
     return [name.replace("blocks.0", "blocks.*") for name, _ in one_block]
 
@@ -204,9 +210,9 @@ def _short_list(sizes: Mapping[str, int]) -> list[str]:
 def check_task(sizes: Mapping[str, int], n_tokens: int, context: int, bos: bool) -> None:
     """Raise a vocabulary or a context that the network was not made for."""
     if sizes["d_vocab"] != n_tokens + bos:
+        start = "and, as model.bos is true, one for the beginning" if bos else f"({n_tokens + 1} with model.bos)"
         raise CheckpointError(
-            f"d_vocab is {sizes['d_vocab']}; it must be {n_tokens + bos}, the task's {n_tokens} tokens"
-            f"{' and' if bos else '; with model.bos true'} one more for the beginning of a word"
+            f"d_vocab is {sizes['d_vocab']}; it must be {n_tokens + bos}, the task's {n_tokens} tokens {start}"
         )
     if sizes["n_ctx"] < context + bos:
         raise CheckpointError(
@@ -216,13 +222,14 @@ def check_task(sizes: Mapping[str, int], n_tokens: int, context: int, bos: bool)
 
 def network_parameters(tensors: Mapping[str, ndarray], n_ctx: int, normalization: str) -> dict[str, ndarray]:
     """The parameters as this project's network has them: as many positions as needed, every LayerNorm with weights."""
-    for name, values in tensors.items():
-        if not np.isfinite(values).all():
-            wrong = values[~np.isfinite(values)][0]
-            raise CheckpointError(f"{name} has the value {wrong} (as float32); all must be finite numbers")
     entries = {name: Entry(values.shape, True, "float32") for name, values in tensors.items()}
-    sizes = {**shape_of(entries), "n_ctx": n_ctx}
+    sizes = {**check_entries(entries, normalization), "n_ctx": n_ctx}
     wanted = parameter_shapes(sizes, normalization == "LN")
     folded = {"w": np.ones(sizes["d_model"], np.float32), "b": np.zeros(sizes["d_model"], np.float32)}
     parameters = {name: tensors[name] if name in tensors else folded[name[-1]] for name, _ in wanted}
-    return {**parameters, "pos_embed.W_pos": parameters["pos_embed.W_pos"][:n_ctx]}
+    parameters["pos_embed.W_pos"] = parameters["pos_embed.W_pos"][:n_ctx]
+    for name, values in parameters.items():
+        if not np.isfinite(values).all():
+            wrong = values[~np.isfinite(values)][0]
+            raise CheckpointError(f"{name} has the value {wrong} (as float32); all must be finite numbers")
+    return parameters

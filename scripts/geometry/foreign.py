@@ -1,15 +1,15 @@
 """Experiments on networks that are not trained here: what their configuration leaves to the files of the networks."""
 
+import math
 from collections.abc import Mapping
-from pathlib import Path
 
 from geometry.checkpoints import CheckpointError, check_entries, check_task, describe, network_parameters, read
 
 PLACEHOLDER = "{seed}"
 """What stands in a path for the seed of each of several networks."""
 
-READ_AT_ONCE = 100_000_000
-"""Bytes of a file whose every number is looked at while a study is planned; a larger one is when it is imported."""
+LOOKED_AT = 25_000_000
+"""Numbers in a file, all of which are looked at while a study is planned; of a larger one, when it is imported."""
 
 SIZES = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp")
 
@@ -32,9 +32,10 @@ def shape_in_file(path: str, experiment: Mapping, n_tokens: int) -> dict[str, in
     """The sizes of the network in a file, which must be one that the task can be shown to."""
     model, context = experiment["model"], experiment["task"]["context"]
     try:
-        sizes = check_entries(describe(path), model["normalization"])
+        entries = describe(path)
+        sizes = check_entries(entries, model["normalization"])
         check_task(sizes, n_tokens, context, model["bos"])
-        if Path(path).stat().st_size <= READ_AT_ONCE:
+        if sum(math.prod(entry.shape) for entry in entries.values()) <= LOOKED_AT:
             network_parameters(read(path), context + model["bos"], model["normalization"])
     except CheckpointError as error:
         raise CheckpointError(f"model.checkpoint {path!r}: {error}") from None

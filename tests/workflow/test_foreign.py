@@ -1,0 +1,113 @@
+"""A study of a network from elsewhere, end to end; and a bad one, which stops before anything is written."""
+
+import shutil
+
+import numpy as np
+import pytest
+from harness import ROOT, Study
+from safetensors.numpy import load_file
+
+from geometry.storage import open_dataset, read_table, read_tensors
+from research_object import problems
+
+DATA = ROOT / "tests/data"
+MINE = """
+experiments:
+  mine:
+    task: {process: mess3, parameters: {x: 0.05, alpha: 0.85}, context: 5}
+    model: {checkpoint: network.safetensors, format: transformer_lens, activation: gelu_new, normalization: none}
+  mess3: null
+  mess3_noisy: null
+  rrxor: null
+  z1r: null
+figures: {explainer: null, dpi: 60, max_points: 500}
+"""
+
+
+def study_of(folder, config=MINE, network="bare.safetensors", names=("network.safetensors",)):
+    """A study with the files of its networks in its working directory, and how to call it."""
+    study = Study(folder / "study")
+    path = folder / "mine.yaml"
+    path.write_text(config)
+    for name in names:
+        shutil.copyfile(DATA / network, study.folder / name)
+    return study, {"configs": [path]}
+
+
+@pytest.fixture(scope="module")
+def finished_foreign(tmp_path_factory):
+    """A study of one network, run to its end from a configuration of under ten lines."""
+    study, how = study_of(tmp_path_factory.mktemp("foreign"))
+    study.run(**how)
+    return study, how
+
+
+def test_it_has_claims_and_figures_but_none_over_training(finished_foreign):
+    results = finished_foreign[0].folder / "results"
+    drawn = {path.name for path in (results / "figures/mine").iterdir()}
+    assert drawn == {"belief_simplex.png", "sites.png", "r2_by_site.png", "distances.png"}
+    claims = read_table(results / "claims.csv")
+    assert set(claims["experiment"]) == {"mine"} and (claims["n_seeds"] == 1).all()
+    assert (results / "report.html").read_text().count("belief_simplex.png")
+    assert problems(results) == []
+
+
+def test_its_activations_are_those_of_transformer_lens(finished_foreign):
+    results = finished_foreign[0].folder / "results"
+    expected = load_file(DATA / "bare.answers.safetensors")
+    (truth,) = results.glob("tasks/mess3_*/ground_truth.zarr.zip")
+    with (
+        open_dataset(truth) as theory,
+        open_dataset(results / "mine/checkpoint/activations.zarr.zip") as found,
+    ):
+        parents, tokens, node = theory["parent"].values.tolist(), theory["last_token"].values.tolist(), -1
+        for position, token in enumerate(expected["words"][0, :5].tolist()):
+            node = next(n for n, parent in enumerate(parents) if parent == node and tokens[n] == token)
+            for place, site in enumerate(found["site"].values):
+                values = found["activation"][1, place, node].values
+                np.testing.assert_allclose(values, expected[site][0, position], rtol=0, atol=1e-5)
+
+
+def test_audit_passes_until_the_file_changes_which_is_then_imported_again(finished_foreign, tmp_path):
+    study, how = finished_foreign
+    study = study.copy(tmp_path / "study")
+    assert "Sound: " in study.run("audit", **how) and study.planned(**how) == {}
+    network = study.folder / "network.safetensors"
+    weights = load_file(network)
+    network.write_bytes(
+        network.read_bytes().replace(weights["embed.W_E"].tobytes(), weights["embed.W_E"][::-1].tobytes())
+    )
+    result = study.snakemake("audit", **how)
+    sentence = "results/mine/checkpoint/model.safetensors: made from another network.safetensors than is there."
+    assert result.returncode != 0 and sentence in result.stderr
+    assert {"import_model": 1, "probe_beliefs": 1}.items() <= study.planned(**how).items()
+
+
+def test_networks_of_several_seeds_stand_beside_trained_ones(tmp_path):
+    config = MINE.replace("network.safetensors", "'{seed}.pt'").replace("  z1r: null\n", "")
+    study, how = study_of(tmp_path, config, "bare.pt", ["1.pt", "2.pt"])
+    planned = study.planned(**how)
+    assert planned["import_model"] == 2 and planned["train_model"] == 2 and planned["plot_loss"] == 1
+    study.run("results/mine/seed_2/model.safetensors", **how)
+    expected = load_file(DATA / "bare.safetensors")
+    found = read_tensors(study.folder / "results/mine/seed_2/model.safetensors")
+    assert (found["unembed.W_U"] == expected["unembed.W_U"]).all() and len(found["pos_embed.W_pos"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("context: 5", "context: 9", "'network.safetensors': n_ctx is 8; task.context is 9 and must be at most 8"),
+        ("network.safetensors", "absent.pt", "'absent.pt': there is no such file; a path is relative to the working"),
+    ],
+)
+def test_bad_checkpoint_stops_before_anything_is_written(old, new, sentence, tmp_path):
+    study, how = study_of(tmp_path, MINE.replace(old, new))
+    result = study.snakemake(**how)
+    assert result.returncode != 0 and "Traceback" not in result.stderr
+    assert [
+        line
+        for line in result.stderr.splitlines()
+        if "experiment 'mine': model.checkpoint" in line and sentence in line
+    ]
+    assert {path.name for path in study.folder.iterdir()} <= {".snakemake", "network.safetensors"}
