@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from geometry.experiments import ConfigError, canonical, merged, peak_memory_gb, resolve_experiments
+from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
+from geometry.memory import peak_memory_gb
 from geometry.sites import chosen_sites, drawn_site, probed_sites
 from geometry.tasks import process_of, task_name
 
