@@ -45,7 +45,8 @@ def finished_foreign(tmp_path_factory):
 def test_it_has_claims_and_figures_but_none_over_training(finished_foreign):
     results = finished_foreign[0].folder / "results"
     drawn = {path.name for path in (results / "figures/mine").iterdir()}
-    assert drawn == {"belief_simplex.png", "sites.png", "r2_by_site.png", "distances.png"}
+    names = ["belief_simplex", "sites", "r2_by_site", "controls", "components", "distances", "steering"]
+    assert drawn == {f"{name}.png" for name in names}
     claims = read_table(results / "claims.csv")
     assert set(claims["experiment"]) == {"mine"} and (claims["n_seeds"] == 1).all()
     assert (results / "report.html").read_text().count("belief_simplex.png")
