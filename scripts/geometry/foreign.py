@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 from geometry.checkpoints import CheckpointError, check_entries, check_task, describe, network_parameters, read
 
@@ -35,6 +36,8 @@ def shape_in_file(path: str, experiment: Mapping, n_tokens: int) -> dict[str, in
         entries = describe(path)
         sizes = check_entries(entries, model["normalization"])
         check_task(sizes, n_tokens, context, model["bos"])
+        if Path(path).resolve().is_relative_to(Path("results").resolve()):  # Snakemake deletes what it makes again
+            raise CheckpointError("it is under results/, whose files come and go; copy it to another folder")
         if sum(math.prod(entry.shape) for entry in entries.values()) <= LOOKED_AT:
             network_parameters(read(path), context + model["bos"], model["normalization"])
     except CheckpointError as error:

@@ -162,6 +162,22 @@ def test_study_that_contradicts_the_file_is_refused(settings, sentence):
     assert re.search(sentence, refusal(DATA / "plain.safetensors", **settings))
 
 
+def test_file_that_the_study_itself_may_delete_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path)
+    save_file(parameters(), "results/model.safetensors")
+    assert "it is under results/, whose files come and go" in refusal("results/model.safetensors")
+
+
+def test_shape_of_one_experiment_is_not_that_of_the_next():
+    model = {"checkpoint": str(DATA / "plain.safetensors"), "format": "transformer_lens"}
+    experiments = {**dict.fromkeys(CONFIG["experiments"]), "one": {}, "other": {"model": {"d_model": 16}}}
+    override = {"defaults": {"task": TASK, "model": model}, "experiments": experiments, "figures": {"explainer": None}}
+    experiments["other"]["model"]["checkpoint"] = str(DATA / "mess3.safetensors")
+    found = resolve_experiments(canonical(merged(CONFIG, override)), SCHEMA)
+    assert [found[name]["model"]["d_model"] for name in ("one", "other")] == [12, 16]
+
+
 def test_checkpoint_and_format_belong_together():
     experiment = {"model": {"checkpoint": "x.safetensors"}}
     with pytest.raises(ConfigError, match="key 'format' is missing at model"):

@@ -7,6 +7,8 @@ import pytest
 from harness import ROOT, Study
 from safetensors.numpy import load_file
 
+from geometry.audit import broken_links
+from geometry.records import makers, read_record, record_paths
 from geometry.storage import open_dataset, read_table, read_tensors
 from research_object import problems
 
@@ -69,19 +71,21 @@ def test_its_activations_are_those_of_transformer_lens(finished_foreign):
                 np.testing.assert_allclose(values, expected[site][0, position], rtol=0, atol=1e-5)
 
 
-def test_audit_passes_until_the_file_changes_which_is_then_imported_again(finished_foreign, tmp_path):
+def test_audit_passes_until_the_file_changes_which_is_then_imported_again(finished_foreign, tmp_path, monkeypatch):
     study, how = finished_foreign
     study = study.copy(tmp_path / "study")
     assert "Sound: " in study.run("audit", **how) and study.planned(**how) == {}
-    network = study.folder / "network.safetensors"
-    weights = load_file(network)
-    network.write_bytes(
-        network.read_bytes().replace(weights["embed.W_E"].tobytes(), weights["embed.W_E"][::-1].tobytes())
-    )
-    result = study.snakemake("audit", **how)
-    sentence = "results/mine/checkpoint/model.safetensors: made from another network.safetensors than is there."
-    assert result.returncode != 0 and sentence in result.stderr
+    network, model = study.folder / "network.safetensors", "results/mine/checkpoint/model.safetensors"
+    embedding = load_file(network)["embed.W_E"]
+    network.write_bytes(network.read_bytes().replace(embedding.tobytes(), embedding[::-1].tobytes()))
     assert {"import_model": 1, "probe_beliefs": 1}.items() <= study.planned(**how).items()
+    monkeypatch.chdir(study.folder)
+    records = [read_record(path) for path in record_paths()]
+    (sentence,) = broken_links(records, makers(records), {model})
+    assert sentence.startswith(f"{model}: made from another network.safetensors than is there. Make it again:")
+    network.unlink()
+    (sentence,) = broken_links(records, makers(records), {model})
+    assert sentence == f"{model}: made from network.safetensors, which is gone. Put it back"
 
 
 def test_networks_of_several_seeds_stand_beside_trained_ones(tmp_path):
