@@ -25,7 +25,8 @@ def resolve(override):
 @pytest.mark.parametrize(
     "path", [None, *sorted((ROOT / "studies").glob("*.yaml")), ROOT / "tests/config.yaml"], ids=str
 )
-def test_shipped_studies_are_valid(path):
+def test_shipped_studies_are_valid(path, monkeypatch):
+    monkeypatch.chdir(ROOT)  # where a study's own files are looked for
     assert resolve(yaml.safe_load(path.read_text()) if path else {})
 
 
