@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from geometry.job import Job
 from geometry.simplex import belief_colors
@@ -46,6 +47,7 @@ def plot_components(truth: xr.Dataset, result: xr.Dataset, max_points: int) -> F
     )
     axes[0].set(xlabel="principal component", ylabel="share of the variance", ylim=(0, None))
     axes[0].set_title(f"Spectrum\n{short_site(result.attrs['site'])}")
+    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].legend(loc="center right")
     return figure
 

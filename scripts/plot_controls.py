@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.job import Job
-from geometry.probe_table import FLOORS, select
+from geometry.probe_table import FLOORS, estimated, select
 from geometry.sites import CONCATENATED, is_stream
 from geometry.storage import read_table
 from geometry.style import (
@@ -47,38 +47,32 @@ def lines_of(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> dict[
 
 
 def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
-    """A row for each kind of features, a mark for each way of scoring and network."""
-    for place, (color, scores) in enumerate(lines.values()):
+    """A row for each kind of features, a mark for each way of scoring and network; what is beyond an end is there."""
+    shown = [select(scores, metric="r2", weighting="probability") for _, scores in lines.values()]
+    low, high = scale_to_unexplained(ax.xaxis, 1 - pd.concat(shown[:4])["value"], ticks=(10, 1, 0.1, 0.01, 1e-3, 1e-4))
+    for place, (scores, (color, _)) in enumerate(zip(shown, lines.values(), strict=True)):
         for split, estimator, marker in WAYS.values():
-            rows = select(scores, metric="r2", weighting="probability", split=split)
-            rows = rows[rows["estimator"].isin([estimator, "table"] if estimator == "least_squares" else [estimator])]
-            style = {
-                "color": color,
-                "markersize": 4,
-                "markerfacecolor": "none",
-                "markeredgewidth": 0.8,
-                "clip_on": True,
-            }
-            ax.plot(1 - rows["value"], [place] * len(rows), marker, **style)
+            left = 1 - select(estimated(scores, estimator), split=split)["value"]
+            style = {"color": color, "markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.8}
+            if len(left):  # an empty line that is not clipped upsets the layout
+                ax.plot(left.clip(low, high), [place] * len(left), marker, clip_on=False, **style)
     ax.set_yticks(range(len(lines)), list(lines))
     ax.set_ylim(len(lines) - 0.5, -0.5)
     ax.grid(axis="y", color="0.93", linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.set_xlabel("R² (what is left unexplained, logarithmic)")
+    ax.set_xlabel("R²")
 
 
 def plot_controls(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
     """Left: the belief from whatever may tell it. Right: whatever may be mistaken for it, from the last stream."""
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.62 * WIDTH), gridspec_kw={"width_ratios": [1, 0.8]})
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.6 * WIDTH))
     draw_lines(axes[0], lines_of(probe, untrained, "belief_state"))
-    axes[0].set_title("The belief state, decoded from")
+    axes[0].set_title("The belief state, decoded from ...")
     site = ([site for site in probe["site"].unique() if is_stream(site)] or [CONCATENATED])[-1]
     last = select(probe, step=probe["step"].max(), site=site, features="activations")
     names = {target: target.replace("_", " ").replace("belief state", "belief") for target in last["target"].unique()}
     draw_lines(axes[1], {name: (TRAINED, select(last, target=target)) for target, name in names.items()})
-    axes[1].set_title(f"From {short_site(site)}, trained:")
-    for ax in axes:
-        scale_to_unexplained(ax.xaxis, 1 - pd.concat([probe, untrained]).query("metric == 'r2'")["value"], highest=10)
+    axes[1].set_title(f"Decoded from {short_site(site)}: the ...")
     handles = [
         plt.Line2D([], [], marker=marker, linestyle="", color="black", markerfacecolor="none", markersize=4, label=name)
         for name, (_, _, marker) in WAYS.items()

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -44,6 +45,7 @@ def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
     axes = axes[0]
     probe, untrained = (select(table, metric="r2") for table in (probe, untrained))
     first, last = probe["step"].min(), probe["step"].max()
+    floors = select(probe, step=last, target="belief_state", split="held_out_prefix")
     at_sites = select(probe, features="activations", estimator="least_squares")
     never = pd.concat([select(table, features="activations", step=first) for table in (probe, untrained)])
     networks = [
@@ -52,40 +54,46 @@ def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
         ("trained, shuffled beliefs", CONTROL, select(at_sites, step=last, target="shuffled_belief_state")),
     ]
     sites = list(at_sites["site"].unique())
+    drawn = pd.concat([table["value"] for _, _, table in networks])
+    ends = scale_to_unexplained(axes[0].yaxis, 1 - drawn)
     for ax, weighting in zip(axes, weightings, strict=True):
         for name, color, table in networks:
             for split, (marker, line, split_name) in SPLITS.items():
                 rows = select(table, weighting=weighting, split=split)
-                draw_series(ax, rows, sites, color, marker, line, f"{name}, {split_name}")
-        draw_floors(ax, select(probe, step=last, target="belief_state", weighting=weighting, split="held_out_prefix"))
+                draw_series(ax, rows, sites, color, marker, line, f"{name}, {split_name}", ends)
+        draw_floors(ax, ends, select(floors, weighting=weighting))
         ax.set_xticks(range(len(sites)), [short_site(site) for site in sites], rotation=35, ha="right")
         ax.set_title(TITLES[weighting])
-    scale_to_unexplained(axes[0].yaxis, 1 - pd.concat([at_sites["value"], never["value"]]))
     axes[0].set_ylabel("R² of the decoded belief state")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-def draw_floors(ax: Axes, scores: pd.DataFrame) -> None:
+def draw_floors(ax: Axes, ends: tuple[float, float], scores: pd.DataFrame) -> None:
     """What is decoded from held-out prefixes without a network, as lines named at their right end."""
-    for name, features in FLOORS.items():
-        rows = scores[(scores["features"] == features) & (scores["estimator"] != "ridge")]
-        level = 1 - rows["value"].mean()
+    scores = scores[scores["estimator"] != "ridge"]
+    left = {name: 1 - select(scores, features=features)["value"].mean() for name, features in FLOORS.items()}
+    levels = {name: np.clip(level, *ends) for name, level in left.items()}
+    apart, label = (ends[1] / ends[0]) ** 0.045, np.inf
+    for name, level in sorted(levels.items(), key=lambda item: -item[1]):
+        label = max(min(level, label / apart), ends[0])  # a name no nearer than its height to the one below
         ax.axhline(level, color="0.55", linewidth=0.6, linestyle=(0, (1, 2)), zorder=0)
-        place = {"xy": (1, level), "xycoords": ("axes fraction", "data"), "xytext": (2, 0)}
+        place = {"xy": (1, label), "xycoords": ("axes fraction", "data"), "xytext": (2, 0)}
         ax.annotate(name, textcoords="offset points", fontsize=5.5, color="0.35", va="center", **place)
 
 
-def draw_series(ax: Axes, rows: pd.DataFrame, sites: list[str], color: str, marker: str, line: str, label: str) -> None:
-    """The scores of one network and split: seeds as marks, their mean as a line."""
+def draw_series(
+    ax: Axes, rows: pd.DataFrame, sites: list[str], color: str, marker: str, line: str, label: str, ends
+) -> None:
+    """The scores of one network and split: seeds as marks, their mean as a line; what is beyond an end is there."""
     place = rows["site"].map(sites.index)
-    unexplained = 1 - rows["value"]
-    ax.plot(place, unexplained, marker, color=color, markersize=3.5, markerfacecolor="none", markeredgewidth=0.8)
+    unexplained = (1 - rows["value"]).clip(*ends)
+    marks = {"color": color, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
+    ax.plot(place, unexplained, marker, clip_on=False, **marks)
     mean = unexplained.groupby(place).mean()
     alone = sites.index(CONCATENATED) if CONCATENATED in sites else len(sites)  # no line leads to the joined streams
-    style = {"color": color, "marker": marker, "markersize": 3.5, "markerfacecolor": "none"}
-    ax.plot(mean.index[:alone], mean[:alone], line, label=label, **style)
-    ax.plot(mean.index[alone:], mean[alone:], line, **style)
+    ax.plot(mean.index[:alone], mean[:alone], line, color=color)
+    ax.plot([], [], line, marker=marker, label=label, **marks)
 
 
 if __name__ == "__main__":

@@ -118,13 +118,20 @@ def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
     plt.close(figure)
 
 
-def scale_to_unexplained(axis: Axis, unexplained: pd.Series, highest: float = np.inf) -> None:
-    """An axis of R2, drawn as one minus it, on which 0.99 and 0.999 are as far apart as 0.9 and 0.99."""
-    low, high = max(unexplained[unexplained > 0].min(), 1e-6), min(max(2.0, unexplained.max()), highest)
-    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (high * 1.3, low / 1.5)})
-    ticks = [t for t in (10, 2, 1, 0.5, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6) if low / 1.5 < t < high * 1.3]
+UNEXPLAINED = (10, 2, 1, 0.5, 0.1, 0.01, 1e-3, 1e-4, 1e-5)
+
+
+def scale_to_unexplained(axis: Axis, unexplained: pd.Series, ticks=UNEXPLAINED) -> tuple[float, float]:
+    """An axis of R2, drawn as one minus it, on which 0.99 and 0.999 are as far apart as 0.9 and 0.99.
+
+    Returns its ends, to which what is beyond them can be clipped.
+    """
+    low, high = max(unexplained.min() / 1.5, 1e-6), min(max(2.6, unexplained.max() * 1.3), 13)
+    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (high, low)})
+    ticks = [tick for tick in ticks if low < tick < high]
     axis.set_ticks(ticks, [np.format_float_positional(1 - tick, trim="-") for tick in ticks])
     axis.set_minor_locator(NullLocator())
+    return low, high
 
 
 def format_r2(value: float) -> str:

@@ -9,7 +9,7 @@ from geometry.processes import PROCESSES, process_from_config
 from geometry.simplex import belief_colors
 from geometry.style import BeliefPainter
 
-PARAMETERS = dict.fromkeys(("mess3", "mess3_duplicated"), {"x": 0.05, "alpha": 0.85})
+PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_duplicated")}
 
 
 @pytest.mark.parametrize("name", [name for name in PROCESSES if name != "custom"])
