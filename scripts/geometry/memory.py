@@ -33,7 +33,7 @@ def peak_memory_gb(experiment: Mapping, process: Process, max_prefixes: int) -> 
     prefixes = count_at_most(process.n_tokens, task["context"], max_prefixes)
     tree = prefixes * (80 + 2 * per_token)
     extract = tree + 8 * prefixes * width * n_layers + 4 * PREFIXES_AT_ONCE * block
-    extract += 4 * parameters * training["snapshots"]
+    extract += 4 * parameters * max(training["snapshots"], probe["untrained"])
     # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell.
     features, cells = model["d_model"] * (n_layers + 1), 2 * probe["folds"] ** probe["repeats"] + task["context"]
     columns = 15 * process.n_states + 4 * process.n_tokens
