@@ -11,6 +11,7 @@ such a direction: to 1e-8 down to a ratio of 1e-4.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -136,29 +137,41 @@ class Score:
         return float(self.error[components].mean() / self.weight)
 
 
+@dataclass(frozen=True)
+class Fold:
+    """What is fitted, and what the fit is scored on; in sample, they are the same."""
+
+    train: Moments
+    test: Moments
+
+    @cached_property
+    def regression(self) -> Regression:
+        return regress(self.train)
+
+    @cached_property
+    def guess(self) -> tuple[Float[ndarray, "column component"], "Fold"]:
+        """What guessing the mean of one set leaves, and both sets without their features."""
+        bare = Fold(self.train.of_features(slice(0)), self.test.of_features(slice(0)))
+        return residual(bare.regression.affine_map(), bare.train.shift), bare
+
+
 def score(
-    train: Moments, test: Moments, beyond: Mapping[str, slice] | None = None, partial: slice = slice(None)
+    fold: Fold, beyond: Mapping[str, slice] | None = None, partial: slice = slice(None)
 ) -> tuple[AffineMap, dict[str, Score]]:
-    """The map fitted on one set, and how it does on another, against the mean of the first as a guess.
+    """The map fitted on one set, and how it does on the other, against the mean of the first as a guess.
 
     ``beyond`` names some of the targets as rival regressors: for each, there is a score of features and
     rival together against the rival alone, on the components that ``partial`` chooses.
     """
-    affine, weight = fit(train), float(test.gram[0, -1, -1])
-    left, (guess, bare_train, bare_test) = residual(affine, train.shift), _guess(train, test)
-    scores = {"": Score(squared_error(left, test), squared_error(guess, bare_test), weight)}
+    affine, weight = fold.regression.affine_map(), float(fold.test.gram[0, -1, -1])
+    left, (guess, bare) = residual(affine, fold.train.shift), fold.guess
+    scores = {"": Score(squared_error(left, fold.test), squared_error(guess, bare.test), weight)}
     for name, rival in (beyond or {}).items():
-        both, alone = beside(left, train, rival, partial), beside(guess, bare_train, rival, partial)
-        reference = squared_error(alone, bare_test)
+        both, alone = beside(left, fold.train, rival, partial), beside(guess, bare.train, rival, partial)
+        reference = squared_error(alone, bare.test)
         explained = reference < EXPLAINED * scores[""].reference[partial]  # what is left is rounding
-        scores[name] = Score(squared_error(both, test), np.where(explained, 0, reference), weight)
+        scores[name] = Score(squared_error(both, fold.test), np.where(explained, 0, reference), weight)
     return affine, scores
-
-
-def _guess(train: Moments, test: Moments) -> tuple[Float[ndarray, "column component"], Moments, Moments]:
-    """What guessing the mean of one set leaves, and both sets without their features."""
-    train, test = train.of_features(slice(0)), test.of_features(slice(0))
-    return residual(fit(train), train.shift), train, test
 
 
 def total(scores: Iterable[dict[str, Score]]) -> dict[str, Score]:
@@ -176,24 +189,22 @@ def _path(train: Moments, tests: list[Moments], targets: slice) -> Float[ndarray
     return np.array([[squared_error(left, test).sum() for left in lefts] for test in tests])
 
 
-def ridge(moments: Moments, fold_of_cell: Integer[ndarray, " cell"], targets: slice) -> tuple[Score, list[float]]:
+def ridge(folds: list[Fold], targets: slice) -> tuple[Score, list[float]]:
     """A ridge regression on held-out folds, and the strength of its penalty in each.
 
     The strength for a fold is the one with the least error when each other fold in turn is held out of
     what is left (nested cross-validation): the fold's own score has no part in it.
     """
-    pairs = list(moments.splits(fold_of_cell))
-    inner = np.zeros((len(pairs), len(STRENGTHS)))
-    for one, (train, _) in enumerate(pairs):
-        for other, (_, test) in enumerate(pairs[:one]):
-            without_both = Moments(train.gram - test.gram, train.shift)
-            errors = _path(without_both, [test, pairs[one][1]], targets)
-            inner[[one, other]] += errors
+    inner = np.zeros((len(folds), len(STRENGTHS)))
+    for one, fold in enumerate(folds):
+        for other, another in enumerate(folds[:one]):
+            without_both = Moments(fold.train.gram - another.test.gram, fold.train.shift)
+            inner[[one, other]] += _path(without_both, [another.test, fold.test], targets)
     scores, strengths = [], STRENGTHS[inner.argmin(axis=1)].tolist()
-    for (train, test), strength in zip(pairs, strengths, strict=True):
-        left, (guess, _, bare_test) = residual(regress(train).affine_map(strength), train.shift), _guess(train, test)
-        errors = squared_error(left[:, targets], test), squared_error(guess[:, targets], bare_test)
-        scores.append({"": Score(*errors, float(test.gram[0, -1, -1]))})
+    for fold, strength in zip(folds, strengths, strict=True):
+        left, (guess, bare) = residual(fold.regression.affine_map(strength), fold.train.shift), fold.guess
+        errors = squared_error(left[:, targets], fold.test), squared_error(guess[:, targets], bare.test)
+        scores.append({"": Score(*errors, float(fold.test.gram[0, -1, -1]))})
     return total(scores)[""], strengths
 
 

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from geometry.floors import table_predictions
 from geometry.moments import Moments, cell_moments
-from geometry.probe import AffineMap, Regression, Score, decode, regress, ridge, score, total
+from geometry.probe import AffineMap, Fold, Regression, Score, decode, ridge, score, total
 from geometry.splits import Split
 
 COLUMNS = ["target", "weighting", "split", "estimator", "n_rows", "n_features", "effective_rank", "metric", "value"]
@@ -107,22 +107,23 @@ class Examination:
         targets = {name: places[name] for name in (*self.true, *self.wrong)}
         true = {name: places[name] for name in self.true}
         beyond, those = {rival: places[rival] for rival in rivals}, slice(max(part.stop for part in true.values()))
-        found = [[score(*pair, beyond, those) for pair in of.splits(folds)] for folds in split.fold_of_cell]
+        folds = [[Fold(*sets) for sets in of.splits(fold_of_cell)] for fold_of_cell in split.fold_of_cell]
+        found = [[score(fold, beyond, those) for fold in repeat] for repeat in folds]
         repeats = [total(scores for _, scores in repeat) for repeat in found]
         rank = np.mean([affine.effective_rank for repeat in found for affine, _ in repeat])
-        plain = split.name, "least_squares", rank
-        rows = sheet.of_scores(*plain, [scores[""] for scores in repeats], targets)
+        rows = sheet.of_scores(split.name, "least_squares", rank, [scores[""] for scores in repeats], targets)
         rows += sheet.of_gains(split.name, rank, repeats, true)
         maps, whole = [affine.to(true["belief_state"]) for affine, _ in found[0]], None
         if split is self.splits[0]:
-            affine, scores = score(of.total(), of.total(), beyond, those)
-            whole, rank = affine.to(true["belief_state"]), affine.effective_rank
-            rows += sheet.of_scores("in_sample", "least_squares", rank, [scores[""]], targets)
-            rows += sheet.of_gains("in_sample", rank, [scores], true)
-            shape = geometry(regress(of.total()), true["belief_state"])
-            rows += sheet.rows("belief_state", "in_sample", "principal_components", rank, shape)
+            everything = Fold(of.total(), of.total())
+            affine, scores = score(everything, beyond, those)
+            whole, place = affine.to(true["belief_state"]), ("in_sample", "least_squares", affine.effective_rank)
+            rows += sheet.of_scores(*place, [scores[""]], targets)
+            rows += sheet.of_gains("in_sample", affine.effective_rank, [scores], true)
+            shape = geometry(everything.regression, true["belief_state"])
+            rows += sheet.rows("belief_state", "in_sample", "principal_components", affine.effective_rank, shape)
             if weighting == next(iter(self.weights)):
-                penalised, strengths = ridge(of, split.fold_of_cell[0], those)
+                penalised, strengths = ridge(folds[0], those)
                 rows += sheet.of_scores(split.name, "ridge", rank, [penalised], true)
                 strength = {"ridge_strength": np.exp(np.log(strengths).mean())}
                 rows += sheet.rows("belief_state", split.name, "ridge", rank, strength)

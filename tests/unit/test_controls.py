@@ -6,7 +6,7 @@ import pytest
 from geometry.floors import grams, log_probability, table_predictions, token_features
 from geometry.moments import cell_moments
 from geometry.prefixes import belief_states, complete_tree, complete_tree_with_beliefs, words_below
-from geometry.probe import score
+from geometry.probe import Fold, score
 from geometry.processes import process_from_config
 from geometry.splits import by_prefix, by_stem_and_length
 from geometry.targets import hidden_directions, labels, true_targets, wrong_targets
@@ -28,7 +28,7 @@ def mess3():
 
 def in_sample_r2(features, target, weight):
     whole = cell_moments(features, target, weight[None], np.zeros(len(target), dtype=int))[0]
-    return score(whole, whole)[1][""].r2()
+    return score(Fold(whole, whole))[1][""].r2()
 
 
 def test_floors_of_mess3_by_the_published_protocol(mess3):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geometry.moments import cell_moments
-from geometry.probe import STRENGTHS, decode, ridge, score, total
+from geometry.probe import STRENGTHS, Fold, decode, ridge, score, total
 from geometry.splits import by_prefix
 
 
@@ -20,12 +20,12 @@ def moments_of(x, y, weight, cell):
 
 
 def score_in_sample(moments):
-    affine, scores = score(moments.total(), moments.total())
+    affine, scores = score(Fold(moments.total(), moments.total()))
     return affine, scores[""]
 
 
 def score_held_out(moments, fold_of_cell):
-    maps, scores = zip(*(score(*pair) for pair in moments.splits(fold_of_cell)), strict=True)
+    maps, scores = zip(*(score(Fold(*sets)) for sets in moments.splits(fold_of_cell)), strict=True)
     return list(maps), total(scores)[""]
 
 
@@ -140,7 +140,7 @@ def test_gain_beyond_a_rival_is_that_of_regressing_on_both():
     columns = np.hstack([y, rival, rival[:, :1] + 1])  # one column of the rival says nothing new
     moments = moments_of(x, columns, weight, fold)
     scores = total(
-        s for _, s in (score(*pair, {"rival": slice(3, 6)}, slice(3)) for pair in moments.splits(np.arange(5)))
+        s for _, s in (score(Fold(*sets), {"rival": slice(3, 6)}, slice(3)) for sets in moments.splits(np.arange(5)))
     )
 
     def error(features):
@@ -155,7 +155,7 @@ def test_gain_beyond_a_rival_is_that_of_regressing_on_both():
 def test_nothing_is_gained_beyond_a_rival_that_explains_all():
     x, y, weight, fold = data(noise=2.0)
     moments = moments_of(x, np.hstack([y, y @ np.diag([1, 2, 3.0]) + 1]), weight, fold)
-    _, scores = score(moments.total(), moments.total(), {"rival": slice(3, 6)}, slice(3))
+    _, scores = score(Fold(moments.total(), moments.total()), {"rival": slice(3, 6)}, slice(3))
     assert np.isnan(scores["rival"].r2())
 
 
@@ -181,7 +181,7 @@ def test_ridge_is_penalised_least_squares_with_a_strength_from_inner_folds():
         expected.append(STRENGTHS[np.sum(inner, axis=1).argmin()])
         total_error += error(fold != k, fold == k, expected[-1])
     moments = moments_of(x, y, weight, fold)
-    found, strengths = ridge(moments, np.arange(4), slice(None))
+    found, strengths = ridge([Fold(*sets) for sets in moments.splits(np.arange(4))], slice(None))
     assert strengths == pytest.approx(expected)
     assert found.error.sum() == pytest.approx(total_error, rel=1e-6)
     assert found.r2() > score_held_out(moments, np.arange(4))[1].r2()
