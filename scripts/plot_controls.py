@@ -49,7 +49,8 @@ def lines_of(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> dict[
 def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
     """A row for each kind of features, a mark for each way of scoring and network; what is beyond an end is there."""
     shown = [select(scores, metric="r2", weighting="probability") for _, scores in lines.values()]
-    low, high = scale_to_unexplained(ax.xaxis, 1 - pd.concat(shown[:4])["value"], ticks=(10, 1, 0.1, 0.01, 1e-3, 1e-4))
+    unexplained = 1 - pd.concat(shown)["value"]
+    low, high = scale_to_unexplained(ax.xaxis, unexplained[unexplained > 1e-4], ticks=(10, 2, 1, 0.5, 0.1, 0.01, 1e-3))
     for place, (scores, (color, _)) in enumerate(zip(shown, lines.values(), strict=True)):
         for split, estimator, marker in WAYS.values():
             left = 1 - select(estimated(scores, estimator), split=split)["value"]
