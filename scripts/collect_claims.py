@@ -8,7 +8,7 @@ import pandas as pd
 from geometry.claims import Claim, Evidence, claims_of
 from geometry.job import Job
 from geometry.storage import read_table, write_table
-from geometry.verdicts import interval, relative_gain, verdict
+from geometry.verdicts import bootstrap_interval, interval, relative_gain, verdict
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
     """One row: the estimate against the best floor, paired by seed."""
+    confidence, estimate = rule["confidence"], claim.estimate.values
     best = max(claim.floors, key=lambda name: np.nan_to_num(claim.floors[name].mean(), nan=-np.inf))
-    gain = relative_gain(claim.estimate.values, claim.floors[best].values)
-    columns = {"claim": claim.name, "experiment": experiment, "site": claim.site, "n_seeds": len(claim.estimate)}
-    columns["estimate"] = claim.estimate.mean()
-    columns["ci_low"], columns["ci_high"] = interval(claim.estimate.values, rule["confidence"])
-    columns |= {"floor": claim.floors[best].mean(), "floor_name": best, "gain": gain.mean()}
-    columns["gain_ci_low"], columns["gain_ci_high"] = interval(gain, rule["confidence"])
-    columns["verdict"] = verdict(gain, rule["margin"], rule["confidence"], claim.kind)
-    return columns | {"source": f"results/{experiment}/*/{claim.source}"}
+    gain = relative_gain(estimate, claim.floors[best].values, claim.kind)
+    row = {"claim": claim.name, "experiment": experiment, "site": claim.site, "measure": claim.measure}
+    row |= {"n_seeds": len(estimate), "estimate": estimate.mean()}
+    row["ci_low"], row["ci_high"] = interval(estimate, confidence)
+    row["bootstrap_low"], row["bootstrap_high"] = bootstrap_interval(estimate, confidence)
+    row |= {"floor": claim.floors[best].mean(), "floor_name": best, "kind": claim.kind, "gain": gain.mean()}
+    row["gain_ci_low"], row["gain_ci_high"] = interval(gain, confidence)
+    row["verdict"] = verdict(gain, rule["margin"], confidence, claim.kind)
+    return row | {"source": f"results/{experiment}/*/{claim.source}"}
 
 
 def collect(tables: dict[str, pd.DataFrame], experiments: list[str], rule: dict) -> pd.DataFrame:

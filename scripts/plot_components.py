@@ -10,8 +10,9 @@ from matplotlib.ticker import MaxNLocator
 
 from geometry.job import Job
 from geometry.simplex import belief_colors
+from geometry.sites import short_site
 from geometry.storage import open_dataset
-from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_cloud, save_figure, short_site
+from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_cloud, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,8 +8,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from geometry.job import Job
+from geometry.sites import short_site
 from geometry.storage import open_dataset
-from geometry.style import STYLE_SHEET, WIDTH, save_figure, short_site
+from geometry.style import STYLE_SHEET, WIDTH, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

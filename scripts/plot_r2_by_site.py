@@ -10,18 +10,9 @@ from matplotlib.figure import Figure
 
 from geometry.job import Job
 from geometry.probe_table import select
-from geometry.sites import CONCATENATED
+from geometry.sites import CONCATENATED, short_site
 from geometry.storage import read_table
-from geometry.style import (
-    CONTROL,
-    STYLE_SHEET,
-    TRAINED,
-    UNTRAINED,
-    WIDTH,
-    save_figure,
-    scale_to_unexplained,
-    short_site,
-)
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, scale_to_unexplained
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

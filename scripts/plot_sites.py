@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from geometry.job import Job
 from geometry.probe_table import decoded_beliefs, held_out_r2
+from geometry.sites import short_site
 from geometry.storage import open_dataset, read_table
-from geometry.style import STYLE_SHEET, draw_gallery, format_r2, save_figure, short_site
+from geometry.style import STYLE_SHEET, draw_gallery, format_r2, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -11,8 +11,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from geometry.job import Job
 from geometry.probe_table import select
+from geometry.sites import short_site
 from geometry.storage import read_table
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, short_site
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -130,7 +130,7 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            probe = Probe(truth, process_of(task), other_process(task, settings["other_parameters"]), settings)
+            probe = Probe(truth, process_of(task), other_process(task, settings["other_parameters"] or {}), settings)
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
         first = ["experiment", "seed", "step", "site", "features"]
         write_table(table.assign(experiment=snakemake.wildcards.experiment)[[*first, *COLUMNS]], snakemake.output.probe)

@@ -16,6 +16,7 @@ from geometry.process import Process
 from geometry.sites import is_stream
 from geometry.steering import Pairs, SiteMaps, Yardstick, draw_pairs, fit_site, kl_nats, random_basis
 from geometry.storage import open_dataset, read_tensors, write_table
+from geometry.targets import hidden_directions
 from geometry.tasks import process_of
 from geometry.transformer import Transformer, transformer_config
 
@@ -73,8 +74,10 @@ def partnered(
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
     tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
     length = tree.length[:, None].astype(np.float64)
-    found = {}
-    for partner, alike in {"any": length, "equal_next_token": np.hstack([length, optimal])}.items():
+    found, kinds = {}, {"any": length}
+    if len(hidden_directions(process)[0]):  # elsewhere, beliefs with the same prediction differ by rounding alone
+        kinds["equal_next_token"] = np.hstack([length, optimal])
+    for partner, alike in kinds.items():
         pairs = draw_pairs(belief, alike, weight, n_pairs, rng)
         if len(pairs):
             twins = Twins(network, tree, pairs.prefix, network.config.d_vocab > process.n_tokens)

@@ -7,25 +7,26 @@ import pandas as pd
 from geometry.document import Heading, Paragraph, Part, Table, as_html, as_markdown
 from geometry.job import Job
 from geometry.probe_table import FLOORS, estimated, select
-from geometry.sites import CONCATENATED, is_stream
+from geometry.sites import CONCATENATED, is_stream, short_site
 from geometry.storage import atomic_path, read_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-INTRODUCTION = """A claim is supported if its gain over the best floor, as a share of what that floor leaves
-unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence (what 'persists' may not fall short
-by more, what 'does not tell' must stay below); it is not supported if the opposite holds with that confidence, and
-undecided otherwise, as always with one network. Intervals are over seeds: Student's t below five, bootstrap from five
-on. R² is of held-out prefixes, weighted by probability, by a ridge regression whose penalty is chosen on inner
-folds."""
+INTRODUCTION = """A claim of more is supported if its gain over the best floor, as a share of what that floor
+leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence; one of no more, if it stays
+below; one of no less, if it does not fall short by {margin:g} of what the floor explains. It is not supported if the
+opposite holds with that confidence, and undecided otherwise, as always with one network. It cannot be told where the
+floor explains everything. Intervals are Student's t over seeds, given the folds and pairs that all networks share;
+each verdict stands alone, without a correction for their number."""
 
 WAYS = {
     "published: in sample, all words alike": ("in_sample", "least_squares", "uniform"),
     "in sample": ("in_sample", "least_squares", "probability"),
     "held-out prefixes": ("held_out_prefix", "least_squares", "probability"),
-    "the same, ridge": ("held_out_prefix", "ridge", "probability"),
+    "prefixes, ridge": ("held_out_prefix", "ridge", "probability"),
     "held-out subtrees": ("held_out_subtree", "least_squares", "probability"),
+    "subtrees, ridge": ("held_out_subtree", "ridge", "probability"),
     "held-out lengths": ("held_out_length", "least_squares", "probability"),
 }
 
@@ -39,9 +40,15 @@ def range_of(low: float, high: float) -> str:
     return f"[{number(low)}, {number(high)}]"
 
 
+def full_name(row) -> str:
+    """A claim with the site that sets it apart from others of its name."""
+    return f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
+
+
 def overview(claims: pd.DataFrame) -> Table:
     """Every claim as a row and every experiment as a column: the verdict, and the estimate over its best floor."""
     experiments = list(claims["experiment"].unique())
+    claims = claims.assign(claim=[full_name(row) for row in claims.itertuples()])
     rows = []
     for name in claims["claim"].unique():
         cells = {row.experiment: row for row in select(claims, claim=name).itertuples()}
@@ -53,28 +60,40 @@ def overview(claims: pd.DataFrame) -> Table:
     return Table(["Claim", *experiments], rows)
 
 
-def claims_table(claims: pd.DataFrame) -> Table:
+def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
     """Every claim of the study, experiment by experiment."""
-    header = ["Experiment", "Claim", "Estimate [95 % interval]", "Best floor", "Gain [95 % interval]", "Verdict"]
+    percent = f"[{confidence:.0%} interval]"
+    header = [
+        "Experiment",
+        "Claim",
+        "Site",
+        "Measure",
+        f"Estimate {percent}",
+        "Best floor",
+        f"Gain {percent}",
+        "Verdict",
+    ]
     rows = [
         [
             row.experiment,
-            f"{row.claim} ({row.site})" if row.site.startswith("blocks.") else row.claim,
+            row.claim,
+            row.site,
+            row.measure,
             f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}",
             f"{number(row.floor)} ({row.floor_name})",
             f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
-            row.verdict,
+            f"{row.verdict}" if row.kind == "more" else f"{row.verdict} ({row.kind})",
         ]
         for row in claims.itertuples()
     ]
-    return Table(header, rows)
+    return Table([*header, f"Gain {percent}", "Verdict"], rows)
 
 
 def verdicts_in_words(claims: pd.DataFrame) -> str:
     """What is supported, what is not, and what cannot be told, as a sentence each."""
     sentences = []
-    for verdict in ("supported", "not supported", "undecided"):
-        names = select(claims, verdict=verdict)["claim"].tolist()
+    for verdict in ("supported", "not supported", "undecided", "cannot be told"):
+        names = [full_name(row) for row in select(claims, verdict=verdict).itertuples()]
         if names:
             sentences.append(f"{verdict.capitalize()}: {'; '.join(names)}.")
     return " ".join(sentences)
@@ -108,7 +127,7 @@ def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> T
 def findings(claims: pd.DataFrame, probe: pd.DataFrame, untrained: pd.DataFrame, rule: dict) -> list[Part]:
     """The whole document."""
     parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule)), overview(claims)]
-    parts += [Heading("Claims"), claims_table(claims)]
+    parts += [Heading("Claims"), claims_table(claims, rule["confidence"])]
     for experiment, of_experiment in claims.groupby("experiment", sort=False):
         trained, never = (select(table, experiment=experiment) for table in (probe, untrained))
         n = trained["seed"].nunique()

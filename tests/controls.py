@@ -10,6 +10,7 @@ WAYS = [
     ("probability", "held_out_subtree", "least_squares"),
     ("probability", "held_out_length", "least_squares"),
     ("probability", "held_out_prefix", "ridge"),
+    ("probability", "held_out_subtree", "ridge"),
 ]
 RIVALS = [f"{of}_{form}probability" for of in ("next_token", "network") for form in ("", "log_")]
 FLOORS = {

@@ -152,7 +152,7 @@ def check_task(experiment: Mapping, where: str) -> Process:
         raise ConfigError(f"{where}: task.process: {error}") from None
     if spread < CONSTANT:
         raise ConfigError(f"{where}: task.process: {process.name}: every prefix leads to the same belief state")
-    check_other_process(task, process, experiment["probe"]["other_parameters"], where)
+    check_other_process(task, process, experiment["probe"]["other_parameters"] or {}, where)
     if n_prefixes < 2 * folds:
         raise ConfigError(
             f"{where}: probe.folds is {folds} and needs at least {2 * folds} prefixes; "

@@ -21,6 +21,9 @@ from geometry.moments import Moments
 
 NOISE = 1e-6
 
+NOTHING = 1e-15
+"""A mean squared error of beliefs that is rounding."""
+
 EXPLAINED = 1e-9
 """A share of a target's variance that counts as none."""
 
@@ -128,9 +131,10 @@ class Score:
         return Score(self.error + other.error, self.reference + other.reference, self.weight + other.weight)
 
     def r2(self, components: slice = slice(None)) -> float:
-        """One minus the ratio of the errors, pooled over some components."""
+        """One minus the ratio of the errors, pooled over some components; nan where the reference makes none."""
         reference = self.reference[components].sum()
-        return float(1 - self.error[components].sum() / reference) if reference > 0 else float("nan")
+        some = reference > NOTHING * self.weight
+        return float(1 - self.error[components].sum() / reference) if some else float("nan")
 
     def mse(self, components: slice = slice(None)) -> float:
         """The mean squared error over rows and components."""

@@ -14,6 +14,9 @@ from geometry.splits import Split
 
 COLUMNS = ["target", "weighting", "split", "estimator", "n_rows", "n_features", "effective_rank", "metric", "value"]
 
+PENALISED = ("held_out_prefix", "held_out_subtree")
+"""The splits on which a ridge regression is scored too; by length, the other lengths say little of the penalty."""
+
 NOTHING = 1e-12
 """A variance of beliefs that is rounding."""
 
@@ -122,11 +125,11 @@ class Examination:
             rows += sheet.of_gains("in_sample", affine.effective_rank, [scores], true)
             shape = geometry(everything.regression, true["belief_state"])
             rows += sheet.rows("belief_state", "in_sample", "principal_components", affine.effective_rank, shape)
-            if weighting == next(iter(self.weights)):
-                penalised, strengths = ridge(folds[0], those)
-                rows += sheet.of_scores(split.name, "ridge", rank, [penalised], true)
-                strength = {"ridge_strength": np.exp(np.log(strengths).mean())}
-                rows += sheet.rows("belief_state", split.name, "ridge", rank, strength)
+        if weighting == next(iter(self.weights)) and split.name in PENALISED:
+            penalised, strengths = ridge(folds[0], those)
+            rows += sheet.of_scores(split.name, "ridge", rank, [penalised], true)
+            strength = {"ridge_strength": np.exp(np.log(strengths).mean())}
+            rows += sheet.rows("belief_state", split.name, "ridge", rank, strength)
         return rows, maps, whole
 
     def _with_memory(self, rows: list[tuple]) -> list[tuple]:

@@ -55,3 +55,8 @@ def compared_sites(experiment: Mapping) -> list[str]:
     """The sites of the figure of distances: the last residual stream and the joined ones."""
     sites = probed_sites(experiment)
     return [drawn_site(experiment, None), *([CONCATENATED] if CONCATENATED in sites else [])]
+
+
+def short_site(site: str) -> str:
+    """A hook point's name as it stands on an axis."""
+    return site.replace("blocks.", "").replace(".hook_", " ").replace("hook_", "").replace(CONCATENATED, "all streams")

@@ -29,8 +29,8 @@ def by_prefix(n_rows: int, n_folds: int, n_repeats: int, rng: np.random.Generato
     return Split("held_out_prefix", cell.ravel(), fold_of_cell)
 
 
-def by_stem_and_length(tree: PrefixTree, n_folds: int, rng: np.random.Generator) -> tuple[Split, Split]:
-    """Two ways in the same cells: folds of whole subtrees, and a fold for each length.
+def by_stem_and_length(tree: PrefixTree, n_folds: int, rng: np.random.Generator) -> list[Split]:
+    """Two ways in the same cells: folds of whole subtrees, and a fold for each length, if there are two.
 
     By subtree, what is scored shares no more than a shorter beginning with what was fitted: stems are the
     prefixes of the least length that has two for each fold, or of the next to last length; shorter ones are
@@ -44,4 +44,5 @@ def by_stem_and_length(tree: PrefixTree, n_folds: int, rng: np.random.Generator)
         fold[nodes] = fold[tree.parent[nodes]]
     of_cell, cell = np.unique(np.stack([fold, tree.length - 1]), axis=1, return_inverse=True)
     names = "held_out_subtree", "held_out_length"
-    return tuple(Split(name, cell.ravel(), folds[None]) for name, folds in zip(names, of_cell, strict=True))
+    splits = [Split(name, cell.ravel(), folds[None]) for name, folds in zip(names, of_cell, strict=True)]
+    return [split for split in splits if split.fold_of_cell.max() > 0]

@@ -20,7 +20,7 @@ from geometry.moments import cell_moments
 from geometry.prefixes import IMPOSSIBLE
 from geometry.probe import NOISE, fit
 from geometry.process import Process
-from geometry.targets import labels
+from geometry.targets import DISTINCT, labels
 
 METRICS = ("kl_to_counterfactual_nats", "kl_to_original_nats")
 """How far the prediction is from the optimal one of either belief."""
@@ -50,7 +50,8 @@ def draw_pairs(
     """Prefixes drawn by weight, each with a partner, drawn by weight among those that are alike in all
     but their belief. Prefixes without such a partner are left out; if all are, there are no pairs.
     """
-    group, kind = labels(alike), labels(np.hstack([alike, belief]))
+    group = labels(alike)
+    kind = labels(np.hstack([group[:, None], belief]), DISTINCT)
     order = np.lexsort([kind, group])  # a group's prefixes lie together, and in it those of one belief
     ends = np.cumsum(weight[order])
     start = ends - weight[order]

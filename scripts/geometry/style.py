@@ -18,7 +18,6 @@ from matplotlib.ticker import NullLocator
 from numpy import ndarray
 
 from geometry.simplex import ANCHORS, belief_colors, project_targets
-from geometry.sites import CONCATENATED
 from geometry.storage import atomic_path
 
 STYLE_SHEET = Path(__file__).with_name("study.mplstyle")
@@ -137,8 +136,3 @@ def scale_to_unexplained(axis: Axis, unexplained: pd.Series, ticks=UNEXPLAINED) 
 def format_r2(value: float) -> str:
     """An R2 for a title; far below zero, its digits tell nothing."""
     return f"R² = {value:.4f}" if value > -1 else f"R² = {value:.3g}"
-
-
-def short_site(site: str) -> str:
-    """A hook point's name as it stands on an axis."""
-    return site.replace("blocks.", "").replace(".hook_", " ").replace("hook_", "").replace(CONCATENATED, "all streams")

@@ -8,6 +8,9 @@ from geometry.floors import grams, table_predictions
 from geometry.prefixes import PrefixTree, belief_states
 from geometry.process import TOLERANCE, Process
 
+DISTINCT = 1e-6
+"""A difference of beliefs that is more than rounding, after as many tokens as there may be."""
+
 MOST_COMPONENTS = 40
 """A rival target with more components than this is left out."""
 
@@ -40,9 +43,12 @@ def _column_space(matrix: Float[ndarray, "state column"]) -> Float[ndarray, "sta
 
 
 def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
-    """The belief state, and its parts along the directions that next-token predictions hide, if there are any."""
+    """The belief state, and its parts along the directions that next-token predictions hide, if they vary."""
     named = zip(("invisible_belief_state", "unobservable_belief_state"), hidden_directions(process), strict=True)
-    return {"belief_state": belief} | {name: belief @ parts.T for name, parts in named if len(parts)}
+    hidden = {name: belief @ parts.T for name, parts in named if len(parts)}
+    return {"belief_state": belief} | {
+        name: part for name, part in hidden.items() if np.ptp(part, axis=0).max() > DISTINCT
+    }
 
 
 def wrong_targets(
@@ -58,7 +64,7 @@ def wrong_targets(
     suffix = list(table_predictions(belief, weight, numbers, None))
     wrong = {"shuffled_belief_state": belief[rng.permutation(len(belief))]}
     shuffled = _shuffled_within(labels(process.next_token_probability(belief)), rng)
-    if np.abs(belief[shuffled] - belief).max() > 1e-6:
+    if np.abs(belief[shuffled] - belief).max() > DISTINCT:
         wrong["class_shuffled_belief_state"] = belief[shuffled]
     if other is not None:
         wrong["other_parameters_belief_state"] = belief_states(other, tree)[0]
@@ -69,9 +75,9 @@ def wrong_targets(
     return wrong
 
 
-def labels(rows: Float[ndarray, "row column"]) -> Integer[ndarray, " row"]:
-    """Equal numbers for rows that are equal up to rounding."""
-    cells = np.floor(rows / TOLERANCE + 1 / np.e)  # no simple fraction lies at a cell's edge
+def labels(rows: Float[ndarray, "row column"], tolerance: float = TOLERANCE) -> Integer[ndarray, " row"]:
+    """Equal numbers for rows that are equal up to a tolerance, by default rounding."""
+    cells = np.floor(rows / tolerance + 1 / np.e)  # no simple fraction lies at a cell's edge
     return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
 
 

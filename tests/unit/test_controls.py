@@ -7,6 +7,7 @@ from geometry.floors import grams, log_probability, table_predictions, token_fea
 from geometry.moments import cell_moments
 from geometry.prefixes import belief_states, complete_tree, complete_tree_with_beliefs, words_below
 from geometry.probe import Fold, score
+from geometry.process import build_process
 from geometry.processes import process_from_config
 from geometry.splits import by_prefix, by_stem_and_length
 from geometry.targets import hidden_directions, labels, true_targets, wrong_targets
@@ -128,6 +129,15 @@ def test_duplicated_state_changes_nothing_but_what_cannot_be_observed():
     assert np.std(belief[:, 0] - belief[:, 1]) > 0.05
 
 
+def test_what_never_varies_is_no_target():
+    """Two copies of a state that are entered by halves are never told apart, and never need be."""
+    half = [[[0.5, 0.25, 0.25], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0, 0, 0], [1, 0, 0], [1, 0, 0]]]
+    process = build_process("halves", half)
+    assert [len(found) for found in hidden_directions(process)] == [0, 1]
+    _, belief, _ = complete_tree_with_beliefs(process, 6, 10**4)
+    assert list(true_targets(process, belief)) == ["belief_state"]
+
+
 def test_wrong_targets_are_wrong_in_the_way_they_say():
     process, other = process_from_config("rrxor", {}), process_from_config("rrxor", {"p1": 0.3, "p2": 0.7})
     tree, belief, probability = complete_tree_with_beliefs(process, 8, 10**4)
@@ -169,7 +179,7 @@ def test_no_stem_is_both_fitted_and_scored(mess3):
 
 
 @pytest.mark.parametrize("name", ["even", "z1r", "rrxor"])
-@pytest.mark.parametrize("context", [4, 7])
+@pytest.mark.parametrize("context", [1, 2, 4, 7])
 def test_every_split_has_rows_to_fit_and_rows_to_score(name, context):
     tree = complete_tree(process_from_config(name, {}), context, 10**5)
     by_chance = by_prefix(len(tree), 5, 2, np.random.default_rng(0))

@@ -237,7 +237,7 @@ def test_hostile_names_of_states_and_tokens_stay_text(tmp_path):
     tokens = ["<img src=x onerror=alert(1)>", "/etc"]
     tensor = [[[0.5, 0.0], [0.3, 0.0]], [[0.0, 0.5], [0.0, 0.7]]]
     parameters = {"transition_tensor": tensor, "state_names": states, "token_names": tokens}
-    experiment = {"task": {"process": "custom", "parameters": parameters}}
+    experiment = {"task": {"process": "custom", "parameters": parameters}, "probe": {"other_parameters": None}}
     study = Study(tmp_path / "study")
     override = {"seeds": [1], "experiments": {"mess3": None, "rrxor": experiment}, "figures": {"explainer": None}}
     study.run(override=override)
