@@ -35,7 +35,8 @@ def peak_memory_gb(experiment: Mapping, process: Process, max_prefixes: int) -> 
     extract = tree + 8 * prefixes * width * n_layers + 4 * PREFIXES_AT_ONCE * block
     extract += 4 * parameters * max(training["snapshots"], probe["untrained"])
     # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell.
-    features, cells = model["d_model"] * (n_layers + 1), 2 * probe["folds"] ** probe["repeats"] + task["context"]
+    features = model["d_model"] * (n_layers + 1)
+    cells = 2 * probe["folds"] ** probe["repeats"] + (probe["folds"] + 1) * task["context"]
     columns = 15 * process.n_states + 4 * process.n_tokens
-    regress = prefixes * (12 * features + 32 * columns) + 12 * cells * (features + columns) ** 2
+    regress = prefixes * (12 * features + 32 * columns) + 8 * (cells + 10) * (features + columns) ** 2
     return (max(train, extract, regress) + 0.5e9) / 1e9
