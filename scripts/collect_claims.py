@@ -18,7 +18,7 @@ def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
     """One row: the estimate against the best floor, paired by seed."""
     confidence, estimate = rule["confidence"], claim.estimate.values
     best = max(claim.floors, key=lambda name: np.nan_to_num(claim.floors[name].mean(), nan=-np.inf))
-    gain = relative_gain(estimate, claim.floors[best].values, claim.kind)
+    gain = relative_gain(estimate, claim.floors[best].loc[claim.estimate.index].values, claim.kind)
     row = {"claim": claim.name, "experiment": experiment, "site": claim.site, "measure": claim.measure}
     row |= {"n_seeds": len(estimate), "estimate": estimate.mean()}
     row["ci_low"], row["ci_high"] = interval(estimate, confidence)

@@ -5,17 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from geometry.components import SPECTRUM, affine_dimension, cloud_shape
 from geometry.job import Job
 from geometry.moments import cell_moments
 from geometry.probe import regress
-from geometry.scorecard import geometry
 from geometry.storage import open_dataset, write_dataset
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
-
-SPECTRUM = 12
-"""Components whose share of the variance is kept."""
 
 
 def components_of(x: np.ndarray, belief: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -25,7 +22,7 @@ def components_of(x: np.ndarray, belief: np.ndarray, weight: np.ndarray) -> tupl
     axes = regression.directions[:, ::-1][:, :2]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])
     shares = regression.variance[::-1][:SPECTRUM] / regression.total_variance
-    disparity = geometry(regression, slice(None))["procrustes_disparity"]
+    disparity = cloud_shape(regression, slice(None))["procrustes_disparity"]
     scores = (x - regression.feature_mean) @ axes
     missing = 2 - scores.shape[1]
     return np.pad(scores, ((0, 0), (0, missing))), np.pad(shares, (0, SPECTRUM - len(shares))), disparity
@@ -43,7 +40,7 @@ def measure_components(truth: xr.Dataset, activations: xr.Dataset, site: str) ->
             "procrustes_disparity": ("snapshot", disparity),
         },
         coords={"step": ("snapshot", activations["step"].values[[0, -1]])},
-        attrs={"site": site},
+        attrs={"site": site, "belief_dimension": affine_dimension(np.cov(belief.T, aweights=weight))},
     )
 
 

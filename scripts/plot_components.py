@@ -34,8 +34,7 @@ def plot_components(truth: xr.Dataset, result: xr.Dataset, max_points: int) -> F
         ax.set_title(f"{name.capitalize()}\nProcrustes disparity {disparity:.3f}")
         ax.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
         ax.set(xlabel=f"component 1 ({shares[0]:.0%} of the variance)", ylabel=f"component 2 ({shares[1]:.0%})")
-    spread = np.linalg.eigvalsh(np.cov(belief.T, aweights=truth["weight"].values))
-    dimension = int((spread > 1e-9 * spread[-1]).sum())
+    dimension = result.attrs["belief_dimension"]
     axes[0].axvline(dimension + 0.5, color="0.6", linewidth=0.6, linestyle="--")
     axes[0].annotate(
         f"beliefs have {dimension}\ndimension{'s' * (dimension > 1)}",

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.job import Job
-from geometry.probe_table import FLOORS, estimated, select
-from geometry.sites import CONCATENATED, is_stream, short_site
+from geometry.probe_table import FLOORS, estimated, last_stream, select
+from geometry.sites import CONCATENATED, short_site
 from geometry.storage import read_table
 from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, scale_to_unexplained
 
@@ -26,8 +26,7 @@ WAYS = {
 
 def lines_of(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> dict[str, tuple[str, pd.DataFrame]]:
     """What is told of each kind of features: colour and scores."""
-    sites = [site for site in probe["site"].unique() if is_stream(site)][-1:] or [probe["site"].iloc[0]]
-    sites += [CONCATENATED] * (CONCATENATED in probe["site"].values)
+    sites = [last_stream(probe)] + [CONCATENATED] * (CONCATENATED in probe["site"].values)
     first, last = (select(probe, step=step, target=target) for step in (probe["step"].min(), probe["step"].max()))
     lines = {f"{short_site(site)}, trained": (TRAINED, select(last, site=site)) for site in sites}
     never = select(untrained, target=target)
@@ -60,7 +59,7 @@ def plot_controls(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.6 * WIDTH))
     draw_lines(axes[0], lines_of(probe, untrained, "belief_state"))
     axes[0].set_title("The belief state, decoded from ...")
-    site = ([site for site in probe["site"].unique() if is_stream(site)] or [CONCATENATED])[-1]
+    site = last_stream(probe)
     last = select(probe, step=probe["step"].max(), site=site, features="activations")
     names = {target: target.replace("_", " ").replace("belief state", "belief") for target in last["target"].unique()}
     draw_lines(axes[1], {name: (TRAINED, select(last, target=target)) for target, name in names.items()})

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.job import Job
-from geometry.probe_table import select
+from geometry.probe_table import FLOORS, estimated, select
 from geometry.sites import CONCATENATED, short_site
 from geometry.storage import read_table
 from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, scale_to_unexplained
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 TITLES = {"probability": "weighted by prefix probability", "uniform": "all words alike (as published)"}
 SPLITS = {"held_out_prefix": ("o", "-", "held-out prefixes"), "in_sample": ("x", ":", "in sample")}
 
-FLOORS = {
-    "last token": "last_token",
-    "all tokens": "additive_tokens",
-    "last 3, table": "last_3_tokens",
-    "last 6, table": "last_6_tokens",
-    "optimal log-p": "next_token_log_probability",
+NAMED = {
+    "last token": "last token",
+    "all tokens, additive": "all tokens",
+    "table of the last 3 tokens": "last 3, table",
+    "table of the last 6 tokens": "last 6, table",
+    "optimal log-probabilities": "optimal log-p",
 }
+"""The floors that are drawn, and how short they are called."""
 
 
 def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
@@ -62,8 +63,8 @@ def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
 
 def draw_floors(ax: Axes, ends: tuple[float, float], scores: pd.DataFrame) -> None:
     """What is decoded from held-out prefixes without a network, as lines named at their right end."""
-    scores = scores[scores["estimator"] != "ridge"]
-    left = {name: 1 - select(scores, features=features)["value"].mean() for name, features in FLOORS.items()}
+    scores = estimated(scores, "least_squares")
+    left = {short: 1 - select(scores, features=FLOORS[name][1])["value"].mean() for name, short in NAMED.items()}
     levels = {name: np.clip(level, *ends) for name, level in left.items()}
     apart, label = (ends[1] / ends[0]) ** 0.045, np.inf
     for name, level in sorted(levels.items(), key=lambda item: -item[1]):

@@ -6,8 +6,8 @@ import pandas as pd
 
 from geometry.document import Heading, Paragraph, Part, Table, as_html, as_markdown
 from geometry.job import Job
-from geometry.probe_table import FLOORS, estimated, select
-from geometry.sites import CONCATENATED, is_stream, short_site
+from geometry.probe_table import FLOORS, estimated, last_stream, select
+from geometry.sites import CONCATENATED, short_site
 from geometry.storage import atomic_path, read_table
 
 if TYPE_CHECKING:
@@ -63,16 +63,7 @@ def overview(claims: pd.DataFrame) -> Table:
 def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
     """Every claim of the study, experiment by experiment."""
     percent = f"[{confidence:.0%} interval]"
-    header = [
-        "Experiment",
-        "Claim",
-        "Site",
-        "Measure",
-        f"Estimate {percent}",
-        "Best floor",
-        f"Gain {percent}",
-        "Verdict",
-    ]
+    header = ["Experiment", "Claim", "Site", "Measure", f"Estimate {percent}", "Best floor", f"Gain {percent}"]
     rows = [
         [
             row.experiment,
@@ -81,12 +72,12 @@ def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
             row.measure,
             f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}",
             f"{number(row.floor)} ({row.floor_name})",
-            f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
-            f"{row.verdict}" if row.kind == "more" else f"{row.verdict} ({row.kind})",
+            "" if pd.isna(row.gain) else f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
+            row.verdict if row.kind == "more" else f"{row.verdict} ({row.kind})",
         ]
         for row in claims.itertuples()
     ]
-    return Table([*header, f"Gain {percent}", "Verdict"], rows)
+    return Table([*header, "Verdict"], rows)
 
 
 def verdicts_in_words(claims: pd.DataFrame) -> str:
@@ -105,8 +96,7 @@ def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> T
     probe, untrained = (select(table, target=target, metric="r2") for table in (probe, untrained))
     if probe.empty:
         return None
-    sites = probe["site"].unique()
-    shown = [*[site for site in sites if is_stream(site)][-1:], *[site for site in sites if site == CONCATENATED]]
+    shown = [last_stream(probe), *[CONCATENATED] * (CONCATENATED in probe["site"].values)]
     trained = select(probe, step=last)
     lines = {f"trained, {site}": select(trained, site=site) for site in shown}
     lines |= {f"before training, {site}": select(probe, step=first, site=site) for site in shown}

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from geometry.probe_table import select
-from geometry.sites import CONCATENATED, INPUT, OPTIMUM, OUTPUT, is_stream
+from geometry.probe_table import FLOORS, select
+from geometry.sites import CONCATENATED, INPUT, OUTPUT, is_stream
 
-PREDICTIONS = ["next_token_probability", "next_token_log_probability"]
-OWN_PREDICTIONS = ["network_probability", "network_log_probability"]
-
+TOKENS = ["last token", "all tokens, additive"]
+PREDICTIONS = [name for name in FLOORS if name.endswith("probabilities")]
 
 PROBED = {"split": "held_out_prefix", "estimator": "ridge", "weighting": "probability", "metric": "r2"}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of an experiment: an estimate and its floors, by seed, and on which side of them it should be."""
+    """What is said of an experiment: an estimate and its floors, by seed, and on which side of them it should be.
+
+    The kind is ``more``, ``no less`` or ``no more``; see `verdicts.verdict`.
+    """
 
     name: str
     site: str
@@ -65,14 +67,9 @@ class Evidence:
         found = self.of_untrained(site, target, **where)
         return {f"best of {len(found)} untrained networks": 0 * like + found.max()}
 
-    def of_tokens(self, target: str = "belief_state", **where) -> dict[str, pd.Series]:
-        names = {"last token": "last_token", "all tokens, additive": "additive_tokens"}
-        return {name: self.r2(INPUT, target, features, **where) for name, features in names.items()}
-
-    def of_predictions(self, target: str) -> dict[str, pd.Series]:
-        """What the optimal next-token predictions tell of a target, and the network's own."""
-        optimal = {name.replace("_", " "): self.r2(OPTIMUM, target, name) for name in PREDICTIONS}
-        return optimal | {name.replace("_", " "): self.r2(OUTPUT, target, name) for name in OWN_PREDICTIONS}
+    def floors(self, names: list[str], target: str = "belief_state", **where) -> dict[str, pd.Series]:
+        """R2 of what needs no activations, by its name among `FLOORS`."""
+        return {name: self.r2(FLOORS[name][0], target, FLOORS[name][1], **where) for name in names}
 
 
 def guess(like: pd.Series) -> dict[str, pd.Series]:
@@ -102,7 +99,7 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
     """Whether the belief is linear in the activations, and whether training rather than the probe put it there."""
     last = evidence.streams[-1]
     estimate = evidence.r2(last)
-    yield Claim("linear, beyond the tokens themselves", last, estimate, guess(estimate) | evidence.of_tokens())
+    yield Claim("linear, beyond the tokens themselves", last, estimate, guess(estimate) | evidence.floors(TOKENS))
     floors = {"before training": evidence.r2(last, step=evidence.probe["step"].min())}
     floors |= evidence.best_untrained(estimate, last)
     yield Claim("emerges with training", last, estimate, guess(estimate) | floors)
@@ -112,7 +109,7 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
         where = {"split": "held_out_subtree"}
         strict = evidence.r2(last, **where)
         shuffled = evidence.r2(last, "shuffled_belief_state", **where, estimator="least_squares")
-        floors = evidence.of_tokens(**where) | evidence.best_untrained(strict, last, **where)
+        floors = evidence.floors(TOKENS, **where) | evidence.best_untrained(strict, last, **where)
         floors |= {"shuffled beliefs": shuffled}
         measure = "R2, held-out subtrees, ridge"
         yield Claim("not an artefact of the probe", last, strict, guess(strict) | floors, measure=measure)
@@ -124,7 +121,7 @@ def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
     if evidence.has(target="invisible_belief_state"):
         target = "invisible_belief_state"
     estimate = evidence.r2(last, target)
-    floors = evidence.of_predictions(target) | evidence.of_tokens(target)
+    floors = evidence.floors(PREDICTIONS, target) | evidence.floors(TOKENS, target)
     floors |= evidence.best_untrained(estimate, last, target)
     yield Claim("beyond next-token prediction", last, estimate, guess(estimate) | floors)
 
@@ -152,7 +149,7 @@ def duplicated(evidence: Evidence) -> Iterator[Claim]:
     if evidence.has(target=target):
         estimate = best_of([evidence.r2(site, target) for site in evidence.streams])
         untrained = max(evidence.of_untrained(site, target).mean() for site in evidence.streams)
-        floors = guess(estimate) | evidence.of_tokens(target) | {"untrained networks": 0 * estimate + untrained}
+        floors = guess(estimate) | evidence.floors(TOKENS, target) | {"untrained networks": 0 * estimate + untrained}
         yield Claim("does not linearly tell duplicate states apart", "best stream", estimate, floors, "no more")
 
 

@@ -18,8 +18,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Table:
+    """A row of names, and rows of as many cells; raises `ValueError` if one has not as many."""
+
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+    def __post_init__(self):
+        if any(len(row) != len(self.header) for row in self.rows):
+            raise ValueError("a row of the table has not as many cells as its header")
 
 
 Part = Heading | Paragraph | Table
@@ -31,7 +37,7 @@ th {border-bottom: 2px solid #888}"""
 
 
 def as_markdown(parts: Sequence[Part]) -> str:
-    """The document in Markdown; what could be read as its markup is escaped."""
+    """The document in Markdown; HTML is escaped, and what would end a cell."""
     return "\n".join(_markdown(part) for part in parts)
 
 

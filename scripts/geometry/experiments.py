@@ -199,7 +199,8 @@ def check_other_process(task: Mapping, process: Process, parameters: Mapping, wh
     try:
         other = other_process(task, parameters)
     except ProcessError as error:
-        raise ConfigError(f"{where}: probe.other_parameters: {error}") from None
+        hint = "set it to null where it was meant for another process"
+        raise ConfigError(f"{where}: probe.other_parameters: {error}; {hint}") from None
     if other is None:
         return
     same_size = other.transition_tensor.shape == process.transition_tensor.shape
@@ -207,6 +208,11 @@ def check_other_process(task: Mapping, process: Process, parameters: Mapping, wh
         raise ConfigError(
             f"{where}: probe.other_parameters is {dict(parameters)}; they must give a process with the same states, "
             "tokens and possible transitions"
+        )
+    if np.allclose(other.transition_tensor, process.transition_tensor):
+        raise ConfigError(
+            f"{where}: probe.other_parameters is {dict(parameters)}, which gives the task's own process; "
+            "it must give another, or be null"
         )
 
 

@@ -106,7 +106,7 @@ def squared_error(left: Float[ndarray, "column component"], test: Moments) -> Fl
     return np.maximum((left * (test.gram[0] @ left)).sum(axis=0), 0)
 
 
-def beside(
+def partial_out(
     left: Float[ndarray, "column component"], train: Moments, known: slice, wanted: slice
 ) -> Float[ndarray, "column wanted"]:
     """What is left of the wanted components when the known ones are regressors too (Frisch, Waugh and Lovell)."""
@@ -171,7 +171,7 @@ def score(
     left, (guess, bare) = residual(affine, fold.train.shift), fold.guess
     scores = {"": Score(squared_error(left, fold.test), squared_error(guess, bare.test), weight)}
     for name, rival in (beyond or {}).items():
-        both, alone = beside(left, fold.train, rival, partial), beside(guess, bare.train, rival, partial)
+        both, alone = partial_out(left, fold.train, rival, partial), partial_out(guess, bare.train, rival, partial)
         reference = squared_error(alone, bare.test)
         explained = reference < EXPLAINED * scores[""].reference[partial]  # what is left is rounding
         scores[name] = Score(squared_error(both, fold.test), np.where(explained, 0, reference), weight)

@@ -5,7 +5,7 @@ import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
 
-from geometry.sites import INPUT, OPTIMUM, OUTPUT
+from geometry.sites import INPUT, OPTIMUM, OUTPUT, is_stream
 
 FLOORS = {
     "last token": (INPUT, "last_token"),
@@ -29,6 +29,12 @@ def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
     """Probability-weighted R2 of least squares on held-out prefixes at one site of one run, by step."""
     where = {"weighting": "probability", "split": "held_out_prefix", "estimator": "least_squares", "metric": "r2"}
     return select(probe, target="belief_state", site=site, **where).set_index("step")["value"]
+
+
+def last_stream(probe: pd.DataFrame) -> str:
+    """The last residual stream or, if none is probed, the last site."""
+    sites = probe.loc[probe["features"] == "activations", "site"].unique()
+    return ([site for site in sites if is_stream(site)] or list(sites))[-1]
 
 
 def select(table: pd.DataFrame, **values) -> pd.DataFrame:

@@ -7,21 +7,16 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from geometry.components import cloud_shape
 from geometry.floors import table_predictions
 from geometry.moments import Moments, cell_moments
-from geometry.probe import AffineMap, Fold, Regression, Score, decode, ridge, score, total
+from geometry.probe import NOTHING, AffineMap, Fold, Score, decode, ridge, score, total
 from geometry.splits import Split
 
 COLUMNS = ["target", "weighting", "split", "estimator", "n_rows", "n_features", "effective_rank", "metric", "value"]
 
 PENALISED = ("held_out_prefix", "held_out_subtree")
 """The splits on which a ridge regression is scored too; by length, the other lengths say little of the penalty."""
-
-NOTHING = 1e-12
-"""A variance of beliefs that is rounding."""
-
-SPECTRUM = 10
-"""Principal components whose share of the variance is told."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,57 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Where the true targets (the first columns), the wrong ones and the rivals stand behind the features."""
+
+    true: Mapping[str, slice]
+    wrong: Mapping[str, slice]
+    rivals: Mapping[str, slice]
+
+    @property
+    def belief(self) -> slice:
+        return self.true["belief_state"]
+
+    @property
+    def all_true(self) -> slice:
+        return slice(max(part.stop for part in self.true.values()))
+
+
+def least_squares(sheet: Sheet, split: str, rank: float | int, repeats: list[dict[str, Score]], columns: Columns):
+    """The rows of some repeats of a regression on everything."""
+    rows = sheet.of_scores(split, "least_squares", rank, [s[""] for s in repeats], {**columns.true, **columns.wrong})
+    return rows + sheet.of_gains(split, rank, repeats, columns.true)
+
+
+def held_out(
+    sheet: Sheet, split: str, draws: list[list[Fold]], columns: Columns
+) -> tuple[list[tuple], list[AffineMap]]:
+    """The rows of a split, and the maps to the belief state of its first draw of folds."""
+    found = [[score(fold, columns.rivals, columns.all_true) for fold in draw] for draw in draws]
+    rank = np.mean([affine.effective_rank for draw in found for affine, _ in draw])
+    repeats = [total(scores for _, scores in draw) for draw in found]
+    return least_squares(sheet, split, rank, repeats, columns), [a.to(columns.belief) for a, _ in found[0]]
+
+
+def in_sample(sheet: Sheet, whole: Moments, columns: Columns) -> tuple[list[tuple], AffineMap]:
+    """The rows of a regression on all rows, with the shape of their cloud, and its map to the belief state."""
+    fold = Fold(whole, whole)
+    affine, scores = score(fold, columns.rivals, columns.all_true)
+    rows = least_squares(sheet, "in_sample", affine.effective_rank, [scores], columns)
+    place = "belief_state", "in_sample", "principal_components", affine.effective_rank
+    return rows + sheet.rows(*place, cloud_shape(fold.regression, columns.belief)), affine.to(columns.belief)
+
+
+def penalised(sheet: Sheet, split: str, folds: list[Fold], columns: Columns) -> list[tuple]:
+    """The rows of a ridge regression of the true targets, and of its strength (a geometric mean over folds)."""
+    found, strengths = ridge(folds, columns.all_true)
+    rank = np.mean([len(fold.regression.variance) for fold in folds])
+    strength = {"ridge_strength": np.exp(np.log(strengths).mean())}
+    rows = sheet.of_scores(split, "ridge", rank, [found], columns.true)
+    return rows + sheet.rows("belief_state", split, "ridge", rank, strength)
+
+
+@dataclass(frozen=True)
 class Examination:
     """What features are asked, and how: the targets, the weights of the rows, the ways of holding rows out.
 
@@ -86,50 +132,40 @@ class Examination:
         Decoded in two ways: held out by the first split and weighting, and in sample by the last
         weighting. For each rival there are scores of how much the features add to it.
         """
-        columns, places = side_by_side({**self.true, **self.wrong, **rivals})
-        moments, read = {}, {}
-        for split in self.splits:
-            if (cells := id(split.cell)) not in read:  # two ways may share their cells
-                weights = np.array([self.weights[name] for name in self.weightings(split)])
-                read[cells] = cell_moments(features, columns, weights, split.cell)
-            moments[split.name] = read[cells]
+        array, places = side_by_side({**self.true, **self.wrong, **rivals})
+        columns = Columns(*({name: places[name] for name in names} for names in (self.true, self.wrong, rivals)))
+        moments, fold = self._moments(features, array), self.splits[0].fold[0]
         for name, part in parts.items():
-            rows, held_out, in_sample = [], [], None
+            rows, maps, whole = [], [], None
             for split in self.splits:
                 for weighting, of in zip(self.weightings(split), moments[split.name], strict=True):
-                    found, maps, whole = self._regress(of.of_features(part), split, weighting, places, list(rivals))
+                    found, of_folds, of_all = self._regress(of.of_features(part), split, weighting, columns)
                     rows += found
-                    held_out, in_sample = held_out or maps, whole or in_sample
-            maps, fold = [*held_out, in_sample], self.splits[0].fold[0]
-            decoded = decode(features[:, part], maps, np.stack([fold, np.full(len(fold), len(maps) - 1)]))
-            yield name, [*self._with_memory(rows), *self._by_length(decoded, maps)], decoded
+                    maps, whole = maps or of_folds, of_all or whole
+            ways = np.stack([fold, np.full(len(fold), len(maps))])
+            decoded = decode(features[:, part], [*maps, whole], ways)
+            yield name, [*self._with_memory(rows), *self._by_length(decoded, whole)], decoded
 
-    def _regress(self, of: Moments, split: Split, weighting: str, places: Mapping[str, slice], rivals: list[str]):
+    def _moments(self, features: Float[ndarray, "row feature"], others: Float[ndarray, "row _"]):
+        """By split, the moments for each of its weightings; splits that share their cells share them."""
+        found, read = {}, {}
+        for split in self.splits:
+            if (cells := id(split.cell)) not in read:
+                weights = np.array([self.weights[name] for name in self.weightings(split)])
+                read[cells] = cell_moments(features, others, weights, split.cell)
+            found[split.name] = read[cells]
+        return found
+
+    def _regress(self, of: Moments, split: Split, weighting: str, columns: Columns):
         """The rows of one split and weighting; the maps to the belief state of its folds, and by prefix of all rows."""
-        sheet = Sheet(weighting, len(split.cell), len(of.shift))
-        targets = {name: places[name] for name in (*self.true, *self.wrong)}
-        true = {name: places[name] for name in self.true}
-        beyond, those = {rival: places[rival] for rival in rivals}, slice(max(part.stop for part in true.values()))
-        folds = [[Fold(*sets) for sets in of.splits(fold_of_cell)] for fold_of_cell in split.fold_of_cell]
-        found = [[score(fold, beyond, those) for fold in repeat] for repeat in folds]
-        repeats = [total(scores for _, scores in repeat) for repeat in found]
-        rank = np.mean([affine.effective_rank for repeat in found for affine, _ in repeat])
-        rows = sheet.of_scores(split.name, "least_squares", rank, [scores[""] for scores in repeats], targets)
-        rows += sheet.of_gains(split.name, rank, repeats, true)
-        maps, whole = [affine.to(true["belief_state"]) for affine, _ in found[0]], None
+        sheet, whole = Sheet(weighting, len(split.cell), len(of.shift)), None
+        draws = [[Fold(*sets) for sets in of.splits(fold_of_cell)] for fold_of_cell in split.fold_of_cell]
+        rows, maps = held_out(sheet, split.name, draws, columns)
         if split is self.splits[0]:
-            everything = Fold(of.total(), of.total())
-            affine, scores = score(everything, beyond, those)
-            whole, place = affine.to(true["belief_state"]), ("in_sample", "least_squares", affine.effective_rank)
-            rows += sheet.of_scores(*place, [scores[""]], targets)
-            rows += sheet.of_gains("in_sample", affine.effective_rank, [scores], true)
-            shape = geometry(everything.regression, true["belief_state"])
-            rows += sheet.rows("belief_state", "in_sample", "principal_components", affine.effective_rank, shape)
+            more, whole = in_sample(sheet, of.total(), columns)
+            rows += more
         if weighting == next(iter(self.weights)) and split.name in PENALISED:
-            penalised, strengths = ridge(folds[0], those)
-            rows += sheet.of_scores(split.name, "ridge", rank, [penalised], true)
-            strength = {"ridge_strength": np.exp(np.log(strengths).mean())}
-            rows += sheet.rows("belief_state", split.name, "ridge", rank, strength)
+            rows += penalised(sheet, split.name, draws[0], columns)
         return rows, maps, whole
 
     def _with_memory(self, rows: list[tuple]) -> list[tuple]:
@@ -144,15 +180,15 @@ class Examination:
                 more.append((target, weighting, split, estimator, *size, "effective_memory", memory))
         return rows + more
 
-    def _by_length(self, decoded: Float[ndarray, "way row component"], maps: list[AffineMap]) -> list[tuple]:
+    def _by_length(self, decoded: Float[ndarray, "way row component"], whole: AffineMap) -> list[tuple]:
         """R2 among the prefixes of each length, against their own mean as a guess."""
         rows, weightings = [], list(self.weights)
         ways = (weightings[0], self.splits[0].name), (weightings[-1], "in_sample")
         for (weighting, split), belief in zip(ways, decoded, strict=True):
-            sheet = Sheet(weighting, len(belief), maps[-1].matrix.shape[0])
+            sheet = Sheet(weighting, len(belief), len(whole.matrix))
             r2 = r2_by_group(belief, self.true["belief_state"], self.weights[weighting], self.length)
             metrics = {f"r2_after_{n}_tokens": value for n, value in enumerate(r2) if n}
-            rows += sheet.rows("belief_state", split, "least_squares", maps[-1].effective_rank, metrics)
+            rows += sheet.rows("belief_state", split, "least_squares", whole.effective_rank, metrics)
         return rows
 
     def tables(self, numbers: list[Integer[ndarray, " row"]]) -> Iterator[tuple[int, list[tuple]]]:
@@ -195,25 +231,6 @@ def table_scores(
         yield Score(error, reference, float(weight[scored].sum()))
 
 
-def geometry(regression: Regression, target: slice) -> dict[str, float]:
-    """The shape of a cloud of features without a probe: its principal components, and how these lie beside the target.
-
-    The Procrustes disparity is the share of the variance that differs when as many leading components as
-    the target has dimensions are laid on it by rotation, reflection and one scale (0: the same shape).
-    """
-    variance, covariance = regression.variance[::-1], regression.covariance[::-1, target]
-    spread = np.linalg.eigvalsh(regression.target_covariance[target, target])
-    d = int((spread > 1e-9 * spread[-1]).sum())
-    overlap = np.linalg.svd(covariance[:d], compute_uv=False).sum() ** 2
-    size = variance[:d].sum() * spread.sum()
-    shares = variance / regression.total_variance if len(variance) else variance
-    return {
-        "procrustes_disparity": 1 - overlap / size if size > 0 else float("nan"),
-        "participation_ratio": 1 / (shares**2).sum() if len(shares) else float("nan"),
-        **{f"variance_share_{k}": share for k, share in enumerate(shares[:SPECTRUM], 1)},
-    }
-
-
 def r2_by_group(
     decoded: Float[ndarray, "row component"],
     target: Float[ndarray, "row component"],
@@ -224,4 +241,5 @@ def r2_by_group(
     total_weight = np.maximum(np.bincount(group, weight), np.finfo(float).tiny)
     mean = np.stack([np.bincount(group, weight * column) for column in target.T], axis=1) / total_weight[:, None]
     error, spread = (np.bincount(group, weight * ((target - of) ** 2).sum(axis=1)) for of in (decoded, mean[group]))
-    return np.where(spread > NOTHING * total_weight, 1 - error / np.maximum(spread, np.finfo(float).tiny), np.nan)
+    nothing = np.full(len(spread), np.nan)
+    return 1 - np.divide(error, spread, out=nothing, where=spread > NOTHING * total_weight)

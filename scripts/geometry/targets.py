@@ -20,15 +20,14 @@ def hidden_directions(process: Process) -> tuple[Float[ndarray, "a state"], Floa
 
     The first alter predictions of later tokens; the second alter none, ever: a process that has them is not minimal.
     """
-    nothing = _left_null_space(process.emission_matrix)
     futures = process.emission_matrix
+    hidden = _left_null_space(futures)
     for _ in range(process.n_states):  # as many tokens ahead tell all (Cayley and Hamilton)
-        later = process.transition_tensor @ _column_space(futures)
-        futures = np.hstack([process.emission_matrix, *later])
-    unobservable = _left_null_space(futures)
-    invisible = _left_null_space(np.hstack([process.emission_matrix, unobservable.T]))
-    assert len(invisible) + len(unobservable) == len(nothing)
-    return invisible, unobservable
+        futures = np.hstack([process.emission_matrix, *(process.transition_tensor @ _column_space(futures))])
+    left, values, _ = np.linalg.svd(hidden @ futures)
+    rank = int((values > 1e-9 * np.linalg.norm(futures, 2)).sum())
+    rotated = left.T @ hidden
+    return rotated[:rank], rotated[rank:]
 
 
 def _left_null_space(matrix: Float[ndarray, "state column"]) -> Float[ndarray, "direction state"]:

@@ -145,7 +145,7 @@ def test_claims_read_the_right_rows():
         "not an artefact of the probe": (0.75, 0.05, "shuffled beliefs"),
         "emerges with training": (0.8, 0.3, "best of 2 untrained networks"),
         "reaches beyond the last three tokens": (0.8, 0.6, "table of the last 3 tokens"),
-        "beyond next-token prediction": (0.5, 0.35, "network log probability"),
+        "beyond next-token prediction": (0.5, 0.35, "network's log-probabilities"),
         "spread across layers": (0.9, 0.8, "best single residual stream"),
         "fades towards the last layer where predictions do not need it": (0.7, 0.5, "last residual stream"),
         "does not linearly tell duplicate states apart": (0.03, 0.01, "last token"),

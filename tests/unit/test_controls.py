@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reference_tree import words_of
 
 from geometry.floors import grams, log_probability, table_predictions, token_features
 from geometry.moments import cell_moments
@@ -11,14 +12,6 @@ from geometry.process import build_process
 from geometry.processes import process_from_config
 from geometry.splits import by_prefix, by_stem_and_length
 from geometry.targets import hidden_directions, labels, true_targets, wrong_targets
-
-
-def words_of(tree):
-    """Each prefix as a tuple of tokens."""
-    words = []
-    for token, parent in zip(tree.last_token.tolist(), tree.parent.tolist(), strict=True):
-        words.append((*(words[parent] if parent >= 0 else ()), token))
-    return words
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,12 @@ KINDS = [
     "mess3/seed_1/probe.csv",
     "rrxor/seed_1/decoded.zarr.zip",
     "mess3/seed_1/distances.zarr.zip",
+    "mess3/seed_1/components.zarr.zip",
+    "rrxor/seed_1/steering.csv",
+    "mess3/untrained/probe.csv",
     "claims.csv",
+    "findings.md",
+    "findings.html",
     "figures/explainer.zarr.zip",
     "figures/explainer.png",
     "figures/mess3/loss.png",
@@ -83,8 +88,8 @@ def test_every_kind_of_artefact_was_tried(finished):
     results = finished.folder / "results"
     files = [p for p in results.rglob("*") if p.is_file() and p.parent.name != "provenance"]
     made = {p.name for p in files if p.suffix != ".json" and "workflow" not in p.parts}
-    one_of_the_figures = {"belief_simplex.png", "emergence.png", "sites.png", "r2_by_site.png", "distances.png"}
-    assert made - tried == one_of_the_figures
+    others = ["belief_simplex", "components", "controls", "distances", "emergence", "r2_by_site", "sites", "steering"]
+    assert made - tried == {f"{figure}.png" for figure in others}  # one of the figures stands for all
 
 
 def test_edited_cell_is_found(study):
@@ -167,7 +172,7 @@ def test_nothing_made_yet_is_told_in_a_sentence_per_job(tmp_path, monkeypatch, f
     config = config_of(finished.folder)
     monkeypatch.chdir(tmp_path)
     sentences = found(config=config)
-    assert len(sentences) == 42 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
+    assert len(sentences) == 61 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
 
 
 def test_missing_artefact_is_found(study):
@@ -218,6 +223,8 @@ def test_results_of_another_study_are_verified_too_but_not_held_against_this_con
     config["experiments"]["rrxor"], config["figures"]["sites"] = None, {}
     gathered = {
         "results/claims.csv",
+        "results/findings.html",
+        "results/findings.md",
         "results/provenance/index.html",
         "results/report.html",
         "results/workflow/Snakefile",

@@ -20,6 +20,7 @@ experiments:
     model: {checkpoint: network.safetensors, format: transformer_lens, activation: gelu_new, normalization: none}
   mess3: null
   mess3_noisy: null
+  mess3_duplicated: null
   rrxor: null
   z1r: null
 figures: {explainer: null, dpi: 60, max_points: 500}

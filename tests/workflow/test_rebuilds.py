@@ -149,7 +149,7 @@ CODE = {
         STEERING | CLAIMS,
     ),
     "a comment in the model": (
-        ("scripts/geometry/transformer.py", "  # relu or gelu", "  # a comment"),
+        ("scripts/geometry/transformer.py", "  # relu, gelu, or gelu_new: its approximation by tanh", "  # a comment"),
         {},
     ),
     "a docstring of the model": (("scripts/geometry/transformer.py", "The shape of a network;", "A shape:"), {}),

@@ -76,7 +76,9 @@ def test_claims_have_estimate_interval_floor_and_verdict(finished):
     claims = read_table(finished.folder / "results/claims.csv")
     assert set(claims["experiment"]) == set(EXPERIMENTS) and (claims["n_seeds"] == 2).all()
     assert (claims["ci_low"] <= claims["estimate"]).all() and (claims["estimate"] <= claims["ci_high"]).all()
-    assert claims["verdict"].isin(["supported", "not supported", "undecided"]).all()
+    assert claims["verdict"].isin(["supported", "not supported", "undecided", "cannot be told"]).all()
+    mess3 = claims[claims["experiment"] == "mess3"].set_index("claim")
+    assert mess3.loc["beyond next-token prediction", "verdict"] == "cannot be told"  # its predictions tell the belief
 
 
 @pytest.mark.parametrize("run", ["seed_1", "seed_2", "untrained"])
