@@ -120,6 +120,8 @@ def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
     last, target = evidence.streams[-1], "belief_state"
     if evidence.has(target="invisible_belief_state"):
         target = "invisible_belief_state"
+    elif evidence.has(target="unobservable_belief_state"):
+        return  # all that these predictions do not tell, no prediction does
     estimate = evidence.r2(last, target)
     floors = evidence.floors(PREDICTIONS, target) | evidence.floors(TOKENS, target)
     floors |= evidence.best_untrained(estimate, last, target)
