@@ -37,8 +37,8 @@ lock:
 	.venv-lock/bin/python envs/write_lock.py
 	rm -rf .venv-lock
 
-# The picture and the table of claims in the README, from the default study.
+# The pictures and the table of claims in the README, from the default study.
 readme: environment
 	$(BIN)/snakemake study
-	cp results/figures/mess3/belief_simplex.png docs/belief_simplex.png
+	cp results/figures/mess3/belief_simplex.png results/figures/rrxor/controls.png docs/
 	$(BIN)/python docs/quote_findings.py
