@@ -56,17 +56,18 @@ def kill(victim, process, rule):
     process.wait()
 
 
-RULES = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "Job(snakemake" in path.read_text())
+RULES = {path.stem for path in (ROOT / "scripts").glob("*.py") if "Job(snakemake" in path.read_text()}
+RULES = sorted(RULES - {"import_model"})  # the tiny study trains its networks
 
 
 def test_study_killed_in_each_of_its_rules_elsewhere_on_one_core_ends_in_the_same_bytes(finished, tmp_path):
     """At a random moment of each; the job, Snakemake, or both by turns."""
     study, moments, spared, attempts = Study(tmp_path / "a folder with spaces"), random.Random(0), list(RULES), 0
-    assert len(RULES) == 20
+    assert len(RULES) == 27
     forced = []
     while spared:
         attempts += 1
-        assert attempts < 60
+        assert attempts < 80
         process = start(study, *forced, cores=1)
         if not wait_for(lambda: set(jobs_of(process)) & set(spared), process):  # noqa: B023
             assert process.wait() == 0
