@@ -131,8 +131,8 @@ CODE = {
         {"plot_loss": 2} | LAST,
     ),
     "a statement of the probe": (
-        ("scripts/geometry/probe.py", "offset = affine.offset + test.shift", "offset = +affine.offset + test.shift"),
-        AFTER_PROBE | STEERING | {"probe_beliefs": 4},
+        ("scripts/geometry/probe.py", "return AffineMap(matrix, self.", "return AffineMap(matrix, +self."),
+        AFTER_PROBE | COMPONENTS | STEERING | {"probe_beliefs": 6},
     ),
     "a statement of the model": (("scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5"), TORCH),
     "a statement of the training": (
@@ -238,7 +238,7 @@ def test_results_without_dates_and_without_snakemakes_memory_are_adopted_after_a
     study.run("audit")
     study.run("--touch")
     assert study.planned() == {}
-    assert study.planned(override={"defaults": {"probe": {"folds": 4}}})["probe_beliefs"] == 4
+    assert study.planned(override={"defaults": {"probe": {"folds": 4}}})["probe_beliefs"] == 6
 
 
 @pytest.mark.parametrize("name", ["mess3/seed_1/activations.zarr.zip", "mess3/seed_1/model.safetensors", "claims.csv"])
