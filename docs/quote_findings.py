@@ -8,9 +8,8 @@ ROOT = Path(__file__).parents[1]
 if __name__ == "__main__":
     readme, findings = ROOT / "README.md", (ROOT / "results/findings.md").read_text()
     table = re.search(r"(?m)(^\|.*\n)+", findings)[0]
-    text, n = re.subn(
-        r"(?s)(<!-- findings -->\n).*?(\n<!-- end -->)", lambda m: m[1] + table.rstrip() + m[2], readme.read_text()
-    )
+    between = r"(?s)(<!-- findings -->\n).*?(<!-- end -->)"
+    text, n = re.subn(between, lambda found: found[1] + table + found[2], readme.read_text())
     if n != 1:
         raise SystemExit(f"{readme} has {n} places between <!-- findings --> and <!-- end -->; it must have one")
     readme.write_text(text)
