@@ -1,7 +1,8 @@
 """Belief-state geometry in neural networks, as one reproducible study.
 
 Each phase is a file under rules/, in the order of execution:
-task -> ground truth -> sequences -> model -> activations -> probe -> steering -> claims -> figures -> provenance -> report -> crate.
+task -> ground truth -> sequences -> model -> activations -> probe -> steering -> claims ->
+figures -> provenance -> report -> crate.
 """
 
 from snakemake.utils import min_version

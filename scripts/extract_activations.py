@@ -10,7 +10,7 @@ import xarray as xr
 from geometry.activations import tree_activations
 from geometry.devices import describe_device, select_device
 from geometry.job import Job
-from geometry.prefixes import PrefixTree
+from geometry.prefixes import tree_of
 from geometry.sites import PREFIXES_AT_ONCE
 from geometry.storage import open_dataset, read_tensors, zarr_archive
 from geometry.transformer import Transformer, transformer_config
@@ -27,11 +27,8 @@ def networks(
 ) -> Iterator[Transformer]:
     """The network at each snapshot in turn, in the same module."""
     network = Transformer(transformer_config(n_tokens, context, model)).to(device)
-    parameters = dict(network.named_parameters())
     for index in range(len(snapshots["step"])):
-        with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(torch.from_numpy(snapshots[name][index]))
+        network.set_parameters({name: stack[index] for name, stack in snapshots.items()})
         yield network
 
 
@@ -57,7 +54,7 @@ def read_chunks(network: Transformer, nodes, bos: int, sites: list[str], n_rows:
 
 def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: dict, sites: list[str], device) -> None:
     """Write the archive chunk by chunk: of all activations, only one chunk of each site is ever in memory."""
-    tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
+    tree = tree_of(truth)
     n_tokens, bos = truth.sizes["token"], int(model["bos"])
     nodes = tree.network_input(n_tokens if bos else None)
     steps, d_model, context = snapshots["step"], model["d_model"], truth.sizes["position"] - 1

@@ -10,7 +10,7 @@ import xarray as xr
 
 from geometry.floors import LONGEST_GRAM, grams, log_probability, token_features
 from geometry.job import Job
-from geometry.prefixes import PrefixTree
+from geometry.prefixes import PrefixTree, tree_of
 from geometry.process import Process
 from geometry.scorecard import COLUMNS, Examination, side_by_side
 from geometry.sites import CONCATENATED, INPUT, OPTIMUM, OUTPUT, is_stream, with_streams_joined
@@ -77,7 +77,7 @@ class Probe:
     """The probe of one run; what needs no network is computed once."""
 
     def __init__(self, truth: xr.Dataset, process: Process, other: Process | None, settings: dict):
-        tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
+        tree = tree_of(truth)
         exam = examination(truth, tree, process, other, settings)
         tables = [named(rows, INPUT, f"last_{k}_tokens") for k, rows in exam.tables(grams(tree, LONGEST_GRAM))]
         known = pd.concat(tables).query("target == 'belief_state' and metric == 'r2'")

@@ -11,7 +11,7 @@ import xarray as xr
 from geometry.devices import describe_device, select_device
 from geometry.interventions import Twins
 from geometry.job import Job
-from geometry.prefixes import PrefixTree
+from geometry.prefixes import tree_of
 from geometry.process import Process
 from geometry.sites import is_stream
 from geometry.steering import Pairs, SiteMaps, Yardstick, draw_pairs, fit_site, kl_nats, random_basis
@@ -38,9 +38,7 @@ def trained_network(
 ) -> Transformer:
     """The network at its last snapshot."""
     network = Transformer(transformer_config(n_tokens, context, model)).to(device)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(torch.from_numpy(snapshots[name][-1]))
+    network.set_parameters({name: stack[-1] for name, stack in snapshots.items()})
     return network
 
 
@@ -72,7 +70,7 @@ def partnered(
 ) -> dict[str, tuple[Pairs, Twins, Yardstick]]:
     """Prefixes with their twins and their counterfactual beliefs, for each kind of partner that there is."""
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
-    tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
+    tree = tree_of(truth)
     length = tree.length[:, None].astype(np.float64)
     found, kinds = {}, {"any": length}
     if len(hidden_directions(process)[0]):  # elsewhere, beliefs with the same prediction differ by rounding alone

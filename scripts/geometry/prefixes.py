@@ -5,7 +5,7 @@ is computed per prefix (belief states, activations, losses) runs over the nodes 
 and words enter only through how often each node is visited.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,6 +49,11 @@ class PrefixTree:
             np.concatenate([[root], array]) for root, array in ((bos_token, self.last_token), (-1, self.parent + 1))
         )
         return *below, np.concatenate([[0], self.length])
+
+
+def tree_of(truth: Mapping) -> PrefixTree:
+    """The tree of the prefixes in a ground truth."""
+    return PrefixTree(*(np.asarray(truth[name]).astype(np.int64) for name in ("last_token", "parent", "length")))
 
 
 def build_tree(levels: list[tuple[Integer[ndarray, " _"], Integer[ndarray, " _"]]]) -> PrefixTree:

@@ -8,7 +8,7 @@ Only the form of the input differs. A batch is a set of nodes, and what a node a
 business of `attention`: the branch of a tree above it, or the positions before it in a plain word.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -138,6 +138,12 @@ class Transformer(nn.Module):
         for name, parameter in self.named_parameters():
             if ".W_" in name:
                 nn.init.normal_(parameter, std=0.8 / self.config.d_model**0.5, generator=generator)
+
+    def set_parameters(self, arrays: Mapping) -> None:
+        """Take every parameter from an array of its name; others are left alone."""
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                parameter.copy_(torch.from_numpy(arrays[name]))
 
     def forward(self, tokens: Integer[Tensor, " node"], paths: Paths) -> Float[Tensor, "node d_vocab"]:
         """Next-token logits after each node's prefix."""

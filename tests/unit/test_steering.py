@@ -10,7 +10,7 @@ from test_transformer import SHAPES, random_network
 from build_ground_truth import ground_truth
 from geometry.attention import Words
 from geometry.interventions import Twins, changing
-from geometry.prefixes import PrefixTree, belief_states, complete_tree
+from geometry.prefixes import belief_states, complete_tree, tree_of
 from geometry.probe_table import select
 from geometry.processes import PROCESSES, process_from_config
 from geometry.steering import Yardstick, draw_pairs, fit_site, kl_nats, random_basis
@@ -233,7 +233,7 @@ def test_network_that_reads_the_belief_off_its_stream_does_what_the_table_says()
                 parameter.copy_(torch.from_numpy(directions[4:]))
             if name == "unembed.W_U":
                 parameter.copy_(torch.from_numpy(directions[:3].T @ np.log(chain)))
-    tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
+    tree = tree_of(truth)
     activation = directions[tree.last_token] + directions[3 + tree.length]
     activations = xr.Dataset(
         {"activation": (("snapshot", "site", "prefix", "feature"), np.tile(activation, (1, 3, 1, 1)))},

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from build_ground_truth import ground_truth
-from geometry.prefixes import PrefixTree, belief_states
+from geometry.prefixes import belief_states, tree_of
 from geometry.probe_table import decoded_beliefs, held_out_r2, select
 from geometry.processes import process_from_config
 from geometry.storage import open_dataset
@@ -88,7 +88,7 @@ def test_verdict_on_planted_networks(planted, tmp_path):
     """
     truth = ground_truth(MESS3, 4, 10**4, seed=0)
     rng, n = np.random.default_rng(0), truth.sizes["prefix"]
-    tree = PrefixTree(*(truth[name].values.astype(np.int64) for name in ("last_token", "parent", "length")))
+    tree = tree_of(truth)
     other = process_from_config("mess3", {"x": 0.3, "alpha": 0.4})
     source = {
         "belief_state": truth["target"].values @ rng.normal(size=(3, 20)),
