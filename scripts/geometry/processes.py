@@ -4,6 +4,7 @@ Conventions are those of `process`; token and state names are given where the li
 """
 
 import inspect
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -211,11 +212,9 @@ PROCESSES = {
 }
 
 
-def process_from_config(name: str, parameters: dict) -> Process:
-    """The process that a config names, with its parameters; raises `ProcessError` in one sentence."""
-    if name not in PROCESSES:
-        raise ProcessError(f"process is {name!r}; allowed are {', '.join(PROCESSES)}")
-    allowed = inspect.signature(PROCESSES[name]).parameters
+def check_parameters(name: str, function: Callable, parameters: dict) -> None:
+    """Raise a parameter that a process does not have, or lacks; `ProcessError`."""
+    allowed = inspect.signature(function).parameters
     unknown = sorted(set(parameters) - set(allowed))
     if unknown:
         raise ProcessError(
@@ -224,6 +223,11 @@ def process_from_config(name: str, parameters: dict) -> Process:
     missing = [key for key, value in allowed.items() if value.default is value.empty and key not in parameters]
     if missing:
         raise ProcessError(f"{name}: parameter {missing[0]!r} is missing")
+
+
+def process_from_config(name: str, parameters: dict) -> Process:
+    """The process that a config names, with its parameters; raises `ProcessError` in one sentence."""
+    check_parameters(name, PROCESSES[name], parameters)
     for key, value in parameters.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name != "custom" and not (is_number and abs(value) < LARGEST):
