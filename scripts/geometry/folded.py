@@ -7,6 +7,7 @@ It is the same function as `Transformer` with its activations at the first two p
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Integer
@@ -14,10 +15,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def folded_logits(
+@dataclass(frozen=True)
+class Activations:
+    """What the network does at the last token of each word."""
+
+    pattern: Float[Tensor, "3 pair head"]  # the attention to each of the three positions
+    neurons: Float[Tensor, "pair d_mlp"]
+    logits: Float[Tensor, "pair d_vocab"]
+
+
+def folded_activations(
     parameters: Mapping[str, Tensor], first: Integer[Tensor, " pair"], second: Integer[Tensor, " pair"], last: int
-) -> Float[Tensor, "pair d_vocab"]:
-    """Next-token logits behind the words (first, second, last), of a network with one block and no LayerNorm."""
+) -> Activations:
+    """Attention, neurons and logits behind the words (first, second, last), with one block and no LayerNorm."""
     p = {name.removeprefix("blocks.0."): parameter for name, parameter in parameters.items()}
     n_heads, _, d_head = p["attn.W_Q"].shape
     stream = [p["embed.W_E"] + p["pos_embed.W_pos"][place] for place in (0, 1)]
@@ -37,6 +47,14 @@ def folded_logits(
     z = z + p["attn.b_V"].flatten()
 
     mid = end + p["attn.b_O"]
-    hidden = torch.addmm(mid @ p["mlp.W_in"] + p["mlp.b_in"], z, W_O @ p["mlp.W_in"]).relu()
+    neurons = torch.addmm(mid @ p["mlp.W_in"] + p["mlp.b_in"], z, W_O @ p["mlp.W_in"]).relu()
     bias = (mid + p["mlp.b_out"]) @ p["unembed.W_U"] + p["unembed.b_U"]
-    return torch.addmm(bias, z, W_O @ p["unembed.W_U"]) + hidden @ (p["mlp.W_out"] @ p["unembed.W_U"])
+    logits = torch.addmm(bias, z, W_O @ p["unembed.W_U"]) + neurons @ (p["mlp.W_out"] @ p["unembed.W_U"])
+    return Activations(pattern, neurons, logits)
+
+
+def folded_logits(
+    parameters: Mapping[str, Tensor], first: Integer[Tensor, " pair"], second: Integer[Tensor, " pair"], last: int
+) -> Float[Tensor, "pair d_vocab"]:
+    """Next-token logits behind the words (first, second, last), of a network with one block and no LayerNorm."""
+    return folded_activations(parameters, first, second, last).logits

@@ -1,0 +1,115 @@
+"""The circuit of a network of modular arithmetic at each snapshot: its waves, its losses with and without them.
+
+The key frequencies are those of the network at its last snapshot, also where restricted and excluded loss are
+taken of an earlier one: hindsight, as in the paper. Which frequencies the rule would call key at the time, `is_key`
+tells. Ablations, neurons, attention and what tells a Clock from a Pizza are measured at the last snapshot only.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from geometry.circuit import (
+    Weights,
+    explained_shares,
+    key_frequencies,
+    logit_amplitudes,
+    pair_activations,
+    pair_logits,
+    single_frequency_shares,
+)
+from geometry.circuit_table import embeddings, last_rows, snapshot_rows
+from geometry.fourier import circle_coordinates, energy_by_frequency
+from geometry.job import Job
+from geometry.modular import ModularArithmetic
+from geometry.storage import read_tensors, write_dataset, write_table
+from geometry.tasks import modular_of
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+SHOWN_KEYS = 6
+"""Key frequencies whose circles are kept."""
+
+SAMPLING_SEED = 0
+"""Of the triples and of the frequencies that are removed by chance."""
+
+
+def circuit_dataset(
+    snapshots: list[Weights], steps: list[int], task: ModularArithmetic, key: list[int], share: np.ndarray
+) -> xr.Dataset:
+    """What figures show of one network, given at its first and its last snapshot."""
+    p = task.modulus
+    amplitude, explained = np.full((2, len(snapshots), p // 2 + 1), np.nan)
+    if task.argument is not None:
+        logits = [pair_logits(weights) for weights in snapshots]
+        amplitude = [logit_amplitudes(x, task.argument) for x in logits]
+        explained = [explained_shares(x, task.argument) for x in logits]
+    circle, shown = np.full((SHOWN_KEYS, p, 2), np.nan), np.zeros(SHOWN_KEYS, dtype=int)
+    for place, k in enumerate(key[:SHOWN_KEYS]):
+        circle[place], shown[place] = circle_coordinates(embeddings(snapshots[-1])["W_E"], k), k
+    matrices = [embeddings(weights) for weights in snapshots]
+    by_snapshot = ("snapshot", "frequency")
+    return xr.Dataset(
+        {
+            "step": ("snapshot", steps),
+            "energy": (
+                ("snapshot", "matrix", "frequency"),
+                [[energy_by_frequency(x) for x in of_one.values()] for of_one in matrices],
+            ),
+            "logit_amplitude": (by_snapshot, amplitude),
+            "explained_share": (by_snapshot, explained),
+            "key_frequency": ("key", shown),  # 0 where there are fewer
+            "embedding_circle": (("key", "token", "axis"), circle),
+            "neuron_frequency": ("neuron", share.argmax(axis=0)),
+            "neuron_share": ("neuron", share.max(axis=0)),
+        },
+        coords={"matrix": list(matrices[0]), "frequency": np.arange(p // 2 + 1), "token": np.arange(p)},
+    )
+
+
+def measure_network(
+    snapshots: list[Weights], steps: list[int], task: ModularArithmetic
+) -> tuple[pd.DataFrame, xr.Dataset]:
+    """The table and the dataset of one network, of which there are some snapshots."""
+    last, rng = snapshots[-1], np.random.default_rng(SAMPLING_SEED)
+    key = [] if task.argument is None else key_frequencies(pair_logits(last), task.argument)
+    pattern, neurons = pair_activations(last)
+    share = single_frequency_shares(neurons)
+    rows = []
+    for step, weights in zip(steps, snapshots, strict=True):
+        rows += [(step, *row) for row in snapshot_rows(weights, task, key)]
+    rows += [(steps[-1], *row) for row in last_rows(last, task, key, pattern, share, rng)]
+    table = pd.DataFrame(rows, columns=["step", "measure", "frequency", "part", "value"])
+    return table, circuit_dataset([snapshots[0], last], [steps[0], steps[-1]], task, key, share)
+
+
+def measure_circuit(stacks: dict[str, np.ndarray], task: ModularArithmetic) -> tuple[pd.DataFrame, xr.Dataset]:
+    """The tables and datasets of all networks of a run, each with its own seed and its own key frequencies."""
+    stacks = dict(stacks)
+    steps, seeds = stacks.pop("step"), stacks.pop("seed")
+    tables, datasets = [], []
+    for seed in dict.fromkeys(seeds.tolist()):
+        own = np.flatnonzero(seeds == seed)
+        snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in own]
+        table, dataset = measure_network(snapshots, steps[own].tolist(), task)
+        table.insert(0, "seed", seed)
+        tables.append(table)
+        datasets.append(dataset.expand_dims(seed=[seed]))
+    table = pd.concat(tables)
+    return table.astype({"frequency": "Int64"}), xr.concat(datasets, dim="seed")
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        torch.set_num_threads(snakemake.threads)
+        task = modular_of(snakemake.params.task)
+        table, dataset = measure_circuit(read_tensors(snakemake.input.snapshots), task)
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        write_table(table, snakemake.output.measures)
+        write_dataset(dataset, snakemake.output.circuit)
+        key = dataset["key_frequency"][-1].values
+        job.info(f"key frequencies {', '.join(map(str, key[key > 0])) or 'none'}")
