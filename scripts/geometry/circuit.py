@@ -4,7 +4,8 @@ A network that generalizes makes its logits of waves cos w_k (x - c), w_k = 2 pi
 for addition, a - b for subtraction) and an answer c, at a few key frequencies k (Nanda et al. 2023, arXiv
 2301.05217). x is the *argument*; every residue must be that of just p pairs, so that waves are orthogonal over
 the pairs and any projection on them can be taken of the means over the pairs of each residue. Pairs (a, b) stand
-in the order a * p + b, arrays by frequency have the index k = 0 .. p // 2.
+in the order a * p + b, arrays by frequency have the index k = 0 .. p // 2. For even p, the waves of frequency
+p / 2 of a + b and of a - b are one and the same.
 """
 
 import math
