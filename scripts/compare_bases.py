@@ -1,0 +1,67 @@
+"""How sparse the embedding and the unembedding are, as functions of the token, in Fourier and in other bases."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
+
+from geometry.bases import energies_by_basis
+from geometry.fourier import gini, participation_ratio, vectors_for
+from geometry.job import Job
+from geometry.storage import read_tensors, write_table
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+LARGEST = sorted({10, *(2**k for k in range(12)), *(3 * 2**k for k in range(11))})
+"""Of how many vectors with the most energy the share is told."""
+
+
+def measures(energy: Float[ndarray, " vector"]) -> dict[str, float]:
+    """By name, how sparse some energies are."""
+    share = np.cumsum(np.sort(energy)[::-1]) / energy.sum()
+    return {
+        "participation_ratio": participation_ratio(energy),
+        "gini": gini(energy),
+        "vectors_for_90_percent": vectors_for(energy, 0.9),
+        **{f"share_of_largest_{n}": share[n - 1] for n in LARGEST if n <= len(energy)},
+    }
+
+
+def functions_of_the_token(snapshots: dict[str, ndarray], index: int, p: int) -> dict[str, Float[ndarray, "p d_model"]]:
+    """The rows of W_E and the columns of W_U that stand for residues, at one snapshot."""
+    matrices = {"W_E": snapshots["embed.W_E"][index], "W_U": snapshots["unembed.W_U"][index].T}
+    return {name: matrix[:p].astype(np.float64) for name, matrix in matrices.items()}
+
+
+def measured(snapshots: dict[str, ndarray], p: int) -> Iterator[tuple]:
+    """The rows of the table, and for each matrix one of what no basis is asked for, the share of the means."""
+    for index, (seed, step) in enumerate(zip(snapshots["seed"], snapshots["step"], strict=True)):
+        for matrix, functions in functions_of_the_token(snapshots, index, p).items():
+            share_of_means = p * (functions.mean(axis=0) ** 2).sum() / (functions**2).sum()
+            yield seed, step, matrix, "constant", "share", share_of_means
+            for basis, energy in energies_by_basis(functions, np.random.default_rng(seed)).items():
+                for measure, value in measures(energy).items():
+                    yield seed, step, matrix, basis, measure, value
+
+
+def compare_bases(snapshots: dict[str, ndarray], p: int) -> pd.DataFrame:
+    """Each measure of the energies in each basis, per snapshot and matrix.
+
+    The random basis and the shuffle are drawn by the seed of the network, the same at all its snapshots.
+    """
+    return pd.DataFrame(measured(snapshots, p), columns=["seed", "step", "matrix", "basis", "measure", "value"])
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        modulus = snakemake.params.task["parameters"]["modulus"]
+        table = compare_bases(read_tensors(snakemake.input.snapshots), modulus)
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        write_table(table, snakemake.output.bases)
+        last = table[(table["step"] == table["step"].max()) & (table["measure"] == "participation_ratio")]
+        found = last.groupby(["matrix", "basis"], sort=False)["value"].mean()["W_E"]
+        job.info("participation ratio of W_E: " + ", ".join(f"{basis} {value:.1f}" for basis, value in found.items()))

@@ -1,0 +1,118 @@
+"""In how few vectors of which basis the embedding and the unembedding of trained networks have their energy."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from geometry.job import Job
+from geometry.probe_table import select
+from geometry.storage import read_table
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+BASES = {
+    "fourier": ("Fourier", {"color": TRAINED, "marker": "o"}),
+    "db4_best_packets": ("db4 packets, best basis", {"color": "#009E73", "marker": ".", "linestyle": "--"}),
+    "db4_packets": (
+        "db4 packets, last level",
+        {"color": "#009E73", "marker": "D", "linestyle": ":", "markerfacecolor": "none"},
+    ),
+    "db4": ("db4 wavelets", {"color": "#CC79A7", "marker": "s", "linestyle": "--"}),
+    "haar": ("Haar wavelets", {"color": "#CC79A7", "marker": "^", "linestyle": "-."}),
+    "fourier_of_shuffled_tokens": ("Fourier, tokens shuffled", {"color": CONTROL, "marker": "v", "linestyle": "--"}),
+    "random": ("random orthogonal", {"color": CONTROL, "marker": "x", "linestyle": ":"}),
+    "raw": ("raw: one token each", {"color": "black", "marker": "|", "linestyle": "-."}),
+}
+NETWORKS = {
+    "trained": {"color": TRAINED, "marker": "o"},
+    "the same before training": {"color": UNTRAINED, "marker": "s", "markerfacecolor": "none"},
+    "never trained": {"color": CONTROL, "marker": "x"},
+}
+MATRICES = {"W_E": "Embedding $W_E$", "W_U": "Unembedding $W_U$"}
+MARK = {"markersize": 4, "markeredgewidth": 0.8}
+SHARES = "share_of_largest_"
+TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+def draw_ratios(ax: Axes, networks: dict[str, pd.DataFrame], bases: list[str]) -> None:
+    """A row for each basis with a mark for each network, the kinds of networks one below the other."""
+    for shift, (kind, rows) in zip((-0.2, 0, 0.2), networks.items(), strict=True):
+        ratio = select(rows, measure="participation_ratio")
+        place = ratio["basis"].map(bases.index) + shift
+        ax.plot(ratio["value"], place, linestyle="none", label=kind, **NETWORKS[kind], **MARK)
+    mean = select(networks["trained"], measure="participation_ratio").groupby("basis")["value"].mean()
+    style = {"color": TRAINED, "fontsize": 7, "ha": "right"}
+    ax.text(1.13, 1.01, "mean", transform=ax.transAxes, **style)
+    for place, basis in enumerate(bases):
+        ax.text(1.13, place - 0.2, f"{mean[basis]:.1f}", transform=ax.get_yaxis_transform(), va="center", **style)
+    ax.set_yticks(range(len(bases)), [BASES[basis][0] for basis in bases])
+    ax.set_ylim(len(bases) - 0.5, -0.5)
+    ax.grid(axis="both", color="0.93", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def draw_shares(ax: Axes, rows: pd.DataFrame, bases: list[str]) -> None:
+    """A line for each basis: the mean over networks of the share of the energy in so many vectors."""
+    rows = rows[rows["measure"].str.startswith(SHARES)]
+    share = rows.assign(n=rows["measure"].str.removeprefix(SHARES).astype(int)).groupby(["basis", "n"])["value"].mean()
+    for basis in reversed(bases):  # the first on top
+        label, style = BASES[basis]
+        ax.plot(share[basis].index, share[basis], label=label, **{"linestyle": "-"} | style | MARK)
+    ax.set_ylim(0, 1.03)
+    ax.grid(axis="both", color="0.93", linewidth=0.6)
+
+
+def scale_to_vectors(ax: Axes, p: int) -> None:
+    """A logarithmic axis of numbers of vectors, from one to all of them."""
+    ax.set(xscale="log", xlim=(0.93, 1.08 * p))
+    ax.set_xticks([*(tick for tick in TICKS if tick < 0.75 * p), p])
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def plot_bases(table: pd.DataFrame, untrained: pd.DataFrame, p: int) -> Figure:
+    """Above, the participation ratio by basis and kind of network; below, the energy in the largest vectors."""
+    step = table.groupby("seed")["step"]
+    trained, before = (table[table["step"] == step.transform(which)] for which in ("max", "min"))
+    networks = dict(zip(NETWORKS, (trained, before, untrained), strict=True))
+    bases = [basis for basis in BASES if basis in set(table["basis"])]
+    figure = plt.figure(figsize=(WIDTH, 0.9 * WIDTH))
+    above, below = figure.subfigures(2, 1, height_ratios=[1 + 0.16 * len(bases), 2])
+    for ax, (matrix, name) in zip(above.subplots(1, 2, sharey=True), MATRICES.items(), strict=True):
+        draw_ratios(ax, {kind: select(rows, matrix=matrix) for kind, rows in networks.items()}, bases)
+        scale_to_vectors(ax, p)
+        ax.set_title(name)
+        ax.set_xlabel("participation ratio (number of vectors)")
+    above.legend(*above.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    for ax, (matrix, name) in zip(below.subplots(1, 2, sharey=True), MATRICES.items(), strict=True):
+        draw_shares(ax, select(trained, matrix=matrix), bases)
+        scale_to_vectors(ax, p)
+        ax.set_title(f"{name}, trained")
+        ax.set_xlabel("number of vectors, largest first")
+    below.axes[0].set_ylabel("share of the energy\n(mean over networks)")
+    handles, labels = below.axes[0].get_legend_handles_labels()
+    below.legend(handles[::-1], labels[::-1], loc="outside right center", handlelength=3)
+    return figure
+
+
+def describe(table: pd.DataFrame, untrained: pd.DataFrame, p: int) -> str:
+    """Which networks the marks are, and why some bases are missing."""
+    networks = f"p = {p}, {table['seed'].nunique()} trained networks, {untrained['seed'].nunique()} never trained"
+    return networks if "haar" in set(table["basis"]) else f"{networks}; wavelets need a power of two"
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        table = pd.concat([read_table(path) for path in snakemake.input.bases])
+        untrained, p = read_table(snakemake.input.untrained), snakemake.params.task["parameters"]["modulus"]
+        figure = plot_bases(table, untrained, p)
+        figure.suptitle(f"{snakemake.wildcards.experiment}: {describe(table, untrained, p)}", fontsize=9)
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")
