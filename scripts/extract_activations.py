@@ -1,4 +1,4 @@
-"""Activations at every chosen hook point of every snapshot, on every distinct prefix of the task."""
+"""Activations at every chosen hook point of some snapshots, on every distinct prefix that a task asks of."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ import xarray as xr
 from geometry.activations import tree_activations
 from geometry.devices import describe_device, select_device
 from geometry.job import Job
-from geometry.prefixes import tree_of
+from geometry.prefixes import asked, tree_of
 from geometry.sites import PREFIXES_AT_ONCE
 from geometry.storage import open_dataset, read_tensors, zarr_archive
 from geometry.transformer import Transformer, transformer_config
@@ -39,28 +39,36 @@ def rows_of_chunk(n_prefixes: int, floats_per_prefix: int) -> int:
     return PREFIXES_AT_ONCE * -(-n_prefixes // (n_chunks * PREFIXES_AT_ONCE))
 
 
-def read_chunks(network: Transformer, nodes, bos: int, sites: list[str], n_rows: int) -> Iterator[tuple]:
+def read_chunks(network: Transformer, nodes, n_read: int, sites: list[str], n_rows: int) -> Iterator[tuple]:
     """Log-probabilities and activations (site, prefix, feature) of `n_rows` prefixes after another."""
-    n_prefixes, parts = len(nodes[0]) - bos, []
-    for piece, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE, bool(bos)):
-        if piece.start < bos:  # the beginning-of-sequence node is no prefix
+    n_prefixes, parts = len(nodes[0]) - n_read, []
+    for piece, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE, n_read):
+        if piece.start < n_read:  # a beginning of what is asked
             continue
         parts.append((logits.log_softmax(1).cpu(), torch.stack([record[site] for site in sites]).cpu()))
-        done = piece.stop - bos
+        done = piece.stop - n_read
         if done % n_rows == 0 or done == n_prefixes:
             yield torch.cat([p for p, _ in parts]).numpy(), torch.cat([a for _, a in parts], dim=1).numpy()
             parts = []
+
+
+def probed(snapshots: dict[str, np.ndarray], most: int) -> dict[str, np.ndarray]:
+    """At most so many of the snapshots, the first and the last among them, spread evenly."""
+    chosen = np.unique(np.linspace(0, len(snapshots["step"]) - 1, most).round().astype(int))
+    return {name: stack[chosen] for name, stack in snapshots.items()}
 
 
 def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: dict, sites: list[str], device) -> None:
     """Write the archive chunk by chunk: of all activations, only one chunk of each site is ever in memory."""
     tree = tree_of(truth)
     n_tokens, bos = truth.sizes["token"], int(model["bos"])
-    nodes = tree.network_input(n_tokens if bos else None)
+    nodes, wanted = tree.network_input(n_tokens if bos else None), asked(truth)
+    n_read = bos + wanted.start
+    n_prefixes = len(tree) - wanted.start
     steps, d_model, context = snapshots["step"], model["d_model"], truth.sizes["position"] - 1
-    n_rows = rows_of_chunk(len(tree), len(sites) * d_model + n_tokens)
+    n_rows = rows_of_chunk(n_prefixes, len(sites) * d_model + n_tokens)
     coordinates = xr.Dataset(
-        {"length": truth["length"]},
+        {"length": truth["length"][wanted]},
         coords={
             "step": ("snapshot", steps),
             "seed": ("snapshot", snapshots["seed"]),
@@ -70,12 +78,12 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
     ).set_coords("length")
     with zarr_archive(path) as archive:
         archive.add_variables(coordinates)
-        dims, shape = ("snapshot", "site", "prefix", "feature"), (len(steps), len(sites), len(tree), d_model)
+        dims, shape = ("snapshot", "site", "prefix", "feature"), (len(steps), len(sites), n_prefixes, d_model)
         activation = archive.add_array("activation", dims, shape, np.float32, (1, 1, n_rows, d_model))
-        dims, shape = ("snapshot", "prefix", "token"), (len(steps), len(tree), n_tokens)
+        dims, shape = ("snapshot", "prefix", "token"), (len(steps), n_prefixes, n_tokens)
         prediction = archive.add_array("log_probability", dims, shape, np.float32, (1, n_rows, n_tokens), units="nats")
         for index, network in enumerate(networks(snapshots, model, n_tokens, context, device)):
-            for chunk, (predicted, activations) in enumerate(read_chunks(network, nodes, bos, sites, n_rows)):
+            for chunk, (predicted, activations) in enumerate(read_chunks(network, nodes, n_read, sites, n_rows)):
                 archive.write_chunk(prediction, (index, chunk, 0), predicted[None, :, :n_tokens])
                 for place in range(len(sites)):
                     archive.write_chunk(activation, (index, place, chunk, 0), activations[None, place, None])
@@ -86,7 +94,7 @@ if __name__ == "__main__":
         device = select_device(snakemake.params.device, snakemake.threads)
         job.device = describe_device(device)
         sites = list(snakemake.params.sites)
-        snapshots = read_tensors(snakemake.input.snapshots)
+        snapshots = probed(read_tensors(snakemake.input.snapshots), snakemake.params.n_snapshots)
         with open_dataset(snakemake.input.ground_truth) as truth:
             extract(snakemake.output.activations, truth, snapshots, snakemake.params.model, sites, device)
             shape = f"{len(snapshots['step'])} snapshots x {len(sites)} sites x {truth.sizes['prefix']} prefixes"

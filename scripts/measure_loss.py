@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from geometry.job import Job
+from geometry.prefixes import asked
 from geometry.storage import open_dataset, write_table
 
 if TYPE_CHECKING:
@@ -15,14 +16,15 @@ if TYPE_CHECKING:
 
 def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
     """Loss, optimum and gap in nats, per step and number of observed tokens."""
+    truth = truth.isel(prefix=asked(truth))
     optimal = truth["next_token_probability"].values
     weight, length = truth["weight"].values, truth["length"].values
-    entropy = truth["optimal_loss_nats"].values[1:]
+    positions = np.unique(length)
+    entropy = truth["optimal_loss_nats"].values[positions]
     tables = []
     for index, step in enumerate(activations["step"].values):
         predicted = activations["log_probability"][index].values.astype(np.float64)
-        loss = np.bincount(length, weight * -(optimal * predicted).sum(axis=1))[1:]
-        positions = np.arange(1, len(loss) + 1)
+        loss = np.bincount(length, weight * -(optimal * predicted).sum(axis=1))[positions]
         columns = {
             "seed": activations["seed"].values[index],
             "step": step,

@@ -8,16 +8,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from geometry.examinations import markov_examination, modular_examination
 from geometry.floors import LONGEST_GRAM, grams, log_probability, token_features
 from geometry.job import Job
-from geometry.prefixes import PrefixTree, tree_of
-from geometry.process import Process
+from geometry.prefixes import asked, tree_of
+from geometry.probe_table import select
 from geometry.scorecard import COLUMNS, Examination, side_by_side
 from geometry.sites import CONCATENATED, INPUT, OPTIMUM, OUTPUT, is_stream, with_streams_joined
-from geometry.splits import by_prefix, by_stem_and_length
 from geometry.storage import open_dataset, write_table, zarr_archive
-from geometry.targets import true_targets, wrong_targets
-from geometry.tasks import other_process, process_of
+from geometry.tasks import is_modular, other_process, process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -42,27 +41,6 @@ def features_of_sites(activations: xr.Dataset, index: int) -> Iterator[tuple[np.
             yield read[sites.index(site)].values, {site: slice(None)}
 
 
-def weightings(truth: xr.Dataset) -> dict[str, np.ndarray]:
-    """Prefix probability, every length alike; and all words alike at every position, as published.
-
-    Of a sampled tree only the first is known: its words were drawn by their probability.
-    """
-    weights = {"probability": truth["weight"].values}
-    if truth.attrs["complete"]:
-        weights["uniform"] = truth["words_below"].values.astype(np.float64)
-    return weights
-
-
-def examination(truth: xr.Dataset, tree: PrefixTree, process: Process, other: Process | None, probe: dict):
-    """The targets, weightings and splits of a task."""
-    rng = np.random.default_rng(probe["seed"])
-    belief, weights = truth["target"].values, weightings(truth)
-    wrong = wrong_targets(process, tree, belief, weights["probability"], other, rng)
-    prefix = by_prefix(len(tree), probe["folds"], probe["repeats"], rng)
-    splits = [prefix, *by_stem_and_length(tree, probe["folds"], rng)]
-    return Examination(tree.length, true_targets(process, belief), wrong, weights, splits)
-
-
 def named(rows: list[tuple], site: str, features: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).assign(site=site, features=features)
 
@@ -73,28 +51,39 @@ def floors(exam: Examination, features: dict[str, np.ndarray], site: str) -> lis
     return [named(rows, site, name) for name, rows, _ in replace(exam, wrong={}).examine(columns, parts, {})]
 
 
+def examination(truth: xr.Dataset, task: dict, settings: dict) -> Examination:
+    """What the probe asks of a task."""
+    if is_modular(task):
+        return modular_examination(process_of(task), settings)
+    other = other_process(task, settings["other_parameters"] or {})
+    return markov_examination(truth, process_of(task), other, settings)
+
+
 class Probe:
     """The probe of one run; what needs no network is computed once."""
 
-    def __init__(self, truth: xr.Dataset, process: Process, other: Process | None, settings: dict):
-        tree = tree_of(truth)
-        exam = examination(truth, tree, process, other, settings)
-        tables = [named(rows, INPUT, f"last_{k}_tokens") for k, rows in exam.tables(grams(tree, LONGEST_GRAM))]
-        known = pd.concat(tables).query("target == 'belief_state' and metric == 'r2'")
+    def __init__(self, truth: xr.Dataset, exam: Examination):
+        where = asked(truth)
+        of_gram = [np.unique(number[where], return_inverse=True)[1] for number in grams(tree_of(truth), LONGEST_GRAM)]
+        tables = [named(rows, INPUT, f"last_{k}_tokens") for k, rows in exam.tables(of_gram)]
+        known = select(pd.concat(tables), target=exam.main, metric="r2")
         memory = {key: rows["value"].tolist() for key, rows in known.groupby(["weighting", "split"])}
         self.exam = replace(exam, memory=memory)
-        optimum, tokens = truth["next_token_probability"].values, token_features(tree, process.n_tokens)
+        optimum = truth["next_token_probability"].values[where]
+        n_tokens, tokens = truth.sizes["token"], token_features(tree_of(truth), truth.sizes["token"])[where]
         self.optimum = {"next_token_probability": optimum, "next_token_log_probability": log_probability(optimum)}
-        of_tokens = {"last_token": tokens[:, : process.n_tokens], "additive_tokens": tokens}
+        self.is_certain = bool((optimum.max(axis=1) == 1).all())
+        of_tokens = {"last_token": tokens[:, :n_tokens], "additive_tokens": tokens}
         self.floors = [*tables, *floors(exam, of_tokens, INPUT), *floors(exam, self.optimum, OPTIMUM)]
 
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The table of one snapshot, and the decoded beliefs of each site."""
         predicted = activations["log_probability"][index].values.astype(np.float64)
         output = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
+        rivals = {} if self.is_certain else self.optimum | output  # predictions of what is certain leave nothing to ask
         tables, decoded = {}, {}
         for features, parts in features_of_sites(activations, index):
-            for site, rows, beliefs in self.exam.examine(features, parts, self.optimum | output):
+            for site, rows, beliefs in self.exam.examine(features, parts, rivals):
                 tables[site], decoded[site] = named(rows, site, "activations"), beliefs
         sites = with_streams_joined(activations["site"].values.tolist())
         table = pd.concat([*(tables[site] for site in sites), *floors(self.exam, output, OUTPUT), *self.floors])
@@ -109,7 +98,7 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job
     tables = []
     with zarr_archive(path) as archive:
         archive.add_variables(xr.Dataset(coords=coordinates))
-        one = truth["target"].shape
+        one = activations.sizes["prefix"], truth.sizes["component"]
         shape = len(SPLITS), activations.sizes["snapshot"], len(sites), *one
         dims = ("split", "snapshot", "site", "prefix", "component")
         array = archive.add_array("decoded_belief", dims, shape, np.float32, (1, 1, 1, *one))
@@ -130,7 +119,7 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            probe = Probe(truth, process_of(task), other_process(task, settings["other_parameters"] or {}), settings)
+            probe = Probe(truth, examination(truth, task, settings))
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
         first = ["experiment", "seed", "step", "site", "features"]
         write_table(table.assign(experiment=snakemake.wildcards.experiment)[[*first, *COLUMNS]], snakemake.output.probe)

@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from geometry.batches import lay_out_words, pack_words, whole_tree, worth_packing
+from geometry.batches import lay_out_words, pack_words, questions, whole_tree, worth_packing
 from geometry.devices import describe_device, select_device
 from geometry.job import Job
 from geometry.prefixes import complete_tree
 from geometry.storage import open_dataset, write_table, write_tensors
-from geometry.tasks import process_of
+from geometry.tasks import is_modular, process_of
 from geometry.training import Recipe, Run, snapshot_steps, train
 from geometry.transformer import Transformer, transformer_config
 from geometry.unfinished import UnfinishedState
@@ -39,7 +39,9 @@ def read_words(sequences: xr.Dataset, first: int) -> Iterator[np.ndarray]:
 def batches(sequences: xr.Dataset | None, task: dict, bos: bool, labels: str, first: int, log_steps: set[int]):
     """The batch of each step from the first wanted; without words, the whole tree at each."""
     process = process_of(task)
-    if sequences is None:
+    if is_modular(task):
+        yield from repeat(questions(process))
+    elif sequences is None:
         tree = complete_tree(process, task["context"], sys.maxsize)
         yield from repeat(whole_tree(process, tree, bos))
     else:

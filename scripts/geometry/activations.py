@@ -18,11 +18,11 @@ def tree_activations(
     position: Integer[ndarray, " node"],
     sites: list[str],
     nodes_at_once: int,
-    bos: bool,
+    n_read: int,
 ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "node d_model"]], Float[Tensor, "node d_vocab"]]]:
     """The nodes in pieces: which, their activations at each site, and their next-token logits.
 
-    Nodes come in breadth-first order, a beginning-of-sequence token as a piece of its own.
+    Nodes come in breadth-first order; the first `n_read`, of which nothing is asked, in pieces of their own.
     Memory is that of one piece, plus the keys and values of all nodes that have continuations.
     """
     config, device = network.config, next(network.parameters()).device
@@ -32,7 +32,7 @@ def tree_activations(
     width = 2 * config.n_heads * config.d_head
     kept = [torch.empty(n_inner, width, device=device) for _ in network.blocks]
     with network.recording(sites) as record:
-        starts = [*[0] * bos, *range(bos, len(tokens), nodes_at_once)]
+        starts = [*range(0, n_read, nodes_at_once), *range(n_read, len(tokens), nodes_at_once)]
         for start, stop in zip(starts, [*starts[1:], len(tokens)], strict=True):
             with torch.no_grad():
                 logits = network(tokens[start:stop], Piece(tree, kept, start, stop))

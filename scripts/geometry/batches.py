@@ -13,6 +13,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from geometry.attention import Branches, Words
+from geometry.modular import ModularArithmetic
 from geometry.prefixes import PrefixTree, belief_states, tree_of_words
 from geometry.process import Process
 
@@ -47,6 +48,28 @@ class Batch:
             return tokens, Words(len(tokens) // context, context, device)
         parent, position = (torch.from_numpy(array).to(device) for array in (self.parent, self.position))
         return tokens, Branches(parent, position, context)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Pairs of numbers with their answers, all of those that are trained on and all that are held out.
+
+    ``last`` is the token between a pair and its answer, the only place where a prediction is asked.
+    """
+
+    trained: Integer[ndarray, "three pair"]  # first, second, answer
+    held_out: Integer[ndarray, "three pair"]
+    last: int
+
+    @property
+    def n_positions(self) -> int:
+        return self.trained.shape[1]
+
+
+def questions(task: ModularArithmetic) -> Questions:
+    """The full batch of modular arithmetic."""
+    every = np.stack([*task.pairs, task.answer])
+    return Questions(every[:, task.is_trained], every[:, ~task.is_trained], task.equals)
 
 
 def worth_packing(words: Integer[ndarray, "word position"]) -> bool:

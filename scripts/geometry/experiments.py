@@ -15,10 +15,11 @@ from jsonschema.exceptions import ValidationError, best_match
 from geometry.checkpoints import CheckpointError
 from geometry.foreign import foreign_experiment, shape_in_files
 from geometry.memory import count_at_most, peak_memory_gb
+from geometry.modular import CONTEXT, ModularArithmetic
 from geometry.prefixes import complete_tree, extend_beliefs
 from geometry.process import Process, ProcessError
 from geometry.sites import chosen_sites, hook_point_names, probed_sites
-from geometry.tasks import other_process, process_of, resolved_parameters
+from geometry.tasks import is_modular, other_process, process_of, resolved_parameters
 
 PREFIXES_LOOKED_AT = 1_000
 """How far a task's tree is grown while its configuration is checked."""
@@ -142,11 +143,14 @@ def sentence(error: ValidationError) -> str:
     return f"{key} is {value!r}; it must be {bounds[error.validator]}"
 
 
-def check_task(experiment: Mapping, where: str) -> Process:
+def check_task(experiment: Mapping, where: str) -> Process | ModularArithmetic:
     """The process of an experiment; raises an impossible one, one without geometry, and more folds than prefixes."""
     task, folds = experiment["task"], experiment["probe"]["folds"]
     try:
         process = process_of(task)
+        if is_modular(task):
+            check_modular(experiment, process, where)
+            return process
         n_prefixes, spread = look_at_prefixes(process, task["context"])
     except ProcessError as error:
         raise ConfigError(f"{where}: task.process: {error}") from None
@@ -161,7 +165,37 @@ def check_task(experiment: Mapping, where: str) -> Process:
     return process
 
 
-def check_experiment(experiment: Mapping, process: Process, where: str, max_prefixes: int, memory_gb: float) -> None:
+def check_modular(experiment: Mapping, task: ModularArithmetic, where: str) -> None:
+    """Raise what does not go with modular arithmetic: it is three tokens, and its analysis is of one kind of network."""
+    needed = {
+        "task.context": (CONTEXT, "the tokens a, b and ="),
+        "model.n_layers": (1, "whose circuit the analysis is of"),
+        "model.normalization": ("none", "whose circuit the analysis is of"),
+        "model.activation": ("relu", "whose circuit the analysis is of"),
+        "model.bos": (False, "as words begin with a number"),
+        "training.labels": ("tree", "every pair that is trained on, at each step"),
+        "probe.other_parameters": (None, "as no observer mistakes the modulus"),
+    }
+    for key, (value, reason) in needed.items():
+        section, name = key.split(".")
+        found = experiment[section][name]
+        if found != value:
+            raise ConfigError(f"{where}: {key} is {found!r}; {task.name} needs {_as_yaml(value)}, {reason}")
+    folds = experiment["probe"]["folds"]
+    if task.modulus < 2 * folds:
+        raise ConfigError(
+            f"{where}: probe.folds is {folds} and holds numbers out; it needs a modulus of at least {2 * folds}, "
+            f"and task.parameters.modulus is {task.modulus}"
+        )
+
+
+def _as_yaml(value) -> str:
+    return {None: "null", False: "false"}.get(value, value)
+
+
+def check_experiment(
+    experiment: Mapping, process: Process | ModularArithmetic, where: str, max_prefixes: int, memory_gb: float
+) -> None:
     """Raise what a schema cannot see: too many folds or prefixes, unknown sites, too much memory."""
     task, probe, training = experiment["task"], experiment["probe"], experiment.get("training")  # none of a checkpoint
     if probe["folds"] ** probe["repeats"] > MOST_CELLS:
@@ -173,7 +207,17 @@ def check_experiment(experiment: Mapping, process: Process, where: str, max_pref
         raise ConfigError(
             f"{where}: model.activation is 'gelu_new', which only a checkpoint may have; allowed are relu, gelu"
         )
-    if training and training["labels"] == "tree" and not fits(process, task["context"], max_prefixes):
+    if is_modular(task) and process.n_prefixes > max_prefixes:
+        raise ConfigError(
+            f"{where}: task.parameters.modulus is {process.modulus}, which gives {process.n_prefixes} prefixes; "
+            f"tree.max_prefixes allows {max_prefixes}"
+        )
+    if (
+        training
+        and not is_modular(task)
+        and training["labels"] == "tree"
+        and not fits(process, task["context"], max_prefixes)
+    ):
         raise ConfigError(
             f"{where}: training.labels is 'tree' and needs every prefix up to task.context {task['context']}; "
             f"these are more than tree.max_prefixes, {max_prefixes}"
@@ -233,8 +277,8 @@ def check_figures(figures: Mapping, experiments: Mapping[str, Mapping]) -> None:
             raise ConfigError(f"config: figures.sites.{name} is {site!r}; allowed are {', '.join(sites)}")
 
 
-def _is_triangular(process: Process) -> bool:
-    return process.n_states == process.n_tokens == 3 and not process.generalized
+def _is_triangular(process: Process | ModularArithmetic) -> bool:
+    return isinstance(process, Process) and process.n_states == process.n_tokens == 3 and not process.generalized
 
 
 @cache

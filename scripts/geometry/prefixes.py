@@ -56,6 +56,11 @@ def tree_of(truth: Mapping) -> PrefixTree:
     return PrefixTree(*(np.asarray(truth[name]).astype(np.int64) for name in ("last_token", "parent", "length")))
 
 
+def asked(truth: Mapping) -> slice:
+    """Where the prefixes stand at which a task asks for a prediction: those of positive weight, which come last."""
+    return slice(int(np.argmax(np.asarray(truth["weight"]) > 0)), None)
+
+
 def build_tree(levels: list[tuple[Integer[ndarray, " _"], Integer[ndarray, " _"]]]) -> PrefixTree:
     """The tree of per-length pairs (last token, parent's place within its own level)."""
     tokens, parents, start = [], [], -1

@@ -42,6 +42,14 @@ class Sheet:
             rows += self.rows(target, split, estimator, rank, metrics)
         return rows
 
+    def of_parts(self, split, estimator, rank, repeats: list[Score], parts: Mapping[str, slice]) -> list[tuple]:
+        """R2 of each part of a target, as a mean over repeats."""
+        rows = []
+        for name, part in parts.items():
+            r2 = np.mean([score.r2(part) for score in repeats])
+            rows += self.rows(name, split, estimator, rank, {"r2": r2})
+        return rows
+
     def of_gains(self, split, rank, repeats: list[dict[str, Score]], targets: Mapping[str, slice]) -> list[tuple]:
         """Of each rival, the share of what it leaves unexplained that the features explain beside it."""
         rows = []
@@ -54,15 +62,18 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the true targets (the first columns), the wrong ones and the rivals stand behind the features."""
+    """Where the true targets (the first columns), the wrong ones, the rivals and parts of the first stand."""
 
     true: Mapping[str, slice]
     wrong: Mapping[str, slice]
     rivals: Mapping[str, slice]
 
+    parts: Mapping[str, slice] = field(default_factory=dict)
+
     @property
-    def belief(self) -> slice:
-        return self.true["belief_state"]
+    def main(self) -> tuple[str, slice]:
+        """The first of the true targets, by name."""
+        return next(iter(self.true.items()))
 
     @property
     def all_true(self) -> slice:
@@ -71,27 +82,30 @@ class Columns:
 
 def least_squares(sheet: Sheet, split: str, rank: float | int, repeats: list[dict[str, Score]], columns: Columns):
     """The rows of some repeats of a regression on everything."""
-    rows = sheet.of_scores(split, "least_squares", rank, [s[""] for s in repeats], {**columns.true, **columns.wrong})
+    everything = [scores[""] for scores in repeats]
+    rows = sheet.of_scores(split, "least_squares", rank, everything, {**columns.true, **columns.wrong})
+    rows += sheet.of_parts(split, "least_squares", rank, everything, columns.parts)
     return rows + sheet.of_gains(split, rank, repeats, columns.true)
 
 
 def held_out(
     sheet: Sheet, split: str, draws: list[list[Fold]], columns: Columns
 ) -> tuple[list[tuple], list[AffineMap]]:
-    """The rows of a split, and the maps to the belief state of its first draw of folds."""
+    """The rows of a split, and the maps to the main target of its first draw of folds."""
     found = [[score(fold, columns.rivals, columns.all_true) for fold in draw] for draw in draws]
     rank = np.mean([affine.effective_rank for draw in found for affine, _ in draw])
     repeats = [total(scores for _, scores in draw) for draw in found]
-    return least_squares(sheet, split, rank, repeats, columns), [a.to(columns.belief) for a, _ in found[0]]
+    return least_squares(sheet, split, rank, repeats, columns), [a.to(columns.main[1]) for a, _ in found[0]]
 
 
 def in_sample(sheet: Sheet, whole: Moments, columns: Columns) -> tuple[list[tuple], AffineMap]:
-    """The rows of a regression on all rows, with the shape of their cloud, and its map to the belief state."""
+    """The rows of a regression on all rows, with the shape of their cloud, and its map to the main target."""
     fold = Fold(whole, whole)
     affine, scores = score(fold, columns.rivals, columns.all_true)
     rows = least_squares(sheet, "in_sample", affine.effective_rank, [scores], columns)
-    place = "belief_state", "in_sample", "principal_components", affine.effective_rank
-    return rows + sheet.rows(*place, cloud_shape(fold.regression, columns.belief)), affine.to(columns.belief)
+    target, where = columns.main
+    place = target, "in_sample", "principal_components", affine.effective_rank
+    return rows + sheet.rows(*place, cloud_shape(fold.regression, where)), affine.to(where)
 
 
 def penalised(sheet: Sheet, split: str, folds: list[Fold], columns: Columns) -> list[tuple]:
@@ -100,15 +114,17 @@ def penalised(sheet: Sheet, split: str, folds: list[Fold], columns: Columns) -> 
     rank = np.mean([len(fold.regression.variance) for fold in folds])
     strength = {"ridge_strength": np.exp(np.log(strengths).mean())}
     rows = sheet.of_scores(split, "ridge", rank, [found], columns.true)
-    return rows + sheet.rows("belief_state", split, "ridge", rank, strength)
+    rows += sheet.of_parts(split, "ridge", rank, [found], columns.parts)
+    return rows + sheet.rows(columns.main[0], split, "ridge", rank, strength)
 
 
 @dataclass(frozen=True)
 class Examination:
     """What features are asked, and how: the targets, the weights of the rows, the ways of holding rows out.
 
-    The first weighting is by probability, the first split by prefix; other splits know only that
-    weighting. `memory` holds, by weighting and split, the R2 of tables of the last 1, 2, ... tokens.
+    The first of the true targets is the main one; `parts` of it are scored too. The first weighting is by
+    probability, the first split by prefix; other splits know only that weighting. `memory` holds, by
+    weighting and split, the R2 of tables of the last 1, 2, ... tokens.
     """
 
     length: Integer[ndarray, " row"]
@@ -117,6 +133,11 @@ class Examination:
     weights: Mapping[str, Float[ndarray, " row"]]
     splits: list[Split]
     memory: Mapping[tuple[str, str], list[float]] = field(default_factory=dict)
+    parts: Mapping[str, slice] = field(default_factory=dict)
+
+    @property
+    def main(self) -> str:
+        return next(iter(self.true))
 
     def weightings(self, split: Split) -> list[str]:
         return list(self.weights)[: None if split is self.splits[0] else 1]
@@ -127,13 +148,14 @@ class Examination:
         parts: Mapping[str, slice],
         rivals: Mapping[str, Float[ndarray, "row _"]],
     ) -> Iterator[tuple[str, list[tuple], Float[ndarray, "way row component"]]]:
-        """For each part of the features its name, its rows, and the belief state as decoded from it.
+        """For each part of the features its name, its rows, and the main target as decoded from it.
 
         Decoded in two ways: held out by the first split and weighting, and in sample by the last
         weighting. For each rival there are scores of how much the features add to it.
         """
         array, places = side_by_side({**self.true, **self.wrong, **rivals})
-        columns = Columns(*({name: places[name] for name in names} for names in (self.true, self.wrong, rivals)))
+        groups = ({name: places[name] for name in names} for names in (self.true, self.wrong, rivals))
+        columns = Columns(*groups, self.parts)
         moments, fold = self._moments(features, array), self.splits[0].fold[0]
         for name, part in parts.items():
             rows, maps, whole = [], [], None
@@ -157,7 +179,7 @@ class Examination:
         return found
 
     def _regress(self, of: Moments, split: Split, weighting: str, columns: Columns):
-        """The rows of one split and weighting; the maps to the belief state of its folds, and by prefix of all rows."""
+        """The rows of one split and weighting; the maps to the main target of its folds, and by prefix of all rows."""
         sheet, whole = Sheet(weighting, len(split.cell), len(of.shift)), None
         draws = [[Fold(*sets) for sets in of.splits(fold_of_cell)] for fold_of_cell in split.fold_of_cell]
         rows, maps = held_out(sheet, split.name, draws, columns)
@@ -169,12 +191,12 @@ class Examination:
         return rows, maps, whole
 
     def _with_memory(self, rows: list[tuple]) -> list[tuple]:
-        """Rows, and for each R2 of the belief state the fewest last tokens whose table does as well."""
+        """Rows, and for each R2 of the main target the fewest last tokens whose table does as well."""
         more = []
         for row in rows:
             target, weighting, split, estimator, *size, metric, value = row
             tables = self.memory.get((weighting, split))
-            if (target, estimator, metric) == ("belief_state", "least_squares", "r2") and tables:
+            if (target, estimator, metric) == (self.main, "least_squares", "r2") and tables:
                 enough = [k for k, r2 in enumerate(tables, 1) if r2 >= value]
                 memory = float(enough[0]) if enough else np.inf
                 more.append((target, weighting, split, estimator, *size, "effective_memory", memory))
@@ -186,9 +208,9 @@ class Examination:
         ways = (weightings[0], self.splits[0].name), (weightings[-1], "in_sample")
         for (weighting, split), belief in zip(ways, decoded, strict=True):
             sheet = Sheet(weighting, len(belief), len(whole.matrix))
-            r2 = r2_by_group(belief, self.true["belief_state"], self.weights[weighting], self.length)
+            r2 = r2_by_group(belief, self.true[self.main], self.weights[weighting], self.length)
             metrics = {f"r2_after_{n}_tokens": value for n, value in enumerate(r2) if n}
-            rows += sheet.rows("belief_state", split, "least_squares", whole.effective_rank, metrics)
+            rows += sheet.rows(self.main, split, "least_squares", whole.effective_rank, metrics)
         return rows
 
     def tables(self, numbers: list[Integer[ndarray, " row"]]) -> Iterator[tuple[int, list[tuple]]]:

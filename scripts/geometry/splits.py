@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 from numpy import ndarray
 
 from geometry.prefixes import PrefixTree
@@ -27,6 +27,20 @@ def by_prefix(n_rows: int, n_folds: int, n_repeats: int, rng: np.random.Generato
     fold = np.stack([rng.permutation(np.arange(n_rows) % n_folds) for _ in range(n_repeats)])
     fold_of_cell, cell = np.unique(fold, axis=1, return_inverse=True)
     return Split("held_out_prefix", cell.ravel(), fold_of_cell)
+
+
+def by_first_and_membership(
+    first: Integer[ndarray, " row"], is_trained: Bool[ndarray, " row"], n_folds: int, rng: np.random.Generator
+) -> list[Split]:
+    """Two ways in the same cells: folds by the first number of a pair, and all pairs that a network was not trained on.
+
+    In the second way a probe is fitted on the pairs that were trained on; without others, there is only the first.
+    """
+    fold = rng.permutation(np.arange(first.max() + 1) % n_folds)[first]
+    of_cell, cell = np.unique(np.stack([fold, np.where(is_trained, -1, 0)]), axis=1, return_inverse=True)
+    names = "held_out_subtree", "held_out_from_training"
+    splits = [Split(name, cell.ravel(), folds[None]) for name, folds in zip(names, of_cell, strict=True)]
+    return splits[: 1 if is_trained.all() or not is_trained.any() else 2]
 
 
 def by_stem_and_length(tree: PrefixTree, n_folds: int, rng: np.random.Generator) -> list[Split]:

@@ -7,14 +7,15 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
-from geometry.batches import Batch
+from geometry.batches import Batch, Questions
 from geometry.ensemble import EnsembleGradient
 from geometry.entropy import next_token_entropy_nats
+from geometry.folded import folded_logits
 from geometry.gradient import TreeGradient, cut
 from geometry.transformer import Transformer
 
@@ -27,14 +28,18 @@ class Recipe:
     optimizer: str  # adamw or sgd
     learning_rate: float
     weight_decay: float
-    schedule: str  # constant, or one_cycle: linear warm-up, then a cosine to 0
+    schedule: str  # linear warm-up, then constant, or (one_cycle) a cosine to 0
     warmup_fraction: float
     steps: int
+    beta2: float = 0.999  # of adamw: how slowly the mean of squared gradients forgets
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One row of the training table; losses in nats, of the batch that the next step would use."""
+    """One row of the training table; losses in nats, of the batch that the next step would use.
+
+    Of questions, `minibatch_loss_nats` is the loss on those that are trained on, `loss_nats` that on all of them.
+    """
 
     step: int
     tokens_seen: int
@@ -43,15 +48,18 @@ class Progress:
     loss_nats: float
     optimal_loss_nats: float
     gap_nats: float
+    accuracy: float = math.nan
+    held_out_loss_nats: float = math.nan
+    held_out_accuracy: float = math.nan
 
 
 def learning_rate_factor(step: int, recipe: Recipe) -> float:
     """The learning rate at a step as a fraction of its peak."""
-    if recipe.schedule == "constant":
-        return 1.0
     warmup = max(1, round(recipe.warmup_fraction * recipe.steps))
     if step < warmup:
         return (step + 1) / warmup
+    if recipe.schedule == "constant":
+        return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, recipe.steps - warmup)))
 
 
@@ -62,9 +70,14 @@ def snapshot_steps(first: int, steps: int, n_snapshots: int) -> list[int]:
 
 
 def build_optimizer(parameters: Tensor, recipe: Recipe) -> torch.optim.Optimizer:
-    family = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    return family([parameters], lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    settings = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD([parameters], **settings)
+    return torch.optim.AdamW([parameters], betas=(BETA1, recipe.beta2), **settings)
 
+
+BETA1 = 0.9
+"""Of adamw: how slowly the mean gradient forgets."""
 
 OF_OPTIMIZER = "optimizer "
 """How the names of the optimiser's arrays begin in the state of a run."""
@@ -84,6 +97,8 @@ class Run:
         self.vector = torch.cat([parameter.detach().flatten() for parameter in self.parameters])
         for parameter, part in zip(self.parameters, cut(self.vector, self.parameters), strict=True):
             parameter.data = part
+        trained = [torch.full((p.numel(),), model.trains(name)) for name, p in model.named_parameters()]
+        self.is_trained = torch.cat(trained).to(self.vector.device)
         self.optimizer = build_optimizer(self.vector, recipe)
         self.step = 0
         self.snapshots: list[Float[ndarray, " parameter"]] = []
@@ -93,8 +108,12 @@ class Run:
     def learning_rate(self) -> float:
         return self.recipe.learning_rate * learning_rate_factor(self.step, self.recipe)
 
-    def loss_and_gradient(self, batch: Batch) -> tuple[float | Tensor, ndarray | Tensor, Float[Tensor, " parameter"]]:
+    def loss_and_gradient(
+        self, batch: Batch | Questions
+    ) -> tuple[float | Tensor, ndarray | Tensor, Float[Tensor, " parameter"]]:
         """The loss on a batch, the log-probability of each token at each node, and the gradient."""
+        if isinstance(batch, Questions):
+            return self._questions_gradient(batch)
         if batch.parent is None:
             return self._words_gradient(batch)
         if self.vector.device.type == "cpu":
@@ -120,9 +139,20 @@ class Run:
         gradients = torch.autograd.grad(loss, self.parameters)
         return loss, log_probability, torch.cat([gradient.flatten() for gradient in gradients])
 
+    def log_probability(self, asked: Integer[ndarray, "three pair"], last: int) -> Float[Tensor, "pair token"]:
+        """The prediction for each of some pairs of numbers."""
+        first, second, _ = torch.from_numpy(asked).to(self.vector.device)
+        return folded_logits(dict(self.model.named_parameters()), first, second, last).log_softmax(1)
+
+    def _questions_gradient(self, batch: Questions) -> tuple[Tensor, Tensor, Tensor]:
+        log_probability = self.log_probability(batch.trained, batch.last)
+        loss = F.nll_loss(log_probability, torch.from_numpy(batch.trained[2]).to(self.vector.device))
+        gradients = torch.autograd.grad(loss, self.parameters)
+        return loss, log_probability, torch.cat([gradient.flatten() for gradient in gradients])
+
     def descend(self, gradient: Float[Tensor, " parameter"]) -> None:
         """One step of the optimiser."""
-        self.vector.grad = gradient
+        self.vector.grad = gradient * self.is_trained
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
         self.optimizer.step()
         self.step += 1
@@ -153,7 +183,11 @@ class Run:
 
 
 def train(
-    run: Run, batches: Iterable[Batch], snapshots: list[int], log_steps: set[int], each_step: Callable[[Run], None]
+    run: Run,
+    batches: Iterable[Batch | Questions],
+    snapshots: list[int],
+    log_steps: set[int],
+    each_step: Callable[[Run], None],
 ) -> None:
     """Train a network in place on the batches from ``run.step`` to the last; one batch more is only measured.
 
@@ -164,7 +198,8 @@ def train(
             run.take_snapshot()
         loss, log_probability, gradient = run.loss_and_gradient(batch)
         if run.step in log_steps:
-            run.rows.append(measure(batch, log_probability, loss, run.step, run.learning_rate))
+            measured = measure_questions if isinstance(batch, Questions) else measure
+            run.rows.append(measured(run, batch, log_probability, loss))
         if run.step == run.recipe.steps:
             break
         run.descend(gradient)
@@ -176,11 +211,7 @@ def _array(tensor: Tensor) -> ndarray:
 
 
 def measure(
-    batch: Batch,
-    log_probability: Float[ndarray | Tensor, "node token"],
-    loss: float | Float[Tensor, ""],
-    step: int,
-    rate: float,
+    run: Run, batch: Batch, log_probability: Float[ndarray | Tensor, "node token"], loss: float | Float[Tensor, ""]
 ) -> Progress:
     """The loss on a batch's prefixes in expectation over their next tokens, beside its optimum.
 
@@ -191,4 +222,29 @@ def measure(
         log_probability, loss = _array(log_probability), float(loss.detach())
     expected = float(batch.weight @ -(batch.optimum * log_probability).sum(axis=1))
     optimal = float(batch.weight @ next_token_entropy_nats(batch.optimum))
-    return Progress(step, step * batch.n_positions, rate, loss, expected, optimal, expected - optimal)
+    return Progress(*_place(run, batch), loss, expected, optimal, expected - optimal)
+
+
+def measure_questions(
+    run: Run, batch: Questions, log_probability: Float[Tensor, "pair token"], loss: Float[Tensor, ""]
+) -> Progress:
+    """Loss and accuracy on the questions that are trained on, and on those that are held out."""
+    n_trained, n_held_out = batch.trained.shape[1], batch.held_out.shape[1]
+    accuracy, loss = _accuracy(log_probability, batch.trained[2]), float(loss.detach())
+    held_out_loss = held_out_accuracy = math.nan
+    expected = loss
+    if n_held_out:
+        with torch.no_grad():
+            unseen = run.log_probability(batch.held_out, batch.last)
+        held_out_accuracy = _accuracy(unseen, batch.held_out[2])
+        held_out_loss = -float(unseen.cpu().numpy()[np.arange(n_held_out), batch.held_out[2]].mean())
+        expected = (n_trained * loss + n_held_out * held_out_loss) / (n_trained + n_held_out)
+    return Progress(*_place(run, batch), loss, expected, 0.0, expected, accuracy, held_out_loss, held_out_accuracy)
+
+
+def _place(run: Run, batch: Batch | Questions) -> tuple[int, int, float]:
+    return run.step, run.step * batch.n_positions, run.learning_rate
+
+
+def _accuracy(log_probability: Float[Tensor, "pair token"], answer: Integer[ndarray, " pair"]) -> float:
+    return float((log_probability.argmax(1).cpu().numpy() == answer).mean())

@@ -40,6 +40,7 @@ class TransformerConfig:
     d_mlp: int
     activation: str  # relu, gelu, or gelu_new: its approximation by tanh
     normalization: str  # LN or none
+    biases: str = "all"  # which are trained: all, or those of the MLP alone, and the others stay 0
 
 
 class LayerNorm(nn.Module):
@@ -138,6 +139,10 @@ class Transformer(nn.Module):
         for name, parameter in self.named_parameters():
             if ".W_" in name:
                 nn.init.normal_(parameter, std=0.8 / self.config.d_model**0.5, generator=generator)
+
+    def trains(self, name: str) -> bool:
+        """Whether a parameter is trained."""
+        return self.config.biases == "all" or ".b_" not in name or ".mlp." in name
 
     def set_parameters(self, arrays: Mapping) -> None:
         """Take every parameter from an array of its name; others are left alone."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from build_ground_truth import ground_truth
+from geometry.ground_truth import markov_ground_truth
 from geometry.processes import PROCESSES, process_from_config
 from geometry.simplex import belief_colors
 from geometry.style import BeliefPainter
@@ -15,7 +15,7 @@ PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_dupl
 @pytest.mark.parametrize("name", [name for name in PROCESSES if name != "custom"])
 def test_decoded_cloud_is_drawn_in_the_colours_of_the_truth(name):
     process = process_from_config(name, PARAMETERS.get(name, {}))
-    truth = ground_truth(process, 3, 10**4, seed=0)
+    truth = markov_ground_truth(process, 3, 10**4, seed=0)
     painter, (figure, ax) = BeliefPainter(truth, 10**6), plt.subplots()
     wrong = truth["target"].values[::-1]
     painter.draw(ax, wrong, "wrong")
@@ -32,7 +32,7 @@ def test_decoded_cloud_is_drawn_in_the_colours_of_the_truth(name):
 def test_names_are_drawn_as_they_are():
     tensor = [[[0.5, 0.0, 0.0], [0.3, 0.0, 0.2], [0, 0, 0.5]], [[0.0, 0.5, 0.0], [0.5, 0.0, 0.0], [0.2, 0.3, 0]]]
     process = process_from_config("custom", {"transition_tensor": tensor, "state_names": ["a$\\frac$", "<b>", "$"]})
-    painter, (figure, ax) = BeliefPainter(ground_truth(process, 3, 10**4, seed=0), 100), plt.subplots()
+    painter, (figure, ax) = BeliefPainter(markov_ground_truth(process, 3, 10**4, seed=0), 100), plt.subplots()
     painter.frame(ax)
     figure.canvas.draw()
     plt.close(figure)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from reference_tree import words_of
 
-from build_ground_truth import ground_truth
 from geometry.entropy import entropy_rate_bounds_nats
+from geometry.ground_truth import markov_ground_truth
 from geometry.prefixes import (
     belief_states,
     complete_tree,
@@ -42,7 +42,7 @@ def check_against_brute_force(process, context):
         process.readout.tolist(),
     )
     expected = reference_process.ground_truth(tensor, start, readout, context)
-    truth = ground_truth(process, context, max_prefixes=10**6, seed=0)
+    truth = markov_ground_truth(process, context, max_prefixes=10**6, seed=0)
     assert truth.sizes["prefix"] == len(expected)
     for name in ("length", "last_token", "parent"):
         assert truth[name].values.tolist() == [node[name] for node in expected]
@@ -105,18 +105,18 @@ def test_entropy_rate_of_a_generalized_process_is_bounded_from_above_past_a_plat
     ],
 )
 def test_number_of_distinct_beliefs(name, parameters, n_beliefs):
-    truth = ground_truth(process_from_config(name, parameters), 10, max_prefixes=10**6, seed=0)
+    truth = markov_ground_truth(process_from_config(name, parameters), 10, max_prefixes=10**6, seed=0)
     assert truth.attrs["n_distinct_targets"] == n_beliefs
 
 
 @pytest.mark.parametrize(("name", "parameters", "golden"), [("mess3", MESS3, 0.802512), ("rrxor", {}, 0.578185)])
 def test_mean_optimal_loss_over_positions(name, parameters, golden):
-    truth = ground_truth(process_from_config(name, parameters), 10, max_prefixes=10**6, seed=0)
+    truth = markov_ground_truth(process_from_config(name, parameters), 10, max_prefixes=10**6, seed=0)
     assert truth["optimal_loss_nats"].values[1:].mean() == pytest.approx(golden, abs=1e-6)
 
 
 def test_beliefs_of_the_golden_mean_by_hand():
-    truth = ground_truth(process_from_config("golden_mean", {}), 2, max_prefixes=100, seed=0)
+    truth = markov_ground_truth(process_from_config("golden_mean", {}), 2, max_prefixes=100, seed=0)
     # Words 0, 1, 00, 01, 10: a one leads to the second state for certain, a zero to the first.
     np.testing.assert_allclose(truth["target"].values, [[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], atol=1e-12)
     np.testing.assert_allclose(truth["probability"].values, [2 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3], atol=1e-12)

@@ -7,8 +7,8 @@ import xarray as xr
 from reference_tree import words_of
 from test_transformer import SHAPES, random_network
 
-from build_ground_truth import ground_truth
 from geometry.attention import Words
+from geometry.ground_truth import markov_ground_truth
 from geometry.interventions import Twins, changing
 from geometry.prefixes import belief_states, complete_tree, tree_of
 from geometry.probe_table import select
@@ -221,7 +221,7 @@ def test_network_that_reads_the_belief_off_its_stream_does_what_the_table_says()
     """A chain whose state is its last token, and a network that looks that token's row up: both are known."""
     chain = np.array([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6], [0.1, 0.7, 0.2]])
     process = process_from_config("custom", {"transition_tensor": (chain * np.eye(3)[:, None]).tolist()})
-    truth = ground_truth(process, CONTEXT, 10**4, seed=0)
+    truth = markov_ground_truth(process, CONTEXT, 10**4, seed=0)
     network = random_network({**SHAPES[1], "bos": False}, 3, CONTEXT)
     directions = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0]
     with torch.no_grad():

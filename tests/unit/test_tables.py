@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from build_ground_truth import ground_truth
+from geometry.examinations import markov_examination, weightings
+from geometry.ground_truth import markov_ground_truth
 from geometry.prefixes import belief_states, tree_of
 from geometry.probe_table import decoded_beliefs, held_out_r2, select
 from geometry.processes import process_from_config
 from geometry.storage import open_dataset
 from measure_distances import compare_distances
 from measure_loss import loss_table
-from probe_beliefs import Probe, probe_run, weightings
+from probe_beliefs import Probe, probe_run
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 PROBE = {"folds": 3, "repeats": 2, "seed": 0}
@@ -22,7 +23,7 @@ SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "ln_final.hook_n
 
 @pytest.fixture
 def truth():
-    return ground_truth(MESS3, 5, 10**4, seed=0)
+    return markov_ground_truth(MESS3, 5, 10**4, seed=0)
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def activations(truth):
 @pytest.fixture
 def probed(truth, activations, tmp_path):
     path = tmp_path / "decoded.zarr.zip"
-    table = probe_run(truth, activations, Probe(truth, MESS3, None, PROBE), logging.getLogger("test"), path)
+    table = probe_run(
+        truth, activations, Probe(truth, markov_examination(truth, MESS3, None, PROBE)), logging.getLogger("test"), path
+    )
     with open_dataset(path) as decoded:
         yield table, decoded.load()
 
@@ -86,7 +89,7 @@ def test_verdict_on_planted_networks(planted, tmp_path):
     """A belief planted among noise scores 1; that of another process no better than the tokens tell; a look-up
     table of the prefixes scores 1 in sample and, held out, hardly better than a guess.
     """
-    truth = ground_truth(MESS3, 4, 10**4, seed=0)
+    truth = markov_ground_truth(MESS3, 4, 10**4, seed=0)
     rng, n = np.random.default_rng(0), truth.sizes["prefix"]
     tree = tree_of(truth)
     other = process_from_config("mess3", {"x": 0.3, "alpha": 0.4})
@@ -104,7 +107,7 @@ def test_verdict_on_planted_networks(planted, tmp_path):
         },
         coords={"step": ("snapshot", [9]), "seed": ("snapshot", [1]), "site": SITES[1:2]},
     )
-    probe = Probe(truth, MESS3, None, {**PROBE, "folds": 5})
+    probe = Probe(truth, markov_examination(truth, MESS3, None, {**PROBE, "folds": 5}))
     table = probe_run(truth, planted_run, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
     scores = select(table, target="belief_state", weighting="probability", metric="r2")
     r2 = select(scores, features="activations", estimator="least_squares").set_index("split")["value"]
@@ -128,13 +131,13 @@ def test_weightings_are_those_of_the_literature(truth):
 
 
 def test_sampled_tree_has_no_uniform_weighting():
-    sampled = ground_truth(MESS3, 12, 600, seed=0)
+    sampled = markov_ground_truth(MESS3, 12, 600, seed=0)
     assert not sampled.attrs["complete"] and list(weightings(sampled)) == ["probability"]
     np.testing.assert_allclose(sampled["weight"].groupby(sampled["length"]).sum(), 1)
 
 
 def test_distances_are_named_after_their_geometry():
-    truth = ground_truth(process_from_config("rrxor", {}), 5, 10**4, seed=0)
+    truth = markov_ground_truth(process_from_config("rrxor", {}), 5, 10**4, seed=0)
     noise = np.random.default_rng(0).normal(size=truth["target"].shape)
     beliefs = np.array([[noise, noise], [truth["target"].values, noise]])  # the truth at the last step and first site
     decoded = xr.Dataset(

@@ -172,7 +172,7 @@ def test_reading_a_tree_in_pieces_changes_nothing(bos, nodes_at_once):
     network.float()
     nodes = tree.network_input(3 if bos else None)
     seen = 0
-    for piece, record, logits in tree_activations(network, *nodes, names, nodes_at_once, bos):
+    for piece, record, logits in tree_activations(network, *nodes, names, nodes_at_once, int(bos)):
         assert piece.start == seen
         seen = piece.stop
         for name, values in {**record, "logits": logits}.items():

@@ -1,0 +1,57 @@
+"""What a probe asks of each kind of task: targets true and wrong, weights of the prefixes, ways of holding them out."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from numpy import ndarray
+
+from geometry.modular import ModularArithmetic, circles, frequencies
+from geometry.prefixes import tree_of
+from geometry.process import Process
+from geometry.scorecard import Examination
+from geometry.splits import by_first_and_membership, by_prefix, by_stem_and_length
+from geometry.targets import true_targets, wrong_targets
+
+
+def weightings(truth: xr.Dataset) -> dict[str, Float[ndarray, " prefix"]]:
+    """Prefix probability, every length alike; and all words alike at every position, as published.
+
+    Of a sampled tree only the first is known: its words were drawn by their probability.
+    """
+    weights = {"probability": truth["weight"].values}
+    if truth.attrs["complete"]:
+        weights["uniform"] = truth["words_below"].values.astype(np.float64)
+    return weights
+
+
+def markov_examination(truth: xr.Dataset, process: Process, other: Process | None, probe: Mapping) -> Examination:
+    """What is asked of a hidden Markov model's task: its belief states."""
+    rng, tree = np.random.default_rng(probe["seed"]), tree_of(truth)
+    belief, weights = truth["target"].values, weightings(truth)
+    wrong = wrong_targets(process, tree, belief, weights["probability"], other, rng)
+    prefix = by_prefix(len(tree), probe["folds"], probe["repeats"], rng)
+    splits = [prefix, *by_stem_and_length(tree, probe["folds"], rng)]
+    return Examination(tree.length, true_targets(process, belief), wrong, weights, splits)
+
+
+def modular_examination(task: ModularArithmetic, probe: Mapping) -> Examination:
+    """What is asked of modular arithmetic, of every pair alike: the circles of the answer, all and one by one.
+
+    Wrong are those of each operand, of the answer to another operation, and of another pair's answer.
+    """
+    rng, p, (first, second) = np.random.default_rng(probe["seed"]), task.modulus, task.pairs
+    true = circles(task.answer, p)
+    other = (first + second if task.operation == "subtraction" else first - second) % p
+    wrong = {
+        "shuffled_answer_circles": true[rng.permutation(len(true))],
+        "first_number_circles": circles(first, p),
+        "second_number_circles": circles(second, p),
+        "other_operation_circles": circles(other, p),
+    }
+    prefix = by_prefix(len(true), probe["folds"], probe["repeats"], rng)
+    splits = [prefix, *by_first_and_membership(first, task.is_trained, probe["folds"], rng)]
+    parts = {f"circle_{k}": slice(2 * k - 2, min(2 * k, p - 1)) for k in frequencies(p)}
+    weights = {"probability": np.full(len(true), 1 / len(true))}
+    return Examination(np.full(len(true), 3), {"answer_circles": true}, wrong, weights, splits, parts=parts)
