@@ -1,4 +1,4 @@
-"""Activations and exact losses: every snapshot of a network on every distinct prefix of its task.
+"""Activations and exact losses: snapshots of a network on every distinct prefix that its task asks of.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
          results/{experiment}/{run}/snapshots.safetensors
@@ -26,6 +26,7 @@ rule extract_activations:
         run="{run}",
         model=model_of,
         sites=sites_of,
+        n_snapshots=n_snapshots_of,
         device=config["device"],
         code=code("extract_activations.py"),
     script:

@@ -23,7 +23,7 @@ from geometry.experiments import ConfigError, canonical, resolve_experiments
 from geometry.foreign import checkpoint_runs, is_foreign
 from geometry.lock import LockError, read_lock
 from geometry.sites import chosen_sites, compared_sites, drawn_site
-from geometry.tasks import task_name
+from geometry.tasks import is_modular, task_name
 
 
 class Known(dict):
@@ -71,6 +71,8 @@ FORMAT = config["figures"]["format"]
 UNTRAINED = "untrained"  # the run whose snapshots are networks that were never trained
 FOREIGN = [name for name, experiment in EXPERIMENTS.items() if is_foreign(experiment)]
 TRAINED = [name for name, experiment in EXPERIMENTS.items() if not is_foreign(experiment)]
+MODULAR = [name for name, experiment in EXPERIMENTS.items() if is_modular(experiment["task"])]
+MARKOV = [name for name in EXPERIMENTS if name not in MODULAR]
 TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
 
 
@@ -133,7 +135,7 @@ def batches_of(wildcards):
 
 
 def reads_words(experiment):
-    """Whether a network is trained on sampled words, not on the whole tree."""
+    """Whether a network is trained on sampled words, not on all that there is."""
     return experiment["training"]["labels"] != "tree"
 
 
@@ -148,7 +150,13 @@ def probe_of(wildcards):
 
 def regression_of(wildcards):
     """The part of the probe section that chooses neither sites nor networks."""
-    return {key: value for key, value in probe_of(wildcards).items() if key not in ("sites", "untrained")}
+    choices = "sites", "snapshots", "untrained"
+    return {key: value for key, value in probe_of(wildcards).items() if key not in choices}
+
+
+def n_snapshots_of(wildcards):
+    """How many snapshots of a run are probed at most: of networks that are never trained, all."""
+    return probe_of(wildcards)["untrained" if wildcards.run == UNTRAINED else "snapshots"]
 
 
 def n_untrained_of(wildcards):
@@ -217,24 +225,19 @@ def compared_sites_of(wildcards):
     return compared_sites(EXPERIMENTS[wildcards.experiment])
 
 
-PLOTS = [
-    "belief_simplex",
-    "emergence",
-    "sites",
-    "r2_by_site",
-    "controls",
-    "components",
-    "loss",
-    "distances",
-    "steering",
-]
-OVER_TRAINING = ["emergence", "loss"]  # what a network from elsewhere, whose training is not known, is not asked
+PLOTS_OF_PROBE = ["r2_by_site", "controls"]
+PLOTS_OF_BELIEFS = ["belief_simplex", "emergence", "sites", "components", "loss", "distances", "steering"]
+PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery"]
+OVER_TRAINING = ["emergence", "loss", "progress"]  # what a network from elsewhere, whose training is not known, is not asked
+
+
+EMERGING = [name for name in MARKOV if name in TRAINED]
 
 
 def plots_of(experiment):
     """The names of an experiment's plots."""
-    foreign = is_foreign(EXPERIMENTS[experiment])
-    return [name for name in PLOTS if not (foreign and name in OVER_TRAINING)]
+    foreign, of_kind = is_foreign(EXPERIMENTS[experiment]), PLOTS_OF_CIRCUIT if experiment in MODULAR else PLOTS_OF_BELIEFS
+    return [name for name in [*PLOTS_OF_PROBE, *of_kind] if not (foreign and name in OVER_TRAINING)]
 
 
 def figures_of_the_study(wildcards):
@@ -247,7 +250,7 @@ def figures_of_the_study(wildcards):
             for experiment in EXPERIMENTS
             for name in plots_of(experiment)
         ),
-        *expand("results/figures/{experiment}/emergence.gif", experiment=TRAINED),
+        *expand("results/figures/{experiment}/emergence.gif", experiment=EMERGING),
     ]
 
 
@@ -261,10 +264,17 @@ def records_of_runs(experiment):
     """What the jobs of an experiment's networks leave of themselves."""
     made_by = "import_model" if is_foreign(EXPERIMENTS[experiment]) else "train_model"
     runs, per_run = runs_of(experiment), ["extract_activations", "probe_beliefs"]
+    if experiment in MODULAR:
+        per_run += ["measure_circuit", "compare_bases", "transplant_modulus"]
+        of_kind = []
+    else:
+        of_kind = expand("{run}/steer_network", run=runs) + expand(
+            "{run}/measure_{what}", run=runs[0], what=["distances", "components"]
+        )
     return [
-        *expand("{run}/{rule}", run=runs, rule=[made_by, *per_run, "measure_loss", "steer_network"]),
+        *expand("{run}/{rule}", run=runs, rule=[made_by, *per_run, "measure_loss"]),
         *expand("{run}/{rule}", run=UNTRAINED, rule=["initialize_networks", *per_run]),
-        *expand("{run}/measure_{what}", run=runs[0], what=["distances", "components"]),
+        *of_kind,
     ]
 
 
@@ -280,6 +290,6 @@ def records_of_the_study(wildcards):
         *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
         *(f"{experiment}/{record}" for experiment in EXPERIMENTS for record in records_of_runs(experiment)),
         *(f"figures/{name}/plot_{plot}.{FORMAT}" for name in EXPERIMENTS for plot in plots_of(name)),
-        *expand("figures/{experiment}/animate_emergence", experiment=TRAINED),
+        *expand("figures/{experiment}/animate_emergence", experiment=EMERGING),
     ]
     return [f"results/provenance/{name}.json" for name in names]

@@ -5,34 +5,17 @@ Every problem is one sentence: where, which key, its value, what is allowed.
 
 import math
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from functools import cache
 
-import numpy as np
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from geometry.checkpoints import CheckpointError
+from geometry.checks import ConfigError, check_experiment, check_task
 from geometry.foreign import foreign_experiment, shape_in_files
-from geometry.memory import count_at_most, peak_memory_gb
-from geometry.modular import CONTEXT, ModularArithmetic
-from geometry.prefixes import complete_tree, extend_beliefs
-from geometry.process import Process, ProcessError
-from geometry.sites import chosen_sites, hook_point_names, probed_sites
-from geometry.tasks import is_modular, other_process, process_of, resolved_parameters
-
-PREFIXES_LOOKED_AT = 1_000
-"""How far a task's tree is grown while its configuration is checked."""
-
-CONSTANT = 1e-9
-"""Belief states closer than this are the same."""
-
-MOST_CELLS = 128
-"""How many cells of prefixes the repeated folds may cut; the probe holds second moments of each."""
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be run; the message is one sentence."""
+from geometry.modular import ModularArithmetic
+from geometry.process import Process
+from geometry.sites import probed_sites
+from geometry.tasks import process_of, resolved_parameters
 
 
 def merged(base: Mapping, override: Mapping) -> dict:
@@ -143,123 +126,6 @@ def sentence(error: ValidationError) -> str:
     return f"{key} is {value!r}; it must be {bounds[error.validator]}"
 
 
-def check_task(experiment: Mapping, where: str) -> Process | ModularArithmetic:
-    """The process of an experiment; raises an impossible one, one without geometry, and more folds than prefixes."""
-    task, folds = experiment["task"], experiment["probe"]["folds"]
-    try:
-        process = process_of(task)
-        if is_modular(task):
-            check_modular(experiment, process, where)
-            return process
-        n_prefixes, spread = look_at_prefixes(process, task["context"])
-    except ProcessError as error:
-        raise ConfigError(f"{where}: task.process: {error}") from None
-    if spread < CONSTANT:
-        raise ConfigError(f"{where}: task.process: {process.name}: every prefix leads to the same belief state")
-    check_other_process(task, process, experiment["probe"]["other_parameters"] or {}, where)
-    if n_prefixes < 2 * folds:
-        raise ConfigError(
-            f"{where}: probe.folds is {folds} and needs at least {2 * folds} prefixes; "
-            f"the task has {n_prefixes} up to task.context {task['context']}"
-        )
-    return process
-
-
-def check_modular(experiment: Mapping, task: ModularArithmetic, where: str) -> None:
-    """Raise what does not go with modular arithmetic: it is three tokens, and its analysis is of one kind of network."""
-    needed = {
-        "task.context": (CONTEXT, "the tokens a, b and ="),
-        "model.n_layers": (1, "whose circuit the analysis is of"),
-        "model.normalization": ("none", "whose circuit the analysis is of"),
-        "model.activation": ("relu", "whose circuit the analysis is of"),
-        "model.bos": (False, "as words begin with a number"),
-        "training.labels": ("tree", "every pair that is trained on, at each step"),
-        "probe.other_parameters": (None, "as no observer mistakes the modulus"),
-    }
-    for key, (value, reason) in needed.items():
-        section, name = key.split(".")
-        found = experiment[section][name]
-        if found != value:
-            raise ConfigError(f"{where}: {key} is {found!r}; {task.name} needs {_as_yaml(value)}, {reason}")
-    folds = experiment["probe"]["folds"]
-    if task.modulus < 2 * folds:
-        raise ConfigError(
-            f"{where}: probe.folds is {folds} and holds numbers out; it needs a modulus of at least {2 * folds}, "
-            f"and task.parameters.modulus is {task.modulus}"
-        )
-
-
-def _as_yaml(value) -> str:
-    return {None: "null", False: "false"}.get(value, value)
-
-
-def check_experiment(
-    experiment: Mapping, process: Process | ModularArithmetic, where: str, max_prefixes: int, memory_gb: float
-) -> None:
-    """Raise what a schema cannot see: too many folds or prefixes, unknown sites, too much memory."""
-    task, probe, training = experiment["task"], experiment["probe"], experiment.get("training")  # none of a checkpoint
-    if probe["folds"] ** probe["repeats"] > MOST_CELLS:
-        raise ConfigError(
-            f"{where}: probe.folds {probe['folds']} to the power of probe.repeats {probe['repeats']} "
-            f"must be at most {MOST_CELLS}"
-        )
-    if training and experiment["model"]["activation"] == "gelu_new":
-        raise ConfigError(
-            f"{where}: model.activation is 'gelu_new', which only a checkpoint may have; allowed are relu, gelu"
-        )
-    if is_modular(task) and process.n_prefixes > max_prefixes:
-        raise ConfigError(
-            f"{where}: task.parameters.modulus is {process.modulus}, which gives {process.n_prefixes} prefixes; "
-            f"tree.max_prefixes allows {max_prefixes}"
-        )
-    if (
-        training
-        and not is_modular(task)
-        and training["labels"] == "tree"
-        and not fits(process, task["context"], max_prefixes)
-    ):
-        raise ConfigError(
-            f"{where}: training.labels is 'tree' and needs every prefix up to task.context {task['context']}; "
-            f"these are more than tree.max_prefixes, {max_prefixes}"
-        )
-    names = hook_point_names(experiment["model"])
-    known = hook_point_names({**experiment["model"], "normalization": "LN"})
-    for pattern in probe["sites"]:
-        if not any(fnmatchcase(name, pattern) for name in known):
-            raise ConfigError(f"{where}: probe.sites has {pattern!r}, which matches none of {', '.join(names)}")
-    if not chosen_sites(experiment["model"], probe):
-        raise ConfigError(f"{where}: probe.sites is {probe['sites']!r}, which matches none of {', '.join(names)}")
-    needed = peak_memory_gb(experiment, process, max_prefixes)
-    if needed > memory_gb:
-        batch = f"training.batch_size {training['batch_size']} and " if training else ""
-        raise ConfigError(
-            f"{where}: task.context {task['context']} with {batch}tree.max_prefixes {max_prefixes} "
-            f"needs about {needed:.1f} GB; memory_gb allows {memory_gb:g}"
-        )
-
-
-def check_other_process(task: Mapping, process: Process, parameters: Mapping, where: str) -> None:
-    """Raise other parameters that are none of the process, or that rule out what it emits."""
-    try:
-        other = other_process(task, parameters)
-    except ProcessError as error:
-        hint = "set it to null where it was meant for another process"
-        raise ConfigError(f"{where}: probe.other_parameters: {error}; {hint}") from None
-    if other is None:
-        return
-    same_size = other.transition_tensor.shape == process.transition_tensor.shape
-    if not same_size or ((process.transition_tensor != 0) & (other.transition_tensor == 0)).any():
-        raise ConfigError(
-            f"{where}: probe.other_parameters is {dict(parameters)}; they must give a process with the same states, "
-            "tokens and possible transitions"
-        )
-    if np.allclose(other.transition_tensor, process.transition_tensor):
-        raise ConfigError(
-            f"{where}: probe.other_parameters is {dict(parameters)}, which gives the task's own process; "
-            "it must give another, or be null"
-        )
-
-
 def check_figures(figures: Mapping, experiments: Mapping[str, Mapping]) -> None:
     """Raise a figure setting that names no experiment or no site."""
     explainer = figures["explainer"]
@@ -279,27 +145,3 @@ def check_figures(figures: Mapping, experiments: Mapping[str, Mapping]) -> None:
 
 def _is_triangular(process: Process | ModularArithmetic) -> bool:
     return isinstance(process, Process) and process.n_states == process.n_tokens == 3 and not process.generalized
-
-
-@cache
-def look_at_prefixes(process: Process, context: int) -> tuple[int | float, float]:
-    """How many prefixes a task has, infinity if more than thousands; and how far their beliefs spread.
-
-    Raises `ProcessError` where these show a negative probability.
-    """
-    belief, n_prefixes = process.initial_state[None], 0
-    lowest, highest = np.full(process.n_states, np.inf), np.full(process.n_states, -np.inf)
-    for _ in range(context):
-        _, _, _, belief = extend_beliefs(process, belief)
-        lowest, highest = np.minimum(lowest, belief.min(axis=0)), np.maximum(highest, belief.max(axis=0))
-        n_prefixes += len(belief)
-        if n_prefixes > PREFIXES_LOOKED_AT or len(belief) * process.n_tokens > 20 * PREFIXES_LOOKED_AT:
-            n_prefixes = math.inf
-            break
-    return n_prefixes, float((highest - lowest).max())
-
-
-def fits(process: Process, context: int, max_prefixes: int) -> bool:
-    """Whether all prefixes are at most so many; grown only where counting words does not tell."""
-    few_words = count_at_most(process.n_tokens, context, max_prefixes) < max_prefixes
-    return few_words or complete_tree(process, context, max_prefixes) is not None
