@@ -57,8 +57,8 @@ class Questions:
     ``last`` is the token between a pair and its answer, the only place where a prediction is asked.
     """
 
-    trained: Integer[ndarray, "three pair"]  # first, second, answer
-    held_out: Integer[ndarray, "three pair"]
+    trained: Integer[ndarray, "3 trained_pair"]  # first, second, answer
+    held_out: Integer[ndarray, "3 other_pair"]
     last: int
 
     @property

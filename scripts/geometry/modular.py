@@ -32,10 +32,10 @@ class ModularArithmetic:
     `train_fraction` of all pairs, drawn by `split_seed`, are trained on; the others are held out.
     """
 
-    modulus: int
+    modulus: int | float  # a config may say anything, which is checked below
     operation: str = "addition"
-    train_fraction: float = 0.3
-    split_seed: int = 0
+    train_fraction: int | float = 0.3
+    split_seed: int | float = 0
 
     name = "modular_arithmetic"
 

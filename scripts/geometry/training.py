@@ -139,7 +139,7 @@ class Run:
         gradients = torch.autograd.grad(loss, self.parameters)
         return loss, log_probability, torch.cat([gradient.flatten() for gradient in gradients])
 
-    def log_probability(self, asked: Integer[ndarray, "three pair"], last: int) -> Float[Tensor, "pair token"]:
+    def log_probability(self, asked: Integer[ndarray, "3 pair"], last: int) -> Float[Tensor, "pair token"]:
         """The prediction for each of some pairs of numbers."""
         first, second, _ = torch.from_numpy(asked).to(self.vector.device)
         return folded_logits(dict(self.model.named_parameters()), first, second, last).log_softmax(1)
