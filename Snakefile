@@ -1,7 +1,7 @@
 """Belief-state geometry in neural networks, as one reproducible study.
 
 Each phase is a file under rules/, in the order of execution:
-task -> ground truth -> sequences -> model -> activations -> probe -> steering -> claims ->
+task -> ground truth -> sequences -> model -> activations -> probe -> steering, circuit -> claims ->
 figures -> provenance -> report -> crate.
 """
 
@@ -48,6 +48,15 @@ if FOREIGN:
 include: "rules/activations.smk"
 include: "rules/probe.smk"
 include: "rules/steering.smk"
+
+
+if MODULAR:
+
+    include: "rules/circuit.smk"
+    include: "rules/bases.smk"
+    include: "rules/surgery.smk"
+
+
 include: "rules/claims.smk"
 include: "rules/figures.smk"
 

@@ -15,6 +15,8 @@ rule compare_bases:
         record="results/provenance/{experiment}/{run}/compare_bases.json",
     log:
         "logs/compare_bases/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MODULAR, ANY_EXPERIMENT),
     conda:
         "../envs/study.yaml"
     threads: 1

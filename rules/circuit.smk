@@ -16,6 +16,8 @@ rule measure_circuit:
         record="results/provenance/{experiment}/{run}/measure_circuit.json",
     log:
         "logs/measure_circuit/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MODULAR, ANY_EXPERIMENT),
     conda:
         "../envs/study.yaml"
     threads: 1

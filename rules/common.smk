@@ -265,8 +265,8 @@ def records_of_runs(experiment):
     made_by = "import_model" if is_foreign(EXPERIMENTS[experiment]) else "train_model"
     runs, per_run = runs_of(experiment), ["extract_activations", "probe_beliefs"]
     if experiment in MODULAR:
-        per_run += ["measure_circuit", "compare_bases", "transplant_modulus"]
-        of_kind = []
+        per_run += ["measure_circuit", "compare_bases"]
+        of_kind = expand("{run}/transplant_modulus", run=runs)
     else:
         of_kind = expand("{run}/steer_network", run=runs) + expand(
             "{run}/measure_{what}", run=runs[0], what=["distances", "components"]

@@ -1,0 +1,47 @@
+"""Surgery: a network of modular addition re-cut for other moduli, without training.
+
+Inputs:  results/{experiment}/{run}/snapshots.safetensors
+Outputs: results/{experiment}/{run}/surgery.csv                      accuracy by modulus, with controls
+         results/{experiment}/{run}/modulus_{modulus}.safetensors    the network for one, if asked for
+"""
+
+
+rule transplant_modulus:
+    """Other moduli for {wildcards.experiment}, {wildcards.run}"""
+    input:
+        snapshots="results/{experiment}/{run}/snapshots.safetensors",
+    output:
+        surgery="results/{experiment}/{run}/surgery.csv",
+        record="results/provenance/{experiment}/{run}/transplant_modulus.json",
+    log:
+        "logs/transplant_modulus/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MODULAR, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    params:
+        surgery=config["surgery"],
+        code=code("transplant_modulus.py"),
+    script:
+        "../scripts/transplant_modulus.py"
+
+
+rule edit_network:
+    """{wildcards.experiment}, {wildcards.run}, for modulus {wildcards.modulus}"""
+    input:
+        model="results/{experiment}/{run}/model.safetensors",
+    output:
+        model="results/{experiment}/{run}/modulus_{modulus}.safetensors",
+        record="results/provenance/{experiment}/{run}/edit_network_{modulus}.json",
+    log:
+        "logs/edit_network/{experiment}_{run}_{modulus}.log",
+    wildcard_constraints:
+        experiment=names(MODULAR, ANY_EXPERIMENT),
+        modulus="[0-9]+",
+    conda:
+        "../envs/study.yaml"
+    params:
+        code=code("edit_network.py"),
+    script:
+        "../scripts/edit_network.py"

@@ -1,0 +1,16 @@
+"""A trained network of modular addition, re-cut for another modulus: an ordinary checkpoint."""
+
+from typing import TYPE_CHECKING
+
+from geometry.job import Job
+from geometry.storage import read_tensors, write_tensors
+from geometry.surgery import surgery
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        modulus = int(snakemake.wildcards.modulus)
+        write_tensors(surgery(read_tensors(snakemake.input.model), modulus), snakemake.output.model)
+        job.info(f"re-cut for modulus {modulus}")

@@ -1,0 +1,92 @@
+"""Re-cut a network of modular addition for other moduli, and score it beside networks that lack a part of the surgery.
+
+The frequencies are those of the network that is re-cut, also of an early snapshot: nothing is known in advance.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from geometry.job import Job
+from geometry.storage import read_tensors, write_table
+from geometry.surgery import Weights, choose_frequencies, key_torus, transplanted
+from geometry.transplants import pairs_of, score, shift_averaged_accuracy, transplants
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+EVERY = 7
+"""Of the moduli up to the largest, which are tried at every snapshot, and with shifts averaged."""
+
+N_SHIFTS = 8
+"""Shifts (a + s, b - s) over which logits are averaged."""
+
+COLUMNS = ["step", "network", "modulus", "n_pairs", "measure", "frequency", "value"]
+
+
+def last_rows(last: Weights, first: Weights, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
+    """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control."""
+    torus, untrained = key_torus(last), key_torus(first)
+    for modulus in moduli:
+        pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
+        size = modulus, len(pairs[0])
+        choice, gap = choose_frequencies(torus, modulus)
+        yield "surgery", *size, "predicted_gap", None, gap
+        yield from (("surgery", *size, "chosen_frequency", k, new) for k, new in zip(torus.keys, choice, strict=True))
+        networks = transplants(last, torus, first, untrained, modulus)
+        for name, network in networks.items():
+            found = score(network, pairs)
+            yield name, *size, "accuracy", None, found.accuracy
+            if name == "surgery":
+                yield name, *size, "accuracy_of_all_tokens", None, found.accuracy_of_all_tokens
+                yield name, *size, "least_gap", None, found.least_gap
+        if modulus % EVERY == 2:
+            averaged = shift_averaged_accuracy(networks["surgery"], pairs, N_SHIFTS)
+            yield "surgery", *size, "shift_averaged_accuracy", None, averaged
+
+
+def early_rows(weights: Weights, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
+    """The surgery on an earlier snapshot, at some of the moduli."""
+    torus = key_torus(weights)
+    for modulus in moduli:
+        pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
+        choice, _ = choose_frequencies(torus, modulus)
+        found = score(transplanted(weights, torus, choice, modulus), pairs)
+        yield "surgery", modulus, len(pairs[0]), "accuracy", None, found.accuracy
+
+
+def transplant_modulus(
+    stacks: dict[str, np.ndarray], moduli: list[int], large: list[int], n_pairs: int
+) -> pd.DataFrame:
+    """The table of one run: every modulus at the last snapshot, some of them at the others."""
+    stacks = dict(stacks)
+    steps, _ = stacks.pop("step").tolist(), stacks.pop("seed")
+    snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(steps))]
+    every = max(moduli) ** 2
+    rows = [
+        (step, *row)
+        for step, weights in zip(steps[:-1], snapshots, strict=False)
+        for row in early_rows(weights, moduli[::EVERY], every)
+    ]
+    rows += [(steps[-1], *row) for row in last_rows(snapshots[-1], snapshots[0], moduli, every)]
+    rows += [(steps[-1], *row) for row in last_rows(snapshots[-1], snapshots[0], large, n_pairs)]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        torch.set_num_threads(snakemake.threads)
+        params, stacks = snakemake.params, read_tensors(snakemake.input.snapshots)
+        moduli = list(range(2, params.surgery["largest_modulus"] + 1))
+        table = transplant_modulus(stacks, moduli, params.surgery["large_moduli"], params.surgery["sampled_pairs"])
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        table.insert(1, "seed", int(stacks["seed"][-1]))
+        write_table(table, snakemake.output.surgery)
+        last = table[
+            (table["measure"] == "accuracy") & (table["step"] == table["step"].max()) & table["modulus"].isin(moduli)
+        ]
+        means = last.groupby("network", sort=False)["value"].mean()
+        job.info("mean accuracy " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
