@@ -228,7 +228,11 @@ def compared_sites_of(wildcards):
 PLOTS_OF_PROBE = ["r2_by_site", "controls"]
 PLOTS_OF_BELIEFS = ["belief_simplex", "emergence", "sites", "components", "loss", "distances", "steering"]
 PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery"]
-OVER_TRAINING = ["emergence", "loss", "progress"]  # what a network from elsewhere, whose training is not known, is not asked
+OVER_TRAINING = [
+    "emergence",
+    "loss",
+    "progress",
+]  # what a network from elsewhere, whose training is not known, is not asked
 
 
 EMERGING = [name for name in MARKOV if name in TRAINED]
@@ -236,7 +240,9 @@ EMERGING = [name for name in MARKOV if name in TRAINED]
 
 def plots_of(experiment):
     """The names of an experiment's plots."""
-    foreign, of_kind = is_foreign(EXPERIMENTS[experiment]), PLOTS_OF_CIRCUIT if experiment in MODULAR else PLOTS_OF_BELIEFS
+    foreign, of_kind = is_foreign(EXPERIMENTS[experiment]), (
+        PLOTS_OF_CIRCUIT if experiment in MODULAR else PLOTS_OF_BELIEFS
+    )
     return [name for name in [*PLOTS_OF_PROBE, *of_kind] if not (foreign and name in OVER_TRAINING)]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from geometry.job import Job
+from geometry.probe_table import select
 from geometry.storage import read_tensors, write_table
 from geometry.surgery import Weights, choose_frequencies, key_torus, transplanted
 from geometry.transplants import pairs_of, score, shift_averaged_accuracy, transplants
@@ -63,16 +64,14 @@ def transplant_modulus(
 ) -> pd.DataFrame:
     """The table of one run: every modulus at the last snapshot, some of them at the others."""
     stacks = dict(stacks)
-    steps, _ = stacks.pop("step").tolist(), stacks.pop("seed")
-    snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(steps))]
-    every = max(moduli) ** 2
-    rows = [
-        (step, *row)
-        for step, weights in zip(steps[:-1], snapshots, strict=False)
-        for row in early_rows(weights, moduli[::EVERY], every)
-    ]
-    rows += [(steps[-1], *row) for row in last_rows(snapshots[-1], snapshots[0], moduli, every)]
-    rows += [(steps[-1], *row) for row in last_rows(snapshots[-1], snapshots[0], large, n_pairs)]
+    *earlier, end = stacks.pop("step").tolist()
+    del stacks["seed"]
+    snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(earlier) + 1)]
+    all_pairs, rows = max(moduli) ** 2, []
+    for step, weights in zip(earlier, snapshots[:-1], strict=True):
+        rows += [(step, *row) for row in early_rows(weights, moduli[::EVERY], all_pairs)]
+    for tried, most in ((moduli, all_pairs), (large, n_pairs)):
+        rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], tried, most)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
 
 
@@ -85,8 +84,6 @@ if __name__ == "__main__":
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         table.insert(1, "seed", int(stacks["seed"][-1]))
         write_table(table, snakemake.output.surgery)
-        last = table[
-            (table["measure"] == "accuracy") & (table["step"] == table["step"].max()) & table["modulus"].isin(moduli)
-        ]
-        means = last.groupby("network", sort=False)["value"].mean()
+        last = select(table, step=table["step"].max(), measure="accuracy")
+        means = last[last["modulus"].isin(moduli)].groupby("network", sort=False)["value"].mean()
         job.info("mean accuracy " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
