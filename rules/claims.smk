@@ -1,6 +1,6 @@
 """The verdicts of the study, over all experiments and seeds, and what they rest on.
 
-Inputs:  results/{experiment}/{run}/probe.csv, loss.csv and steering.csv
+Inputs:  results/{experiment}/{run}/probe.csv, loss.csv, and steering.csv or circuit.csv, bases.csv, surgery.csv
 Outputs: results/claims.csv                      every claim: estimate, interval, floor, verdict
          results/findings.md, findings.html      the same in words, with the scores behind it
 """
@@ -12,7 +12,12 @@ rule collect_claims:
         probe=in_every_run("probe.csv", EXPERIMENTS),
         untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
         loss=in_every_run("loss.csv", EXPERIMENTS),
-        steering=in_every_run("steering.csv", EXPERIMENTS),
+        steering=in_every_run("steering.csv", MARKOV),
+        circuit=in_every_run("circuit.csv", MODULAR),
+        untrained_circuit=expand("results/{experiment}/{run}/circuit.csv", experiment=MODULAR, run=UNTRAINED),
+        bases=in_every_run("bases.csv", MODULAR),
+        untrained_bases=expand("results/{experiment}/{run}/bases.csv", experiment=MODULAR, run=UNTRAINED),
+        surgery=in_every_run("surgery.csv", LINEAR),
     output:
         claims=report(
             "results/claims.csv",

@@ -72,6 +72,7 @@ UNTRAINED = "untrained"  # the run whose snapshots are networks that were never 
 FOREIGN = [name for name, experiment in EXPERIMENTS.items() if is_foreign(experiment)]
 TRAINED = [name for name, experiment in EXPERIMENTS.items() if not is_foreign(experiment)]
 MODULAR = [name for name, experiment in EXPERIMENTS.items() if is_modular(experiment["task"])]
+LINEAR = [name for name in MODULAR if EXPERIMENTS[name]["task"]["parameters"]["operation"] != "polynomial"]
 MARKOV = [name for name in EXPERIMENTS if name not in MODULAR]
 TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
 
@@ -225,25 +226,21 @@ def compared_sites_of(wildcards):
     return compared_sites(EXPERIMENTS[wildcards.experiment])
 
 
-PLOTS_OF_PROBE = ["r2_by_site", "controls"]
-PLOTS_OF_BELIEFS = ["belief_simplex", "emergence", "sites", "components", "loss", "distances", "steering"]
+PLOTS_OF_BELIEFS = ["belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"]
+PLOTS_OF_BELIEFS += ["distances", "steering"]
 PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery"]
-OVER_TRAINING = [
-    "emergence",
-    "loss",
-    "progress",
-]  # what a network from elsewhere, whose training is not known, is not asked
-
-
+OVER_TRAINING = ["emergence", "loss", "progress"]  # not of a network from elsewhere, whose training is not known
+OF_ADDITION = ["circles", "surgery"]  # not of an operation that is no sum or difference
 EMERGING = [name for name in MARKOV if name in TRAINED]
 
 
 def plots_of(experiment):
     """The names of an experiment's plots."""
-    foreign, of_kind = is_foreign(EXPERIMENTS[experiment]), (
-        PLOTS_OF_CIRCUIT if experiment in MODULAR else PLOTS_OF_BELIEFS
-    )
-    return [name for name in [*PLOTS_OF_PROBE, *of_kind] if not (foreign and name in OVER_TRAINING)]
+    if experiment in MODULAR:
+        plots = [name for name in PLOTS_OF_CIRCUIT if experiment in LINEAR or name not in OF_ADDITION]
+    else:
+        plots = PLOTS_OF_BELIEFS
+    return [name for name in plots if not (experiment in FOREIGN and name in OVER_TRAINING)]
 
 
 def figures_of_the_study(wildcards):
@@ -272,7 +269,7 @@ def records_of_runs(experiment):
     runs, per_run = runs_of(experiment), ["extract_activations", "probe_beliefs"]
     if experiment in MODULAR:
         per_run += ["measure_circuit", "compare_bases"]
-        of_kind = expand("{run}/transplant_modulus", run=runs)
+        of_kind = expand("{run}/transplant_modulus", run=runs) if experiment in LINEAR else []
     else:
         of_kind = expand("{run}/steer_network", run=runs) + expand(
             "{run}/measure_{what}", run=runs[0], what=["distances", "components"]

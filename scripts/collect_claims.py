@@ -1,12 +1,16 @@
 """One table for the whole study: each claim with its estimate, interval over seeds, best floor and verdict."""
 
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from geometry.circuit_claims import CircuitEvidence, circuit_claims_of
 from geometry.claims import Claim, Evidence, claims_of
 from geometry.job import Job
+from geometry.probe_table import select
 from geometry.storage import read_table, write_table
 from geometry.verdicts import bootstrap_interval, interval, relative_gain, verdict
 
@@ -29,19 +33,29 @@ def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
     return row | {"source": f"results/{experiment}/*/{claim.source}"}
 
 
+def claims_from(tables: dict[str, pd.DataFrame]) -> Iterator[Claim]:
+    """The claims of one experiment: those of modular arithmetic where there are tables of its circuit."""
+    kind, claims = (CircuitEvidence, circuit_claims_of) if len(tables["circuit"]) else (Evidence, claims_of)
+    yield from claims(kind(**{field.name: tables[field.name] for field in fields(kind)}))
+
+
 def collect(tables: dict[str, pd.DataFrame], experiments: list[str], rule: dict) -> pd.DataFrame:
     """The rows of every experiment."""
     rows = []
     for experiment in experiments:
-        evidence = Evidence(**{name: table[table["experiment"] == experiment] for name, table in tables.items()})
-        rows += [claim_row(claim, experiment, rule) for claim in claims_of(evidence)]
+        own = {name: select(table, experiment=experiment) for name, table in tables.items()}
+        rows += [claim_row(claim, experiment, rule) for claim in claims_from(own)]
     return pd.DataFrame(rows)
+
+
+def together(paths: list[str]) -> pd.DataFrame:
+    """The rows of some tables, of which there may be none."""
+    return pd.concat(map(read_table, paths)) if paths else pd.DataFrame(columns=["experiment"])
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        names = "probe", "untrained", "loss", "steering"
-        tables = {name: pd.concat([read_table(path) for path in snakemake.input[name]]) for name in names}
+        tables = {name: together(paths) for name, paths in snakemake.input.items()}
         claims = collect(tables, snakemake.params.experiments, snakemake.params.claims)
         write_table(claims, snakemake.output.claims)
         for row in claims.itertuples():

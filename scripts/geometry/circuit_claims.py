@@ -1,0 +1,145 @@
+"""What the study claims of a network of modular arithmetic, each with its evidence by seed and the floors to beat.
+
+An accuracy or an R2 is of pairs that the network was not trained on, unless a claim's measure says otherwise.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from geometry.claims import Claim, predicted
+from geometry.probe_table import FLOORS, last_stream, select
+from geometry.sites import OUTPUT
+
+MEMORISED = 0.99
+"""The accuracy on trained pairs from which on they count as memorised."""
+
+CIRCLES = 3
+"""How many circles a network must hold at the least."""
+
+EMBEDDING = "embed.W_E"
+
+
+@dataclass(frozen=True)
+class CircuitEvidence:
+    """The tables of one experiment; those of networks that were never trained have the prefix ``untrained``."""
+
+    probe: pd.DataFrame
+    untrained: pd.DataFrame
+    loss: pd.DataFrame
+    circuit: pd.DataFrame
+    untrained_circuit: pd.DataFrame
+    bases: pd.DataFrame
+    untrained_bases: pd.DataFrame
+    surgery: pd.DataFrame
+
+    def measure(self, name: str, **where) -> pd.Series:
+        """A measure of the circuit by seed, at the last snapshot unless a step is given."""
+        return of_seeds(select(self.circuit, measure=name, **({"step": self.circuit["step"].max()} | where)))
+
+
+def of_seeds(rows: pd.DataFrame) -> pd.Series:
+    return rows.set_index("seed")["value"]
+
+
+def best_untrained(like: pd.Series, scores: pd.Series) -> dict[str, pd.Series]:
+    """The highest score among networks that were never trained, as a floor for each seed."""
+    return {f"best of {len(scores)} untrained networks": 0 * like + scores.max()}
+
+
+def when_memorised(circuit: pd.DataFrame) -> pd.Series:
+    """By seed the accuracy on unseen pairs at the first snapshot that has learnt the trained ones, or the last."""
+    names = "train_accuracy", "held_out_accuracy"
+    table = {name: select(circuit, measure=name).pivot_table("value", "step", "seed") for name in names}
+    known = table["train_accuracy"] >= MEMORISED
+    step = known.idxmax().where(known.any(), known.index[-1])
+    return pd.Series({seed: table["held_out_accuracy"].loc[at, seed] for seed, at in step.items()})
+
+
+def grokked(evidence: CircuitEvidence) -> Iterator[Claim]:
+    """Whether unseen pairs are answered, and whether that came later than learning the others by heart."""
+    estimate = evidence.measure("held_out_accuracy")
+    if estimate.isna().any():  # every pair was trained on
+        return
+    measure = {"source": "circuit.csv", "measure": "accuracy, pairs not trained on"}
+    floors = {"before training": evidence.measure("held_out_accuracy", step=evidence.circuit["step"].min())}
+    floors |= best_untrained(estimate, of_seeds(select(evidence.untrained_circuit, measure="held_out_accuracy")))
+    yield Claim("answers what it was not trained on", OUTPUT, estimate, floors, **measure)
+    memorised = {"when it had memorised": when_memorised(evidence.circuit)}
+    yield Claim("groks: generalises after it has memorised", OUTPUT, estimate, memorised, **measure)
+
+
+def third_circle(table: pd.DataFrame, split: str, **where) -> pd.Series:
+    """By seed the R2 of the circle that is decoded third best."""
+    rows = select(table, split=split, estimator="least_squares", metric="r2", **where)
+    rows = rows[rows["target"].str.startswith("circle_")]
+    return rows.groupby("seed")["value"].apply(lambda r2: r2.nlargest(CIRCLES).iloc[-1])
+
+
+def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
+    """Whether the answer stands on several circles, linearly; the best are chosen alike in what it is compared with."""
+    probe, split = evidence.probe, "held_out_from_training"
+    if select(probe, split=split).empty:  # every pair was trained on
+        split = "held_out_prefix"
+    site, first, last = last_stream(probe), probe["step"].min(), probe["step"].max()
+    where = {"site": site, "features": "activations"}
+    estimate = third_circle(probe, split, step=last, **where)
+    floors = {"before training": third_circle(probe, split, step=first, **where)}
+    floors |= best_untrained(estimate, third_circle(evidence.untrained, split, **where))
+    for name in ("last token", "all tokens, additive"):
+        of, features = FLOORS[name]
+        floors[name] = third_circle(probe, split, step=last, site=of, features=features)
+    measure = f"R2 of the {CIRCLES}rd best circle, pairs not trained on"
+    yield Claim("holds the answer on circles", site, estimate, floors, measure=measure)
+
+
+def sparse(evidence: CircuitEvidence) -> Iterator[Claim]:
+    """Whether few waves make up the embedding, and fewer than of other bases."""
+    share = select(evidence.bases, matrix="W_E", measure="share_of_largest_10")
+    never = select(evidence.untrained_bases, matrix="W_E", measure="share_of_largest_10", basis="fourier")
+    trained = {name: of_seeds(rows) for name, rows in select(share, step=share["step"].max()).groupby("basis")}
+    measure = {"source": "bases.csv", "measure": "share of W_E's energy in ten vectors"}
+    if not trained:  # of so few numbers, ten vectors are all
+        return
+    estimate = trained["fourier"]
+    floors = {"before training": of_seeds(select(share, step=share["step"].min(), basis="fourier"))}
+    floors |= best_untrained(estimate, of_seeds(never))
+    floors |= {name.replace("_", " "): trained[name] for name in ("raw", "random", "fourier_of_shuffled_tokens")}
+    yield Claim("Fourier-sparse", EMBEDDING, estimate, floors, **measure)
+    for name, family in {"wavelets": ("haar", "db4"), "wavelet packets": ("db4_packets", "db4_best_packets")}.items():
+        floors = {basis.replace("_", " "): trained[basis] for basis in family if basis in trained}
+        if floors:
+            yield Claim(f"sparser in Fourier than in {name}", EMBEDDING, estimate, floors, **measure)
+
+
+def frequencies_causal(evidence: CircuitEvidence) -> Iterator[Claim]:
+    """Whether the network errs without its key frequencies, and not without others."""
+    parts = "key", "others", "as many others"
+    wrong = {part: 1 - evidence.measure("ablated_embedding_accuracy", part=part) for part in parts}
+    if len(wrong["key"]):
+        floors = {f"without {part}": wrong[part] for part in ("others", "as many others")}
+        measure = "errors without the key frequencies in W_E"
+        yield Claim("frequencies causal", EMBEDDING, wrong["key"], floors, "more", "circuit.csv", measure)
+
+
+def transferred(evidence: CircuitEvidence) -> Iterator[Claim]:
+    """Whether the network, re-cut without training, adds modulo other numbers."""
+    found = select(evidence.surgery, measure="accuracy", step=evidence.surgery["step"].max())
+    found = found[found["n_pairs"] == found["modulus"] ** 2]
+    means = {name: rows.groupby("seed")["value"].mean() for name, rows in found.groupby("network")}
+    if means:
+        estimate = means.pop("surgery")
+        floors = {name.replace("_", " "): values for name, values in means.items()}
+        measure = f"accuracy, all pairs, mean over moduli {found['modulus'].min()} to {found['modulus'].max()}"
+        yield Claim("surgery transfers to other moduli", "W_E, W_U", estimate, floors, "more", "surgery.csv", measure)
+
+
+def circuit_claims_of(evidence: CircuitEvidence) -> Iterator[Claim]:
+    """Every claim that can be made of an experiment on modular arithmetic."""
+    yield from predicted(evidence)
+    yield from grokked(evidence)
+    yield from circles_held(evidence)
+    yield from sparse(evidence)
+    yield from frequencies_causal(evidence)
+    yield from transferred(evidence)
