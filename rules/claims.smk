@@ -44,6 +44,8 @@ rule write_findings:
         claims="results/claims.csv",
         probe=in_every_run("probe.csv", EXPERIMENTS),
         untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
+        circuit=in_every_run("circuit.csv", MODULAR),
+        surgery=in_every_run("surgery.csv", LINEAR),
     output:
         text="results/findings.md",
         page=report(

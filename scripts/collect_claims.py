@@ -11,7 +11,7 @@ from geometry.circuit_claims import CircuitEvidence, circuit_claims_of
 from geometry.claims import Claim, Evidence, claims_of
 from geometry.job import Job
 from geometry.probe_table import select
-from geometry.storage import read_table, write_table
+from geometry.storage import together, write_table
 from geometry.verdicts import bootstrap_interval, interval, relative_gain, verdict
 
 if TYPE_CHECKING:
@@ -46,11 +46,6 @@ def collect(tables: dict[str, pd.DataFrame], experiments: list[str], rule: dict)
         own = {name: select(table, experiment=experiment) for name, table in tables.items()}
         rows += [claim_row(claim, experiment, rule) for claim in claims_from(own)]
     return pd.DataFrame(rows)
-
-
-def together(paths: list[str]) -> pd.DataFrame:
-    """The rows of some tables, of which there may be none."""
-    return pd.concat(map(read_table, paths)) if paths else pd.DataFrame(columns=["experiment"])
 
 
 if __name__ == "__main__":

@@ -2,140 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from geometry.document import Heading, Paragraph, Part, Table, as_html, as_markdown
+from geometry.document import as_html, as_markdown
+from geometry.findings import findings
 from geometry.job import Job
-from geometry.probe_table import FLOORS, estimated, last_stream, select
-from geometry.sites import CONCATENATED, short_site
-from geometry.storage import atomic_path, read_table
+from geometry.storage import atomic_path, read_table, together
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
-
-INTRODUCTION = """A claim of more is supported if its gain over the best floor, as a share of what that floor
-leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence; one of no more, if it stays
-below; one of no less, if it does not fall short by {margin:g} of what the floor explains. It is not supported if the
-opposite holds with that confidence, and undecided otherwise, as always with one network. It cannot be told where the
-floor explains everything. Intervals are Student's t over seeds, given the folds and pairs that all networks share;
-each verdict stands alone, without a correction for their number."""
-
-WAYS = {
-    "published: in sample, all words alike": ("in_sample", "least_squares", "uniform"),
-    "in sample": ("in_sample", "least_squares", "probability"),
-    "held-out prefixes": ("held_out_prefix", "least_squares", "probability"),
-    "prefixes, ridge": ("held_out_prefix", "ridge", "probability"),
-    "held-out subtrees": ("held_out_subtree", "least_squares", "probability"),
-    "subtrees, ridge": ("held_out_subtree", "ridge", "probability"),
-    "held-out lengths": ("held_out_length", "least_squares", "probability"),
-}
-
-
-def number(value: float) -> str:
-    """A score with as many digits as tell something."""
-    return "" if pd.isna(value) else f"{value:.4f}" if abs(value) < 10 else f"{value:.3g}"
-
-
-def range_of(low: float, high: float) -> str:
-    return f"[{number(low)}, {number(high)}]"
-
-
-def full_name(row) -> str:
-    """A claim with the site that sets it apart from others of its name."""
-    return f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
-
-
-def overview(claims: pd.DataFrame) -> Table:
-    """Every claim as a row and every experiment as a column: the verdict, and the estimate over its best floor."""
-    experiments = list(claims["experiment"].unique())
-    claims = claims.assign(claim=[full_name(row) for row in claims.itertuples()])
-    rows = []
-    for name in claims["claim"].unique():
-        cells = {row.experiment: row for row in select(claims, claim=name).itertuples()}
-        told = (
-            f"{row.verdict}: {row.estimate:.3f} over {row.floor:.3f}" if row else ""
-            for row in map(cells.get, experiments)
-        )
-        rows.append([name, *told])
-    return Table(["Claim", *experiments], rows)
-
-
-def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
-    """Every claim of the study, experiment by experiment."""
-    percent = f"[{confidence:.0%} interval]"
-    header = ["Experiment", "Claim", "Site", "Measure", f"Estimate {percent}", "Best floor", f"Gain {percent}"]
-    rows = [
-        [
-            row.experiment,
-            row.claim,
-            row.site,
-            row.measure,
-            f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}",
-            f"{number(row.floor)} ({row.floor_name})",
-            "" if pd.isna(row.gain) else f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
-            row.verdict if row.kind == "more" else f"{row.verdict} ({row.kind})",
-        ]
-        for row in claims.itertuples()
-    ]
-    return Table([*header, "Verdict"], rows)
-
-
-def verdicts_in_words(claims: pd.DataFrame) -> str:
-    """What is supported, what is not, and what cannot be told, as a sentence each."""
-    sentences = []
-    for verdict in ("supported", "not supported", "undecided", "cannot be told"):
-        names = [full_name(row) for row in select(claims, verdict=verdict).itertuples()]
-        if names:
-            sentences.append(f"{verdict.capitalize()}: {'; '.join(names)}.")
-    return " ".join(sentences)
-
-
-def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> Table | None:
-    """R2 of a target in the trained networks (means over seeds), and of every floor, by each way of scoring."""
-    first, last = probe["step"].min(), probe["step"].max()
-    probe, untrained = (select(table, target=target, metric="r2") for table in (probe, untrained))
-    if probe.empty:
-        return None
-    shown = [last_stream(probe), *[CONCATENATED] * (CONCATENATED in probe["site"].values)]
-    trained = select(probe, step=last)
-    lines = {f"trained, {site}": select(trained, site=site) for site in shown}
-    lines |= {f"before training, {site}": select(probe, step=first, site=site) for site in shown}
-    n = untrained["seed"].nunique()
-    lines |= {f"best of {n} untrained, {site}": select(untrained, site=site) for site in shown}
-    lines |= {name: select(trained, site=site, features=of) for name, (site, of) in FLOORS.items()}
-    rows = []
-    for name, scores in lines.items():
-        summary = "max" if name.startswith("best") else "mean"
-        values = [
-            select(estimated(scores, estimator), split=split, weighting=weighting)["value"].agg(summary)
-            for split, estimator, weighting in WAYS.values()
-        ]
-        rows.append([name, *map(number, values)])
-    return Table(["R²", *WAYS], rows)
-
-
-def findings(claims: pd.DataFrame, probe: pd.DataFrame, untrained: pd.DataFrame, rule: dict) -> list[Part]:
-    """The whole document."""
-    parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule)), overview(claims)]
-    parts += [Heading("Claims"), claims_table(claims, rule["confidence"])]
-    for experiment, of_experiment in claims.groupby("experiment", sort=False):
-        trained, never = (select(table, experiment=experiment) for table in (probe, untrained))
-        n = trained["seed"].nunique()
-        parts += [Heading(experiment), Paragraph(f"{n} network{'s' * (n > 1)}. {verdicts_in_words(of_experiment)}")]
-        for target in ("belief_state", "invisible_belief_state", "unobservable_belief_state"):
-            table = scores_table(trained, never, target)
-            if table is not None:
-                parts += [Heading(target.replace("_", " "), 3), table]
-    return parts
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
         claims = read_table(snakemake.input.claims)
-        probe, untrained = (
-            pd.concat([read_table(path) for path in snakemake.input[name]]) for name in ("probe", "untrained")
-        )
-        parts = findings(claims, probe, untrained, snakemake.params.claims)
+        tables = {name: together(snakemake.input[name]) for name in ("probe", "untrained", "circuit", "surgery")}
+        parts = findings(claims, tables, snakemake.params.claims)
         for path, text in (
             (snakemake.output.text, as_markdown(parts)),
             (snakemake.output.page, as_html("Findings", parts)),

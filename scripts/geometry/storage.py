@@ -114,6 +114,11 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values=["nan"], converters=names)
 
 
+def together(paths: list[str]) -> pd.DataFrame:
+    """The rows of some tables of experiments, of which there may be none."""
+    return pd.concat(map(read_table, paths)) if paths else pd.DataFrame(columns=["experiment"])
+
+
 def write_tensors(tensors: dict[str, ndarray], path: str | Path) -> None:
     """A safetensors file of named arrays."""
     with atomic_path(path) as temporary:
