@@ -116,6 +116,7 @@ def claims_of_tables(scores, targets=TARGETS):
             {"experiment": "e", "seed": [1, 1, 2, 2], "step": [0, 10, 0, 10], "gap_nats": [1, 0.1, 2, 0.4]}
         ),
         "steering": pd.DataFrame(steering, columns=columns),
+        "circuit": pd.DataFrame({"experiment": []}),
     }
     found = collect(tables, ["e"], {"confidence": 0.95, "margin": 0.1})
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])

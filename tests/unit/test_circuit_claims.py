@@ -1,0 +1,97 @@
+"""The claims of modular arithmetic read the rows that they say they read, of the right step, network and floor."""
+
+import pandas as pd
+import pytest
+
+from collect_claims import collect
+from geometry.circuit_claims import when_memorised
+
+STREAM = "blocks.0.hook_resid_post"
+RULE = {"confidence": 0.95, "margin": 0.1}
+
+
+def rows(columns, *values):
+    return pd.DataFrame([("e", *row) for row in values], columns=["experiment", *columns.split()])
+
+
+def of_seeds(columns, *values):
+    """The same rows for two seeds, the second a little worse."""
+    table = pd.concat([rows(columns, *values).assign(seed=seed) for seed in (1, 2)])
+    return table.assign(value=table["value"] - 0.01 * (table["seed"] - 1))
+
+
+def circles(step, site, features, best_first):
+    scores = {f"circle_{k}": r2 for k, r2 in enumerate(best_first, 1)} | {"answer_circles": 0.99}
+    place = "least_squares", "r2", "held_out_from_training"
+    return [(step, site, features, target, *place, r2) for target, r2 in scores.items()]
+
+
+def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9):
+    probe = "step site features target estimator metric split value"
+    circuit, bases = "step measure frequency part value", "step matrix basis measure value"
+    energy = "share_of_largest_10"
+    errors = dict(zip(("key", "others", "as many others"), (0.95, 0.05, 0.02), strict=True))
+    ablations = [(10, "ablated_embedding_accuracy", None, part, 1 - errors[part]) for part in part_of_ablation]
+    losses = [(step, "train_accuracy", None, "", value) for step, value in ((0, 0.02), (5, 1.0), (10, 1.0))]
+    losses += [(step, "held_out_accuracy", None, "", value) for step, value in ((0, 0.03), (5, 0.2), (10, held_out))]
+    in_bases = {"fourier": 0.95, "raw": 0.1, "random": 0.3, "fourier_of_shuffled_tokens": 0.2, "haar": 0.4, "db4": 0.5}
+    in_bases |= {"db4_packets": 0.6, "db4_best_packets": 0.7}
+    surgery = [(10, "surgery", 2, 4, "accuracy", 1.0), (10, "surgery", 3, 9, "accuracy", 0.9)]
+    surgery += [(10, "surgery", 997, 50, "accuracy", 0.0), (5, "surgery", 2, 4, "accuracy", 0.0)]
+    surgery += [(10, "unedited", 2, 4, "accuracy", 0.4), (10, "untrained", 2, 4, "accuracy", 0.1)]
+    return {
+        "probe": of_seeds(
+            probe,
+            *circles(10, STREAM, "activations", [0.9, 0.85, 0.8, 0.1]),
+            *circles(0, STREAM, "activations", [0.3, 0.2, 0.1, 0.0]),
+            *circles(10, "input", "additive_tokens", [0.2, 0.1, 0.05, 0.0]),
+            *circles(10, "input", "last_token", [0.0] * 4),
+        ),
+        "untrained": of_seeds(probe, *circles(0, STREAM, "activations", [0.4, 0.35, 0.31, 0.0])),
+        "loss": of_seeds("step value", (0, 4.0), (10, 0.4)).rename(columns={"value": "gap_nats"}),
+        "circuit": of_seeds(circuit, *losses, *ablations),
+        "untrained_circuit": of_seeds(circuit, (0, "held_out_accuracy", None, "", 0.04)),
+        "bases": of_seeds(
+            bases,
+            *((10, "W_E", basis, energy, value) for basis, value in in_bases.items()),
+            (0, "W_E", "fourier", energy, 0.25),
+            (10, "W_U", "fourier", energy, 0.5),
+        ),
+        "untrained_bases": of_seeds(bases, (0, "W_E", "fourier", energy, 0.26), (0, "W_E", "raw", energy, 0.99)),
+        "surgery": of_seeds("step network modulus n_pairs measure value", *surgery),
+    }
+
+
+def test_claims_read_the_right_rows():
+    claims = collect(tables(), ["e"], RULE).set_index("claim")
+    expected = {
+        "answers what it was not trained on": (0.895, 0.04, "best of 2 untrained networks"),
+        "groks: generalises after it has memorised": (0.895, 0.195, "when it had memorised"),
+        "holds the answer on circles": (0.795, 0.31, "best of 2 untrained networks"),
+        "Fourier-sparse": (0.945, 0.295, "random"),
+        "sparser in Fourier than in wavelets": (0.945, 0.495, "db4"),
+        "sparser in Fourier than in wavelet packets": (0.945, 0.695, "db4 best packets"),
+        "frequencies causal": (0.955, 0.055, "without others"),
+        "surgery transfers to other moduli": (0.945, 0.395, "unedited"),
+    }
+    assert set(claims.index) == {"predicts nearly as well as can be", *expected}
+    for name, (estimate, floor, floor_name) in expected.items():
+        found = claims.loc[name]
+        assert found["floor_name"] == floor_name
+        assert (found["estimate"], found["floor"]) == (pytest.approx(estimate), pytest.approx(floor)), name
+
+
+def test_claims_that_cannot_be_asked_are_left_out():
+    """Of a polynomial there are no waves to remove and no surgery; where every pair is trained on, none is unseen."""
+    left = tables(part_of_ablation=(), held_out=float("nan"))
+    left["surgery"] = left["surgery"][:0]
+    names = set(collect(left, ["e"], RULE)["claim"])
+    assert not [name for name in names if name.startswith(("answers", "groks", "frequencies", "surgery"))]
+    assert "Fourier-sparse" in names
+
+
+def test_network_that_never_memorises_is_compared_with_its_end():
+    circuit = tables()["circuit"]
+    slow = circuit[(circuit["measure"] != "train_accuracy") | (circuit["step"] == 0)]
+    slow = pd.concat([slow, of_seeds("step measure value", (10, "train_accuracy", 0.5))])
+    assert when_memorised(slow).tolist() == pytest.approx([0.9, 0.89])
