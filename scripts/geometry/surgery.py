@@ -25,6 +25,9 @@ THRESHOLD = 0.1
 HIGHEST_ORDER = 3
 """How many keys, counted as often as they are taken, a frequency may combine."""
 
+NEGLIGIBLE = 1e-9
+"""A difference of logits that is rounding."""
+
 Weights = Mapping[str, ndarray]
 
 
@@ -36,16 +39,6 @@ class Torus:
     keys: tuple[int, ...]  # the strongest first
     amplitudes: Float[ndarray, " frequency"]  # in the logits, of frequencies 0 .. modulus // 2
     windings: dict[int, tuple[int, ...]]  # how often a frequency turns as each key turns once
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a network adds modulo p' on some pairs."""
-
-    accuracy: float  # among the numbers
-    accuracy_of_all_tokens: float  # the '=' may be predicted too
-    least_gap: float  # of the logit of the right number over the next, over all pairs
-    shift_averaged_accuracy: float  # of the mean of the logits over shifts (a + s, b - s); nan where not asked for
 
 
 def modulus_of(weights: Weights) -> int:
@@ -91,21 +84,20 @@ def key_frequencies(amplitudes: Float[ndarray, " frequency"], p: int) -> tuple[i
 
 
 def windings(keys: tuple[int, ...], p: int) -> dict[int, tuple[int, ...]]:
-    """The shortest combination of keys, of order 3 at most, that each frequency equals modulo p; in ties,
-    the one of fewer keys, then of the stronger. A frequency that equals none is left out."""
-    orders = range(-HIGHEST_ORDER, HIGHEST_ORDER + 1)
-    combinations = [v for v in itertools.product(orders, repeat=len(keys)) if 0 < order(v) <= HIGHEST_ORDER]
-    combinations.sort(key=lambda v: (order(v), np.count_nonzero(v), [-abs(x) for x in v], [-x for x in v]))
+    """The shortest combination of keys, of order 3 at most, that each frequency equals modulo p.
+
+    In ties the one of fewer keys, then of the stronger. A frequency that equals none is left out.
+    """
+    signed = [sign * unit for unit in np.eye(len(keys), dtype=int) for sign in (1, -1)]
     shortest: dict[int, tuple[int, ...]] = {}
-    for combination in combinations:
-        k = int(np.dot(combination, keys)) % p
-        if 0 < k <= p // 2:
-            shortest.setdefault(k, combination)
+    for order in range(1, HIGHEST_ORDER + 1):
+        terms = itertools.combinations_with_replacement(range(len(signed)), order)
+        for chosen in sorted(terms, key=lambda chosen: len(set(chosen))):
+            combination = sum(signed[term] for term in chosen)
+            k = int(combination @ keys) % p
+            if 0 < k <= p // 2:
+                shortest.setdefault(k, tuple(combination.tolist()))
     return shortest
-
-
-def order(combination: tuple[int, ...]) -> int:
-    return sum(map(abs, combination))
 
 
 def key_torus(weights: Weights) -> Torus:
@@ -138,18 +130,18 @@ def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[
     original network. One k' at a time is set to its best, until none is better, from random starts.
     """
     tables = gap_tables(torus, modulus)
+    keys = np.arange(len(tables))
     generator = np.random.default_rng(modulus)
     best, widest = None, -np.inf
-    for start in generator.integers(modulus // 2, size=(n_starts, len(tables))):
-        choice, margin, before = start, -np.inf, -np.inf
-        while margin == -np.inf or margin > before + 1e-9:
+    for choice in generator.integers(modulus // 2, size=(n_starts, len(tables))):
+        margin, before = tables[keys, choice].sum(axis=0).min(), -np.inf
+        while margin > before + NEGLIGIBLE:
             before = margin
             for key, table in enumerate(tables):
-                rest = sum(tables[other, choice[other]] for other in range(len(tables)) if other != key)
-                margins = (table + rest).min(axis=1)
+                margins = (table + tables[keys, choice].sum(axis=0) - table[choice[key]]).min(axis=1)
                 choice[key], margin = margins.argmax(), margins.max()
-        if margin > widest + 1e-9:
-            best, widest = tuple(int(k) + 1 for k in choice), margin
+        if margin > widest + NEGLIGIBLE:
+            best, widest = tuple((choice + 1).tolist()), margin
     return best, float(widest)
 
 
@@ -168,7 +160,7 @@ def resynthesized(
 def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulus: int) -> dict[str, ndarray]:
     """The network with its numbers, in W_E and W_U, replaced by those of another modulus; all else is left alone."""
 
-    def moved(table: Float[ndarray, "d_vocab d_model"], choice: tuple[int, ...]) -> Float[ndarray, "d_vocab d_model"]:
+    def moved(table: Float[ndarray, "d_vocab d_model"], choice: tuple[int, ...]) -> Float[ndarray, "new_vocab d_model"]:
         numbers = resynthesized(table[: torus.modulus], torus, choice, modulus)
         return np.concatenate([numbers, table[torus.modulus :]]).astype(table.dtype)
 
@@ -181,28 +173,7 @@ def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulu
 
 
 def surgery(weights: Weights, modulus: int) -> dict[str, ndarray]:
-    """An ordinary network for addition modulo p' = 2, 3, .., made of one for modulo p without training."""
+    """An ordinary network for addition modulo p' = 2, 3, .., made without training of one for modulo p."""
     torus = key_torus(weights)
     choice, _ = choose_frequencies(torus, modulus)
     return transplanted(weights, torus, choice, modulus)
-
-
-def score(
-    weights: Weights, pairs: tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]], n_shifts: int = 0
-) -> Score:
-    """How well a network adds modulo its own number of numbers; over so many evenly spaced shifts, if any."""
-    p = modulus_of(weights)
-    a, b = pairs
-    answer = (a + b) % p
-    logits = pair_logits(weights, a, b)
-    rows = np.arange(len(answer))
-    right = logits[rows, answer]
-    rivals = logits.copy()
-    rivals[rows, answer] = -np.inf
-    gap = right - rivals[:, :p].max(axis=1)
-    averaged = np.nan
-    if n_shifts:
-        shifts = np.arange(min(n_shifts, p)) * p // min(n_shifts, p)
-        mean = sum(pair_logits(weights, (a + s) % p, (b - s) % p)[:, :p] for s in shifts)
-        averaged = float((mean.argmax(axis=1) == answer).mean())
-    return Score(float((gap > 0).mean()), float((right > rivals.max(axis=1)).mean()), float(gap.min()), averaged)
