@@ -19,7 +19,6 @@ from geometry.surgery import (
 )
 from geometry.transplants import pairs_of, score, shift_averaged_accuracy, transplants, unedited
 
-
 KEYS = (1, 8, 12)
 """Of modulus 29; none is a harmonic 2 or 3 of another."""
 
