@@ -1,0 +1,179 @@
+"""A trained network for addition modulo p, re-cut without training into a network for another modulus.
+
+The network knows a number t by its angles 2 pi k t / p at a few key frequencies k (Nanda et al. 2023,
+arXiv 2301.05217): a point on a torus, one circle for each key. Nothing behind the embedding knows p. So W_E and W_U
+are read as functions on the torus, each frequency as the combination of keys that it equals modulo p, and are taken
+at the points where the circles of another modulus p' put its numbers, at the angles 2 pi k' t / p'.
+What is free is one whole number k' for each key. It is chosen by what the network says of its own pairs
+modulo p, never by an answer modulo p'.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer
+from numpy import ndarray
+
+from geometry.folded import folded_logits
+
+THRESHOLD = 0.1
+"""The least amplitude of a key frequency in the logits, as a share of the greatest."""
+
+HIGHEST_ORDER = 3
+"""How many keys, counted as often as they are taken, a frequency may combine."""
+
+NEGLIGIBLE = 1e-9
+"""A difference of logits that is rounding."""
+
+Weights = Mapping[str, ndarray]
+
+
+@dataclass(frozen=True)
+class Torus:
+    """What a network for addition modulo p knows of a number: an angle for each key frequency."""
+
+    modulus: int
+    keys: tuple[int, ...]  # the strongest first
+    amplitudes: Float[ndarray, " frequency"]  # in the logits, of frequencies 0 .. modulus // 2
+    windings: dict[int, tuple[int, ...]]  # how often a frequency turns as each key turns once
+
+
+def modulus_of(weights: Weights) -> int:
+    return len(weights["embed.W_E"]) - 1
+
+
+def pair_logits(
+    weights: Weights, first: Integer[ndarray, " pair"], second: Integer[ndarray, " pair"]
+) -> Float[ndarray, "pair d_vocab"]:
+    """The logits at '=' behind each pair, in the precision of the weights."""
+    parameters = {name: torch.from_numpy(array) for name, array in weights.items()}
+    pairs = torch.from_numpy(np.stack([first, second]))
+    with torch.no_grad():
+        parts = [folded_logits(parameters, a, b, modulus_of(weights)) for a, b in pairs.split(1024, dim=1)]
+    return torch.cat(parts).numpy()
+
+
+def all_pairs(p: int) -> tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]:
+    return np.divmod(np.arange(p * p), p)
+
+
+def logit_amplitudes(logits: Float[ndarray, "pair d_vocab"], p: int) -> Float[ndarray, " frequency"]:
+    """The coefficients of cos(2 pi k (a + b - c) / p), k = 0 .. p // 2, in the logits for c of all pairs."""
+    a, b = all_pairs(p)
+    turned = (a + b)[:, None] + np.arange(p)
+    profile = np.take_along_axis(logits[:, :p], turned % p, axis=1).mean(axis=0, dtype=float)
+    return np.fft.rfft(profile).real / p * multiplicity(p)
+
+
+def multiplicity(p: int) -> Integer[ndarray, " frequency"]:
+    """How many of the p exponentials make up each frequency 0 .. p // 2."""
+    return np.where(2 * np.arange(p // 2 + 1) % p == 0, 1, 2)
+
+
+def key_frequencies(amplitudes: Float[ndarray, " frequency"], p: int) -> tuple[int, ...]:
+    """The frequencies of more than a tenth of the greatest amplitude that are no harmonic 2 or 3 of a stronger one."""
+    keys: list[int] = []
+    for k in 1 + np.argsort(-amplitudes[1:], kind="stable"):
+        harmonics = {sign * h * key % p for key in keys for h in (2, 3) for sign in (1, -1)}
+        if amplitudes[k] > THRESHOLD * amplitudes[1:].max() and k not in harmonics:
+            keys.append(int(k))
+    return tuple(keys)
+
+
+def windings(keys: tuple[int, ...], p: int) -> dict[int, tuple[int, ...]]:
+    """The shortest combination of keys, of order 3 at most, that each frequency equals modulo p.
+
+    In ties the one of fewer keys, then of the stronger. A frequency that equals none is left out.
+    """
+    signed = [sign * unit for unit in np.eye(len(keys), dtype=int) for sign in (1, -1)]
+    shortest: dict[int, tuple[int, ...]] = {}
+    for order in range(1, HIGHEST_ORDER + 1):
+        terms = itertools.combinations_with_replacement(range(len(signed)), order)
+        for chosen in sorted(terms, key=lambda chosen: len(set(chosen))):
+            combination = sum(signed[term] for term in chosen)
+            k = int(combination @ keys) % p
+            if 0 < k <= p // 2:
+                shortest.setdefault(k, tuple(combination.tolist()))
+    return shortest
+
+
+def key_torus(weights: Weights) -> Torus:
+    """The torus of a network, measured on its own pairs."""
+    p = modulus_of(weights)
+    amplitudes = logit_amplitudes(pair_logits(weights, *all_pairs(p)), p)
+    keys = key_frequencies(amplitudes, p)
+    return Torus(p, keys, amplitudes, windings(keys, p))
+
+
+def gap_tables(torus: Torus, modulus: int) -> Float[ndarray, "key choice distance"]:
+    """What each key and its harmonics add to the gap of the right number's logit over the one at a distance.
+
+    For each choice k' = 1 .. p' // 2 and each distance 1 .. p' // 2.
+    """
+    steps = np.arange(1, modulus // 2 + 1)
+    angle = 2 * np.pi * (np.outer(steps, steps) % modulus) / modulus
+    tables = np.zeros((len(torus.keys), *angle.shape))
+    for frequency, combination in torus.windings.items():
+        if np.count_nonzero(combination) == 1:
+            (key,) = np.flatnonzero(combination)
+            tables[key] += torus.amplitudes[frequency] * (1 - np.cos(combination[key] * angle))
+    return tables
+
+
+def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[tuple[int, ...], float]:
+    """The frequencies k' of another modulus that keep its numbers furthest apart, and the predicted least gap.
+
+    The gap is the least over distances d of sum_k A_k (1 - cos(2 pi k' d / p')), A_k the logit amplitudes of the
+    original network. One k' at a time is set to its best, until none is better, from random starts.
+    """
+    tables = gap_tables(torus, modulus)
+    keys = np.arange(len(tables))
+    generator = np.random.default_rng(modulus)
+    best, widest = None, -np.inf
+    for choice in generator.integers(modulus // 2, size=(n_starts, len(tables))):
+        margin, before = tables[keys, choice].sum(axis=0).min(), -np.inf
+        while margin > before + NEGLIGIBLE:
+            before = margin
+            for key, table in enumerate(tables):
+                margins = (table + tables[keys, choice].sum(axis=0) - table[choice[key]]).min(axis=1)
+                choice[key], margin = margins.argmax(), margins.max()
+        if margin > widest + NEGLIGIBLE:
+            best, widest = tuple((choice + 1).tolist()), margin
+    return best, float(widest)
+
+
+def resynthesized(
+    table: Float[ndarray, "p d_model"], torus: Torus, choice: tuple[int, ...], modulus: int
+) -> Float[ndarray, "modulus d_model"]:
+    """A row for each number of another modulus: the spectrum of the rows of a table, each of its frequencies moved."""
+    p = torus.modulus
+    spectrum = np.fft.rfft(table.astype(float), axis=0) / p * multiplicity(p)[:, None]
+    kept = [0, *torus.windings]
+    turns = [0, *(np.dot(combination, choice) for combination in torus.windings.values())]
+    angle = 2 * np.pi * (np.outer(np.arange(modulus), turns) % modulus) / modulus
+    return np.cos(angle) @ spectrum[kept].real - np.sin(angle) @ spectrum[kept].imag
+
+
+def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulus: int) -> dict[str, ndarray]:
+    """The network with its numbers, in W_E and W_U, replaced by those of another modulus; all else is left alone."""
+
+    def moved(table: Float[ndarray, "d_vocab d_model"], choice: tuple[int, ...]) -> Float[ndarray, "new_vocab d_model"]:
+        numbers = resynthesized(table[: torus.modulus], torus, choice, modulus)
+        return np.concatenate([numbers, table[torus.modulus :]]).astype(table.dtype)
+
+    moved_weights = {
+        "embed.W_E": moved(weights["embed.W_E"], choice),
+        "unembed.W_U": moved(weights["unembed.W_U"].T, choice).T.copy(),
+        "unembed.b_U": moved(weights["unembed.b_U"][:, None], (0,) * len(choice))[:, 0],
+    }
+    return dict(weights) | moved_weights
+
+
+def surgery(weights: Weights, modulus: int) -> dict[str, ndarray]:
+    """An ordinary network for addition modulo p' = 2, 3, .., made without training of one for modulo p."""
+    torus = key_torus(weights)
+    choice, _ = choose_frequencies(torus, modulus)
+    return transplanted(weights, torus, choice, modulus)

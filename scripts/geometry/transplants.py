@@ -1,0 +1,106 @@
+"""The network of another modulus beside those that lack one part of the surgery, and how well each adds."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
+
+from geometry.surgery import Torus, Weights, all_pairs, choose_frequencies, modulus_of, pair_logits, transplanted
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a network adds modulo its number of numbers."""
+
+    accuracy: float  # among the numbers
+    accuracy_of_all_tokens: float  # where '=' may be predicted too
+    least_gap: float  # from the logit of the right number down to the next; nan where a token does not exist
+
+
+Pairs = tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]
+
+
+def pairs_of(modulus: int, n_pairs: int, generator: np.random.Generator) -> Pairs:
+    """All pairs of numbers, or so many drawn ones if there are more."""
+    if modulus**2 <= n_pairs:
+        return all_pairs(modulus)
+    first, second = generator.integers(modulus, size=(2, n_pairs))
+    return first, second
+
+
+def score(weights: Weights, pairs: Pairs) -> Score:
+    """How well a network adds on some pairs; a tie, or a token that does not exist, is an error."""
+    a, b = pairs
+    p = modulus_of(weights)
+    logits = pair_logits(weights, a, b)
+    at = np.arange(len(a)), (a + b) % p
+    right = logits[at]
+    logits[at] = -np.inf
+    with np.errstate(invalid="ignore"):
+        gap, gap_of_all = right - logits[:, :p].max(axis=1), right - logits.max(axis=1)
+    return Score(float((gap > 0).mean()), float((gap_of_all > 0).mean()), float(gap.min()))
+
+
+def shift_averaged_accuracy(weights: Weights, pairs: Pairs, n_shifts: int) -> float:
+    """The accuracy of the mean of the logits over evenly spaced shifts (a + s, b - s): a way to ask, not a network."""
+    a, b = pairs
+    p = modulus_of(weights)
+    shifts = np.unique(np.arange(n_shifts) * p // n_shifts)
+    logits = sum(pair_logits(weights, (a + s) % p, (b - s) % p)[:, :p] for s in shifts)
+    return float((logits.argmax(axis=1) == (a + b) % p).mean())
+
+
+def unedited(weights: Weights, modulus: int) -> dict[str, ndarray]:
+    """The original network on its own first tokens; of those that it lacks, nothing is known and none is predicted."""
+    p = modulus_of(weights)
+    missing = max(modulus - p, 0)
+
+    def taken(table: Float[ndarray, "d_vocab ..."], missing_value: float) -> Float[ndarray, "new_vocab ..."]:
+        numbers = np.concatenate([table[:p], np.full((missing, *table.shape[1:]), missing_value, table.dtype)])
+        return np.concatenate([numbers[:modulus], table[p:]])
+
+    return dict(weights) | {
+        "embed.W_E": taken(weights["embed.W_E"], np.nan),
+        "unembed.W_U": taken(weights["unembed.W_U"].T, 0.0).T.copy(),
+        "unembed.b_U": taken(weights["unembed.b_U"], -np.inf),
+    }
+
+
+def nearest_tokens(weights: Weights, modulus: int) -> dict[str, ndarray]:
+    """The network with each number of another modulus replaced by the original one that lies nearest on the circle."""
+    p = modulus_of(weights)
+    nearest = np.append((2 * np.arange(modulus) * p + modulus) // (2 * modulus) % p, p)
+    return dict(weights) | {
+        "embed.W_E": weights["embed.W_E"][nearest],
+        "unembed.W_U": weights["unembed.W_U"][:, nearest],
+        "unembed.b_U": weights["unembed.b_U"][nearest],
+    }
+
+
+def without_keys(torus: Torus) -> Torus:
+    """The torus with the key frequencies and their harmonics left out of the spectrum, what combines keys kept."""
+    combined = {k: winding for k, winding in torus.windings.items() if np.count_nonzero(winding) > 1}
+    return replace(torus, windings=combined)
+
+
+def transplants(
+    weights: Weights, torus: Torus, untrained: Weights, untrained_torus: Torus, modulus: int
+) -> dict[str, dict[str, ndarray]]:
+    """The surgery and its controls by name, each an ordinary network for addition modulo p'."""
+    choice, _ = choose_frequencies(torus, modulus)
+    untrained_choice, _ = choose_frequencies(untrained_torus, modulus)
+    moved = transplanted(weights, torus, choice, modulus)
+    permuted = transplanted(weights, torus, (*choice[1:], choice[0]), modulus)
+    nearest = nearest_tokens(weights, modulus)
+    unembedding = ("unembed.W_U", "unembed.b_U")
+    return {
+        "surgery": moved,
+        "unedited": unedited(weights, modulus),
+        "nearest_tokens": nearest,
+        "embedding_only": moved | {name: nearest[name] for name in unembedding},
+        "unembedding_only": nearest | {name: moved[name] for name in unembedding},
+        "permuted_frequencies": moved | {name: permuted[name] for name in unembedding},
+        "other_frequencies": transplanted(weights, without_keys(torus), choice, modulus),
+        "untrained": transplanted(untrained, untrained_torus, untrained_choice, modulus),
+    }
