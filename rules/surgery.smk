@@ -16,11 +16,12 @@ rule transplant_modulus:
     log:
         "logs/transplant_modulus/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MODULAR, ANY_EXPERIMENT),
+        experiment=names(LINEAR, ANY_EXPERIMENT),
     conda:
         "../envs/study.yaml"
     threads: 1
     params:
+        task=task_of,
         surgery=config["surgery"],
         code=code("transplant_modulus.py"),
     script:
@@ -37,11 +38,12 @@ rule edit_network:
     log:
         "logs/edit_network/{experiment}_{run}_{modulus}.log",
     wildcard_constraints:
-        experiment=names(MODULAR, ANY_EXPERIMENT),
+        experiment=names(LINEAR, ANY_EXPERIMENT),
         modulus="[0-9]+",
     conda:
         "../envs/study.yaml"
     params:
+        task=task_of,
         code=code("edit_network.py"),
     script:
         "../scripts/edit_network.py"

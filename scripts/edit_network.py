@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from geometry.job import Job
 from geometry.storage import read_tensors, write_tensors
 from geometry.surgery import surgery
+from geometry.tasks import modular_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        modulus = int(snakemake.wildcards.modulus)
-        write_tensors(surgery(read_tensors(snakemake.input.model), modulus), snakemake.output.model)
+        modulus, sign = int(snakemake.wildcards.modulus), modular_of(snakemake.params.task).sign
+        write_tensors(surgery(read_tensors(snakemake.input.model), modulus, sign), snakemake.output.model)
         job.info(f"re-cut for modulus {modulus}")

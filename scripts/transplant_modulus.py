@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from geometry.circuit import Weights
 from geometry.job import Job
 from geometry.probe_table import select
 from geometry.storage import read_tensors, write_table
-from geometry.surgery import Weights, choose_frequencies, key_torus, transplanted
+from geometry.surgery import choose_frequencies, key_torus, transplanted
+from geometry.tasks import modular_of
 from geometry.transplants import pairs_of, score, shift_averaged_accuracy, transplants
 
 if TYPE_CHECKING:
@@ -28,9 +30,10 @@ N_SHIFTS = 8
 COLUMNS = ["step", "network", "modulus", "n_pairs", "measure", "frequency", "value"]
 
 
-def last_rows(last: Weights, first: Weights, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
+def last_rows(last: Weights, first: Weights, sign: int, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
     """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control."""
-    torus, untrained = key_torus(last), key_torus(first)
+    torus = key_torus(last, sign)
+    untrained = key_torus(first, sign, len(torus.keys))
     for modulus in moduli:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         size = modulus, len(pairs[0])
@@ -39,28 +42,28 @@ def last_rows(last: Weights, first: Weights, moduli: list[int], n_pairs: int) ->
         yield from (("surgery", *size, "chosen_frequency", k, new) for k, new in zip(torus.keys, choice, strict=True))
         networks = transplants(last, torus, first, untrained, modulus)
         for name, network in networks.items():
-            found = score(network, pairs)
+            found = score(network, pairs, sign)
             yield name, *size, "accuracy", None, found.accuracy
             if name == "surgery":
                 yield name, *size, "accuracy_of_all_tokens", None, found.accuracy_of_all_tokens
                 yield name, *size, "least_gap", None, found.least_gap
         if modulus % EVERY == 2:
-            averaged = shift_averaged_accuracy(networks["surgery"], pairs, N_SHIFTS)
+            averaged = shift_averaged_accuracy(networks["surgery"], pairs, N_SHIFTS, sign)
             yield "surgery", *size, "shift_averaged_accuracy", None, averaged
 
 
-def early_rows(weights: Weights, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
+def early_rows(weights: Weights, sign: int, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
     """The surgery on an earlier snapshot, at some of the moduli."""
-    torus = key_torus(weights)
+    torus = key_torus(weights, sign)
     for modulus in moduli:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         choice, _ = choose_frequencies(torus, modulus)
-        found = score(transplanted(weights, torus, choice, modulus), pairs)
+        found = score(transplanted(weights, torus, choice, modulus), pairs, sign)
         yield "surgery", modulus, len(pairs[0]), "accuracy", None, found.accuracy
 
 
 def transplant_modulus(
-    stacks: dict[str, np.ndarray], moduli: list[int], large: list[int], n_pairs: int
+    stacks: dict[str, np.ndarray], sign: int, moduli: list[int], large: list[int], n_pairs: int
 ) -> pd.DataFrame:
     """The table of one run: every modulus at the last snapshot, some of them at the others."""
     stacks = dict(stacks)
@@ -69,9 +72,9 @@ def transplant_modulus(
     snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(earlier) + 1)]
     all_pairs, rows = max(moduli) ** 2, []
     for step, weights in zip(earlier, snapshots[:-1], strict=True):
-        rows += [(step, *row) for row in early_rows(weights, moduli[::EVERY], all_pairs)]
+        rows += [(step, *row) for row in early_rows(weights, sign, moduli[::EVERY], all_pairs)]
     for tried, most in ((moduli, all_pairs), (large, n_pairs)):
-        rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], tried, most)]
+        rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, tried, most)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
 
 
@@ -79,8 +82,9 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         torch.set_num_threads(snakemake.threads)
         params, stacks = snakemake.params, read_tensors(snakemake.input.snapshots)
-        moduli = list(range(2, params.surgery["largest_modulus"] + 1))
-        table = transplant_modulus(stacks, moduli, params.surgery["large_moduli"], params.surgery["sampled_pairs"])
+        sign, moduli = modular_of(params.task).sign, list(range(2, params.surgery["largest_modulus"] + 1))
+        large, n_pairs = params.surgery["large_moduli"], params.surgery["sampled_pairs"]
+        table = transplant_modulus(stacks, sign, moduli, large, n_pairs)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         table.insert(1, "seed", int(stacks["seed"][-1]))
         write_table(table, snakemake.output.surgery)

@@ -137,7 +137,7 @@ def transferred(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 def circuit_claims_of(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Every claim that can be made of an experiment on modular arithmetic."""
-    yield from predicted(evidence)
+    yield from predicted(evidence.loss)
     yield from grokked(evidence)
     yield from circles_held(evidence)
     yield from sparse(evidence)

@@ -87,9 +87,9 @@ def best_elsewhere(scores: list[pd.Series]) -> pd.Series:
     return pd.Series([table.loc[seed, others.loc[seed].idxmax()] for seed in table.index], table.index)
 
 
-def predicted(evidence: Evidence) -> Iterator[Claim]:
+def predicted(loss: pd.DataFrame) -> Iterator[Claim]:
     """The share of the avoidable loss (untrained network to optimum) that training has removed."""
-    gap = evidence.loss.groupby(["seed", "step"])["gap_nats"].mean().unstack()
+    gap = loss.groupby(["seed", "step"])["gap_nats"].mean().unstack()
     estimate, measure = 1 - gap.iloc[:, -1] / gap.iloc[:, 0], "share of the avoidable loss"
     optimum = {"an optimal predictor": 0 * estimate + 1}
     yield Claim("predicts nearly as well as can be", OUTPUT, estimate, optimum, "no less", "loss.csv", measure)
@@ -182,7 +182,7 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
 
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
     """Every claim that can be made of an experiment: some need residual streams, some more than one of them."""
-    yield from predicted(evidence)
+    yield from predicted(evidence.loss)
     if evidence.streams:
         yield from represented(evidence)
         yield from beyond_predictions(evidence)

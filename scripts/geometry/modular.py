@@ -80,9 +80,14 @@ class ModularArithmetic:
         return OPERATIONS[self.operation](*self.pairs) % self.modulus
 
     @property
+    def sign(self) -> int | None:
+        """That of b in an answer that is a sum or a difference; or None."""
+        return {"addition": 1, "subtraction": -1}.get(self.operation)
+
+    @property
     def argument(self) -> Integer[ndarray, " pair"] | None:
         """The residue of which a network's waves are functions, where the answer is linear in a and b; or None."""
-        return None if self.operation == "polynomial" else self.answer
+        return None if self.sign is None else self.answer
 
     @property
     def n_trained(self) -> int:

@@ -9,7 +9,6 @@ modulo p, never by an answer modulo p'.
 """
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +16,8 @@ import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from geometry.circuit import CHUNK, Weights, key_frequencies, logit_amplitudes
 from geometry.folded import folded_logits
-
-THRESHOLD = 0.1
-"""The least amplitude of a key frequency in the logits, as a share of the greatest."""
 
 HIGHEST_ORDER = 3
 """How many keys, counted as often as they are taken, a frequency may combine."""
@@ -28,15 +25,13 @@ HIGHEST_ORDER = 3
 NEGLIGIBLE = 1e-9
 """A difference of logits that is rounding."""
 
-Weights = Mapping[str, ndarray]
-
 
 @dataclass(frozen=True)
 class Torus:
     """What a network for addition modulo p knows of a number: an angle for each key frequency."""
 
     modulus: int
-    keys: tuple[int, ...]  # the strongest first
+    keys: tuple[int, ...]  # the strongest first; none is a harmonic of another
     amplitudes: Float[ndarray, " frequency"]  # in the logits, of frequencies 0 .. modulus // 2
     windings: dict[int, tuple[int, ...]]  # how often a frequency turns as each key turns once
 
@@ -45,27 +40,15 @@ def modulus_of(weights: Weights) -> int:
     return len(weights["embed.W_E"]) - 1
 
 
-def pair_logits(
+def logits_of(
     weights: Weights, first: Integer[ndarray, " pair"], second: Integer[ndarray, " pair"]
 ) -> Float[ndarray, "pair d_vocab"]:
     """The logits at '=' behind each pair, in the precision of the weights."""
     parameters = {name: torch.from_numpy(array) for name, array in weights.items()}
     pairs = torch.from_numpy(np.stack([first, second]))
     with torch.no_grad():
-        parts = [folded_logits(parameters, a, b, modulus_of(weights)) for a, b in pairs.split(1024, dim=1)]
+        parts = [folded_logits(parameters, a, b, modulus_of(weights)) for a, b in pairs.split(CHUNK, dim=1)]
     return torch.cat(parts).numpy()
-
-
-def all_pairs(p: int) -> tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]:
-    return np.divmod(np.arange(p * p), p)
-
-
-def logit_amplitudes(logits: Float[ndarray, "pair d_vocab"], p: int) -> Float[ndarray, " frequency"]:
-    """The coefficients of cos(2 pi k (a + b - c) / p), k = 0 .. p // 2, in the logits for c of all pairs."""
-    a, b = all_pairs(p)
-    turned = (a + b)[:, None] + np.arange(p)
-    profile = np.take_along_axis(logits[:, :p], turned % p, axis=1).mean(axis=0, dtype=float)
-    return np.fft.rfft(profile).real / p * multiplicity(p)
 
 
 def multiplicity(p: int) -> Integer[ndarray, " frequency"]:
@@ -73,12 +56,12 @@ def multiplicity(p: int) -> Integer[ndarray, " frequency"]:
     return np.where(2 * np.arange(p // 2 + 1) % p == 0, 1, 2)
 
 
-def key_frequencies(amplitudes: Float[ndarray, " frequency"], p: int) -> tuple[int, ...]:
-    """The frequencies of more than a tenth of the greatest amplitude that are no harmonic 2 or 3 of a stronger one."""
+def independent(frequencies: list[int], p: int) -> tuple[int, ...]:
+    """Those of some frequencies, the strongest first, that are no harmonic 2 or 3 of a stronger one."""
     keys: list[int] = []
-    for k in 1 + np.argsort(-amplitudes[1:], kind="stable"):
+    for k in frequencies:
         harmonics = {sign * h * key % p for key in keys for h in (2, 3) for sign in (1, -1)}
-        if amplitudes[k] > THRESHOLD * amplitudes[1:].max() and k not in harmonics:
+        if k not in harmonics:
             keys.append(int(k))
     return tuple(keys)
 
@@ -100,11 +83,17 @@ def windings(keys: tuple[int, ...], p: int) -> dict[int, tuple[int, ...]]:
     return shortest
 
 
-def key_torus(weights: Weights) -> Torus:
-    """The torus of a network, measured on its own pairs."""
+def key_torus(weights: Weights, sign: int = 1, n_keys: int | None = None) -> Torus:
+    """The torus of a network for a + b (or a - b, of sign -1), measured on its own pairs.
+
+    Its keys are the independent key frequencies or, of a network that has none, so many of the strongest.
+    """
     p = modulus_of(weights)
-    amplitudes = logit_amplitudes(pair_logits(weights, *all_pairs(p)), p)
-    keys = key_frequencies(amplitudes, p)
+    a, b = np.divmod(np.arange(p * p), p)
+    logits, argument = logits_of(weights, a, b), (a + sign * b) % p
+    amplitudes = logit_amplitudes(logits, argument)
+    strongest = (1 + np.argsort(-amplitudes[1:], kind="stable"))[:n_keys].tolist()
+    keys = independent(key_frequencies(logits, argument) if n_keys is None else strongest, p)
     return Torus(p, keys, amplitudes, windings(keys, p))
 
 
@@ -172,8 +161,8 @@ def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulu
     return dict(weights) | moved_weights
 
 
-def surgery(weights: Weights, modulus: int) -> dict[str, ndarray]:
-    """An ordinary network for addition modulo p' = 2, 3, .., made without training of one for modulo p."""
-    torus = key_torus(weights)
+def surgery(weights: Weights, modulus: int, sign: int = 1) -> dict[str, ndarray]:
+    """An ordinary network for a + b (a - b, of sign -1) modulo p' = 2, 3, .., made without training of one modulo p."""
+    torus = key_torus(weights, sign)
     choice, _ = choose_frequencies(torus, modulus)
     return transplanted(weights, torus, choice, modulus)

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.surgery import Torus, Weights, all_pairs, choose_frequencies, modulus_of, pair_logits, transplanted
+from geometry.circuit import Weights
+from geometry.surgery import Torus, choose_frequencies, logits_of, modulus_of, transplanted
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,17 @@ Pairs = tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]
 def pairs_of(modulus: int, n_pairs: int, generator: np.random.Generator) -> Pairs:
     """All pairs of numbers, or so many drawn ones if there are more."""
     if modulus**2 <= n_pairs:
-        return all_pairs(modulus)
+        return np.divmod(np.arange(modulus**2), modulus)
     first, second = generator.integers(modulus, size=(2, n_pairs))
     return first, second
 
 
-def score(weights: Weights, pairs: Pairs) -> Score:
-    """How well a network adds on some pairs; a tie, or a token that does not exist, is an error."""
+def score(weights: Weights, pairs: Pairs, sign: int = 1) -> Score:
+    """How well a network adds some pairs (or subtracts, of sign -1); a tie, or a token that is missing, is an error."""
     a, b = pairs
     p = modulus_of(weights)
-    logits = pair_logits(weights, a, b)
-    at = np.arange(len(a)), (a + b) % p
+    logits = logits_of(weights, a, b)
+    at = np.arange(len(a)), (a + sign * b) % p
     right = logits[at]
     logits[at] = -np.inf
     with np.errstate(invalid="ignore"):
@@ -42,13 +43,13 @@ def score(weights: Weights, pairs: Pairs) -> Score:
     return Score(float((gap > 0).mean()), float((gap_of_all > 0).mean()), float(gap.min()))
 
 
-def shift_averaged_accuracy(weights: Weights, pairs: Pairs, n_shifts: int) -> float:
+def shift_averaged_accuracy(weights: Weights, pairs: Pairs, n_shifts: int, sign: int = 1) -> float:
     """The accuracy of the mean of the logits over evenly spaced shifts (a + s, b - s): a way to ask, not a network."""
     a, b = pairs
     p = modulus_of(weights)
     shifts = np.unique(np.arange(n_shifts) * p // n_shifts)
-    logits = sum(pair_logits(weights, (a + s) % p, (b - s) % p)[:, :p] for s in shifts)
-    return float((logits.argmax(axis=1) == (a + b) % p).mean())
+    logits = sum(logits_of(weights, (a + s) % p, (b - sign * s) % p)[:, :p] for s in shifts)
+    return float((logits.argmax(axis=1) == (a + sign * b) % p).mean())
 
 
 def unedited(weights: Weights, modulus: int) -> dict[str, ndarray]:

@@ -5,13 +5,11 @@ import pytest
 
 from geometry.surgery import (
     Torus,
-    all_pairs,
     choose_frequencies,
     gap_tables,
-    key_frequencies,
+    independent,
     key_torus,
-    logit_amplitudes,
-    pair_logits,
+    logits_of,
     resynthesized,
     surgery,
     transplanted,
@@ -66,20 +64,18 @@ def planted() -> dict[str, np.ndarray]:
     return planted_network(29, KEYS)
 
 
-def test_amplitudes_are_those_of_the_sum_alone():
-    p = 12
-    (a, b), c = all_pairs(p), np.arange(p)
-    angle = 2 * np.pi * ((a + b)[:, None] - c) / p
-    logits = 2 + 3 * np.cos(angle) - np.cos(5 * angle) + 4 * np.cos(6 * angle)
-    logits += 7 * np.cos(2 * np.pi * 2 * (a[:, None] - c) / p) + 5 * np.sin(3 * angle)
-    logits = np.concatenate([logits, np.full((p * p, 1), 100.0)], axis=1)
-    assert np.allclose(logit_amplitudes(logits, p), [2, 3, 0, 0, 0, -1, 4])
+def all_pairs(p: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.divmod(np.arange(p * p), p)
 
 
-def test_key_frequencies_are_strong_and_no_harmonics_of_stronger_ones():
-    amplitudes = np.zeros(15)  # p = 29: 2 * 12 = -5 and 3 * 12 = 7
-    amplitudes[[0, 12, 5, 7, 6, 3, 1]] = [99, 10, 9, 8, 4, 2, 0.9]
-    assert key_frequencies(amplitudes, 29) == (12, 6, 3)
+def test_independent_keys_are_no_harmonics_of_stronger_ones():
+    assert independent([12, 5, 7, 6, 3], 29) == (12, 6, 3)  # 2 * 12 = -5 and 3 * 12 = 7 modulo 29
+
+
+def test_torus_of_a_planted_network_has_its_keys_also_for_a_difference(planted):
+    assert sorted(key_torus(planted).keys) == sorted(KEYS)
+    assert key_torus(planted, sign=-1).keys == ()  # there is no wave of a - b in it
+    assert len(key_torus(planted, sign=-1, n_keys=2).keys) == 2
 
 
 @pytest.mark.parametrize(("keys", "p"), [((3, 7, 11), 29), ((26, 16, 50, 54), 113), ((3,), 8), ((3, 4), 12)])
@@ -169,7 +165,7 @@ def test_surgery_inherits_that_neurons_cannot_see_the_sum_of_opposite_numbers(pl
     a, b = all_pairs(modulus)
     opposite = (a - b) % modulus == modulus // 2
     assert score(network, (a[~opposite], b[~opposite])).accuracy == 1
-    assert np.ptp(pair_logits(network, a[opposite], b[opposite])[:, :modulus], axis=1).max() < 1e-4
+    assert np.ptp(logits_of(network, a[opposite], b[opposite])[:, :modulus], axis=1).max() < 1e-4
 
 
 def test_score_counts_ties_and_the_last_token_as_errors(planted):
@@ -201,7 +197,7 @@ def test_pairs_are_all_of_them_or_drawn_below_the_modulus():
 def test_controls_fail_where_the_surgery_succeeds(planted, modulus):
     generator = np.random.default_rng(3)
     untrained = {name: generator.normal(0, 0.3, array.shape).astype(np.float32) for name, array in planted.items()}
-    networks = transplants(planted, key_torus(planted), untrained, key_torus(untrained), modulus)
+    networks = transplants(planted, key_torus(planted), untrained, key_torus(untrained, n_keys=3), modulus)
     accuracy = {name: score(network, all_pairs(modulus)).accuracy for name, network in networks.items()}
     assert accuracy.pop("surgery") == 1
     assert len(accuracy) == 7 and max(accuracy.values()) < 0.8
