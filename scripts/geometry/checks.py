@@ -128,7 +128,7 @@ def check_modular(experiment: Mapping, task: ModularArithmetic, where: str, max_
 
 
 def _as_yaml(value) -> str:
-    return {None: "null", False: "false"}.get(value, value)
+    return {None: "null", False: "false"}.get(value, str(value))
 
 
 def check_experiment(

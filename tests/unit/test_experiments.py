@@ -114,6 +114,28 @@ def test_bad_experiment_is_refused_naming_it_and_the_key(override, sentence):
     assert str(error.value).startswith("experiment 'mess3': ") and "\n" not in str(error.value)
 
 
+MODULAR_ERRORS = [
+    ({"task": {"context": 4}}, "task.context is 4; modular_arithmetic needs 3, the tokens a, b and ="),
+    ({"task": {"parameters": {"operation": "division"}}}, "is 'division'; allowed are addition, subtraction, polynom"),
+    ({"task": {"parameters": {"modulus": 5.5}}}, "modulus is 5.5; it must be a whole number from 2"),
+    ({"task": {"parameters": {"modulus": 400}}}, "modulus is 400, which gives 320400 prefixes; tree.max_prefixes"),
+    ({"task": {"parameters": {"modulus": 7}}}, "probe.folds is 5 and holds numbers out; it needs a modulus of at le"),
+    ({"task": {"parameters": {"primes": 1}}}, "parameter 'primes' is unknown; allowed are modulus, operation, train"),
+    ({"model": {"n_layers": 2}}, "model.n_layers is 2; modular_arithmetic needs 1"),
+    ({"model": {"normalization": "LN"}}, "model.normalization is 'LN'; modular_arithmetic needs none"),
+    ({"model": {"bos": True}}, "model.bos is True; modular_arithmetic needs false"),
+    ({"training": {"labels": "sampled"}}, "training.labels is 'sampled'; modular_arithmetic needs tree"),
+    ({"probe": {"other_parameters": {"modulus": 7}}}, "probe.other_parameters is .*needs null"),
+]
+
+
+@pytest.mark.parametrize(("override", "sentence"), MODULAR_ERRORS)
+def test_bad_modular_arithmetic_is_refused(override, sentence):
+    with pytest.raises(ConfigError, match=sentence) as error:
+        resolve({"experiments": {"modular_addition_53": override}})
+    assert "\n" not in str(error.value)
+
+
 STUDY_ERRORS = [
     ({"seeds": [-1]}, r"seeds.0 is -1; it must be at least 0"),
     ({"seeds": [1, 1]}, "without repetitions"),

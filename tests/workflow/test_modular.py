@@ -1,0 +1,111 @@
+"""The second task end to end, tiny: modular arithmetic, its circuit, and a network re-cut for another modulus."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from harness import Study
+from PIL import Image
+
+from geometry.folded import folded_logits
+from geometry.storage import open_dataset, read_table, read_tensors
+from research_object import problems
+
+ADDITION = """
+surgery: {largest_modulus: 9, large_moduli: [20], sampled_pairs: 50}
+experiments:
+  sums:
+    task: {process: modular_arithmetic, parameters: {modulus: 11, train_fraction: 0.7}, context: 3}
+    model: {n_layers: 1, n_heads: 2, d_model: 24, d_head: 8, d_mlp: 32, normalization: none, biases: mlp}
+    training: {labels: tree, learning_rate: 0.02, weight_decay: 0.5, steps: 200, snapshots: 4}
+    probe: {folds: 3, untrained: 2, snapshots: 3, sites: [blocks.0.hook_resid_mid, blocks.0.hook_resid_post]}
+  mess3: null
+  mess3_noisy: null
+  mess3_duplicated: null
+  rrxor: null
+  z1r: null
+  modular_addition_53: null
+figures: {explainer: null, dpi: 60}
+"""
+RECUT = """
+experiments:
+  sums_of_7:
+    task: {process: modular_arithmetic, parameters: {modulus: 7, train_fraction: 1}, context: 3}
+    model: {checkpoint: recut.safetensors, format: transformer_lens, normalization: none}
+    probe: {folds: 3, untrained: 2}
+  mess3: null
+  mess3_noisy: null
+  mess3_duplicated: null
+  rrxor: null
+  z1r: null
+  modular_addition_53: null
+figures: {explainer: null, dpi: 60}
+"""
+
+
+def study_of(folder, config):
+    path = folder / "modular.yaml"
+    path.write_text(config)
+    return Study(folder / "study"), {"configs": [path]}
+
+
+@pytest.fixture(scope="module")
+def sums(tmp_path_factory):
+    """The study of sums modulo 11, run to its end."""
+    study, how = study_of(tmp_path_factory.mktemp("modular"), ADDITION)
+    study.run(**how)
+    return study, how
+
+
+def test_every_figure_and_claim_of_the_circuit_is_there_and_nothing_runs_again(sums):
+    study, how = sums
+    results = study.folder / "results"
+    names = {"progress.png", "spectrum.png", "circles.png", "bases.png", "surgery.png"}
+    assert {path.name for path in (results / "figures/sums").iterdir()} == names
+    for name in names:
+        pixels = np.asarray(Image.open(results / "figures/sums" / name).convert("L"))
+        assert min(pixels.shape) > 100 and pixels.std() > 5, f"{name} is blank"
+    claims = set(read_table(results / "claims.csv")["claim"])
+    assert {"frequencies causal", "surgery transfers to other moduli", "holds the answer on circles"} <= claims
+    assert "### circuit" in (results / "findings.md").read_text()
+    assert problems(results) == []
+    assert "Sound: " in study.run("audit", **how) and study.planned(**how) == {}
+
+
+def test_activations_and_losses_are_of_the_asked_prefixes(sums):
+    results = sums[0].folder / "results/sums"
+    model = {
+        name: torch.from_numpy(array) for name, array in read_tensors(results / "seed_2/model.safetensors").items()
+    }
+    first, second = np.divmod(np.arange(121), 11)
+    logits = folded_logits(model, torch.from_numpy(first), torch.from_numpy(second), 11)
+    with open_dataset(results / "seed_2/activations.zarr.zip") as found:
+        assert found.sizes["prefix"] == 121 and found.sizes["snapshot"] == 3
+        torch.testing.assert_close(
+            torch.from_numpy(found["log_probability"][-1].values), logits.log_softmax(1), rtol=1e-3, atol=1e-4
+        )
+    loss = -logits.log_softmax(1)[torch.arange(121), torch.from_numpy((first + second) % 11)].mean()
+    table, training = read_table(results / "seed_2/loss.csv"), read_table(results / "seed_2/training.csv")
+    assert table["position"].unique().tolist() == [3]
+    assert table["loss_nats"].iloc[-1] == pytest.approx(float(loss), rel=1e-3)
+    assert training["loss_nats"].iloc[-1] == pytest.approx(float(loss), rel=1e-3)
+    assert read_tensors(results / "seed_2/model.safetensors")["unembed.b_U"].any() == np.False_  # biases: mlp
+
+
+def test_recut_network_is_an_ordinary_checkpoint(sums, tmp_path):
+    study, how = sums
+    recut = "results/sums/seed_1/modulus_7.safetensors"
+    study.run(recut, **how)
+    expected = {name: torch.from_numpy(array) for name, array in read_tensors(study.folder / recut).items()}
+    foreign, settings = study_of(tmp_path, RECUT)
+    shutil.copyfile(study.folder / recut, foreign.folder / "recut.safetensors")
+    assert foreign.planned(**settings)["plot_circles"] == 1
+    activations = "results/sums_of_7/checkpoint/activations.zarr.zip"
+    foreign.run(activations, **settings)
+    first, second = np.divmod(np.arange(49), 7)
+    logits = folded_logits(expected, torch.from_numpy(first), torch.from_numpy(second), 7)
+    with open_dataset(foreign.folder / activations) as found:
+        torch.testing.assert_close(
+            torch.from_numpy(found["log_probability"][-1].values), logits.log_softmax(1), rtol=1e-3, atol=1e-3
+        )
