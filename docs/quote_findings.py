@@ -1,4 +1,4 @@
-"""Put the first table of the findings, results/findings.md, into the README."""
+"""Put the first tables of the findings, results/findings.md, into the README."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,9 @@ ROOT = Path(__file__).parents[1]
 
 if __name__ == "__main__":
     readme, findings = ROOT / "README.md", (ROOT / "results/findings.md").read_text()
-    table = re.search(r"(?m)(^\|.*\n)+", findings)[0]
+    tables = re.findall(r"(?m)(?:^\|.*\n)+", findings.split("\n## ")[0])
     between = r"(?s)(<!-- findings -->\n).*?(<!-- end -->)"
-    text, n = re.subn(between, lambda found: found[1] + table + found[2], readme.read_text())
+    text, n = re.subn(between, lambda found: found[1] + "\n".join(tables) + found[2], readme.read_text())
     if n != 1:
         raise SystemExit(f"{readme} has {n} places between <!-- findings --> and <!-- end -->; it must have one")
     readme.write_text(text)

@@ -59,7 +59,7 @@ def full_name(row) -> str:
 
 
 def overview(claims: pd.DataFrame) -> Table:
-    """Every claim as a row and every experiment as a column: the verdict, and the estimate over its best floor."""
+    """Claims as rows and experiments of one kind as columns: the verdict, and the estimate over its best floor."""
     experiments = list(claims["experiment"].unique())
     claims = claims.assign(claim=[full_name(row) for row in claims.itertuples()])
     rows = []
@@ -161,7 +161,9 @@ def sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
 
 def findings(claims: pd.DataFrame, tables: dict[str, pd.DataFrame], rule: dict) -> list[Part]:
     """The whole document."""
-    parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule)), overview(claims)]
+    parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule))]
+    of_circuits = claims["experiment"].isin(tables["circuit"]["experiment"].unique())
+    parts += [overview(kind) for kind in (claims[~of_circuits], claims[of_circuits]) if len(kind)]
     parts += [Heading("Claims"), claims_table(claims, rule["confidence"])]
     for experiment, of_experiment in claims.groupby("experiment", sort=False):
         own = {name: select(table, experiment=experiment) for name, table in tables.items()}
