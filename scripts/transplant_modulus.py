@@ -14,9 +14,9 @@ from geometry.circuit import Weights
 from geometry.job import Job
 from geometry.probe_table import select
 from geometry.storage import read_tensors, write_table
-from geometry.surgery import choose_frequencies, key_torus, transplanted
+from geometry.surgery import choose_frequencies, key_torus, proven_torus, score, transplanted
 from geometry.tasks import modular_of
-from geometry.transplants import pairs_of, score, shift_averaged_accuracy, transplants
+from geometry.transplants import pairs_of, shift_averaged_accuracy, transplants
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -32,7 +32,7 @@ COLUMNS = ["step", "network", "modulus", "n_pairs", "measure", "frequency", "val
 
 def last_rows(last: Weights, first: Weights, sign: int, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
     """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control."""
-    torus = key_torus(last, sign)
+    torus = proven_torus(last, sign)
     untrained = key_torus(first, sign, len(torus.keys))
     for modulus in moduli:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
@@ -54,7 +54,7 @@ def last_rows(last: Weights, first: Weights, sign: int, moduli: list[int], n_pai
 
 def early_rows(weights: Weights, sign: int, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
     """The surgery on an earlier snapshot, at some of the moduli."""
-    torus = key_torus(weights, sign)
+    torus = proven_torus(weights, sign)
     for modulus in moduli:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         choice, _ = choose_frequencies(torus, modulus)

@@ -9,7 +9,7 @@ modulo p, never by an answer modulo p'.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ NEGLIGIBLE = 1e-9
 """A difference of logits that is rounding."""
 
 
+Pairs = tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]
+
+
 @dataclass(frozen=True)
 class Torus:
     """What a network for addition modulo p knows of a number: an angle for each key frequency."""
@@ -34,6 +37,15 @@ class Torus:
     keys: tuple[int, ...]  # the strongest first; none is a harmonic of another
     amplitudes: Float[ndarray, " frequency"]  # in the logits, of frequencies 0 .. modulus // 2
     windings: dict[int, tuple[int, ...]]  # how often a frequency turns as each key turns once
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a network adds modulo its number of numbers."""
+
+    accuracy: float  # among the numbers
+    accuracy_of_all_tokens: float  # where '=' may be predicted too
+    least_gap: float  # from the logit of the right number down to the next; nan where a token does not exist
 
 
 def modulus_of(weights: Weights) -> int:
@@ -161,8 +173,43 @@ def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulu
     return dict(weights) | moved_weights
 
 
+def score(weights: Weights, pairs: Pairs, sign: int = 1) -> Score:
+    """How well a network adds some pairs (or subtracts, of sign -1); a tie, or a token that is missing, is an error."""
+    a, b = pairs
+    p = modulus_of(weights)
+    logits = logits_of(weights, a, b)
+    at = np.arange(len(a)), (a + sign * b) % p
+    right = logits[at]
+    logits[at] = -np.inf
+    with np.errstate(invalid="ignore"):
+        gap, gap_of_all = right - logits[:, :p].max(axis=1), right - logits.max(axis=1)
+    return Score(float((gap > 0).mean()), float((gap_of_all > 0).mean()), float(gap.min()))
+
+
+def up_to(order: int, torus: Torus) -> Torus:
+    """The torus with combinations of at most so many keys, and all harmonics."""
+    kept = {k: v for k, v in torus.windings.items() if np.count_nonzero(v) == 1 or np.abs(v).sum() <= order}
+    return replace(torus, windings=kept)
+
+
+def proven_torus(weights: Weights, sign: int = 1) -> Torus:
+    """The torus with the combinations, of order 1, 2 or 3, that serve best where the network can be examined.
+
+    That is its own modulus, for which it is re-cut to other frequencies than its own. Harmonics always move.
+    """
+    torus, p = key_torus(weights, sign), modulus_of(weights)
+    choice, _ = choose_frequencies(torus, p)
+    pairs = np.divmod(np.arange(p * p), p)
+
+    def found(torus: Torus) -> tuple[float, float]:
+        result = score(transplanted(weights, torus, choice, p), pairs, sign)
+        return result.accuracy, result.least_gap
+
+    return max((up_to(order, torus) for order in range(1, HIGHEST_ORDER + 1)), key=found)
+
+
 def surgery(weights: Weights, modulus: int, sign: int = 1) -> dict[str, ndarray]:
     """An ordinary network for a + b (a - b, of sign -1) modulo p' = 2, 3, .., made without training of one modulo p."""
-    torus = key_torus(weights, sign)
+    torus = proven_torus(weights, sign)
     choice, _ = choose_frequencies(torus, modulus)
     return transplanted(weights, torus, choice, modulus)

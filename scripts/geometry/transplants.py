@@ -1,25 +1,13 @@
-"""The network of another modulus beside those that lack one part of the surgery, and how well each adds."""
+"""The network of another modulus beside those that lack one part of the surgery, and on which pairs they are tried."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.circuit import Weights
-from geometry.surgery import Torus, choose_frequencies, logits_of, modulus_of, transplanted
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a network adds modulo its number of numbers."""
-
-    accuracy: float  # among the numbers
-    accuracy_of_all_tokens: float  # where '=' may be predicted too
-    least_gap: float  # from the logit of the right number down to the next; nan where a token does not exist
-
-
-Pairs = tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]
+from geometry.surgery import Pairs, Torus, choose_frequencies, logits_of, modulus_of, transplanted
 
 
 def pairs_of(modulus: int, n_pairs: int, generator: np.random.Generator) -> Pairs:
@@ -28,19 +16,6 @@ def pairs_of(modulus: int, n_pairs: int, generator: np.random.Generator) -> Pair
         return np.divmod(np.arange(modulus**2), modulus)
     first, second = generator.integers(modulus, size=(2, n_pairs))
     return first, second
-
-
-def score(weights: Weights, pairs: Pairs, sign: int = 1) -> Score:
-    """How well a network adds some pairs (or subtracts, of sign -1); a tie, or a token that is missing, is an error."""
-    a, b = pairs
-    p = modulus_of(weights)
-    logits = logits_of(weights, a, b)
-    at = np.arange(len(a)), (a + sign * b) % p
-    right = logits[at]
-    logits[at] = -np.inf
-    with np.errstate(invalid="ignore"):
-        gap, gap_of_all = right - logits[:, :p].max(axis=1), right - logits.max(axis=1)
-    return Score(float((gap > 0).mean()), float((gap_of_all > 0).mean()), float(gap.min()))
 
 
 def shift_averaged_accuracy(weights: Weights, pairs: Pairs, n_shifts: int, sign: int = 1) -> float:

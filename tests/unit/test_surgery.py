@@ -10,12 +10,14 @@ from geometry.surgery import (
     independent,
     key_torus,
     logits_of,
+    proven_torus,
     resynthesized,
+    score,
     surgery,
     transplanted,
     windings,
 )
-from geometry.transplants import pairs_of, score, shift_averaged_accuracy, transplants, unedited
+from geometry.transplants import pairs_of, shift_averaged_accuracy, transplants, unedited
 
 KEYS = (1, 8, 12)
 """Of modulus 29; none is a harmonic 2 or 3 of another."""
@@ -166,6 +168,20 @@ def test_surgery_inherits_that_neurons_cannot_see_the_sum_of_opposite_numbers(pl
     opposite = (a - b) % modulus == modulus // 2
     assert score(network, (a[~opposite], b[~opposite])).accuracy == 1
     assert np.ptp(logits_of(network, a[opposite], b[opposite])[:, :modulus], axis=1).max() < 1e-4
+
+
+def test_combinations_move_only_where_they_prove_themselves_on_the_own_modulus(planted):
+    """The planted network has no use for combinations; one that is thrown in at a wrong angle spoils them."""
+    p, (first, second, _) = 29, KEYS
+    spoilt = dict(planted)
+    wave = np.cos(2 * np.pi * (first + second) * np.arange(p) / p)
+    spoilt["unembed.W_U"] = planted["unembed.W_U"].copy()
+    spoilt["unembed.W_U"][0, :p] -= 40 * wave.astype(np.float32)
+    assert score(spoilt, all_pairs(p)).accuracy < 1
+    found = proven_torus(spoilt)
+    assert all(np.count_nonzero(v) == 1 for v in found.windings.values())
+    assert any(np.count_nonzero(v) > 1 for v in key_torus(spoilt).windings.values())
+    assert score(surgery(spoilt, 15), all_pairs(15)).accuracy == 1
 
 
 def test_score_counts_ties_and_the_last_token_as_errors(planted):
