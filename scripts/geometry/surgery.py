@@ -160,7 +160,7 @@ def resynthesized(
 def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulus: int) -> dict[str, ndarray]:
     """The network with its numbers, in W_E and W_U, replaced by those of another modulus; all else is left alone."""
 
-    def moved(table: Float[ndarray, "d_vocab d_model"], choice: tuple[int, ...]) -> Float[ndarray, "d_vocab d_model"]:
+    def moved(table: Float[ndarray, "d_vocab d_model"], choice: tuple[int, ...]) -> Float[ndarray, "new_vocab d_model"]:
         numbers = resynthesized(table[: torus.modulus], torus, choice, modulus)
         return np.concatenate([numbers, table[torus.modulus :]]).astype(table.dtype)
 
