@@ -204,6 +204,11 @@ def in_runs(name):
     return paths
 
 
+def surgery_of(wildcards):
+    """The tables of surgery of an experiment, if it is of sums or differences."""
+    return in_every_run("surgery.csv", [name for name in LINEAR if name == wildcards.experiment])
+
+
 def in_first_run(name):
     """A function of the wildcards: this file of the experiment's first run."""
 

@@ -2,7 +2,9 @@
 
 Inputs:  results/{experiment}/{run}/snapshots.safetensors
 Outputs: results/{experiment}/{run}/surgery.csv                      accuracy by modulus, with controls
+         results/{experiment}/{run}/surgery.zarr.zip                 circles of one modulus, to be drawn
          results/{experiment}/{run}/modulus_{modulus}.safetensors    the network for one, if asked for
+         results/figures/{experiment}/surgery.*
 """
 
 
@@ -12,6 +14,7 @@ rule transplant_modulus:
         snapshots="results/{experiment}/{run}/snapshots.safetensors",
     output:
         surgery="results/{experiment}/{run}/surgery.csv",
+        circles="results/{experiment}/{run}/surgery.zarr.zip",
         record="results/provenance/{experiment}/{run}/transplant_modulus.json",
     log:
         "logs/transplant_modulus/{experiment}_{run}.log",
@@ -47,3 +50,28 @@ rule edit_network:
         code=code("edit_network.py"),
     script:
         "../scripts/edit_network.py"
+
+
+rule plot_surgery:
+    """Draw the surgery of {wildcards.experiment}"""
+    input:
+        surgery=in_runs("surgery.csv"),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/surgery.{FORMAT}",
+            caption="captions/surgery.rst",
+            category="{experiment}",
+            labels={"figure": "surgery for other moduli"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_surgery.{FORMAT}.json",
+    log:
+        "logs/plot_surgery/{experiment}.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        task=task_of,
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_surgery.py"),
+    script:
+        "../scripts/plot_surgery.py"

@@ -3,17 +3,20 @@
 The frequencies are those of the network that is re-cut, also of an early snapshot: nothing is known in advance.
 """
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 
 from geometry.circuit import Weights
+from geometry.fourier import circle_coordinates
 from geometry.job import Job
 from geometry.probe_table import select
-from geometry.storage import read_tensors, write_table
+from geometry.storage import read_tensors, write_dataset, write_table
 from geometry.surgery import choose_frequencies, key_torus, proven_torus, score, transplanted
 from geometry.tasks import modular_of
 from geometry.transplants import pairs_of, shift_averaged_accuracy, transplants
@@ -78,6 +81,28 @@ def transplant_modulus(
     return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
 
 
+def shown_modulus(p: int, moduli: list[int]) -> int:
+    """The least prime above p that is tried, or else the largest modulus that is."""
+    primes = (n for n in sorted(moduli) if n > p and all(n % divisor for divisor in range(2, math.isqrt(n) + 1)))
+    return next(primes, max(moduli))
+
+
+def circles_dataset(weights: Weights, sign: int, moduli: list[int]) -> xr.Dataset:
+    """Where the embedding of a network that is re-cut for one modulus puts the numbers, for figures."""
+    torus = proven_torus(weights, sign)
+    modulus = shown_modulus(torus.modulus, moduli)
+    choice, _ = choose_frequencies(torus, modulus)
+    numbers = transplanted(weights, torus, choice, modulus)["embed.W_E"][:modulus].astype(float)
+    return xr.Dataset(
+        {
+            "key_frequency": ("key", list(torus.keys)),
+            "chosen_frequency": ("key", list(choice)),
+            "embedding_circle": (("key", "token", "axis"), [circle_coordinates(numbers, new) for new in choice]),
+        },
+        coords={"token": np.arange(modulus)},
+    )
+
+
 if __name__ == "__main__":
     with Job(snakemake) as job:
         torch.set_num_threads(snakemake.threads)
@@ -88,6 +113,8 @@ if __name__ == "__main__":
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         table.insert(1, "seed", int(stacks["seed"][-1]))
         write_table(table, snakemake.output.surgery)
-        last = select(table, step=table["step"].max(), measure="accuracy")
-        means = last[last["modulus"].isin(moduli)].groupby("network", sort=False)["value"].mean()
+        last = {name: stack[-1] for name, stack in stacks.items() if name not in ("step", "seed")}
+        write_dataset(circles_dataset(last, sign, moduli), snakemake.output.circles)
+        accuracy = select(table, step=table["step"].max(), measure="accuracy")
+        means = accuracy[accuracy["modulus"].isin(moduli)].groupby("network", sort=False)["value"].mean()
         job.info("mean accuracy " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()))

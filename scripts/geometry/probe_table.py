@@ -31,6 +31,18 @@ def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
     return select(probe, target=main_target(probe), site=site, **where).set_index("step")["value"]
 
 
+def circle_scores(probe: pd.DataFrame) -> pd.DataFrame:
+    """R2 of the circle of each frequency, by least squares, from activations on pairs that were not trained on.
+
+    Where all pairs or none were trained on, on those with a first number that the probe was not fitted on.
+    """
+    where = {"weighting": "probability", "features": "activations", "estimator": "least_squares", "metric": "r2"}
+    rows = select(probe[probe["target"].str.fullmatch(r"circle_\d+")], **where)
+    unseen = select(rows, split="held_out_from_training")
+    rows = select(rows, split="held_out_subtree") if unseen.empty else unseen
+    return rows.assign(frequency=rows["target"].str.removeprefix("circle_").astype(int))
+
+
 def main_target(probe: pd.DataFrame) -> str:
     """The geometry that a task predicts, whose scores come first in the table of a run."""
     return probe["target"].iloc[0]

@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 from numpy import ndarray
 
@@ -107,6 +108,17 @@ def draw_corners(ax: Axes, corners: Float[ndarray, "corner 2"], names: list[str]
         label = name.replace("$", r"\$")  # no formula
         text = {"ha": "center", "va": "center", "fontsize": 7}
         ax.annotate(label, corner, xytext=7 * outwards, textcoords="offset points", **text)
+
+
+def name_peaks(ax: Axes, heights: dict[int, float], colors: dict[int, str], near: float, line_height: float) -> None:
+    """The name of some places above their heights; where two are near, that of the higher one is above the other's."""
+    bases: dict[int, float] = {}
+    for x in sorted(heights, key=heights.get):
+        taken = [base + line_height for other, base in bases.items() if abs(x - other) < near]
+        bases[x] = max([heights[x] + 0.25 * line_height, *taken])
+        outline = [withStroke(linewidth=1.5, foreground="white")]
+        text = {"fontsize": 7, "fontweight": "bold", "color": colors[x], "ha": "center", "path_effects": outline}
+        ax.text(x, bases[x], str(x), **text)
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:

@@ -1,13 +1,20 @@
 """What figures must not get wrong, whatever they look like."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from test_circuit import MODEL, arrays
+from test_transformer import random_network
 
+from geometry.fourier import fourier_basis
 from geometry.ground_truth import markov_ground_truth
+from geometry.probe_table import circle_scores
 from geometry.processes import PROCESSES, process_from_config
 from geometry.simplex import belief_colors
 from geometry.style import BeliefPainter
+from plot_circles import NEAR, named_numbers
+from transplant_modulus import circles_dataset, shown_modulus
 
 PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_duplicated")}
 
@@ -36,3 +43,38 @@ def test_names_are_drawn_as_they_are():
     painter.frame(ax)
     figure.canvas.draw()
     plt.close(figure)
+
+
+def test_circle_scores_are_those_of_pairs_that_were_not_trained_on():
+    row = {"weighting": "probability", "features": "activations", "estimator": "least_squares", "metric": "r2"}
+    splits = ["in_sample", "held_out_subtree", "held_out_from_training"]
+    rows = [row | {"split": s, "target": t} for t in ("answer_circles", "circle_1", "circle_12") for s in splits]
+    probe = pd.DataFrame(rows).assign(value=range(9))
+    assert circle_scores(probe).set_index("frequency")["value"].to_dict() == {1: 5, 12: 8}
+    probe = probe[probe["split"] != splits[2]]
+    assert circle_scores(probe).set_index("frequency")["value"].to_dict() == {1: 4, 12: 7}
+
+
+def test_numbers_on_a_dial_do_not_touch():
+    for p in (2, 5, 53, 113):
+        for k in range(1, p // 2 + 1):
+            turn = k * np.arange(p) % p / p
+            angle = np.sort(2 * np.pi * turn[named_numbers(turn)])
+            gaps = np.diff(np.append(angle, angle[0] + 2 * np.pi))
+            assert angle[0] == 0 and gaps.min() >= NEAR - 1e-9
+
+
+@pytest.mark.parametrize(("p", "moduli", "shown"), [(53, 150, 59), (113, 150, 127), (113, 125, 125), (7, 11, 11)])
+def test_circles_of_the_re_cut_network_are_shown_for_a_prime_above(p, moduli, shown):
+    assert shown_modulus(p, list(range(2, moduli + 1))) == shown
+
+
+def test_circles_of_the_re_cut_network_are_those_of_its_new_frequencies():
+    """Of an embedding with each wave in a plane of its own, whichever frequencies are key."""
+    weights = arrays(random_network(MODEL, 8, 3))
+    weights["embed.W_E"][:7] = fourier_basis(7).T @ np.eye(7, 6, -1)
+    dataset = circles_dataset(weights, 1, list(range(2, 12)))
+    angle = 2 * np.pi * np.outer(dataset["chosen_frequency"], np.arange(11)) / 11
+    np.testing.assert_allclose(
+        dataset["embedding_circle"], np.stack([np.cos(angle), np.sin(angle)], axis=-1), atol=1e-9
+    )

@@ -1,0 +1,166 @@
+"""Grokking, told by its circuit: loss, accuracy, and the circles that can be decoded, by training step."""
+
+from itertools import pairwise
+from math import log
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from geometry.job import Job
+from geometry.probe_table import circle_scores, last_stream, select
+from geometry.sites import short_site
+from geometry.storage import read_table
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+TRAINING, HELD_OUT = "training pairs", "held-out pairs"
+RESTRICTED, EXCLUDED = "restricted: the key\nfrequencies alone", "excluded: all but\nthe key frequencies"
+OTHER_MODULI, OTHERS = "other moduli,\nafter surgery", "other frequencies"
+STYLES = {
+    TRAINING: {"color": "black", "linestyle": ":"},
+    HELD_OUT: {"color": TRAINED, "linestyle": "-"},
+    RESTRICTED: {"color": "#009E73", "linestyle": "--"},
+    EXCLUDED: {"color": "#D55E00", "linestyle": "-."},
+    OTHER_MODULI: {"color": "#CC79A7", "linestyle": "-", "marker": "o"},
+    OTHERS: {"color": CONTROL, "linestyle": ":", "marker": "."},
+}
+OF_SITES = (
+    {"color": TRAINED, "linestyle": "-", "marker": "o"},
+    {"color": "#D55E00", "linestyle": "--", "marker": "s", "markerfacecolor": "none"},
+    {"color": "#009E73", "linestyle": "-.", "marker": "^"},
+    {"color": "#CC79A7", "linestyle": (0, (5, 1)), "marker": "D", "markerfacecolor": "none"},
+    {"color": "#56B4E9", "linestyle": "-", "marker": "v"},
+    {"color": "black", "linestyle": "--", "marker": "x"},
+)
+LOWEST_R2 = -0.25
+LINE_HEIGHT = 0.075
+"""Of the names beside curves, as a share of a panel's height."""
+
+Curves = dict[str, pd.Series]
+"""Of one network, by name: values by step."""
+
+
+def losses(training: pd.DataFrame, circuit: pd.DataFrame) -> Curves:
+    by_step = training.set_index("step")
+    parts = {
+        name: select(circuit, measure=measure).set_index("step")["value"]
+        for name, measure in ((RESTRICTED, "restricted_loss_nats"), (EXCLUDED, "excluded_loss_nats"))
+    }
+    return {TRAINING: by_step["minibatch_loss_nats"], HELD_OUT: by_step["held_out_loss_nats"]} | parts
+
+
+def accuracies(training: pd.DataFrame, surgery: pd.DataFrame | None) -> Curves:
+    """Of the network itself, and in the mean over the moduli for which it is re-cut at every snapshot, if it is."""
+    by_step = training.set_index("step")
+    own = {TRAINING: by_step["accuracy"], HELD_OUT: by_step["held_out_accuracy"]}
+    if surgery is None:
+        return own
+    re_cut = select(surgery, network="surgery", measure="accuracy")
+    tried = select(re_cut, step=re_cut["step"].min())["modulus"]
+    means = re_cut[re_cut["modulus"].isin(tried)].groupby("step")["value"].mean()
+    return own | {OTHER_MODULI: means}
+
+
+def decoded_circles(probe: pd.DataFrame, circuit: pd.DataFrame) -> Curves:
+    """R2 of the key frequencies of the last snapshot by site, and of all others at the last stream: means."""
+    last = select(circuit, step=circuit["step"].max(), measure="is_key")
+    scores, stream = circle_scores(probe), last_stream(probe)
+    is_key = scores["frequency"].isin(last.loc[last["value"] > 0, "frequency"])
+    groups = {short_site(site): rows for site, rows in scores[is_key].groupby("site", sort=False)}
+    groups |= {OTHERS: select(scores[~is_key], site=stream)}
+    return {name: rows.groupby("step")["value"].mean() for name, rows in groups.items()}
+
+
+def draw_networks(ax: Axes, networks: list[Curves], styles: dict[str, dict], level: tuple[str, float]) -> None:
+    """All networks as thin curves; the first as thick ones, with their names, and that of a level to compare with."""
+    ax.axhline(level[1], color="black", linewidth=0.6, zorder=0)
+    for place, curves in reversed(list(enumerate(networks))):
+        width = {"alpha": 0.7, "linewidth": 0.7, "markersize": 1.5} if place else {"linewidth": 1.7, "markersize": 3.5}
+        for name, values in curves.items():
+            shown = values[(values.index > 0) & values.notna()]
+            ax.plot(shown.index, shown, **styles[name] | width)
+    ax.get_ylim()  # the limits are needed now
+    ends = {name: values.iloc[-1] for name, values in networks[0].items() if values.notna().any()}
+    name_ends(ax, ends | dict([level]), {name: styles[name]["color"] for name in ends} | {level[0]: "black"})
+
+
+def name_ends(ax: Axes, ends: dict[str, float], colors: dict[str, str]) -> None:
+    """A name to the right of the panel for each end of a curve; names that would meet are moved apart."""
+    high = {name: LINE_HEIGHT * (name.count("\n") + 1) for name in ends}
+    place, order = {}, sorted(ends, key=ends.get)
+    for name in order:
+        place[name] = ax.transLimits.transform(ax.transScale.transform((1, ends[name])))[1]
+    for below, above in pairwise(order):
+        place[above] = max(place[above], place[below] + (high[below] + high[above]) / 2)
+    highest = 1.05
+    for name in reversed(order):
+        place[name] = min(place[name], highest - high[name] / 2)
+        highest = place[name] - high[name] / 2
+    for name in order:
+        ax.annotate(
+            name,
+            xy=(1, ends[name]),
+            xycoords=ax.get_yaxis_transform(),
+            xytext=(1.03, place[name]),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=7,
+            color=colors[name],
+            arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1},
+            annotation_clip=False,
+        )
+
+
+def plot_progress(
+    training: list[pd.DataFrame],
+    circuit: list[pd.DataFrame],
+    surgery: list[pd.DataFrame | None],
+    probe: list[pd.DataFrame],
+    p: int,
+) -> Figure:
+    """Loss, accuracy and decoded circles over the same steps; of every kind of table, one for each network."""
+    figure, axes = plt.subplots(3, 1, figsize=(WIDTH, WIDTH), sharex=True, gridspec_kw={"height_ratios": [1.2, 1, 1]})
+    loss, accuracy, circle = axes
+    steps = circuit[0]["step"]
+    circle.set(xscale="log", xlim=(steps[steps > 0].min() / 2, steps.max()), xlabel="training step")
+    circle.xaxis.set_major_locator(LogLocator(subs=[1, 2, 5]))
+    circle.xaxis.set_major_formatter("{x:g}")
+    circle.xaxis.set_minor_formatter(NullFormatter())
+
+    loss.set(yscale="log", ylabel="loss (nats)", title="Loss")
+    draw_networks(loss, list(map(losses, training, circuit)), STYLES, ("ln p, a guess", log(p)))
+
+    accuracy.set(ylim=(-0.03, 1.03), ylabel="accuracy", title="Accuracy")
+    draw_networks(accuracy, list(map(accuracies, training, surgery)), STYLES, ("1 / p, a guess", 1 / p))
+
+    circle.set(ylim=(LOWEST_R2, 1.03), ylabel="R² (mean over frequencies)")
+    circle.set_title("Circles of the key frequencies that a network ends with, decoded on held-out pairs")
+    curves = list(map(decoded_circles, probe, circuit))
+    sites = [name for name in curves[0] if name != OTHERS]
+    draw_networks(circle, curves, STYLES | dict(zip(sites[::-1], OF_SITES, strict=False)), ("the mean alone", 0))
+    return figure
+
+
+def describe(circuit: list[pd.DataFrame], p: int) -> str:
+    """Which network is which curve."""
+    first, *others = (table["seed"].iloc[0] for table in circuit)
+    thin = f", thin: {', '.join(map(str, others))}" if others else ""
+    return f"p = {p}, {len(circuit)} trained networks (thick: seed {first}{thin})"
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        kinds, p = ("training", "circuit", "surgery", "probe"), snakemake.params.task["parameters"]["modulus"]
+        tables = {kind: [read_table(path) for path in snakemake.input[kind]] for kind in kinds}
+        tables["surgery"] = tables["surgery"] or [None] * len(tables["circuit"])  # no sum or difference, no surgery
+        figure = plot_progress(**tables, p=p)
+        figure.suptitle(f"{snakemake.wildcards.experiment}: {describe(tables['circuit'], p)}", fontsize=9)
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")
