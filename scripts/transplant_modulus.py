@@ -93,11 +93,12 @@ def circles_dataset(weights: Weights, sign: int, moduli: list[int]) -> xr.Datase
     modulus = shown_modulus(torus.modulus, moduli)
     choice, _ = choose_frequencies(torus, modulus)
     numbers = transplanted(weights, torus, choice, modulus)["embed.W_E"][:modulus].astype(float)
+    circles = np.array([circle_coordinates(numbers, new) for new in choice]).reshape(len(choice), modulus, 2)
     return xr.Dataset(
         {
-            "key_frequency": ("key", list(torus.keys)),
-            "chosen_frequency": ("key", list(choice)),
-            "embedding_circle": (("key", "token", "axis"), [circle_coordinates(numbers, new) for new in choice]),
+            "key_frequency": ("key", np.array(torus.keys, dtype=int)),
+            "chosen_frequency": ("key", np.array(choice, dtype=int)),
+            "embedding_circle": (("key", "token", "axis"), circles),
         },
         coords={"token": np.arange(modulus)},
     )

@@ -100,7 +100,8 @@ def explained_shares(
     power = np.square(logit_amplitudes(logits, argument)) / 2
     if numbers.shape[1] % 2 == 0:
         power[-1] *= 2
-    return power / np.square(numbers - numbers.mean(axis=1, keepdims=True)).mean()
+    variance = np.square(numbers - numbers.mean(axis=1, keepdims=True)).mean()
+    return power / max(variance, np.finfo(float).tiny)  # constant logits have no power either
 
 
 def key_frequencies(logits: Float[ndarray, "pair d_vocab"], argument: Integer[ndarray, " pair"]) -> list[int]:

@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from test_circuit import MODEL, arrays
-from test_transformer import random_network
+from test_surgery import KEYS, planted_network
 
-from geometry.fourier import fourier_basis
 from geometry.ground_truth import markov_ground_truth
 from geometry.probe_table import circle_scores
 from geometry.processes import PROCESSES, process_from_config
@@ -70,11 +68,13 @@ def test_circles_of_the_re_cut_network_are_shown_for_a_prime_above(p, moduli, sh
 
 
 def test_circles_of_the_re_cut_network_are_those_of_its_new_frequencies():
-    """Of an embedding with each wave in a plane of its own, whichever frequencies are key."""
-    weights = arrays(random_network(MODEL, 8, 3))
-    weights["embed.W_E"][:7] = fourier_basis(7).T @ np.eye(7, 6, -1)
-    dataset = circles_dataset(weights, 1, list(range(2, 12)))
-    angle = 2 * np.pi * np.outer(dataset["chosen_frequency"], np.arange(11)) / 11
-    np.testing.assert_allclose(
-        dataset["embedding_circle"], np.stack([np.cos(angle), np.sin(angle)], axis=-1), atol=1e-9
-    )
+    dataset = circles_dataset(planted_network(29, KEYS), 1, list(range(2, 32)))
+    assert dataset.sizes["token"] == 31 and sorted(dataset["key_frequency"].values) == sorted(KEYS)
+    angle = 2 * np.pi * np.outer(dataset["chosen_frequency"], np.arange(31)) / 31
+    expected = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    np.testing.assert_allclose(dataset["embedding_circle"], expected, atol=1e-6)
+
+
+def test_network_without_a_key_frequency_has_no_circles_to_show():
+    untrained = {name: np.zeros_like(array) for name, array in planted_network(29, KEYS).items()}
+    assert circles_dataset(untrained, 1, [2, 3]).sizes["key"] == 0
