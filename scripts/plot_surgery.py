@@ -140,9 +140,9 @@ def is_large(modulus: pd.Series) -> pd.Series:
 def describe(table: pd.DataFrame, p: int) -> str:
     """Which networks these are, and how many pairs."""
     last = table[table["step"] == table["step"].max()]
-    large = last[is_large(last["modulus"])]
-    sampled = f"; of large p', {large['n_pairs'].max():,} sampled pairs" if len(large) else ""
-    return f"p = {p}, {table['seed'].nunique()} trained networks; all p'² pairs{sampled}"
+    sampled = last.loc[last["n_pairs"] < last["modulus"] ** 2, "n_pairs"]
+    fewer = f" (of controls and large p', at most {sampled.max():,} sampled ones)" if len(sampled) else ""
+    return f"p = {p}, {table['seed'].nunique()} trained networks; all p'² pairs{fewer}"
 
 
 if __name__ == "__main__":

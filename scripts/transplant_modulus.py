@@ -24,7 +24,7 @@ from geometry.transplants import pairs_of, shift_averaged_accuracy, transplants
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-EVERY = 7
+EVERY = 13
 """Of the moduli up to the largest, which are tried at every snapshot, and with shifts averaged."""
 
 N_SHIFTS = 8
@@ -33,7 +33,9 @@ N_SHIFTS = 8
 COLUMNS = ["step", "network", "modulus", "n_pairs", "measure", "frequency", "value"]
 
 
-def last_rows(last: Weights, first: Weights, sign: int, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
+def last_rows(
+    last: Weights, first: Weights, sign: int, moduli: list[int], n_pairs: int, of_controls: int
+) -> Iterator[tuple]:
     """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control."""
     torus = proven_torus(last, sign)
     untrained = key_torus(first, sign, len(torus.keys))
@@ -44,12 +46,14 @@ def last_rows(last: Weights, first: Weights, sign: int, moduli: list[int], n_pai
         yield "surgery", *size, "predicted_gap", None, gap
         yield from (("surgery", *size, "chosen_frequency", k, new) for k, new in zip(torus.keys, choice, strict=True))
         networks = transplants(last, torus, first, untrained, modulus)
-        for name, network in networks.items():
-            found = score(network, pairs, sign)
-            yield name, *size, "accuracy", None, found.accuracy
-            if name == "surgery":
-                yield name, *size, "accuracy_of_all_tokens", None, found.accuracy_of_all_tokens
-                yield name, *size, "least_gap", None, found.least_gap
+        found = score(networks["surgery"], pairs, sign)
+        yield "surgery", *size, "accuracy", None, found.accuracy
+        yield "surgery", *size, "accuracy_of_all_tokens", None, found.accuracy_of_all_tokens
+        yield "surgery", *size, "least_gap", None, found.least_gap
+        fewer = pairs_of(modulus, of_controls, np.random.default_rng(modulus))
+        for name in list(networks)[1:]:
+            accuracy = score(networks[name], fewer, sign).accuracy
+            yield name, modulus, len(fewer[0]), "accuracy", None, accuracy
         if modulus % EVERY == 2:
             averaged = shift_averaged_accuracy(networks["surgery"], pairs, N_SHIFTS, sign)
             yield "surgery", *size, "shift_averaged_accuracy", None, averaged
@@ -77,7 +81,7 @@ def transplant_modulus(
     for step, weights in zip(earlier, snapshots[:-1], strict=True):
         rows += [(step, *row) for row in early_rows(weights, sign, moduli[::EVERY], all_pairs)]
     for tried, most in ((moduli, all_pairs), (large, n_pairs)):
-        rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, tried, most)]
+        rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, tried, most, n_pairs)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
 
 

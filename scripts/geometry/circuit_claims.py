@@ -126,7 +126,8 @@ def frequencies_causal(evidence: CircuitEvidence) -> Iterator[Claim]:
 def transferred(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether the network, re-cut without training, adds modulo other numbers."""
     found = select(evidence.surgery, measure="accuracy", step=evidence.surgery["step"].max())
-    found = found[found["n_pairs"] == found["modulus"] ** 2]
+    whole = found[(found["network"] == "surgery") & (found["n_pairs"] == found["modulus"] ** 2)]
+    found = found[found["modulus"].isin(whole["modulus"])]
     means = {name: rows.groupby("seed")["value"].mean() for name, rows in found.groupby("network")}
     if means:
         estimate = means.pop("surgery")

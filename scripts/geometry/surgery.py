@@ -9,18 +9,23 @@ modulo p, never by an answer modulo p'.
 """
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
+from torch import Tensor
 
-from geometry.circuit import CHUNK, Weights, key_frequencies, logit_amplitudes
+from geometry.circuit import Weights, key_frequencies, logit_amplitudes
 from geometry.folded import folded_logits
 
 HIGHEST_ORDER = 3
 """How many keys, counted as often as they are taken, a frequency may combine."""
+
+CHUNK = 2048
+"""Pairs that are computed at once: these stay in the cache."""
 
 NEGLIGIBLE = 1e-9
 """A difference of logits that is rounding."""
@@ -52,15 +57,16 @@ def modulus_of(weights: Weights) -> int:
     return len(weights["embed.W_E"]) - 1
 
 
-def logits_of(
-    weights: Weights, first: Integer[ndarray, " pair"], second: Integer[ndarray, " pair"]
-) -> Float[ndarray, "pair d_vocab"]:
-    """The logits at '=' behind each pair, in the precision of the weights."""
+def logits_in_chunks(weights: Weights, pairs: Pairs) -> Iterator[Float[Tensor, "some_pairs d_vocab"]]:
+    """The logits at '=' behind some pairs after others, in the precision of the weights."""
     parameters = {name: torch.from_numpy(array) for name, array in weights.items()}
-    pairs = torch.from_numpy(np.stack([first, second]))
     with torch.no_grad():
-        parts = [folded_logits(parameters, a, b, modulus_of(weights)) for a, b in pairs.split(CHUNK, dim=1)]
-    return torch.cat(parts).numpy()
+        for first, second in torch.from_numpy(np.stack(pairs)).split(CHUNK, dim=1):
+            yield folded_logits(parameters, first, second, modulus_of(weights))
+
+
+def logits_of(weights: Weights, pairs: Pairs) -> Float[ndarray, "pair d_vocab"]:
+    return torch.cat(list(logits_in_chunks(weights, pairs))).numpy()
 
 
 def multiplicity(p: int) -> Integer[ndarray, " frequency"]:
@@ -102,7 +108,7 @@ def key_torus(weights: Weights, sign: int = 1, n_keys: int | None = None) -> Tor
     """
     p = modulus_of(weights)
     a, b = np.divmod(np.arange(p * p), p)
-    logits, argument = logits_of(weights, a, b), (a + sign * b) % p
+    logits, argument = logits_of(weights, (a, b)), (a + sign * b) % p
     amplitudes = logit_amplitudes(logits, argument)
     strongest = (1 + np.argsort(-amplitudes[1:], kind="stable"))[:n_keys].tolist()
     keys = independent(key_frequencies(logits, argument) if n_keys is None else strongest, p)
@@ -175,15 +181,14 @@ def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulu
 
 def score(weights: Weights, pairs: Pairs, sign: int = 1) -> Score:
     """How well a network adds some pairs (or subtracts, of sign -1); a tie, or a token that is missing, is an error."""
-    a, b = pairs
-    p = modulus_of(weights)
-    logits = logits_of(weights, a, b)
-    at = np.arange(len(a)), (a + sign * b) % p
-    right = logits[at]
-    logits[at] = -np.inf
-    with np.errstate(invalid="ignore"):
-        gap, gap_of_all = right - logits[:, :p].max(axis=1), right - logits.max(axis=1)
-    return Score(float((gap > 0).mean()), float((gap_of_all > 0).mean()), float(gap.min()))
+    p, gaps = modulus_of(weights), []
+    answers = torch.from_numpy((pairs[0] + sign * pairs[1]) % p)[:, None].split(CHUNK)
+    for logits, answer in zip(logits_in_chunks(weights, pairs), answers, strict=True):
+        right = logits.gather(1, answer)[:, 0]
+        of_numbers = logits.scatter_(1, answer, -torch.inf)[:, :p].amax(1)
+        gaps.append(torch.stack([right - of_numbers, right - torch.maximum(of_numbers, logits[:, p])]))
+    gap, gap_of_all = torch.cat(gaps, dim=1).double()
+    return Score(float((gap > 0).double().mean()), float((gap_of_all > 0).double().mean()), float(gap.min()))
 
 
 def up_to(order: int, torus: Torus) -> Torus:

@@ -23,7 +23,7 @@ def shift_averaged_accuracy(weights: Weights, pairs: Pairs, n_shifts: int, sign:
     a, b = pairs
     p = modulus_of(weights)
     shifts = np.unique(np.arange(n_shifts) * p // n_shifts)
-    logits = sum(logits_of(weights, (a + s) % p, (b - sign * s) % p)[:, :p] for s in shifts)
+    logits = sum(logits_of(weights, ((a + s) % p, (b - sign * s) % p))[:, :p] for s in shifts)
     return float((logits.argmax(axis=1) == (a + sign * b) % p).mean())
 
 

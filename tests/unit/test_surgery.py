@@ -167,7 +167,7 @@ def test_surgery_inherits_that_neurons_cannot_see_the_sum_of_opposite_numbers(pl
     a, b = all_pairs(modulus)
     opposite = (a - b) % modulus == modulus // 2
     assert score(network, (a[~opposite], b[~opposite])).accuracy == 1
-    assert np.ptp(logits_of(network, a[opposite], b[opposite])[:, :modulus], axis=1).max() < 1e-4
+    assert np.ptp(logits_of(network, (a[opposite], b[opposite]))[:, :modulus], axis=1).max() < 1e-4
 
 
 def test_combinations_move_only_where_they_prove_themselves_on_the_own_modulus(planted):
