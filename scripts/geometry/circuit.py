@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
-from geometry.folded import Activations, folded_activations, folded_logits
+from geometry.folded import Activations, fold, folded_logits
 from geometry.fourier import fourier_basis, projected
 
 KEY_SHARE = 0.005
@@ -31,24 +31,22 @@ CHUNK = 1024
 Weights = Mapping[str, ndarray]
 
 
-def _inputs(weights: Weights) -> Iterator[tuple]:
-    """All pairs in chunks, as the arguments of a folded network in float64."""
-    parameters = {name: torch.from_numpy(np.asarray(array)).double() for name, array in weights.items()}
+def _activations(weights: Weights) -> list[Activations]:
+    """What the network does behind all pairs, in chunks and in float64."""
     p = len(weights["embed.W_E"]) - 1
-    for pair in torch.arange(p * p).split(CHUNK):
-        yield parameters, pair // p, pair % p, p
+    with torch.no_grad():
+        folded = fold({name: torch.from_numpy(np.asarray(array)).double() for name, array in weights.items()}, p)
+        return [folded.activations(pair // p, pair % p) for pair in torch.arange(p * p).split(CHUNK)]
 
 
 def pair_logits(weights: Weights) -> Float[ndarray, "pair d_vocab"]:
     """The logits at '=' of all pairs."""
-    with torch.no_grad():
-        return torch.cat([folded_logits(*chunk) for chunk in _inputs(weights)]).numpy()
+    return torch.cat([part.logits for part in _activations(weights)]).numpy()
 
 
 def pair_activations(weights: Weights) -> tuple[Float[ndarray, "3 pair head"], Float[ndarray, "pair d_mlp"]]:
     """The attention from '=' to each position and the activations of the neurons at '=', of all pairs."""
-    with torch.no_grad():
-        parts: list[Activations] = [folded_activations(*chunk) for chunk in _inputs(weights)]
+    parts = _activations(weights)
     return torch.cat([x.pattern for x in parts], 1).numpy(), torch.cat([x.neurons for x in parts]).numpy()
 
 

@@ -19,7 +19,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from geometry.circuit import Weights, key_frequencies, logit_amplitudes
-from geometry.folded import folded_logits
+from geometry.folded import fold
 
 HIGHEST_ORDER = 3
 """How many keys, counted as often as they are taken, a frequency may combine."""
@@ -59,10 +59,10 @@ def modulus_of(weights: Weights) -> int:
 
 def logits_in_chunks(weights: Weights, pairs: Pairs) -> Iterator[Float[Tensor, "some_pairs d_vocab"]]:
     """The logits at '=' behind some pairs after others, in the precision of the weights."""
-    parameters = {name: torch.from_numpy(array) for name, array in weights.items()}
     with torch.no_grad():
+        folded = fold({name: torch.from_numpy(array) for name, array in weights.items()}, modulus_of(weights))
         for first, second in torch.from_numpy(np.stack(pairs)).split(CHUNK, dim=1):
-            yield folded_logits(parameters, first, second, modulus_of(weights))
+            yield folded.activations(first, second).logits
 
 
 def logits_of(weights: Weights, pairs: Pairs) -> Float[ndarray, "pair d_vocab"]:

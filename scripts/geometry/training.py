@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from geometry.batches import Batch, Questions
 from geometry.ensemble import EnsembleGradient
 from geometry.entropy import next_token_entropy_nats
-from geometry.folded import folded_logits
+from geometry.folded import folded_gradient, folded_logits
 from geometry.gradient import TreeGradient, cut
 from geometry.transformer import Transformer
 
@@ -145,9 +145,9 @@ class Run:
         return folded_logits(dict(self.model.named_parameters()), first, second, last).log_softmax(1)
 
     def _questions_gradient(self, batch: Questions) -> tuple[Tensor, Tensor, Tensor]:
-        log_probability = self.log_probability(batch.trained, batch.last)
-        loss = F.nll_loss(log_probability, torch.from_numpy(batch.trained[2]).to(self.vector.device))
-        gradients = torch.autograd.grad(loss, self.parameters)
+        asked = torch.from_numpy(batch.trained).to(self.vector.device)
+        parameters = dict(self.model.named_parameters())
+        loss, log_probability, gradients = folded_gradient(parameters, *asked, batch.last)
         return loss, log_probability, torch.cat([gradient.flatten() for gradient in gradients])
 
     def descend(self, gradient: Float[Tensor, " parameter"]) -> None:
