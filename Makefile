@@ -13,7 +13,7 @@ study: environment
 	$(BIN)/snakemake
 
 test: environment check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadscope
 
 check: environment
 	$(BIN)/ruff check
