@@ -138,9 +138,10 @@ def circuit_table(circuit: pd.DataFrame, surgery: pd.DataFrame) -> Table:
         key = amplitude[is_key[is_key].index].sort_values(ascending=False).index if is_key.any() else []
         rows["Key frequencies, the strongest first"].append(", ".join(f"{k:.0f}" for k in key))
         for name, measure in CIRCUIT.items():
-            rows[name].append(", ".join(number(value) for value in select(own, measure=measure)["value"]))
-        accuracy = select(surgery, seed=seed, measure="accuracy", network="surgery")
-        accuracy = select(accuracy, step=accuracy["step"].max()).set_index("modulus")["value"]
+            rows[name].append(", ".join(f"{value:.3g}" for value in select(own, measure=measure)["value"]))
+        re_cut = select(surgery, seed=seed, measure="accuracy", network="surgery")
+        re_cut = select(re_cut[re_cut["n_pairs"] == re_cut["modulus"] ** 2], step=re_cut["step"].max())
+        accuracy = re_cut.set_index("modulus")["value"]
         for name, summary in SURGERY.items():
             rows[name].append(summary(accuracy) if len(accuracy) else "")
     return Table(["", *(f"seed {seed}" for seed in seeds)], [[name, *cells] for name, cells in rows.items()])
