@@ -227,6 +227,8 @@ def check_parameters(name: str, function: Callable, parameters: dict) -> None:
 
 def process_from_config(name: str, parameters: dict) -> Process:
     """The process that a config names, with its parameters; raises `ProcessError` in one sentence."""
+    if name not in PROCESSES:
+        raise ProcessError(f"process is {name!r}; allowed are {', '.join(PROCESSES)}")
     check_parameters(name, PROCESSES[name], parameters)
     for key, value in parameters.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
