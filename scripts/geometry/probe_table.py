@@ -28,7 +28,7 @@ def decoded_beliefs(decoded: xr.Dataset, site: str) -> Float[ndarray, "snapshot 
 def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
     """Probability-weighted R2 of least squares on held-out prefixes at one site of one run, by step."""
     where = {"weighting": "probability", "split": "held_out_prefix", "estimator": "least_squares", "metric": "r2"}
-    return select(probe, target=main_target(probe), site=site, **where).set_index("step")["value"]
+    return select(probe, target="belief_state", site=site, **where).set_index("step")["value"]
 
 
 def circle_scores(probe: pd.DataFrame) -> pd.DataFrame:
@@ -41,11 +41,6 @@ def circle_scores(probe: pd.DataFrame) -> pd.DataFrame:
     unseen = select(rows, split="held_out_from_training")
     rows = select(rows, split="held_out_subtree") if unseen.empty else unseen
     return rows.assign(frequency=rows["target"].str.removeprefix("circle_").astype(int))
-
-
-def main_target(probe: pd.DataFrame) -> str:
-    """The geometry that a task predicts, whose scores come first in the table of a run."""
-    return probe["target"].iloc[0]
 
 
 def last_stream(probe: pd.DataFrame) -> str:

@@ -67,7 +67,6 @@ class Columns:
     true: Mapping[str, slice]
     wrong: Mapping[str, slice]
     rivals: Mapping[str, slice]
-
     parts: Mapping[str, slice] = field(default_factory=dict)
 
     @property

@@ -12,6 +12,15 @@ from geometry.folded import folded_logits
 from geometry.storage import open_dataset, read_table, read_tensors
 from research_object import problems
 
+NOTHING_ELSE = """\
+  mess3: null
+  mess3_noisy: null
+  mess3_duplicated: null
+  rrxor: null
+  z1r: null
+  modular_addition_53: null
+figures: {explainer: null, dpi: 60}
+"""
 ADDITION = """
 seeds: [1]
 surgery: {largest_modulus: 9, large_moduli: [20], sampled_pairs: 50}
@@ -21,13 +30,6 @@ experiments:
     model: {n_layers: 1, n_heads: 2, d_model: 24, d_head: 8, d_mlp: 32, normalization: none, biases: mlp}
     training: {labels: tree, learning_rate: 0.02, weight_decay: 0.5, steps: 200, snapshots: 4}
     probe: {folds: 3, untrained: 2, snapshots: 3, sites: [blocks.0.hook_resid_mid, blocks.0.hook_resid_post]}
-  mess3: null
-  mess3_noisy: null
-  mess3_duplicated: null
-  rrxor: null
-  z1r: null
-  modular_addition_53: null
-figures: {explainer: null, dpi: 60}
 """
 RECUT = """
 experiments:
@@ -35,19 +37,12 @@ experiments:
     task: {process: modular_arithmetic, parameters: {modulus: 7, train_fraction: 1}, context: 3}
     model: {checkpoint: recut.safetensors, format: transformer_lens, normalization: none}
     probe: {folds: 3, untrained: 2}
-  mess3: null
-  mess3_noisy: null
-  mess3_duplicated: null
-  rrxor: null
-  z1r: null
-  modular_addition_53: null
-figures: {explainer: null, dpi: 60}
 """
 
 
 def study_of(folder, config):
     path = folder / "modular.yaml"
-    path.write_text(config)
+    path.write_text(config + NOTHING_ELSE)
     return Study(folder / "study"), {"configs": [path]}
 
 
