@@ -17,7 +17,7 @@ from geometry.fourier import circle_coordinates
 from geometry.job import Job
 from geometry.probe_table import select
 from geometry.storage import read_tensors, write_dataset, write_table
-from geometry.surgery import choose_frequencies, key_torus, proven_torus, score, transplanted
+from geometry.surgery import choose_frequencies, key_amplitudes, proven_torus, score, torus_of, transplanted
 from geometry.tasks import modular_of
 from geometry.transplants import pairs_of, shift_averaged_accuracy, transplants
 
@@ -38,14 +38,14 @@ def last_rows(
 ) -> Iterator[tuple]:
     """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control."""
     torus = proven_torus(last, sign)
-    untrained = key_torus(first, sign, len(torus.keys))
+    untrained = torus_of(key_amplitudes(first, sign, len(torus.amplitudes)), torus.modulus, order=1)
     for modulus in moduli:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         size = modulus, len(pairs[0])
         choice, gap = choose_frequencies(torus, modulus)
         yield "surgery", *size, "predicted_gap", None, gap
         yield from (("surgery", *size, "chosen_frequency", k, new) for k, new in zip(torus.keys, choice, strict=True))
-        networks = transplants(last, torus, first, untrained, modulus)
+        networks = transplants(last, torus, choice, modulus, first, untrained)
         found = score(networks["surgery"], pairs, sign)
         yield "surgery", *size, "accuracy", None, found.accuracy
         yield "surgery", *size, "accuracy_of_all_tokens", None, found.accuracy_of_all_tokens
@@ -77,10 +77,10 @@ def transplant_modulus(
     *earlier, end = stacks.pop("step").tolist()
     del stacks["seed"]
     snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(earlier) + 1)]
-    all_pairs, rows = max(moduli) ** 2, []
+    rows = []
     for step, weights in zip(earlier, snapshots[:-1], strict=True):
-        rows += [(step, *row) for row in early_rows(weights, sign, moduli[::EVERY], all_pairs)]
-    for tried, most in ((moduli, all_pairs), (large, n_pairs)):
+        rows += [(step, *row) for row in early_rows(weights, sign, moduli[::EVERY], n_pairs)]
+    for tried, most in ((moduli, max(moduli) ** 2), (large, n_pairs)):
         rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, tried, most, n_pairs)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
 

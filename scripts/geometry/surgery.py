@@ -10,7 +10,7 @@ modulo p, never by an answer modulo p'.
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from geometry.circuit import Weights, key_frequencies, logit_amplitudes
 from geometry.folded import fold
 
 HIGHEST_ORDER = 3
-"""How many keys, counted as often as they are taken, a frequency may combine."""
+"""How many keys, counted as often as they are taken, a frequency may combine; the harmonics of one key likewise."""
 
 CHUNK = 2048
 """Pairs that are computed at once: these stay in the cache."""
@@ -39,8 +39,8 @@ class Torus:
     """What a network for addition modulo p knows of a number: an angle for each key frequency."""
 
     modulus: int
-    keys: tuple[int, ...]  # the strongest first; none is a harmonic of another
-    amplitudes: Float[ndarray, " frequency"]  # in the logits, of frequencies 0 .. modulus // 2
+    keys: tuple[int, ...]  # the strongest first; none is a combination of stronger ones
+    amplitudes: dict[int, float]  # in the logits, of the key frequencies, of such combinations too
     windings: dict[int, tuple[int, ...]]  # how often a frequency turns as each key turns once
 
 
@@ -74,60 +74,47 @@ def multiplicity(p: int) -> Integer[ndarray, " frequency"]:
     return np.where(2 * np.arange(p // 2 + 1) % p == 0, 1, 2)
 
 
-def independent(frequencies: list[int], p: int) -> tuple[int, ...]:
-    """Those of some frequencies, the strongest first, that are no harmonic 2 or 3 of a stronger one."""
-    keys: list[int] = []
-    for k in frequencies:
-        harmonics = {sign * h * key % p for key in keys for h in (2, 3) for sign in (1, -1)}
-        if k not in harmonics:
-            keys.append(int(k))
-    return tuple(keys)
-
-
-def windings(keys: tuple[int, ...], p: int) -> dict[int, tuple[int, ...]]:
-    """The shortest combination of keys, of order 3 at most, that each frequency equals modulo p.
+def windings(keys: tuple[int, ...], p: int, order: int) -> dict[int, tuple[int, ...]]:
+    """The shortest combination of keys, of so many at most, that each frequency equals modulo p; harmonics up to 3.
 
     In ties the one of fewer keys, then of the stronger. A frequency that equals none is left out.
     """
     signed = [sign * unit for unit in np.eye(len(keys), dtype=int) for sign in (1, -1)]
     shortest: dict[int, tuple[int, ...]] = {}
-    for order in range(1, HIGHEST_ORDER + 1):
-        terms = itertools.combinations_with_replacement(range(len(signed)), order)
+    for n_terms in range(1, HIGHEST_ORDER + 1):
+        terms = itertools.combinations_with_replacement(range(len(signed)), n_terms)
         for chosen in sorted(terms, key=lambda chosen: len(set(chosen))):
             combination = sum(signed[term] for term in chosen)
             k = int(combination @ keys) % p
-            if 0 < k <= p // 2:
+            if 0 < k <= p // 2 and (n_terms <= order or np.count_nonzero(combination) == 1):
                 shortest.setdefault(k, tuple(combination.tolist()))
     return shortest
 
 
-def key_torus(weights: Weights, sign: int = 1, n_keys: int | None = None) -> Torus:
-    """The torus of a network for a + b (or a - b, of sign -1), measured on its own pairs.
+def torus_of(amplitudes: dict[int, float], p: int, order: int) -> Torus:
+    """The torus of some key frequencies, the strongest first, where combinations of so many are no keys of their own.
 
-    Its keys are the independent key frequencies or, of a network that has none, so many of the strongest.
+    A network that was trained where k_3 = k_1 + k_2 never saw the three angles turn otherwise.
+    """
+    keys: tuple[int, ...] = ()
+    for k in amplitudes:
+        if k not in windings(keys, p, order):
+            keys = (*keys, k)
+    return Torus(p, keys, amplitudes, windings(keys, p, order))
+
+
+def key_amplitudes(weights: Weights, sign: int = 1, n_keys: int | None = None) -> dict[int, float]:
+    """The amplitudes of the key frequencies of a network for a + b (or a - b, of sign -1), the strongest first.
+
+    Measured on its own pairs. Of a network that has no key frequencies, so many of the strongest can be asked for.
     """
     p = modulus_of(weights)
     a, b = np.divmod(np.arange(p * p), p)
     logits, argument = logits_of(weights, (a, b)), (a + sign * b) % p
     amplitudes = logit_amplitudes(logits, argument)
     strongest = (1 + np.argsort(-amplitudes[1:], kind="stable"))[:n_keys].tolist()
-    keys = independent(key_frequencies(logits, argument) if n_keys is None else strongest, p)
-    return Torus(p, keys, amplitudes, windings(keys, p))
-
-
-def gap_tables(torus: Torus, modulus: int) -> Float[ndarray, "key choice distance"]:
-    """What each key and its harmonics add to the gap of the right number's logit over the one at a distance.
-
-    For each choice k' = 1 .. p' // 2 and each distance 1 .. p' // 2.
-    """
-    steps = np.arange(1, modulus // 2 + 1)
-    angle = 2 * np.pi * (np.outer(steps, steps) % modulus) / modulus
-    tables = np.zeros((len(torus.keys), *angle.shape))
-    for frequency, combination in torus.windings.items():
-        if np.count_nonzero(combination) == 1:
-            (key,) = np.flatnonzero(combination)
-            tables[key] += torus.amplitudes[frequency] * (1 - np.cos(combination[key] * angle))
-    return tables
+    keys = key_frequencies(logits, argument) if n_keys is None else strongest
+    return {k: float(amplitudes[k]) for k in keys}
 
 
 def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[tuple[int, ...], float]:
@@ -136,19 +123,28 @@ def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[
     The gap is the least over distances d of sum_k A_k (1 - cos(2 pi k' d / p')), A_k the logit amplitudes of the
     original network. One k' at a time is set to its best, until none is better, from random starts.
     """
-    tables = gap_tables(torus, modulus)
-    keys = np.arange(len(tables))
+    steps = np.arange(1, modulus // 2 + 1)
+    gap = 1 - np.cos(2 * np.pi * (np.outer(np.arange(modulus), steps) % modulus) / modulus)
+    amplitudes = np.array(list(torus.amplitudes.values()))
+    winding = np.array([torus.windings[k] for k in torus.amplitudes], int).reshape(len(amplitudes), len(torus.keys))
+
+    def least_gap(choice: Integer[ndarray, "choice key"]) -> Float[ndarray, " choice"]:
+        turns = choice @ winding.T % modulus
+        return np.einsum("f,cfd->cd", amplitudes, gap[turns]).min(axis=1)
+
     generator = np.random.default_rng(modulus)
     best, widest = None, -np.inf
-    for choice in generator.integers(modulus // 2, size=(n_starts, len(tables))):
-        margin, before = tables[keys, choice].sum(axis=0).min(), -np.inf
+    for choice in generator.integers(1, modulus // 2 + 1, size=(n_starts, len(torus.keys))):
+        margin, before = least_gap(choice[None])[0], -np.inf
         while margin > before + NEGLIGIBLE:
             before = margin
-            for key, table in enumerate(tables):
-                margins = (table + tables[keys, choice].sum(axis=0) - table[choice[key]]).min(axis=1)
-                choice[key], margin = margins.argmax(), margins.max()
+            for key in range(len(choice)):
+                tried = np.repeat(choice[None], len(steps), axis=0)
+                tried[:, key] = steps
+                margins = least_gap(tried)
+                choice[key], margin = steps[margins.argmax()], margins.max()
         if margin > widest + NEGLIGIBLE:
-            best, widest = tuple((choice + 1).tolist()), margin
+            best, widest = tuple(choice.tolist()), margin
     return best, float(widest)
 
 
@@ -191,26 +187,20 @@ def score(weights: Weights, pairs: Pairs, sign: int = 1) -> Score:
     return Score(float((gap > 0).double().mean()), float((gap_of_all > 0).double().mean()), float(gap.min()))
 
 
-def up_to(order: int, torus: Torus) -> Torus:
-    """The torus with combinations of at most so many keys, and all harmonics."""
-    kept = {k: v for k, v in torus.windings.items() if np.count_nonzero(v) == 1 or np.abs(v).sum() <= order}
-    return replace(torus, windings=kept)
-
-
 def proven_torus(weights: Weights, sign: int = 1) -> Torus:
     """The torus with the combinations, of order 1, 2 or 3, that serve best where the network can be examined.
 
     That is its own modulus, for which it is re-cut to other frequencies than its own. Harmonics always move.
     """
-    torus, p = key_torus(weights, sign), modulus_of(weights)
-    choice, _ = choose_frequencies(torus, p)
+    amplitudes, p = key_amplitudes(weights, sign), modulus_of(weights)
     pairs = np.divmod(np.arange(p * p), p)
 
     def found(torus: Torus) -> tuple[float, float]:
+        choice, _ = choose_frequencies(torus, p)
         result = score(transplanted(weights, torus, choice, p), pairs, sign)
         return result.accuracy, result.least_gap
 
-    return max((up_to(order, torus) for order in range(1, HIGHEST_ORDER + 1)), key=found)
+    return max((torus_of(amplitudes, p, order) for order in range(1, HIGHEST_ORDER + 1)), key=found)
 
 
 def surgery(weights: Weights, modulus: int, sign: int = 1) -> dict[str, ndarray]:

@@ -56,15 +56,19 @@ def nearest_tokens(weights: Weights, modulus: int) -> dict[str, ndarray]:
 
 def without_keys(torus: Torus) -> Torus:
     """The torus with the key frequencies and their harmonics left out of the spectrum, what combines keys kept."""
-    combined = {k: winding for k, winding in torus.windings.items() if np.count_nonzero(winding) > 1}
-    return replace(torus, windings=combined)
+    others = torus.windings.keys() - torus.amplitudes.keys()
+    return replace(torus, windings={k: torus.windings[k] for k in others if np.count_nonzero(torus.windings[k]) > 1})
 
 
 def transplants(
-    weights: Weights, torus: Torus, untrained: Weights, untrained_torus: Torus, modulus: int
+    weights: Weights,
+    torus: Torus,
+    choice: tuple[int, ...],
+    modulus: int,
+    untrained: Weights,
+    untrained_torus: Torus,
 ) -> dict[str, dict[str, ndarray]]:
-    """The surgery and its controls by name, each an ordinary network for addition modulo p'."""
-    choice, _ = choose_frequencies(torus, modulus)
+    """The surgery with chosen frequencies and its controls by name, each an ordinary network for addition modulo p'."""
     untrained_choice, _ = choose_frequencies(untrained_torus, modulus)
     moved = transplanted(weights, torus, choice, modulus)
     permuted = transplanted(weights, torus, (*choice[1:], choice[0]), modulus)

@@ -4,30 +4,21 @@ import numpy as np
 import pytest
 
 from geometry.surgery import (
-    Torus,
     choose_frequencies,
-    gap_tables,
-    independent,
-    key_torus,
+    key_amplitudes,
     logits_of,
     proven_torus,
     resynthesized,
     score,
     surgery,
+    torus_of,
     transplanted,
     windings,
 )
 from geometry.transplants import pairs_of, shift_averaged_accuracy, transplants, unedited
 
 KEYS = (1, 8, 12)
-"""Of modulus 29; none is a harmonic 2 or 3 of another."""
-
-
-def torus_of(p: int, amplitudes: dict[int, float]) -> Torus:
-    keys = tuple(amplitudes)
-    spectrum = np.zeros(p // 2 + 1)
-    spectrum[list(keys)] = list(amplitudes.values())
-    return Torus(p, keys, spectrum, windings(keys, p))
+"""Of modulus 29; none is a harmonic 2 or 3 of another, nor a combination of two."""
 
 
 def planted_network(p: int, keys: tuple[int, ...], n_phases: int = 24) -> dict[str, np.ndarray]:
@@ -66,23 +57,34 @@ def planted() -> dict[str, np.ndarray]:
     return planted_network(29, KEYS)
 
 
+@pytest.fixture(scope="module")
+def its_torus(planted):
+    return torus_of(key_amplitudes(planted), 29, 1)
+
+
 def all_pairs(p: int) -> tuple[np.ndarray, np.ndarray]:
     return np.divmod(np.arange(p * p), p)
 
 
-def test_independent_keys_are_no_harmonics_of_stronger_ones():
-    assert independent([12, 5, 7, 6, 3], 29) == (12, 6, 3)  # 2 * 12 = -5 and 3 * 12 = 7 modulo 29
+@pytest.mark.parametrize(("order", "keys"), [(1, (12, 6, 1, 8, 4)), (2, (12, 6, 1, 8)), (3, (12, 6, 8))])
+def test_keys_are_no_combinations_of_stronger_ones(order, keys):
+    """Modulo 29, 5 = -2 * 12 and 7 = 3 * 12 are harmonics, 4 = 12 - 8 combines two keys and 1 = 2 * 12 + 6 three."""
+    frequencies = [12, 5, 7, 6, 1, 8, 4]
+    torus = torus_of(dict.fromkeys(frequencies, 1.0), 29, order)
+    assert torus.keys == keys
+    assert list(torus.amplitudes) == frequencies
 
 
-def test_torus_of_a_planted_network_has_its_keys_also_for_a_difference(planted):
-    assert sorted(key_torus(planted).keys) == sorted(KEYS)
-    assert key_torus(planted, sign=-1).keys == ()  # there is no wave of a - b in it
-    assert len(key_torus(planted, sign=-1, n_keys=2).keys) == 2
+def test_amplitudes_of_a_planted_network_are_at_its_keys_also_for_a_difference(planted):
+    assert sorted(key_amplitudes(planted)) == sorted(KEYS)
+    assert min(key_amplitudes(planted).values()) > 0
+    assert key_amplitudes(planted, sign=-1) == {}  # there is no wave of a - b in it
+    assert len(key_amplitudes(planted, sign=-1, n_keys=2)) == 2
 
 
 @pytest.mark.parametrize(("keys", "p"), [((3, 7, 11), 29), ((26, 16, 50, 54), 113), ((3,), 8), ((3, 4), 12)])
 def test_windings_are_shortest_combinations_that_equal_the_frequency(keys, p):
-    found = windings(keys, p)
+    found = windings(keys, p, 3)
     shortest = {}
     for combination in itertools.product(range(-3, 4), repeat=len(keys)):
         k, order = np.dot(combination, keys) % p, sum(map(abs, combination))
@@ -95,7 +97,7 @@ def test_windings_are_shortest_combinations_that_equal_the_frequency(keys, p):
 
 @pytest.mark.parametrize("p", [12, 29])
 def test_resynthesis_at_the_own_frequencies_keeps_that_part_of_the_spectrum_alone(p):
-    torus = torus_of(p, {5: 1.0, 4: 1.0})
+    torus = torus_of({5: 1.0, 4: 1.0}, p, 3)
     torus.windings.pop(next(k for k in torus.windings if k not in torus.keys))
     table = np.random.default_rng(0).normal(size=(p, 3))
     spectrum = np.fft.fft(table, axis=0)
@@ -108,7 +110,7 @@ def test_resynthesis_at_the_own_frequencies_keeps_that_part_of_the_spectrum_alon
 
 @pytest.mark.parametrize("modulus", [6, 64, 101])
 def test_resynthesis_moves_combinations_with_their_keys(modulus):
-    p, torus, choice = 29, torus_of(29, {3: 1.0, 11: 1.0}), (2, 5)
+    p, torus, choice = 29, torus_of({3: 1.0, 11: 1.0}, 29, 3), (2, 5)
     t, s = 2 * np.pi * np.arange(p) / p, 2 * np.pi * np.arange(modulus) / modulus
     before = 4 + np.cos(3 * t + 1) + np.cos(14 * t + 2) + np.cos(6 * t) + np.sin((11 - 3) * t)
     after = 4 + np.cos(2 * s + 1) + np.cos(7 * s + 2) + np.cos(4 * s) + np.sin((5 - 2) * s)
@@ -116,23 +118,30 @@ def test_resynthesis_moves_combinations_with_their_keys(modulus):
 
 
 @pytest.mark.parametrize("modulus", [2, 3, 4, 6, 9, 12, 16, 17])
-@pytest.mark.parametrize("amplitudes", [{3: 5.0}, {3: 5.0, 11: 4.0}, {3: 5.0, 7: 4.0, 11: 1.0}])
-def test_choice_has_the_widest_gap_of_all(modulus, amplitudes):
-    torus = torus_of(29, amplitudes)
-    choice, gap = choose_frequencies(torus, modulus)
+@pytest.mark.parametrize(
+    ("amplitudes", "turns"),  # of each frequency as the keys turn
+    [
+        ({3: 5.0}, [[1]]),
+        ({3: 5.0, 11: 4.0}, np.eye(2)),
+        ({3: 5.0, 7: 4.0, 11: 1.0}, np.eye(3)),
+        ({3: 5.0, 11: 4.0, 8: 3.0}, [[1, 0], [0, 1], [-1, 1]]),
+    ],
+)
+def test_choice_has_the_widest_gap_of_all(modulus, amplitudes, turns):
+    choice, gap = choose_frequencies(torus_of(amplitudes, 29, 2), modulus)
     distance = np.arange(1, modulus)
 
     def gap_of(choice):
-        terms = zip(amplitudes.values(), choice, strict=True)
+        terms = zip(amplitudes.values(), turns @ np.array(choice), strict=True)
         return sum(A * (1 - np.cos(2 * np.pi * k * distance / modulus)) for A, k in terms).min()
 
-    everything = itertools.product(range(modulus // 2 + 1), repeat=len(amplitudes))
+    everything = itertools.product(range(modulus // 2 + 1), repeat=len(choice))
     assert np.isclose(gap, max(map(gap_of, everything)))
     assert np.isclose(gap, gap_of(choice))
 
 
 def test_lone_key_that_shares_a_factor_with_the_modulus_ties_all_numbers_and_is_not_chosen():
-    weights, torus = planted_network(29, (3,)), torus_of(29, {3: 1.0})
+    weights, torus = planted_network(29, (3,)), torus_of({3: 1.0}, 29, 1)
     tied = transplanted(weights, torus, (4,), 12)["unembed.W_U"]
     assert np.array_equal(tied[:, :9], tied[:, 3:12])
     assert not np.allclose(tied[:, :8], tied[:, 4:12])
@@ -140,13 +149,6 @@ def test_lone_key_that_shares_a_factor_with_the_modulus_ties_all_numbers_and_is_
         (choice,), gap = choose_frequencies(torus, modulus)
         assert np.gcd(choice, modulus) == 1
         assert np.isclose(gap, 1 - np.cos(2 * np.pi / modulus))
-
-
-def test_keys_that_each_share_a_factor_tell_the_numbers_apart_together():
-    tables = gap_tables(torus_of(29, {3: 1.0, 11: 1.0}), 6)
-    assert np.isclose(tables[0, 1].min(), 0)
-    assert np.isclose(tables[1, 2].min(), 0)
-    assert np.isclose((tables[0, 1] + tables[1, 2]).min(), 1.5)
 
 
 @pytest.mark.parametrize("modulus", [3, 5, 9, 15, 29, 31, 45])
@@ -159,11 +161,9 @@ def test_surgery_makes_an_exact_network_of_any_odd_modulus(planted, modulus):
 
 
 @pytest.mark.parametrize("modulus", [2, 6, 10])
-def test_surgery_inherits_that_neurons_cannot_see_the_sum_of_opposite_numbers(planted, modulus):
+def test_surgery_inherits_that_neurons_cannot_see_the_sum_of_opposite_numbers(planted, its_torus, modulus):
     """cos((A - B) / 2) is 0 at a - b = p' / 2 for each odd k': the planted mechanism's own limit, and no more."""
-    torus = key_torus(planted)
-    choice = (1,) * len(torus.keys)
-    network = transplanted(planted, torus, choice, modulus)
+    network = transplanted(planted, its_torus, (1, 1, 1), modulus)
     a, b = all_pairs(modulus)
     opposite = (a - b) % modulus == modulus // 2
     assert score(network, (a[~opposite], b[~opposite])).accuracy == 1
@@ -180,8 +180,14 @@ def test_combinations_move_only_where_they_prove_themselves_on_the_own_modulus(p
     assert score(spoilt, all_pairs(p)).accuracy < 1
     found = proven_torus(spoilt)
     assert all(np.count_nonzero(v) == 1 for v in found.windings.values())
-    assert any(np.count_nonzero(v) > 1 for v in key_torus(spoilt).windings.values())
+    assert any(np.count_nonzero(v) > 1 for v in torus_of(key_amplitudes(spoilt), p, 3).windings.values())
     assert score(surgery(spoilt, 15), all_pairs(15)).accuracy == 1
+
+
+def test_network_without_keys_is_re_cut_to_one_that_knows_no_number():
+    constant = {name: np.zeros_like(array) for name, array in planted_network(29, KEYS).items()}
+    assert proven_torus(constant).keys == ()
+    assert score(surgery(constant, 7), all_pairs(7)).accuracy == 0
 
 
 def test_score_counts_ties_and_the_last_token_as_errors(planted):
@@ -193,8 +199,8 @@ def test_score_counts_ties_and_the_last_token_as_errors(planted):
     assert np.isclose(scored.least_gap, score(planted, all_pairs(29)).least_gap)
 
 
-def test_shift_average_mends_errors_that_depend_on_the_difference(planted):
-    network = transplanted(planted, key_torus(planted), (1, 1, 1), 6)
+def test_shift_average_mends_errors_that_depend_on_the_difference(planted, its_torus):
+    network = transplanted(planted, its_torus, (1, 1, 1), 6)
     assert np.isclose(
         shift_averaged_accuracy(network, all_pairs(6), 1), score(network, all_pairs(6)).accuracy, atol=0.1
     )
@@ -210,10 +216,12 @@ def test_pairs_are_all_of_them_or_drawn_below_the_modulus():
 
 
 @pytest.mark.parametrize("modulus", [17, 47])
-def test_controls_fail_where_the_surgery_succeeds(planted, modulus):
+def test_controls_fail_where_the_surgery_succeeds(planted, its_torus, modulus):
     generator = np.random.default_rng(3)
     untrained = {name: generator.normal(0, 0.3, array.shape).astype(np.float32) for name, array in planted.items()}
-    networks = transplants(planted, key_torus(planted), untrained, key_torus(untrained, n_keys=3), modulus)
+    untrained_torus = torus_of(key_amplitudes(untrained, n_keys=3), 29, 1)
+    choice, _ = choose_frequencies(its_torus, modulus)
+    networks = transplants(planted, its_torus, choice, modulus, untrained, untrained_torus)
     accuracy = {name: score(network, all_pairs(modulus)).accuracy for name, network in networks.items()}
     assert accuracy.pop("surgery") == 1
     assert len(accuracy) == 7 and max(accuracy.values()) < 0.8
@@ -229,7 +237,7 @@ def test_unedited_network_is_right_below_its_modulus_and_where_nothing_wraps():
         assert np.array_equal(array, network[name])
 
 
-def test_every_resampling_at_the_own_modulus_is_the_network_itself(planted):
-    networks = transplants(planted, key_torus(planted), planted, key_torus(planted), 29)
+def test_every_resampling_at_the_own_modulus_is_the_network_itself(planted, its_torus):
+    networks = transplants(planted, its_torus, its_torus.keys, 29, planted, its_torus)
     for name in ("unedited", "nearest_tokens"):
         assert all(np.array_equal(networks[name][key], planted[key]) for key in planted)
