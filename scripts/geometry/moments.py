@@ -32,6 +32,12 @@ class Moments:
         columns = np.r_[np.arange(n_features)[features], n_features : self.gram.shape[1]]
         return Moments(self.gram[:, columns[:, None], columns], self.shift[features])
 
+    def of_targets(self, targets: slice) -> "Moments":
+        """The moments of all features and some of the targets."""
+        n_features, n_columns = len(self.shift), self.gram.shape[1]
+        columns = np.r_[:n_features, np.arange(n_features, n_columns - 1)[targets], n_columns - 1]
+        return Moments(self.gram[:, columns[:, None], columns], self.shift)
+
     def total(self) -> "Moments":
         """The moments of all parts as one."""
         return Moments(self.gram.sum(axis=0, keepdims=True), self.shift)

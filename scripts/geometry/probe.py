@@ -186,10 +186,10 @@ def total(scores: Iterable[dict[str, Score]]) -> dict[str, Score]:
     return first
 
 
-def _path(train: Moments, tests: list[Moments], targets: slice) -> Float[ndarray, "test strength"]:
+def _path(train: Moments, tests: list[Moments]) -> Float[ndarray, "test strength"]:
     """The error on some test sets with each strength of the penalty."""
     regression = regress(train)
-    lefts = [residual(regression.affine_map(strength), train.shift)[:, targets] for strength in STRENGTHS]
+    lefts = [residual(regression.affine_map(strength), train.shift) for strength in STRENGTHS]
     return np.array([[squared_error(left, test).sum() for left in lefts] for test in tests])
 
 
@@ -199,15 +199,16 @@ def ridge(folds: list[Fold], targets: slice) -> tuple[Score, list[float]]:
     The strength for a fold is the one with the least error when each other fold in turn is held out of
     what is left (nested cross-validation): the fold's own score has no part in it.
     """
+    folds = [Fold(fold.train.of_targets(targets), fold.test.of_targets(targets)) for fold in folds]
     inner = np.zeros((len(folds), len(STRENGTHS)))
     for one, fold in enumerate(folds):
         for other, another in enumerate(folds[:one]):
             without_both = Moments(fold.train.gram - another.test.gram, fold.train.shift)
-            inner[[one, other]] += _path(without_both, [another.test, fold.test], targets)
+            inner[[one, other]] += _path(without_both, [another.test, fold.test])
     scores, strengths = [], STRENGTHS[inner.argmin(axis=1)].tolist()
     for fold, strength in zip(folds, strengths, strict=True):
         left, (guess, bare) = residual(fold.regression.affine_map(strength), fold.train.shift), fold.guess
-        errors = squared_error(left[:, targets], fold.test), squared_error(guess[:, targets], bare.test)
+        errors = squared_error(left, fold.test), squared_error(guess, bare.test)
         scores.append({"": Score(*errors, float(fold.test.gram[0, -1, -1]))})
     return total(scores)[""], strengths
 
