@@ -21,6 +21,8 @@ rule extract_activations:
     conda:
         "../envs/study.yaml"
     threads: 1
+    resources:
+        **asks("extract_activations"),
     params:
         experiment="{experiment}",
         run="{run}",
@@ -45,6 +47,8 @@ rule measure_loss:
         "logs/measure_loss/{experiment}_{run}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("measure_loss"),
     params:
         code=code("measure_loss.py"),
     script:

@@ -20,6 +20,8 @@ rule compare_bases:
     conda:
         "../envs/study.yaml"
     threads: 1
+    resources:
+        **asks("compare_bases"),
     params:
         task=task_of,
         code=code("compare_bases.py"),
@@ -44,6 +46,8 @@ rule plot_bases:
         "logs/plot_bases/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_bases"),
     params:
         task=task_of,
         dpi=config["figures"]["dpi"],

@@ -22,6 +22,8 @@ rule measure_circuit:
     conda:
         "../envs/study.yaml"
     threads: 1
+    resources:
+        **asks("measure_circuit"),
     params:
         task=task_of,
         code=code("measure_circuit.py"),
@@ -48,6 +50,8 @@ rule plot_progress:
         "logs/plot_progress/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_progress"),
     params:
         task=task_of,
         dpi=config["figures"]["dpi"],
@@ -73,6 +77,8 @@ rule plot_spectrum:
         "logs/plot_spectrum/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_spectrum"),
     params:
         task=task_of,
         dpi=config["figures"]["dpi"],
@@ -102,6 +108,8 @@ rule plot_circles:
         "logs/plot_circles/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_circles"),
     params:
         dpi=config["figures"]["dpi"],
         style=content("scripts/geometry/study.mplstyle"),

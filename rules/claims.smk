@@ -30,6 +30,8 @@ rule collect_claims:
         "logs/collect_claims.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("collect_claims"),
     params:
         experiments=list(EXPERIMENTS),
         claims=config["claims"],
@@ -59,6 +61,8 @@ rule write_findings:
         "logs/write_findings.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("write_findings"),
     params:
         claims=config["claims"],
         code=code("write_findings.py"),

@@ -1,5 +1,6 @@
 """The configuration, checked, and what the rules ask of it. No rule stands here."""
 
+import math
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from geometry.digest import code_of, content_digest
 from geometry.experiments import ConfigError, canonical, resolve_experiments
 from geometry.foreign import checkpoint_runs, is_foreign
 from geometry.lock import LockError, read_lock
+from geometry.resources import Estimates
 from geometry.sites import chosen_sites, compared_sites, drawn_site
 from geometry.tasks import is_modular, task_name
 
@@ -103,6 +105,22 @@ def code(script):
 def content(pattern):
     """The digest of files that are no code: the style of the figures, the captions of the report."""
     return content_digest(Path(workflow.basedir).glob(pattern))
+
+
+ESTIMATES = Estimates(EXPERIMENTS, config["tree"]["max_prefixes"])
+ON_GPU = ["train_model", "extract_activations"] if config["gpus"] else []
+
+
+def asks(rule):
+    """The resources of a rule: memory and minutes as estimated; a retry asks for more."""
+
+    def mem_mb(wildcards, attempt):
+        return attempt * math.ceil(ESTIMATES.memory_bytes(rule, dict(wildcards.items())) / 1e6)
+
+    def runtime(wildcards, attempt):
+        return attempt * math.ceil(5 + ESTIMATES.seconds(rule, dict(wildcards.items())) / 20)
+
+    return {"mem_mb": mem_mb, "runtime": runtime} | ({"gpu": config["gpus"]} if rule in ON_GPU else {})
 
 
 def task_of(wildcards):

@@ -21,6 +21,8 @@ rule export_crate:
         "logs/export_crate.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("export_crate"),
     params:
         config=config,
         engine=ENGINE,

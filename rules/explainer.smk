@@ -16,6 +16,8 @@ rule play_chaos_game:
         "logs/play_chaos_game.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("play_chaos_game"),
     params:
         task=EXPLAINED,
         n_points=100000,
@@ -42,6 +44,8 @@ rule plot_explainer:
         "logs/plot_explainer.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_explainer"),
     params:
         dpi=config["figures"]["dpi"],
         max_points=config["figures"]["max_points"],

@@ -23,6 +23,8 @@ rule plot_belief_simplex:
         "logs/plot_belief_simplex/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_belief_simplex"),
     params:
         site=drawn_site_of,
         dpi=config["figures"]["dpi"],
@@ -51,6 +53,8 @@ rule plot_emergence:
         "logs/plot_emergence/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_emergence"),
     params:
         site=drawn_site_of,
         dpi=config["figures"]["dpi"],
@@ -79,6 +83,8 @@ rule animate_emergence:
         "logs/animate_emergence/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("animate_emergence"),
     params:
         site=drawn_site_of,
         max_points=config["figures"]["max_points"],
@@ -106,6 +112,8 @@ rule plot_sites:
         "logs/plot_sites/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_sites"),
     params:
         dpi=config["figures"]["dpi"],
         max_points=config["figures"]["max_points"],
@@ -132,6 +140,8 @@ rule plot_r2_by_site:
         "logs/plot_r2_by_site/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_r2_by_site"),
     params:
         dpi=config["figures"]["dpi"],
         style=content("scripts/geometry/study.mplstyle"),
@@ -157,6 +167,8 @@ rule plot_loss:
         "logs/plot_loss/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_loss"),
     params:
         dpi=config["figures"]["dpi"],
         style=content("scripts/geometry/study.mplstyle"),
@@ -181,6 +193,8 @@ rule plot_distances:
         "logs/plot_distances/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_distances"),
     params:
         sites=compared_sites_of,
         dpi=config["figures"]["dpi"],
@@ -207,6 +221,8 @@ rule plot_controls:
         "logs/plot_controls/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_controls"),
     params:
         dpi=config["figures"]["dpi"],
         style=content("scripts/geometry/study.mplstyle"),
@@ -232,6 +248,8 @@ rule plot_components:
         "logs/plot_components/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_components"),
     params:
         max_points=config["figures"]["max_points"],
         dpi=config["figures"]["dpi"],
@@ -257,6 +275,8 @@ rule plot_steering:
         "logs/plot_steering/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_steering"),
     params:
         dpi=config["figures"]["dpi"],
         style=content("scripts/geometry/study.mplstyle"),

@@ -24,6 +24,8 @@ rule import_model:
         run=r"checkpoint|seed_[0-9]+",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("import_model"),
     params:
         experiment="{experiment}",
         run="{run}",

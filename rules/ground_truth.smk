@@ -14,6 +14,8 @@ rule build_ground_truth:
     cache: SHARED
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("build_ground_truth"),
     params:
         name="{task}",
         task=named_task,

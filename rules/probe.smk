@@ -23,6 +23,8 @@ rule probe_beliefs:
     conda:
         "../envs/study.yaml"
     threads: 1
+    resources:
+        **asks("probe_beliefs"),
     params:
         task=task_of,
         probe=regression_of,
@@ -43,6 +45,8 @@ rule measure_distances:
         "logs/measure_distances/{experiment}_{run}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("measure_distances"),
     params:
         probe=regression_of,
         n_pairs=20000,
@@ -63,6 +67,8 @@ rule measure_components:
         "logs/measure_components/{experiment}_{run}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("measure_components"),
     params:
         site=last_stream_of,
         code=code("measure_components.py"),

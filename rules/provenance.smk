@@ -21,6 +21,8 @@ rule draw_provenance:
         "logs/draw_provenance.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("draw_provenance"),
     params:
         template=content("scripts/geometry/provenance.html"),
         code=code("draw_provenance.py"),
@@ -34,6 +36,8 @@ rule audit:
         "logs/audit.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("audit"),
     params:
         config=config,
     script:
@@ -46,7 +50,23 @@ rule provenance:
         "logs/provenance.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("provenance"),
     params:
         artefact=ARTEFACT,
     script:
         "../scripts/provenance.py"
+
+
+rule bill:
+    """Print what a study costs before it runs: hours by rule, the longest chain, the time of so many workers"""
+    log:
+        "logs/bill.log",
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("bill"),
+    params:
+        config=config,
+    script:
+        "../scripts/bill.py"

@@ -19,6 +19,8 @@ rule write_report:
         "logs/write_report.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("write_report"),
     params:
         config=config,
         captions=content("rules/captions/*.rst"),

@@ -14,6 +14,8 @@ rule sample_sequences:
     cache: SHARED
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("sample_sequences"),
     params:
         experiment="{experiment}",
         seed=seed_of,

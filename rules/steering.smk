@@ -21,6 +21,8 @@ rule steer_network:
     conda:
         "../envs/study.yaml"
     threads: 1
+    resources:
+        **asks("steer_network"),
     params:
         task=task_of,
         model=model_of,

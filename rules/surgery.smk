@@ -23,6 +23,8 @@ rule transplant_modulus:
     conda:
         "../envs/study.yaml"
     threads: 1
+    resources:
+        **asks("transplant_modulus"),
     params:
         task=task_of,
         surgery=config["surgery"],
@@ -45,6 +47,8 @@ rule edit_network:
         modulus="[0-9]+",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("edit_network"),
     params:
         task=task_of,
         code=code("edit_network.py"),
@@ -68,6 +72,8 @@ rule plot_surgery:
         "logs/plot_surgery/{experiment}.log",
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("plot_surgery"),
     params:
         task=task_of,
         dpi=config["figures"]["dpi"],

@@ -26,6 +26,8 @@ rule train_model:
     conda:
         "../envs/study.yaml"
     threads: 1  # more would change the order of sums, and with it the bytes
+    resources:
+        **asks("train_model"),
     params:
         experiment="{experiment}",
         seed=seed_of,
@@ -49,6 +51,8 @@ rule initialize_networks:
     cache: SHARED
     conda:
         "../envs/study.yaml"
+    resources:
+        **asks("initialize_networks"),
     params:
         experiment="{experiment}",
         task=task_of,

@@ -10,10 +10,10 @@ from functools import cache
 
 import numpy as np
 
-from geometry.memory import count_at_most, peak_memory_gb
 from geometry.modular import CONTEXT, ModularArithmetic
 from geometry.prefixes import complete_tree, extend_beliefs
 from geometry.process import Process, ProcessError
+from geometry.resources import count_at_most, peak_memory_gb
 from geometry.sites import chosen_sites, hook_point_names
 from geometry.tasks import is_modular, other_process, process_of
 
@@ -159,7 +159,7 @@ def check_experiment(
             raise ConfigError(f"{where}: probe.sites has {pattern!r}, which matches none of {', '.join(names)}")
     if not chosen_sites(experiment["model"], probe):
         raise ConfigError(f"{where}: probe.sites is {probe['sites']!r}, which matches none of {', '.join(names)}")
-    needed = peak_memory_gb(experiment, process, max_prefixes)
+    needed = peak_memory_gb(experiment, max_prefixes)
     if needed > memory_gb:
         batch = f"training.batch_size {training['batch_size']} and " if training else ""
         raise ConfigError(

@@ -1,6 +1,9 @@
 """Where a network runs, and what is done so that it runs the same way twice."""
 
+import fcntl
 import os
+import tempfile
+from pathlib import Path
 
 import torch
 
@@ -32,7 +35,29 @@ def select_device(name: str, threads: int) -> torch.device:
     if name != "cpu":  # on the CPU, a fixed number of threads is enough; asking for more imports a compiler
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    return torch.device(name)
+    return free_cuda_device() if name == "cuda" else torch.device(name)
+
+
+def free_cuda_device() -> torch.device:
+    """The first GPU of this machine that no other job of a study holds; this one holds it until it ends.
+
+    Where there are more jobs than GPUs (`--resources gpu=N` keeps them to N), they share some.
+    """
+    n_devices = torch.cuda.device_count()
+    for index in range(n_devices):
+        path = Path(tempfile.gettempdir()) / f"belief-geometry-{torch.cuda.get_device_properties(index).uuid}.lock"
+        try:
+            lock = path.open("a")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # held, or another user's
+            continue
+        HELD.append(lock)
+        return torch.device("cuda", index)
+    return torch.device("cuda", os.getpid() % n_devices)
+
+
+HELD = []
+"""The locks of the GPUs that this process holds."""
 
 
 def describe_device(device: torch.device) -> str:

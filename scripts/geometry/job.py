@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import platform
+import re
 import resource
 import signal
 import subprocess
@@ -120,7 +121,7 @@ class Job:
                 "ended": ended.isoformat(timespec="seconds"),
                 "wall_seconds": round((ended - self.started).total_seconds(), 3),
                 "cpu_seconds": round(sum(usage.ru_utime + usage.ru_stime for usage in usages), 3),
-                "peak_memory_bytes": max(usage.ru_maxrss for usage in usages) * MAXRSS_UNIT,
+                "peak_memory_bytes": peak_memory_bytes(),
                 "platform": platform.platform(),
                 "device": self.device,
                 "threads": snakemake.threads,
@@ -134,8 +135,17 @@ class Job:
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 """Errors of a place that cannot be written to: the cause is not in the code, and a trace tells nothing."""
 
-MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
-"""Bytes in a unit of the peak memory that the operating system tells."""
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process, or one that it started, has had.
+
+    Of this process Linux tells `getrusage` what the one that started it had, if that was more.
+    """
+    own, others = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    status = Path("/proc/self/status")
+    if status.exists():
+        own = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1])
+    return max(own, others) * (1 if sys.platform == "darwin" else 1024)
 
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ class PlannedJob:
     outputs: list[str]  # without the record
     record: str
     params: dict  # without the digest of the code
+    n_gpus: int
 
 
 def planned_jobs(snakefile: Path, config: dict) -> list[PlannedJob]:
@@ -43,4 +44,5 @@ def _planned(job) -> PlannedJob:
     outputs = [str(path) for path in job.output if path != job.output.record]
     params = json.loads(json.dumps({key: value for key, value in job.params.items() if key != "code"}))
     wildcards = dict(job.wildcards.items())
-    return PlannedJob(job.rule.name, wildcards, [str(p) for p in job.input], outputs, str(job.output.record), params)
+    inputs, n_gpus = [str(path) for path in job.input], job.resources.get("gpu", 0)
+    return PlannedJob(job.rule.name, wildcards, inputs, outputs, str(job.output.record), params, n_gpus)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
-from geometry.memory import peak_memory_gb
+from geometry.resources import peak_memory_gb
 from geometry.sites import chosen_sites, drawn_site, probed_sites
 from geometry.tasks import process_of, task_name
 
@@ -70,7 +70,7 @@ def test_sites_match_patterns_in_the_order_of_the_forward_pass():
 
 def test_memory_grows_with_the_context():
     short, long = (resolve({"defaults": {"task": {"context": n}}})["mess3"] for n in (8, 12))
-    sizes = [peak_memory_gb(experiment, process_of(experiment["task"]), 10**6) for experiment in (short, long)]
+    sizes = [peak_memory_gb(experiment, 10**6) for experiment in (short, long)]
     assert sizes[0] < sizes[1]
 
 

@@ -82,7 +82,11 @@ def random_network(task: ModularArithmetic, biases: str = "all") -> Transformer:
     return network
 
 
-def test_folded_network_is_the_plain_one_with_the_same_gradient():
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
+def test_folded_network_is_the_plain_one_with_the_same_gradient(device):
     task = ModularArithmetic(7)
     network, tree, pairs = random_network(task), task.tree, questions(task)
     parameters = dict(network.named_parameters())
@@ -95,10 +99,10 @@ def test_folded_network_is_the_plain_one_with_the_same_gradient():
     trained = torch.from_numpy(task.is_trained)
     loss = F.cross_entropy(plain[trained], torch.from_numpy(task.answer)[trained])
     expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(network.parameters()))])
-    run = Run(network, Recipe("tree", "adamw", 0.01, 1.0, "constant", 0.0, 1))
+    run = Run(network.to(device), Recipe("tree", "adamw", 0.01, 1.0, "constant", 0.0, 1))
     found, _, gradient = run.loss_and_gradient(pairs)
-    torch.testing.assert_close(found, loss, rtol=0, atol=1e-12)
-    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(found.cpu(), loss, rtol=0, atol=1e-12)
+    torch.testing.assert_close(gradient.cpu(), expected, rtol=0, atol=1e-12)
 
 
 def test_biases_that_are_not_trained_stay_zero():

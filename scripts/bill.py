@@ -1,0 +1,52 @@
+"""Print what a study costs before it runs: time by rule, the longest chain of jobs, the time of so many workers."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import yaml
+
+from geometry.experiments import resolve_experiments
+from geometry.job import job_name, project_folder
+from geometry.plan import PlannedJob, planned_jobs
+from geometry.resources import Estimates
+from geometry.schedule import longest_chain, makespan, seconds_to_the_end
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+WORKERS = [1, 2, 4, 8, 16, 32, 64]
+
+
+def told(seconds: float) -> str:
+    """A duration, as one says it."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def bill(jobs: dict[str, PlannedJob], seconds: dict[str, float]) -> str:
+    """The text: jobs by the path of their record, and how long each is estimated to take."""
+    maker = {path: name for name, job in jobs.items() for path in (*job.outputs, job.record)}
+    needs = {name: {maker[path] for path in job.inputs if path in maker} for name, job in jobs.items()}
+    by_rule = pd.Series(seconds).groupby([job.rule for job in jobs.values()], sort=False)
+    table = pd.DataFrame({"jobs": by_rule.size(), "seconds": by_rule.sum()}).sort_values("seconds", ascending=False)
+    lines = [f"{'rule':22} {'jobs':>6}  {'one core':>9}"]
+    lines += [f"{rule:22} {row.jobs:6.0f}  {told(row.seconds):>9}" for rule, row in table.iterrows()]
+    lines += [f"{'all':22} {len(jobs):6}  {told(table['seconds'].sum()):>9}", ""]
+    chain = longest_chain(seconds_to_the_end(seconds, needs), needs)
+    lines += [f"The longest chain takes {told(sum(seconds[name] for name in chain))}:"]
+    lines += [f"  {told(seconds[n]):>8}  {job_name(jobs[n].rule, jobs[n].wildcards)}" for n in chain if seconds[n] >= 5]
+    lines += ["", f"{'workers':>7}  {'time':>9}"]
+    lines += [f"{n:7}  {told(makespan(seconds, needs, n)):>9}" for n in WORKERS]
+    if on_gpu := sum(seconds[name] * job.n_gpus for name, job in jobs.items()):
+        lines += ["", f"GPU-hours: {on_gpu / 3600:.2f} if a GPU is no faster than a core (no GPU was measured)."]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    project, config = project_folder(snakemake), snakemake.params.config
+    schema = yaml.safe_load((project / "rules/schemas/config.schema.yaml").read_text())
+    estimates = Estimates(resolve_experiments(config, schema), config["tree"]["max_prefixes"])
+    jobs = {job.record: job for job in planned_jobs(project / "Snakefile", config)}
+    print(bill(jobs, {name: estimates.seconds(job.rule, job.wildcards) for name, job in jobs.items()}))

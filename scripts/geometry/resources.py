@@ -1,0 +1,173 @@
+"""What a job asks of the machine that runs it: memory and time by rule, estimated from the configuration.
+
+The constants are measured on one core of a small virtual machine; benchmarks/measure_resources.py sets what they give
+beside what the jobs of a finished study took. Memory is meant to be above what a job takes, and below twice that.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from geometry.modular import ModularArithmetic
+from geometry.process import Process
+from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, is_stream
+from geometry.tasks import process_of, task_name
+
+FLOPS = 40e9
+"""Operations per second of one core in products of matrices."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is to do for an experiment: bytes beyond those of Python and its packages, seconds of one core."""
+
+    n_prefixes: int
+    n_untrained: int
+    n_snapshots: int  # of a training
+    n_probed: int  # of these
+    n_sites: int
+    stored_bytes: int  # the weights of all snapshots
+    train_bytes: int
+    tree_bytes: int
+    extract_bytes: int
+    probe_bytes: int
+    circuit_bytes: int
+    train_seconds: float
+    extract_seconds: float  # of one snapshot
+    probe_seconds: float  # of one snapshot and site
+
+
+def count_at_most(n_tokens: int, context: int, limit: int) -> int:
+    """The number of words of 1 to `context` tokens, or `limit` if there are more."""
+    count, level = 0, 1
+    for _ in range(context):
+        level *= n_tokens
+        count += level
+        if count > limit:
+            return limit
+    return count
+
+
+def size_of(experiment: Mapping, max_prefixes: int) -> Size:
+    """The size of a resolved experiment."""
+    process, probe = process_of(experiment["task"]), experiment["probe"]
+    sized = _size_of_modular if isinstance(process, ModularArithmetic) else _size_of_markov
+    training = experiment.get("training", {"labels": None, "batch_size": 0, "snapshots": 2, "steps": 0})  # a checkpoint
+    return sized(experiment["task"], experiment["model"], training, probe, process, max_prefixes)
+
+
+def _size_of_markov(task, model, training, probe, process: Process, max_prefixes: int) -> Size:
+    n_ctx, width, n_layers = task["context"] + model["bos"], model["n_heads"] * model["d_head"], model["n_layers"]
+    n_tokens, d_model, sites = process.n_tokens, model["d_model"], chosen_sites(model, probe)
+    n_prefixes = count_at_most(n_tokens, task["context"], max_prefixes)
+    weights = d_model * n_layers * (4 * width + 2 * model["d_mlp"])
+    stored = 4 * (weights + d_model * (2 * n_tokens + n_ctx)) * max(training["snapshots"], probe["untrained"])
+    # Distinct prefixes of a batch, at most; and floats that each keeps for its gradient in one block: the residual
+    # stream and its normalised copies, the hidden layer, queries, keys and values, the attention to each ancestor.
+    words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_ctx + 1))
+    nodes = n_prefixes if training["labels"] == "tree" else words
+    block = 10 * d_model + 3 * model["d_mlp"] + 10 * width + n_ctx * model["n_heads"]
+    tree = n_prefixes * (80 + 16 * n_tokens * process.n_states)
+    # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell.
+    features, columns = d_model * max(1, sum(map(is_stream, sites))), 15 * process.n_states + 4 * n_tokens
+    cells = 2 * probe["folds"] ** probe["repeats"] + (probe["folds"] + 1) * task["context"]
+    gram = (features + columns) ** 2
+    return Size(
+        n_prefixes=n_prefixes,
+        n_untrained=probe["untrained"],
+        n_snapshots=training["snapshots"],
+        n_probed=min(training["snapshots"], probe["snapshots"]),
+        n_sites=len(sites),
+        stored_bytes=stored,
+        train_bytes=4 * nodes * (block * n_layers + 4 * n_tokens) + 3 * stored,
+        tree_bytes=tree,
+        extract_bytes=tree + 8 * n_prefixes * width * n_layers + 4 * PREFIXES_AT_ONCE * block + stored,
+        probe_bytes=tree + n_prefixes * (12 * features + 32 * columns) + 8 * (cells + 10) * gram,
+        circuit_bytes=0,
+        train_seconds=training["steps"] * 6 * nodes * weights / FLOPS,
+        extract_seconds=2 * n_prefixes * weights / FLOPS,
+        probe_seconds=n_prefixes * gram / FLOPS,
+    )
+
+
+def _size_of_modular(task, model, training, probe, process: ModularArithmetic, max_prefixes: int) -> Size:
+    """The same of modular arithmetic, whose rows are the pairs of numbers."""
+    d_model, p, n_pairs, n_snapshots = model["d_model"], process.modulus, process.modulus**2, training["snapshots"]
+    width, sites = model["n_heads"] * model["d_head"], chosen_sites(model, probe)
+    stored = 4 * d_model * (2 * p + 2 * model["d_mlp"] + 4 * width) * max(n_snapshots, probe["untrained"])
+    weights = (model["d_mlp"] + width) * (width + p)  # of the products that each pair passes
+    tree = 16 * process.n_prefixes * (2 * p + 20)
+    columns, cells = d_model + 5 * p, probe["folds"] ** probe["repeats"] + 2 * probe["folds"] + 10
+    return Size(
+        n_prefixes=n_pairs,
+        n_untrained=probe["untrained"],
+        n_snapshots=n_snapshots,
+        n_probed=min(n_snapshots, probe["snapshots"]),
+        n_sites=len(sites),
+        stored_bytes=stored,
+        train_bytes=4 * n_pairs * (4 * (model["d_mlp"] + 4 * width) + 5 * p) + 3 * stored,
+        tree_bytes=tree,
+        extract_bytes=tree + stored,
+        probe_bytes=tree + n_pairs * (8 * d_model + 60 * p) + 8 * cells * columns**2,
+        circuit_bytes=48 * p**3 + stored,
+        train_seconds=training["steps"] * 6 * process.n_trained * weights / FLOPS,
+        extract_seconds=2 * n_pairs * weights / FLOPS,
+        probe_seconds=n_pairs * columns**2 / FLOPS,
+    )
+
+
+SCIENCE, TORCH = 0.2e9, 0.5e9
+"""Bytes of Python with NumPy, pandas, xarray and Matplotlib; and with PyTorch and what Numba compiles."""
+
+CUDA = 3e9
+"""Bytes of the host's memory that the context and the libraries of CUDA take besides."""
+
+BYTES: Mapping[str, Callable[[Size], float]] = {
+    "build_ground_truth": lambda size: SCIENCE + size.tree_bytes,
+    "train_model": lambda size: TORCH + size.train_bytes,
+    "initialize_networks": lambda size: TORCH + size.stored_bytes,
+    "import_model": lambda size: TORCH + size.stored_bytes,
+    "extract_activations": lambda size: TORCH + size.extract_bytes,
+    "probe_beliefs": lambda size: SCIENCE + size.probe_bytes,
+    "steer_network": lambda size: TORCH + size.extract_bytes,
+    "measure_circuit": lambda size: TORCH + size.circuit_bytes,
+    "transplant_modulus": lambda size: TORCH + size.stored_bytes,
+    "edit_network": lambda size: TORCH + size.stored_bytes,
+}
+"""What a job of an experiment takes; of all other rules, `SCIENCE`."""
+
+SECONDS: Mapping[str, Callable[[Size], float]] = {
+    "train_model": lambda size: 3 + size.train_seconds,
+    "extract_activations": lambda size: 3 + size.n_probed * size.extract_seconds,
+    "probe_beliefs": lambda size: 3 + size.n_probed * size.n_sites * size.probe_seconds,
+}
+"""How long a job takes one core; of all other rules, `SHORT`."""
+
+SHORT = 3.0
+
+
+class Estimates:
+    """What the jobs of a study take, by rule and wildcards."""
+
+    def __init__(self, experiments: Mapping[str, Mapping], max_prefixes: int):
+        self.sizes = {name: size_of(experiment, max_prefixes) for name, experiment in experiments.items()}
+        self.tasks = {name: task_name(experiment["task"]) for name, experiment in experiments.items()}
+
+    def memory_bytes(self, rule: str, wildcards: Mapping[str, str]) -> float:
+        """About how much memory a job takes."""
+        return max(BYTES.get(rule, lambda size: SCIENCE)(size) for size in self._behind(wildcards))
+
+    def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
+        """About how long a job takes on one core."""
+        return max(SECONDS.get(rule, lambda size: SHORT)(size) for size in self._behind(wildcards))
+
+    def _behind(self, wildcards: Mapping[str, str]) -> list[Size]:
+        """The sizes of the experiments that a job works for: of one, of those of one task, or of all."""
+        if "experiment" in wildcards:
+            return [self.sizes[wildcards["experiment"]]]
+        return [size for name, size in self.sizes.items() if wildcards.get("task") in (None, self.tasks[name])]
+
+
+def peak_memory_gb(experiment: Mapping, max_prefixes: int) -> float:
+    """About how much memory the largest job of an experiment takes, in GB of 10^9 bytes."""
+    size = size_of(experiment, max_prefixes)
+    return max(of_rule(size) for of_rule in BYTES.values()) / 1e9
