@@ -12,17 +12,10 @@ from geometry.folded import folded_logits
 from geometry.storage import open_dataset, read_table, read_tensors
 from research_object import problems
 
-NOTHING_ELSE = """\
-  mess3: null
-  mess3_noisy: null
-  mess3_duplicated: null
-  rrxor: null
-  z1r: null
-  modular_addition_53: null
-figures: {explainer: null, dpi: 60}
-"""
 ADDITION = """
 seeds: [1]
+only: [sums]
+figures: {dpi: 60}
 surgery: {largest_modulus: 9, large_moduli: [20], sampled_pairs: 50}
 experiments:
   sums:
@@ -32,6 +25,7 @@ experiments:
     probe: {folds: 3, untrained: 2, snapshots: 3, sites: [blocks.0.hook_resid_mid, blocks.0.hook_resid_post]}
 """
 RECUT = """
+only: [sums_of_7]
 experiments:
   sums_of_7:
     task: {process: modular_arithmetic, parameters: {modulus: 7, train_fraction: 1}, context: 3}
@@ -42,7 +36,7 @@ experiments:
 
 def study_of(folder, config):
     path = folder / "modular.yaml"
-    path.write_text(config + NOTHING_ELSE)
+    path.write_text(config)
     return Study(folder / "study"), {"configs": [path]}
 
 
