@@ -40,12 +40,16 @@ def study_of(folder, config):
     return Study(folder / "study"), {"configs": [path]}
 
 
-@pytest.fixture(scope="module")
-def sums(tmp_path_factory):
+@pytest.fixture(scope="session")
+def sums(made_once):
     """The study of sums modulo 11, run to its end."""
-    study, how = study_of(tmp_path_factory.mktemp("modular"), ADDITION)
-    study.run(**how)
-    return study, how
+
+    def run(folder):
+        study, how = study_of(folder, ADDITION)
+        study.run(**how)
+
+    folder = made_once("modular", run)
+    return Study(folder / "study"), {"configs": [folder / "modular.yaml"]}
 
 
 def test_every_figure_and_claim_of_the_circuit_is_there_and_nothing_runs_again(sums):

@@ -33,12 +33,16 @@ def study_of(folder, config=MINE, network="bare.safetensors", names=("network.sa
     return study, {"configs": [path]}
 
 
-@pytest.fixture(scope="module")
-def finished_foreign(tmp_path_factory):
+@pytest.fixture(scope="session")
+def finished_foreign(made_once):
     """A study of one network, run to its end from a configuration of under ten lines."""
-    study, how = study_of(tmp_path_factory.mktemp("foreign"))
-    study.run(**how)
-    return study, how
+
+    def run(folder):
+        study, how = study_of(folder)
+        study.run(**how)
+
+    folder = made_once("foreign", run)
+    return Study(folder / "study"), {"configs": [folder / "mine.yaml"]}
 
 
 def test_it_has_claims_and_figures_but_none_over_training(finished_foreign):
