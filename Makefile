@@ -13,7 +13,7 @@ study: environment
 	$(BIN)/snakemake
 
 test: environment check
-	$(BIN)/pytest -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal  # each worker's threads would only get in the other's way
 
 check: environment
 	$(BIN)/ruff check

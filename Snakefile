@@ -61,7 +61,7 @@ include: "rules/claims.smk"
 include: "rules/figures.smk"
 
 
-if config["figures"]["explainer"]:
+if EXPLAINED:
 
     include: "rules/explainer.smk"
 

@@ -22,9 +22,12 @@ def study() -> dict:
         "task": {"process": "custom", "context": CONTEXT, "parameters": {"transition_tensor": tensor.tolist()}},
         "training": {"steps": 20, "snapshots": 2},
     }
-    left_out = dict.fromkeys(yaml.safe_load((PROJECT / "config.yaml").read_text())["experiments"])
-    figures, tree = {"explainer": None}, {"max_prefixes": 2_000_000}
-    return {"seeds": [1], "tree": tree, "figures": figures, "experiments": {**left_out, "million": experiment}}
+    return {
+        "seeds": [1],
+        "tree": {"max_prefixes": 2_000_000},
+        "experiments": {"million": experiment},
+        "only": ["million"],
+    }
 
 
 if __name__ == "__main__":

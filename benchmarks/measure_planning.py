@@ -33,10 +33,7 @@ def measure(n: int, folder: Path) -> dict:
     task = {"process": "mess3"}
     experiments = {f"e{i}": {"task": {**task, "parameters": {"x": 0.05 + i / 1e4, "alpha": 0.85}}} for i in range(n)}
     config, bare = folder / f"{n}.yaml", folder / f"{n}.smk"
-    left_out = dict.fromkeys(yaml.safe_load((PROJECT / "config.yaml").read_text())["experiments"])
-    config.write_text(
-        yaml.safe_dump({"seeds": [1], "figures": {"explainer": None}, "experiments": left_out | experiments})
-    )
+    config.write_text(yaml.safe_dump({"seeds": [1], "experiments": experiments, "only": list(experiments)}))
     arguments = ["--configfile", str(config), "--directory", str(folder)]
     n_jobs = int(re.search(r"total +(\d+)", dry_run(*arguments))[1])
     bare.write_text(BARE.format(n_jobs=n_jobs - 1))

@@ -69,6 +69,7 @@ interrupted goes on from where it was. If Snakemake itself was killed, run snake
 """
 
 SEEDS = config["seeds"]
+EXPLAINED = EXPERIMENTS.get(config["figures"]["explainer"])  # None: no explainer is drawn
 FORMAT = config["figures"]["format"]
 UNTRAINED = "untrained"  # the run whose snapshots are networks that were never trained
 FOREIGN = [name for name, experiment in EXPERIMENTS.items() if is_foreign(experiment)]
@@ -268,7 +269,7 @@ def plots_of(experiment):
 
 def figures_of_the_study(wildcards):
     """Every figure: those of each experiment, and the explainer if the study has one."""
-    explainer = [f"results/figures/explainer.{FORMAT}"] if config["figures"]["explainer"] else []
+    explainer = [f"results/figures/explainer.{FORMAT}"] if EXPLAINED else []
     return [
         *explainer,
         *(
@@ -307,7 +308,7 @@ def records_of_runs(experiment):
 def records_of_the_study(wildcards):
     """What each job behind the claims and figures leaves of itself."""
     with_words = [name for name in TRAINED if reads_words(EXPERIMENTS[name])]
-    explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if config["figures"]["explainer"] else []
+    explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if EXPLAINED else []
     names = [
         "collect_claims",
         "write_findings",

@@ -4,7 +4,7 @@ Inputs:  results/tasks/{task}/ground_truth.zarr.zip
 Outputs: results/figures/explainer, results/figures/explainer.zarr.zip
 """
 
-EXPLAINED = EXPERIMENTS[config["figures"]["explainer"]]["task"]
+EXPLAINED_TASK = EXPLAINED["task"]
 
 
 rule play_chaos_game:
@@ -19,7 +19,7 @@ rule play_chaos_game:
     resources:
         **asks("play_chaos_game"),
     params:
-        task=EXPLAINED,
+        task=EXPLAINED_TASK,
         n_points=100000,
         seed=config["tree"]["seed"],
         code=code("play_chaos_game.py"),
@@ -31,7 +31,7 @@ rule plot_explainer:
     """Draw the explainer"""
     input:
         chaos_game="results/figures/explainer.zarr.zip",
-        ground_truth=f"results/tasks/{task_name(EXPLAINED)}/ground_truth.zarr.zip",
+        ground_truth=f"results/tasks/{task_name(EXPLAINED_TASK)}/ground_truth.zarr.zip",
     output:
         figure=report(
             f"results/figures/explainer.{FORMAT}",

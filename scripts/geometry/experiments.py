@@ -4,7 +4,7 @@ Every problem is one sentence: where, which key, its value, what is allowed.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
@@ -43,9 +43,7 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
     check_schema(config, schema, "config")
     check_finite({key: value for key, value in config.items() if key not in ("defaults", "experiments")}, "config")
     experiments = {}
-    for name, override in config["experiments"].items():
-        if override is None:  # a study leaves out an experiment of config.yaml by setting it to null
-            continue
+    for name, override in chosen_experiments(config).items():
         experiment = merged(config["defaults"], override)
         where, schema_of_one = f"experiment {name!r}", {**schema["$defs"]["experiment"], "$schema": schema["$schema"]}
         check_schema(experiment, schema_of_one, where)
@@ -62,10 +60,20 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         check_experiment(experiment, process, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
         experiment["task"]["parameters"] = resolved_parameters(experiment["task"])
         experiments[name] = canonical(experiment)
+    check_figures(config["figures"], experiments, config["experiments"].keys() - experiments.keys())
+    return experiments
+
+
+def chosen_experiments(config: Mapping) -> dict[str, Mapping]:
+    """Those that are neither null nor left out by `only`."""
+    experiments = {name: override for name, override in config["experiments"].items() if override is not None}
     if not experiments:
         raise ConfigError("config: experiments is left with none; at least one must not be null")
-    check_figures(config["figures"], experiments)
-    return experiments
+    only = config["only"] or list(experiments)
+    for name in only:
+        if name not in experiments:
+            raise ConfigError(f"config: only names {name!r}; allowed are {', '.join(experiments)}")
+    return {name: override for name, override in experiments.items() if name in only}
 
 
 def check_schema(value: Mapping, schema: Mapping, where: str) -> None:
@@ -126,16 +134,18 @@ def sentence(error: ValidationError) -> str:
     return f"{key} is {value!r}; it must be {bounds[error.validator]}"
 
 
-def check_figures(figures: Mapping, experiments: Mapping[str, Mapping]) -> None:
-    """Raise a figure setting that names no experiment or no site."""
+def check_figures(figures: Mapping, experiments: Mapping[str, Mapping], left_out: Set[str]) -> None:
+    """Raise a figure setting that names no experiment or no site; of an experiment that is left out none is drawn."""
     explainer = figures["explainer"]
     drawable = [name for name, experiment in experiments.items() if _is_triangular(process_of(experiment["task"]))]
-    if explainer is not None and explainer not in drawable:
+    if explainer is not None and explainer not in {*drawable, *left_out}:
         raise ConfigError(
             f"config: figures.explainer is {explainer!r}; allowed are null and the experiments with three hidden "
             f"states and three tokens: {', '.join(drawable) or 'none in this study'}"
         )
     for name, site in figures["sites"].items():
+        if name in left_out:
+            continue
         if name not in experiments:
             raise ConfigError(f"config: figures.sites names {name!r}; allowed are {', '.join(experiments)}")
         sites = probed_sites(experiments[name])

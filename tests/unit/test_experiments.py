@@ -40,6 +40,17 @@ def test_null_leaves_an_experiment_out():
     assert "z1r" not in resolve({"experiments": {"z1r": None}})
 
 
+def test_only_runs_just_those_and_asks_nothing_of_what_it_leaves_out():
+    absent = {"model": {"checkpoint": "nowhere.pt", "format": "transformer_lens"}}
+    override = {
+        "experiments": {"absent": absent},
+        "figures": {"sites": {"absent": "nowhere"}},
+        "only": ["z1r", "rrxor"],
+    }
+    assert list(resolve(override)) == ["rrxor", "z1r"]
+    assert list(resolve({"only": None})) == list(resolve({}))
+
+
 def test_canonical_form_ignores_order_and_spelling_of_numbers():
     first, second = (
         canonical({"b": [1.0, 0.5], "a": {"y": 2, "x": 1}}),
@@ -150,6 +161,12 @@ STUDY_ERRORS = [
     ({"figures": {"sites": {"nothing": "residual_streams"}}}, "names 'nothing'; allowed are mess3"),
     ({"tree": {"max_prefixes": 5}}, "max_prefixes is 5"),
     ({"experiments": dict.fromkeys(CONFIG["experiments"])}, "experiments is left with none"),
+    ({"only": ["mess4"]}, "only names 'mess4'; allowed are mess3, mess3_duplicated"),
+    ({"only": ["mess3"], "experiments": {"mess3": None}}, "only names 'mess3'; allowed are mess3_duplicated"),
+    ({"only": "mess3"}, "only is 'mess3', a str; it must be of type array or null"),
+    ({"only": []}, r"only is \[\]; it must be a list of at least 1"),
+    ({"only": ["mess3"], "figures": {"explainer": "mess4"}}, "explainer is 'mess4'; allowed are null and"),
+    ({"only": ["mess3"], "figures": {"sites": {"mess4": "residual_streams"}}}, "sites names 'mess4'; allowed are"),
     *(
         ({"experiments": {name: {}}}, "must start with a letter")
         for name in ("../x", "a/b", "/a", "..", "a b", "{seed}", "a;b", "a\nb", "a\n", "<script>", "", 2024, "2024")
@@ -219,7 +236,7 @@ def test_whole_numbers_may_be_written_as_floats():
 
 
 def test_study_without_triangular_process_needs_no_explainer():
-    assert resolve({"experiments": {"mess3": None, "mess3_noisy": None}, "figures": {"explainer": None}})
+    assert resolve({"only": ["rrxor"]}) and resolve({"only": ["rrxor"], "figures": {"explainer": None}})
 
 
 def test_network_without_normalization_needs_no_other_sites():

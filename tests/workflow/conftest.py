@@ -1,13 +1,33 @@
-"""The tiny study, run once for all tests."""
+"""Studies that are run once for all tests."""
+
+import fcntl
+import os
+import shutil
 
 import pytest
 from harness import Study
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Study:
+def made_once(tmp_path_factory):
+    """A function: a folder that is filled by the first of pytest's workers that needs it, and copied for each."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder(name, fill):
+        first, filled = shared / f"{name}_first", shared / f"{name}_filled"
+        with open(shared / f"{name}_lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not filled.exists():
+                first.mkdir()
+                fill(first)
+                filled.touch()
+        return shutil.copytree(first, own / name, symlinks=True)
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(made_once) -> Study:
     """The tiny study, run to its end on two cores."""
-    study = Study(tmp_path_factory.mktemp("first"))
-    result = study.snakemake()
-    assert result.returncode == 0, result.stderr[-5000:]
-    return study
+    return Study(made_once("finished", lambda folder: Study(folder).run()))

@@ -12,17 +12,10 @@ from geometry.folded import folded_logits
 from geometry.storage import open_dataset, read_table, read_tensors
 from research_object import problems
 
-NOTHING_ELSE = """\
-  mess3: null
-  mess3_noisy: null
-  mess3_duplicated: null
-  rrxor: null
-  z1r: null
-  modular_addition_53: null
-figures: {explainer: null, dpi: 60}
-"""
 ADDITION = """
 seeds: [1]
+only: [sums]
+figures: {dpi: 60}
 surgery: {largest_modulus: 9, large_moduli: [20], sampled_pairs: 50}
 experiments:
   sums:
@@ -32,6 +25,7 @@ experiments:
     probe: {folds: 3, untrained: 2, snapshots: 3, sites: [blocks.0.hook_resid_mid, blocks.0.hook_resid_post]}
 """
 RECUT = """
+only: [sums_of_7]
 experiments:
   sums_of_7:
     task: {process: modular_arithmetic, parameters: {modulus: 7, train_fraction: 1}, context: 3}
@@ -42,16 +36,20 @@ experiments:
 
 def study_of(folder, config):
     path = folder / "modular.yaml"
-    path.write_text(config + NOTHING_ELSE)
+    path.write_text(config)
     return Study(folder / "study"), {"configs": [path]}
 
 
-@pytest.fixture(scope="module")
-def sums(tmp_path_factory):
+@pytest.fixture(scope="session")
+def sums(made_once):
     """The study of sums modulo 11, run to its end."""
-    study, how = study_of(tmp_path_factory.mktemp("modular"), ADDITION)
-    study.run(**how)
-    return study, how
+
+    def run(folder):
+        study, how = study_of(folder, ADDITION)
+        study.run(**how)
+
+    folder = made_once("modular", run)
+    return Study(folder / "study"), {"configs": [folder / "modular.yaml"]}
 
 
 def test_every_figure_and_claim_of_the_circuit_is_there_and_nothing_runs_again(sums):

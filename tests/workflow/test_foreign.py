@@ -18,12 +18,8 @@ experiments:
   mine:
     task: {process: mess3, parameters: {x: 0.05, alpha: 0.85}, context: 5}
     model: {checkpoint: network.safetensors, format: transformer_lens, activation: gelu_new, normalization: none}
-  mess3: null
-  mess3_noisy: null
-  mess3_duplicated: null
-  rrxor: null
-  z1r: null
-figures: {explainer: null, dpi: 60, max_points: 500}
+only: [mine]
+figures: {dpi: 60, max_points: 500}
 """
 
 
@@ -37,12 +33,16 @@ def study_of(folder, config=MINE, network="bare.safetensors", names=("network.sa
     return study, {"configs": [path]}
 
 
-@pytest.fixture(scope="module")
-def finished_foreign(tmp_path_factory):
+@pytest.fixture(scope="session")
+def finished_foreign(made_once):
     """A study of one network, run to its end from a configuration of under ten lines."""
-    study, how = study_of(tmp_path_factory.mktemp("foreign"))
-    study.run(**how)
-    return study, how
+
+    def run(folder):
+        study, how = study_of(folder)
+        study.run(**how)
+
+    folder = made_once("foreign", run)
+    return Study(folder / "study"), {"configs": [folder / "mine.yaml"]}
 
 
 def test_it_has_claims_and_figures_but_none_over_training(finished_foreign):
@@ -90,7 +90,7 @@ def test_audit_passes_until_the_file_changes_which_is_then_imported_again(finish
 
 
 def test_networks_of_several_seeds_stand_beside_trained_ones(tmp_path):
-    config = MINE.replace("network.safetensors", "'{seed}.pt'").replace("  z1r: null\n", "")
+    config = MINE.replace("network.safetensors", "'{seed}.pt'").replace("[mine]", "[mine, z1r]")
     study, how = study_of(tmp_path, config, "bare.pt", ["1.pt", "2.pt"])
     planned = study.planned(**how)
     assert planned["import_model"] == 2 and planned["train_model"] == 2 and planned["plot_loss"] == 1
