@@ -108,8 +108,7 @@ def content(pattern):
     return content_digest(Path(workflow.basedir).glob(pattern))
 
 
-ESTIMATES = Estimates(EXPERIMENTS, config["tree"]["max_prefixes"])
-ON_GPU = ["train_model", "extract_activations"] if config["gpus"] else []
+ESTIMATES = Estimates(EXPERIMENTS, config["tree"]["max_prefixes"], config["gpus"])
 
 
 def asks(rule):
@@ -121,7 +120,7 @@ def asks(rule):
     def runtime(wildcards, attempt):
         return attempt * math.ceil(5 + ESTIMATES.seconds(rule, dict(wildcards.items())) / 20)
 
-    return {"mem_mb": mem_mb, "runtime": runtime} | ({"gpu": config["gpus"]} if rule in ON_GPU else {})
+    return {"mem_mb": mem_mb, "runtime": runtime} | ({"gpu": config["gpus"]} if rule in ESTIMATES.on_gpu else {})
 
 
 def task_of(wildcards):

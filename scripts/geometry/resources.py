@@ -15,16 +15,17 @@ from geometry.tasks import process_of, task_name
 FLOPS = 40e9
 """Operations per second of one core in products of matrices."""
 
+PAIRS = 3.4e6
+"""Pairs of numbers on which a network and its controls are tried for the moduli up to 150."""
+
 
 @dataclass(frozen=True)
 class Size:
     """How much there is to do for an experiment: bytes beyond those of Python and its packages, seconds of one core."""
 
     n_prefixes: int
-    n_untrained: int
     n_snapshots: int  # of a training
-    n_probed: int  # of these
-    n_sites: int
+    n_probed: int  # of these, at most
     stored_bytes: int  # the weights of all snapshots
     train_bytes: int
     tree_bytes: int
@@ -33,7 +34,8 @@ class Size:
     circuit_bytes: int
     train_seconds: float
     extract_seconds: float  # of one snapshot
-    probe_seconds: float  # of one snapshot and site
+    probe_seconds: float  # of one snapshot
+    surgery_seconds: float
 
 
 def count_at_most(n_tokens: int, context: int, limit: int) -> int:
@@ -73,88 +75,101 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
     gram = (features + columns) ** 2
     return Size(
         n_prefixes=n_prefixes,
-        n_untrained=probe["untrained"],
         n_snapshots=training["snapshots"],
         n_probed=min(training["snapshots"], probe["snapshots"]),
-        n_sites=len(sites),
         stored_bytes=stored,
         train_bytes=4 * nodes * (block * n_layers + 4 * n_tokens) + 3 * stored,
         tree_bytes=tree,
         extract_bytes=tree + 8 * n_prefixes * width * n_layers + 4 * PREFIXES_AT_ONCE * block + stored,
         probe_bytes=tree + n_prefixes * (12 * features + 32 * columns) + 8 * (cells + 10) * gram,
         circuit_bytes=0,
-        train_seconds=training["steps"] * 6 * nodes * weights / FLOPS,
+        train_seconds=training["steps"] * 2.7 * nodes * weights / FLOPS,
         extract_seconds=2 * n_prefixes * weights / FLOPS,
-        probe_seconds=n_prefixes * gram / FLOPS,
+        probe_seconds=(6 * n_prefixes * gram + 1200 * features**3) / FLOPS,
+        surgery_seconds=0,
     )
 
 
 def _size_of_modular(task, model, training, probe, process: ModularArithmetic, max_prefixes: int) -> Size:
     """The same of modular arithmetic, whose rows are the pairs of numbers."""
     d_model, p, n_pairs, n_snapshots = model["d_model"], process.modulus, process.modulus**2, training["snapshots"]
-    width, sites = model["n_heads"] * model["d_head"], chosen_sites(model, probe)
+    width = model["n_heads"] * model["d_head"]
     stored = 4 * d_model * (2 * p + 2 * model["d_mlp"] + 4 * width) * max(n_snapshots, probe["untrained"])
     weights = (model["d_mlp"] + width) * (width + p)  # of the products that each pair passes
     tree = 16 * process.n_prefixes * (2 * p + 20)
     columns, cells = d_model + 5 * p, probe["folds"] ** probe["repeats"] + 2 * probe["folds"] + 10
     return Size(
         n_prefixes=n_pairs,
-        n_untrained=probe["untrained"],
         n_snapshots=n_snapshots,
         n_probed=min(n_snapshots, probe["snapshots"]),
-        n_sites=len(sites),
         stored_bytes=stored,
         train_bytes=4 * n_pairs * (4 * (model["d_mlp"] + 4 * width) + 5 * p) + 3 * stored,
         tree_bytes=tree,
         extract_bytes=tree + stored,
         probe_bytes=tree + n_pairs * (8 * d_model + 60 * p) + 8 * cells * columns**2,
-        circuit_bytes=48 * p**3 + stored,
-        train_seconds=training["steps"] * 6 * process.n_trained * weights / FLOPS,
+        circuit_bytes=60 * p**3 + stored,
+        train_seconds=training["steps"] * (4.5 * process.n_trained * weights / FLOPS + 0.01),
         extract_seconds=2 * n_pairs * weights / FLOPS,
-        probe_seconds=n_pairs * columns**2 / FLOPS,
+        probe_seconds=28 * n_pairs * columns**2 / FLOPS,
+        surgery_seconds=PAIRS * 2 * (model["d_mlp"] + width) * (width + 75) / FLOPS,
     )
 
 
-SCIENCE, TORCH = 0.2e9, 0.5e9
-"""Bytes of Python with NumPy, pandas, xarray and Matplotlib; and with PyTorch and what Numba compiles."""
+SCIENCE, DRAWING, TORCH = 0.19e9, 0.26e9, 0.55e9
+"""Bytes of Python with NumPy, pandas and xarray; with Matplotlib; with PyTorch."""
 
 CUDA = 3e9
-"""Bytes of the host's memory that the context and the libraries of CUDA take besides."""
+"""Bytes of the host's memory that the context and the libraries of CUDA take besides (not measured)."""
 
 BYTES: Mapping[str, Callable[[Size], float]] = {
-    "build_ground_truth": lambda size: SCIENCE + size.tree_bytes,
-    "train_model": lambda size: TORCH + size.train_bytes,
+    "build_ground_truth": lambda size: SCIENCE + 0.03e9 + 3 * size.tree_bytes,
+    "train_model": lambda size: TORCH + 0.05e9 + size.train_bytes,
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
     "import_model": lambda size: TORCH + size.stored_bytes,
-    "extract_activations": lambda size: TORCH + size.extract_bytes,
-    "probe_beliefs": lambda size: SCIENCE + size.probe_bytes,
+    "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
+    "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,
+    "measure_components": lambda size: SCIENCE + 1500 * size.n_prefixes,
     "steer_network": lambda size: TORCH + size.extract_bytes,
     "measure_circuit": lambda size: TORCH + size.circuit_bytes,
     "transplant_modulus": lambda size: TORCH + size.stored_bytes,
     "edit_network": lambda size: TORCH + size.stored_bytes,
-}
-"""What a job of an experiment takes; of all other rules, `SCIENCE`."""
+    "collect_claims": lambda size: 0.3e9,
+    "write_report": lambda size: 0.35e9,
+} | dict.fromkeys(
+    ["plot_belief_simplex", "plot_emergence", "animate_emergence", "plot_sites", "plot_components"],
+    lambda size: DRAWING + 500 * size.n_prefixes,
+)
+"""What a job takes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {
     "train_model": lambda size: 3 + size.train_seconds,
     "extract_activations": lambda size: 3 + size.n_probed * size.extract_seconds,
-    "probe_beliefs": lambda size: 3 + size.n_probed * size.n_sites * size.probe_seconds,
+    "probe_beliefs": lambda size: 5 + size.n_probed * size.probe_seconds,
+    "steer_network": lambda size: 6,
+    "measure_circuit": lambda size: 3 + 5 * size.n_snapshots * size.extract_seconds,
+    "transplant_modulus": lambda size: 10 + size.surgery_seconds,
 }
-"""How long a job takes one core; of all other rules, `SHORT`."""
+"""How long a job takes one core; of the rules that are not here, `SHORT`."""
 
-SHORT = 3.0
+SHORT = 2
+
+
+ON_GPU = ("train_model", "extract_activations")
+"""The rules that ask for GPUs."""
 
 
 class Estimates:
     """What the jobs of a study take, by rule and wildcards."""
 
-    def __init__(self, experiments: Mapping[str, Mapping], max_prefixes: int):
+    def __init__(self, experiments: Mapping[str, Mapping], max_prefixes: int, gpus: int = 0):
+        self.on_gpu = ON_GPU if gpus else ()
         self.sizes = {name: size_of(experiment, max_prefixes) for name, experiment in experiments.items()}
         self.tasks = {name: task_name(experiment["task"]) for name, experiment in experiments.items()}
 
     def memory_bytes(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how much memory a job takes."""
-        return max(BYTES.get(rule, lambda size: SCIENCE)(size) for size in self._behind(wildcards))
+        of_rule = BYTES.get(rule, lambda size: DRAWING if rule.startswith("plot_") else SCIENCE)
+        return max(of_rule(size) for size in self._behind(wildcards)) + CUDA * (rule in self.on_gpu)
 
     def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how long a job takes on one core."""
