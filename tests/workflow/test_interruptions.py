@@ -21,6 +21,7 @@ STATE = "unfinished/train_model/mess3_seed_1.safetensors"
 
 def start(study, *arguments, **settings):
     """Snakemake in a process group of its own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
     log = open(study.folder.parent / f"{study.folder.name}.log", "a")  # noqa: SIM115
     command = study.command(*arguments, **settings)
     return subprocess.Popen(command, cwd="/", stdout=log, stderr=log, start_new_session=True)
