@@ -86,7 +86,7 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
         train_seconds=training["steps"] * 2.7 * nodes * weights / FLOPS,
         extract_seconds=2 * n_prefixes * weights / FLOPS,
         probe_seconds=(6 * n_prefixes * gram + 1200 * features**3) / FLOPS,
-        surgery_seconds=0,
+        surgery_seconds=0.0,
     )
 
 
@@ -169,11 +169,11 @@ class Estimates:
     def memory_bytes(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how much memory a job takes."""
         of_rule = BYTES.get(rule, lambda size: DRAWING if rule.startswith("plot_") else SCIENCE)
-        return max(of_rule(size) for size in self._behind(wildcards)) + CUDA * (rule in self.on_gpu)
+        return float(max(of_rule(size) for size in self._behind(wildcards)) + CUDA * (rule in self.on_gpu))
 
     def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how long a job takes on one core."""
-        return max(SECONDS.get(rule, lambda size: SHORT)(size) for size in self._behind(wildcards))
+        return float(max(SECONDS.get(rule, lambda size: SHORT)(size) for size in self._behind(wildcards)))
 
     def _behind(self, wildcards: Mapping[str, str]) -> list[Size]:
         """The sizes of the experiments that a job works for: of one, of those of one task, or of all."""
