@@ -142,16 +142,17 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
 """What a job takes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {
-    "train_model": lambda size: 3 + size.train_seconds,
-    "extract_activations": lambda size: 3 + size.n_probed * size.extract_seconds,
-    "probe_beliefs": lambda size: 5 + size.n_probed * size.probe_seconds,
-    "steer_network": lambda size: 6,
-    "measure_circuit": lambda size: 3 + 5 * size.n_snapshots * size.extract_seconds,
-    "transplant_modulus": lambda size: 10 + size.surgery_seconds,
+    "train_model": lambda size: size.train_seconds,
+    "extract_activations": lambda size: size.n_probed * size.extract_seconds,
+    "probe_beliefs": lambda size: 2 + size.n_probed * size.probe_seconds,
+    "steer_network": lambda size: 3,
+    "measure_circuit": lambda size: 5 * size.n_snapshots * size.extract_seconds,
+    "transplant_modulus": lambda size: 8 + size.surgery_seconds,
 }
-"""How long a job takes one core; of the rules that are not here, `SHORT`."""
+"""How long the work of a job takes one core; of the rules that are not here, less than a second."""
 
-SHORT = 2
+START, START_TORCH = 4.5, 6
+"""Seconds until a job has begun and ended besides: Snakemake, the interpreter, its packages, the record."""
 
 
 ON_GPU = ("train_model", "extract_activations")
@@ -173,7 +174,9 @@ class Estimates:
 
     def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how long a job takes on one core."""
-        return float(max(SECONDS.get(rule, lambda size: SHORT)(size) for size in self._behind(wildcards)))
+        if rule not in SECONDS:
+            return START
+        return START_TORCH + max(SECONDS[rule](size) for size in self._behind(wildcards))
 
     def _behind(self, wildcards: Mapping[str, str]) -> list[Size]:
         """The sizes of the experiments that a job works for: of one, of those of one task, or of all."""
