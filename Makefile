@@ -7,12 +7,12 @@ BIN := .venv/bin
 # snakefmt looks for shfmt in the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study test check environment lock readme
+.PHONY: study test check environment cluster lock readme
 
 study: environment
 	$(BIN)/snakemake
 
-test: environment check
+test: cluster check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal  # each worker's threads would only get in the other's way
 
 check: environment
@@ -30,11 +30,19 @@ environment:
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK) && \
 	  cp $(LOCK) .venv/lock.txt; }
 
-# Resolve envs/requirements.in anew.
+# The environment with the plugins for Slurm and object storage.
+cluster: environment
+	@cmp -s envs/cluster.txt .venv/cluster.txt || { \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/cluster.txt && \
+	  cp envs/cluster.txt .venv/cluster.txt; }
+
+# Resolve envs/requirements.in and envs/cluster.in anew.
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -r envs/requirements.in
 	.venv-lock/bin/python envs/write_lock.py
+	.venv-lock/bin/python -m pip install --quiet -c envs/requirements.txt -r envs/cluster.in
+	.venv-lock/bin/python envs/write_lock.py cluster
 	rm -rf .venv-lock
 
 # The pictures and the table of claims in the README, from the default study.

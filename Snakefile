@@ -10,7 +10,9 @@ from snakemake.utils import min_version
 min_version("9.27.1")
 
 
-workdir: workflow.basedir  # wherever Snakemake is called from; --directory overrides it
+if not workflow.remote_exec:  # a job of a cluster starts where it belongs
+
+    workdir: workflow.basedir  # wherever Snakemake is called from; --directory overrides it
 
 
 configfile: f"{workflow.basedir}/config.yaml"

@@ -2,10 +2,12 @@
 
 `make lock` calls it. A line of requirements.txt is a pin; its comment says by which name the package is
 imported, where that is not its own, and which packages it needs itself. So the lock alone tells which
-pins a piece of code depends on. study.yaml gets the same pins, for 'snakemake --sdm conda'.
+pins a piece of code depends on. study.yaml gets the same pins, for 'snakemake --sdm conda'. Called with
+`cluster`, it writes what is installed beside these to cluster.txt.
 """
 
 import re
+import sys
 from importlib.metadata import Distribution, distributions, packages_distributions
 from pathlib import Path
 
@@ -48,8 +50,7 @@ def lock_lines() -> list[str]:
     return lines
 
 
-if __name__ == "__main__":
-    lines = lock_lines()
+def write_study(lines: list[str]) -> None:
     (ENVS / "requirements.txt").write_text(
         "\n".join(["# Made by 'make lock' from requirements.in; do not edit.", *lines]) + "\n"
     )
@@ -62,3 +63,14 @@ dependencies:
   - pip:
 """
     (ENVS / "study.yaml").write_text(head + "".join(f"      - {line.split(' ')[0]}\n" for line in lines))
+
+
+def write_cluster(lines: list[str]) -> None:
+    study = {line.split(" ")[0] for line in (ENVS / "requirements.txt").read_text().splitlines()}
+    others = [pin for pin in (line.split(" ")[0] for line in lines) if pin not in study]
+    head = "# Made by 'make lock' from cluster.in; do not edit."
+    (ENVS / "cluster.txt").write_text("\n".join([head, *others]) + "\n")
+
+
+if __name__ == "__main__":
+    (write_cluster if sys.argv[1:] == ["cluster"] else write_study)(lock_lines())
