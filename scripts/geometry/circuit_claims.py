@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from geometry.claims import Claim, predicted
-from geometry.probe_table import FLOORS, last_stream, select
+from geometry.probe_table import FLOORS, circle_scores, last_stream, select
 from geometry.sites import OUTPUT
 
 MEMORISED = 0.99
@@ -70,26 +70,22 @@ def grokked(evidence: CircuitEvidence) -> Iterator[Claim]:
     yield Claim("groks: generalises after it has memorised", OUTPUT, estimate, memorised, **measure)
 
 
-def third_circle(table: pd.DataFrame, split: str, **where) -> pd.Series:
+def third_circle(table: pd.DataFrame, features: str = "activations", **where) -> pd.Series:
     """By seed the R2 of the circle that is decoded third best."""
-    rows = select(table, split=split, estimator="least_squares", metric="r2", **where)
-    rows = rows[rows["target"].str.startswith("circle_")]
+    rows = select(circle_scores(table, features), **where)
     return rows.groupby("seed")["value"].apply(lambda r2: r2.nlargest(CIRCLES).iloc[-1])
 
 
 def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether the answer stands on several circles, linearly; the best are chosen alike in what it is compared with."""
-    probe, split = evidence.probe, "held_out_from_training"
-    if select(probe, split=split).empty:  # every pair was trained on
-        split = "held_out_prefix"
+    probe = evidence.probe
     site, first, last = last_stream(probe), probe["step"].min(), probe["step"].max()
-    where = {"site": site, "features": "activations"}
-    estimate = third_circle(probe, split, step=last, **where)
-    floors = {"before training": third_circle(probe, split, step=first, **where)}
-    floors |= best_untrained(estimate, third_circle(evidence.untrained, split, **where))
+    estimate = third_circle(probe, step=last, site=site)
+    floors = {"before training": third_circle(probe, step=first, site=site)}
+    floors |= best_untrained(estimate, third_circle(evidence.untrained, site=site))
     for name in ("last token", "all tokens, additive"):
         of, features = FLOORS[name]
-        floors[name] = third_circle(probe, split, step=last, site=of, features=features)
+        floors[name] = third_circle(probe, features, step=last, site=of)
     measure = f"R2 of the {CIRCLES}rd best circle, pairs not trained on"
     yield Claim("holds the answer on circles", site, estimate, floors, measure=measure)
 

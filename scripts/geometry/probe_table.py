@@ -31,12 +31,12 @@ def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
     return select(probe, target="belief_state", site=site, **where).set_index("step")["value"]
 
 
-def circle_scores(probe: pd.DataFrame) -> pd.DataFrame:
-    """R2 of the circle of each frequency, by least squares, from activations on pairs that were not trained on.
+def circle_scores(probe: pd.DataFrame, features: str = "activations") -> pd.DataFrame:
+    """R2 of the circle of each frequency, by least squares, on pairs that were not trained on.
 
     Where all pairs or none were trained on, on those with a first number that the probe was not fitted on.
     """
-    where = {"weighting": "probability", "features": "activations", "estimator": "least_squares", "metric": "r2"}
+    where = {"weighting": "probability", "features": features, "estimator": "least_squares", "metric": "r2"}
     rows = select(probe[probe["target"].str.fullmatch(r"circle_\d+")], **where)
     unseen = select(rows, split="held_out_from_training")
     rows = select(rows, split="held_out_subtree") if unseen.empty else unseen

@@ -22,12 +22,12 @@ def of_seeds(columns, *values):
 
 def circles(step, site, features, best_first):
     scores = {f"circle_{k}": r2 for k, r2 in enumerate(best_first, 1)} | {"answer_circles": 0.99}
-    place = "least_squares", "r2", "held_out_from_training"
+    place = "probability", "least_squares", "r2", "held_out_from_training"
     return [(step, site, features, target, *place, r2) for target, r2 in scores.items()]
 
 
 def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9):
-    probe = "step site features target estimator metric split value"
+    probe = "step site features target weighting estimator metric split value"
     circuit, bases = "step measure frequency part value", "step matrix basis measure value"
     energy = "share_of_largest_10"
     errors = dict(zip(("key", "others", "as many others"), (0.95, 0.05, 0.02), strict=True))
