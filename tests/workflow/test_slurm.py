@@ -13,43 +13,23 @@ LONG = {"defaults": {"training": {"steps": 2000}}}
 MODEL = "results/mess3/seed_1/model.safetensors"
 STATE = "unfinished/train_model/mess3_seed_1.safetensors"
 LOG = "logs/train_model/mess3_seed_1.log"
-SLURM = [f"--profile={ROOT}/profiles/slurm", "--slurm-status-command=squeue", "--latency-wait=5"]
-SLURM += ["--slurm-init-seconds-before-status-checks=5"]
-LITTLE_MEMORY = "--set-resources=train_model:mem_mb=250 if attempt == 1 else 2000"
-LITTLE_TIME = "--set-resources=train_model:runtime=0 if attempt == 1 else 60", "--default-resources=runtime=1"
+SLURM = ["--profile", f"{ROOT}/profiles/slurm", "--slurm-status-command", "squeue"]
+SLURM += ["--slurm-init-seconds-before-status-checks", "1"]
+LITTLE_MEMORY = [f"{rule}:mem_mb=250 if attempt == 1 else 2000" for rule in ("sample_sequences", "train_model")]
+LITTLE_TIME = ["sample_sequences:runtime=0", "train_model:runtime=1 if attempt == 1 else 60"]
 
 
 def slurm(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """A cluster of one node, for as long as the tests of this module take."""
-    folder = tmp_path_factory.mktemp("cluster")
-    started = subprocess.run([ROOT / "tests/slurm/start.sh", folder], check=False, capture_output=True, text=True)
-    if started.returncode == 77:
-        pytest.skip(started.stderr.strip())
-    assert started.returncode == 0, started.stderr
-    yield
-    subprocess.run([ROOT / "tests/slurm/stop.sh", folder], check=False)
-
-
-@pytest.fixture(scope="module")
-def at_home(tmp_path_factory):
-    """What the cluster is compared with: the study, and a longer training, that nobody disturbed."""
-    study, training = Study(tmp_path_factory.mktemp("at_home")), Study(tmp_path_factory.mktemp("training"))
-    study.run(configs=[SMALLEST])
-    training.run(MODEL, configs=[SMALLEST], override=LONG)
-    return hashes(study), hashes(training)
-
-
 class Submitted:
     """A study whose jobs run on the cluster, while others do."""
 
-    def __init__(self, folder, *arguments, **settings):
+    def __init__(self, folder, *arguments, resources=(), **settings):
         self.study, self.said = Study(folder), folder.parent / f"{folder.name}.log"
-        command = self.study.command(*SLURM, *arguments, configs=[SMALLEST], **settings)
+        command = self.study.command(*arguments, configs=[SMALLEST], **settings)
+        command[3:3] = [*SLURM, *(["--set-resources", *resources] if resources else [])]
         with self.said.open("w") as log:
             self.process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
 
@@ -75,72 +55,89 @@ class Submitted:
         return self.said.read_text()
 
 
-@pytest.fixture(scope="module")
-def submitted(cluster, tmp_path_factory):
-    """A study, and trainings each of which something befalls, all at once."""
-
-    def trained(name, *arguments):
-        return Submitted(tmp_path_factory.mktemp("slurm") / name, MODEL, *arguments, override=LONG)
-
-    def suspended(name):
-        training = trained(name, *LITTLE_TIME)
-        training.training().suspend()
-        return training
-
-    def killed(name):
-        training = trained(name)
-        training.training().kill()
-        return training
-
-    def cancelled(name):
-        training = trained(name)
-        training.training()
-        slurm("scancel", training.job())
-        return training
-
-    def requeued(name):
-        training = trained(name)
-        training.training()
-        slurm("scontrol", "requeue", number := training.job())
-        slurm("scontrol", "update", f"jobid={number}", "StartTime=now")  # it would wait for two minutes
-        return training
-
-    befalls = {
-        "out of time": suspended,
-        "over memory": lambda name: trained(name, LITTLE_MEMORY),
-        "killed": killed,
-        "cancelled": cancelled,
-        "preempted": requeued,
-    }
-    with ThreadPoolExecutor() as pool:
-        running = dict(
-            zip(befalls, pool.map(lambda what, befall: befall(what), befalls, befalls.values()), strict=True)
-        )
-    return running | {"study": Submitted(tmp_path_factory.mktemp("slurm") / "study")}
+def run_out_of_time(training):
+    training.training().suspend()
 
 
-def test_study_on_slurm_is_the_study_at_home_byte_for_byte(submitted, at_home):
-    study = submitted["study"]
-    assert study.finish().count("has been submitted") == 6  # 29 jobs, in groups
-    assert hashes(study.study) == at_home[0]
-    study.study.run("audit", configs=[SMALLEST])
+def kill(training):
+    training.training().kill()
 
 
-REASONS = {
-    "out of time": "SLURM status is: 'TIMEOUT'",
-    "over memory": "exceeded memory limit",
-    "killed": "SLURM status is: 'FAILED'",
-    "cancelled": "SLURM status is: 'CANCELLED'",
-    "preempted": "",  # Slurm itself starts it again
+def cancel(training):
+    training.training()
+    slurm("scancel", training.job())
+
+
+def preempt(training):
+    training.training()
+    slurm("scontrol", "requeue", number := training.job())
+    slurm("scontrol", "update", f"jobid={number}", "StartTime=now")  # it would wait for two minutes
+
+
+def nothing(training):
+    """It asks for too little of something itself."""
+
+
+# What befalls a training, the resources it asks for, and what Snakemake then prints.
+EVENTS = {
+    "out_of_time": (run_out_of_time, LITTLE_TIME, "DUE TO TIME LIMIT"),
+    "over_memory": (nothing, LITTLE_MEMORY, "exceeded memory limit"),
+    "killed": (kill, [], "died with <Signals.SIGKILL: 9>"),
+    "cancelled": (cancel, [], "CANCELLED AT"),
+    "preempted": (preempt, [], "steps (100%) done"),  # Slurm itself starts it again
 }
 
 
-@pytest.mark.parametrize("what", REASONS)
-def test_training_on_slurm_survives_to_the_same_bytes_and_says_what_befell_it(what, submitted, at_home):
-    training = submitted[what]
-    said = training.finish()
-    assert REASONS[what] in said and ("Trying to restart job" in said) == (what != "preempted")
-    if what != "over memory":  # killed before it had started to train
-        assert "going on from step" in (training.study.folder / LOG).read_text()
-    assert hashes(training.study) == at_home[1]
-    assert not (training.study.folder / STATE).exists()
+@pytest.fixture
+def cluster(tmp_path):
+    """A cluster of one node, for as long as a test takes."""
+    folder = tmp_path / "cluster"
+    started = subprocess.run([ROOT / "tests/slurm/start.sh", folder], check=False, capture_output=True, text=True)
+    if started.returncode == 77:
+        pytest.skip(started.stderr.strip())
+    assert started.returncode == 0, started.stderr
+    yield
+    subprocess.run([ROOT / "tests/slurm/stop.sh", folder], check=False)
+
+
+@pytest.fixture
+def submitted(cluster, tmp_path):
+    """The study, and trainings each of which something befalls, all at once."""
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    running = {"study": Submitted(folder / "study")}
+    for name, (_, resources, _) in EVENTS.items():
+        running[name] = Submitted(folder / name, MODEL, override=LONG, resources=resources)
+    try:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda name: EVENTS[name][0](running[name]), EVENTS))
+        yield running
+    finally:
+        for one in [*running.values()]:
+            one.process.kill()
+
+
+@pytest.fixture
+def at_home(submitted, tmp_path):
+    """What the cluster is compared with, made meanwhile: the study, and a longer training, that nobody disturbed."""
+    study, training = Study(tmp_path / "at_home"), Study(tmp_path / "training")
+    study.run(configs=[SMALLEST])
+    training.run(MODEL, configs=[SMALLEST], override=LONG)
+    return hashes(study), hashes(training)
+
+
+def test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it(submitted, at_home, subtests):
+    """One test, as one cluster runs everything at once."""
+    with subtests.test("study"):
+        study = submitted.pop("study")
+        assert study.finish().count("has been submitted") == 6  # 29 jobs, in groups
+        assert hashes(study.study) == at_home[0]
+        study.study.run("audit", configs=[SMALLEST])
+    for name, training in submitted.items():
+        with subtests.test(name):
+            said = training.finish()
+            assert EVENTS[name][2] in said and ("Trying to restart job" in said) == (name != "preempted")
+            if name != "over_memory":  # which ends it before it trains
+                assert "going on from step" in (training.study.folder / LOG).read_text()
+            assert hashes(training.study) == at_home[1]
+            assert not (training.study.folder / STATE).exists()
