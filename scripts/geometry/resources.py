@@ -151,7 +151,7 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
 }
 """How long the work of a job takes one core; of the rules that are not here, less than a second."""
 
-START, START_TORCH = 4.5, 6
+START, START_TORCH = 4.5, 6.0
 """Seconds until a job has begun and ended besides: Snakemake, the interpreter, its packages, the record."""
 
 
