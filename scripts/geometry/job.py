@@ -53,6 +53,7 @@ class Job:
 
     def __enter__(self) -> "Job":
         signal.signal(signal.SIGTERM, _interrupt)
+        enter_storage(self.snakemake)
         self._open_journal(self.snakemake.log[0])
         self.started = datetime.now(UTC)
         try:
@@ -156,6 +157,19 @@ def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
     if "run" in words:
         words["run"] = words["run"].replace("_", " ")
     return " ".join([rule, *words.values()])
+
+
+def enter_storage(snakemake: "Snakemake") -> None:
+    """Go to the folder that holds results/, so that every path is what the rules say.
+
+    Of a study in object storage, Snakemake keeps local copies in a folder of their own, and its name before each path.
+    """
+    folder = snakemake.output.record.rpartition("results/provenance/")[0]
+    if folder:
+        for kind in ("input", "output", "log"):
+            files = getattr(snakemake, kind)
+            setattr(snakemake, kind, type(files)(files, custom_map=lambda path: path.removeprefix(folder)))
+        os.chdir(folder)
 
 
 def project_folder(snakemake: "Snakemake") -> Path:

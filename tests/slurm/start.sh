@@ -11,6 +11,7 @@ mark="# of tests/slurm/start.sh"
 for file in /etc/slurm/slurm.conf /etc/slurm/gres.conf; do
     [ ! -e "$file" ] || grep -qxF "$mark" "$file" || cannot "$file is there already, and not of these tests"
 done
+! scontrol ping 2> /dev/null | grep -q UP || cannot "a Slurm cluster runs here already"
 if ! command -v slurmctld slurmd munged sinfo > /dev/null; then
     command -v apt-get > /dev/null || cannot "neither Slurm nor apt-get is there"
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends slurm-wlm munge; } \

@@ -5,7 +5,7 @@ import os
 import shutil
 
 import pytest
-from harness import Study
+from harness import SMALLEST, Study
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +31,9 @@ def made_once(tmp_path_factory):
 def finished(made_once) -> Study:
     """The tiny study, run to its end on two cores."""
     return Study(made_once("finished", lambda folder: Study(folder).run()))
+
+
+@pytest.fixture(scope="session")
+def smallest(made_once) -> Study:
+    """The smallest study: what it is compared with where it runs elsewhere."""
+    return Study(made_once("smallest", lambda folder: Study(folder).run(configs=[SMALLEST])))

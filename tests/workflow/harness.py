@@ -13,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/config.yaml"
+SMALLEST = ROOT / "tests/smallest.yaml"
 
 
 class Study:

@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from harness import ROOT, Study, hashes
+from harness import ROOT, SMALLEST, Study, hashes
 
-SMALLEST = ROOT / "tests/smallest.yaml"
 LONG = {"defaults": {"training": {"steps": 2000}}}
 MODEL = "results/mess3/seed_1/model.safetensors"
 STATE = "unfinished/train_model/mess3_seed_1.safetensors"
@@ -16,7 +15,6 @@ LOG = "logs/train_model/mess3_seed_1.log"
 SLURM = ["--profile", f"{ROOT}/profiles/slurm", "--slurm-status-command", "squeue"]
 SLURM += ["--slurm-init-seconds-before-status-checks", "1"]
 LITTLE_MEMORY = [f"{rule}:mem_mb=250 if attempt == 1 else 2000" for rule in ("sample_sequences", "train_model")]
-LITTLE_TIME = ["sample_sequences:runtime=0", "train_model:runtime=1 if attempt == 1 else 60"]
 
 
 def slurm(*command):
@@ -57,6 +55,7 @@ class Submitted:
 
 def run_out_of_time(training):
     training.training().suspend()
+    slurm("scontrol", "update", f"jobid={training.job()}", "TimeLimit=1")  # minute, and it will not have enough
 
 
 def kill(training):
@@ -80,7 +79,7 @@ def nothing(training):
 
 # What befalls a training, the resources it asks for, and what Snakemake then prints.
 EVENTS = {
-    "out_of_time": (run_out_of_time, LITTLE_TIME, "DUE TO TIME LIMIT"),
+    "out_of_time": (run_out_of_time, [], "DUE TO TIME LIMIT"),
     "over_memory": (nothing, LITTLE_MEMORY, "exceeded memory limit"),
     "killed": (kill, [], "died with <Signals.SIGKILL: 9>"),
     "cancelled": (cancel, [], "CANCELLED AT"),
@@ -118,20 +117,21 @@ def submitted(cluster, tmp_path):
 
 
 @pytest.fixture
-def at_home(submitted, tmp_path):
-    """What the cluster is compared with, made meanwhile: the study, and a longer training, that nobody disturbed."""
-    study, training = Study(tmp_path / "at_home"), Study(tmp_path / "training")
-    study.run(configs=[SMALLEST])
-    training.run(MODEL, configs=[SMALLEST], override=LONG)
-    return hashes(study), hashes(training)
+def undisturbed(submitted, tmp_path):
+    """The longer training, made meanwhile, that nothing befalls."""
+    study = Study(tmp_path / "undisturbed")
+    study.run(MODEL, configs=[SMALLEST], override=LONG)
+    return study
 
 
-def test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it(submitted, at_home, subtests):
+def test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it(
+    submitted, smallest, undisturbed, subtests
+):
     """One test, as one cluster runs everything at once."""
     with subtests.test("study"):
         study = submitted.pop("study")
         assert study.finish().count("has been submitted") == 6  # 29 jobs, in groups
-        assert hashes(study.study) == at_home[0]
+        assert hashes(study.study) == hashes(smallest)
         study.study.run("audit", configs=[SMALLEST])
     for name, training in submitted.items():
         with subtests.test(name):
@@ -139,5 +139,5 @@ def test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it(s
             assert EVENTS[name][2] in said and ("Trying to restart job" in said) == (name != "preempted")
             if name != "over_memory":  # which ends it before it trains
                 assert "going on from step" in (training.study.folder / LOG).read_text()
-            assert hashes(training.study) == at_home[1]
+            assert hashes(training.study) == hashes(undisturbed)
             assert not (training.study.folder / STATE).exists()
