@@ -108,6 +108,7 @@ def content(pattern):
     return content_digest(Path(workflow.basedir).glob(pattern))
 
 
+OF_CLUSTER_MB = 400  # of the two Snakemakes that a cluster runs around each job
 ESTIMATES = Estimates(EXPERIMENTS, config["tree"]["max_prefixes"], config["gpus"])
 
 
@@ -115,7 +116,8 @@ def asks(rule):
     """The resources of a rule: memory and minutes as estimated; a retry asks for more."""
 
     def mem_mb(wildcards, attempt):
-        return attempt * math.ceil(ESTIMATES.memory_bytes(rule, dict(wildcards.items())) / 1e6)
+        around = OF_CLUSTER_MB if workflow.non_local_exec else 0
+        return attempt * (around + math.ceil(ESTIMATES.memory_bytes(rule, dict(wildcards.items())) / 1e6))
 
     def runtime(wildcards, attempt):
         return attempt * math.ceil(5 + ESTIMATES.seconds(rule, dict(wildcards.items())) / 20)
