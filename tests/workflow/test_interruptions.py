@@ -138,7 +138,10 @@ def test_second_snakemake_on_one_folder_is_refused_and_harms_nothing(undisturbed
     study = Study(tmp_path / "study")
     first = start(study, MODEL, override=LONG)
     assert wait_for(lambda: "train_model" in jobs_of(first), first)
+    training = jobs_of(first)["train_model"]
+    training.suspend()  # so that it does not end while the second one starts
     second = study.snakemake(MODEL, override=LONG)
+    training.resume()
     assert second.returncode != 0 and "LockException" in second.stderr + second.stdout
     assert first.wait() == 0
     assert hashes(study) == hashes(undisturbed)
