@@ -19,7 +19,7 @@ from timing import PROJECT, report
 def jobs(estimates: Estimates) -> pd.DataFrame:
     """A row for each job."""
     rows = []
-    for record in map(read_record, map(str, record_paths())):
+    for record in map(read_record, record_paths()):
         run, wildcards = record.content["run"], record.content["wildcards"]
         rows.append(
             {

@@ -34,12 +34,15 @@ COLUMNS = ["step", "network", "modulus", "n_pairs", "measure", "frequency", "val
 
 
 def last_rows(
-    last: Weights, first: Weights, sign: int, moduli: list[int], n_pairs: int, of_controls: int
+    last: Weights, first: Weights, sign: int, tried: list[tuple[int, int]], of_controls: int
 ) -> Iterator[tuple]:
-    """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control."""
+    """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control.
+
+    Tried are moduli, each on so many pairs at most; the controls on no more than `of_controls`.
+    """
     torus = proven_torus(last, sign)
     untrained = torus_of(key_amplitudes(first, sign, len(torus.amplitudes)), torus.modulus, order=1)
-    for modulus in moduli:
+    for modulus, n_pairs in tried:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         size = modulus, len(pairs[0])
         choice, gap = choose_frequencies(torus, modulus)
@@ -80,8 +83,8 @@ def transplant_modulus(
     rows = []
     for step, weights in zip(earlier, snapshots[:-1], strict=True):
         rows += [(step, *row) for row in early_rows(weights, sign, moduli[::EVERY], n_pairs)]
-    for tried, most in ((moduli, max(moduli) ** 2), (large, n_pairs)):
-        rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, tried, most, n_pairs)]
+    tried = [(modulus, modulus**2) for modulus in moduli] + [(modulus, n_pairs) for modulus in large]
+    rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, tried, n_pairs)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
 
 
