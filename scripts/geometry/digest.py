@@ -8,7 +8,7 @@ reruns exactly the rules whose code changed, which Snakemake, watching one file'
 import ast
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,51 +76,58 @@ def local_files(name: str, root: Path) -> tuple[Path, ...]:
     return tuple(f for base in bases for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file())
 
 
-@cache
 def imports(path: Path) -> frozenset[str]:
     """The absolute names that a file imports when it runs."""
-    names = set()
-    for node in ast.walk(_code(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            raise LockError(f"{path} imports relatively ({ast.unparse(node)}); import by the absolute name")
-        elif isinstance(node, ast.ImportFrom):
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(names)
+    return _read(path)[0]
 
 
-@cache
 def statements(path: Path) -> str:
     """The sha256 of a file's syntax tree."""
-    return _sha256(str(_form(_code(path))).encode())
+    return _read(path)[1]
 
 
 @cache
-def _code(path: Path) -> ast.Module:
-    """A file's syntax tree without docstrings and without what only a type checker reads."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            parts = (item.orelse if _is_for_type_checkers(item) else [item] for item in node.body)
-            node.body = [item for part in parts for item in part if not _is_text(item)]
-    return tree
+def _read(path: Path) -> tuple[frozenset[str], str]:
+    """A file's imports and the digest of its syntax tree, in one pass, as each start of Snakemake waits for it."""
+    names = set()
+
+    def form(node) -> list | str:
+        """A syntax tree as nested lists, without the empty fields that Python's versions differ in."""
+        if isinstance(node, list):
+            return [form(item) for item in node]
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        kind = type(node)
+        if kind in WITH_BODY:
+            node.body = list(_that_runs(node.body))
+        elif kind is ast.Import:
+            names.update(alias.name for alias in node.names)
+        elif kind is ast.ImportFrom and node.level:
+            raise LockError(f"{path} imports relatively ({ast.unparse(node)}); import by the absolute name")
+        elif kind is ast.ImportFrom:
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        fields = ((name, getattr(node, name, None)) for name in kind._fields)
+        return [kind.__name__, *[[name, form(value)] for name, value in fields if value is not None and value != []]]
+
+    syntax = form(ast.parse(path.read_bytes(), filename=str(path)))
+    return frozenset(names), _sha256(str(syntax).encode())
+
+
+WITH_BODY = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+"""What can begin with a docstring."""
+
+
+def _that_runs(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements without those that are only text, and without what only a type checker reads."""
+    for node in body:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            yield from _that_runs(node.orelse)
+        elif not _is_text(node):
+            yield node
 
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _is_for_type_checkers(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
-def _form(node) -> list | str:
-    """A syntax tree as nested lists, without the empty fields that Python's versions differ in."""
-    if isinstance(node, ast.AST):
-        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
-        return [type(node).__name__, *([name, _form(value)] for name, value in fields)]
-    return [_form(item) for item in node] if isinstance(node, list) else repr(node)
 
 
 def _sha256(content: bytes) -> str:

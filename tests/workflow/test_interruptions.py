@@ -10,7 +10,7 @@ import time
 
 import psutil
 import pytest
-from harness import ROOT, Study, clone, edit, hashes
+from harness import ROOT, SMALLEST, Study, clone, edit, hashes
 
 LONG = {"experiments": {"mess3": {"training": {"steps": 2000}}}}
 LONGER = {"experiments": {"mess3": {"training": {"steps": 20_000}}}}
@@ -61,10 +61,10 @@ def kill(victim, process, rule):
 
 RULES = {path.stem for path in (ROOT / "scripts").glob("*.py") if "Job(snakemake" in path.read_text()}
 OF_MODULAR = re.findall(r"^rule (\w+)", "".join((ROOT / f"rules/{n}.smk").read_text() for n in MODULAR_FILES), re.M)
-RULES = sorted(RULES - {"import_model", *OF_MODULAR})  # the tiny study is of networks that it trains on Markov models
+RULES = sorted(RULES - {"import_model", *OF_MODULAR})  # that study is of networks that it trains on Markov models
 
 
-def test_study_killed_in_each_of_its_rules_elsewhere_on_one_core_ends_in_the_same_bytes(finished, tmp_path):
+def test_study_killed_in_each_of_its_rules_elsewhere_on_one_core_ends_in_the_same_bytes(smallest, tmp_path):
     """At a random moment of each; the job, Snakemake, or both by turns."""
     study, moments, spared, attempts = Study(tmp_path / "a folder with spaces"), random.Random(0), list(RULES), 0
     assert len(RULES) == 27
@@ -72,7 +72,7 @@ def test_study_killed_in_each_of_its_rules_elsewhere_on_one_core_ends_in_the_sam
     while spared:
         attempts += 1
         assert attempts < 80
-        process = start(study, *forced, cores=1)
+        process = start(study, *forced, configs=[SMALLEST], cores=1)
         if not wait_for(lambda: set(jobs_of(process)) & set(spared), process):  # noqa: B023
             assert process.wait() == 0
             forced = [f"--forcerun={spared[0]}"]  # finished: so let one run again that has not been killed yet
@@ -84,9 +84,9 @@ def test_study_killed_in_each_of_its_rules_elsewhere_on_one_core_ends_in_the_sam
         if victim != "job":  # what --unlock does, in no time; the other tests call it
             shutil.rmtree(study.folder / ".snakemake/locks", ignore_errors=True)
         spared.remove(rule)
-    study.run(cores=1)
-    assert hashes(study) == hashes(finished)
-    study.run("audit")
+    study.run(configs=[SMALLEST], cores=1)
+    assert hashes(study) == hashes(smallest)
+    study.run("audit", configs=[SMALLEST])
 
 
 @pytest.fixture(scope="session")
