@@ -52,6 +52,11 @@ include: "rules/probe.smk"
 include: "rules/steering.smk"
 
 
+if MARKOV:
+
+    include: "rules/recovery.smk"
+
+
 if MODULAR:
 
     include: "rules/circuit.smk"

@@ -155,6 +155,13 @@ def batches_of(wildcards):
     return {key: training_of(wildcards)[key] for key in ("batch_size", "steps")}
 
 
+def n_words_of(wildcards):
+    """As many words as a training reads; a million for a network from elsewhere, of which that is not known."""
+    if wildcards.experiment in FOREIGN:
+        return 1_000_000
+    return training_of(wildcards)["batch_size"] * training_of(wildcards)["steps"]
+
+
 def reads_words(experiment):
     """Whether a network is trained on sampled words, not on all that there is."""
     return experiment["training"]["labels"] != "tree"

@@ -5,7 +5,14 @@ import xarray as xr
 
 from geometry.entropy import entropy_rate_bounds_nats, optimal_loss_nats
 from geometry.modular import ModularArithmetic, circles, component_names
-from geometry.prefixes import PrefixTree, belief_states, complete_tree_with_beliefs, sampled_tree, words_below
+from geometry.prefixes import (
+    PrefixTree,
+    belief_states,
+    complete_length,
+    complete_tree_with_beliefs,
+    sampled_tree,
+    words_below,
+)
 from geometry.process import Process
 
 DISTINCT_DECIMALS = 6
@@ -69,6 +76,7 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
             "target_name": "belief_state",
             "process": process.name,
             "complete": int(complete),
+            "complete_length": context if complete else complete_length(process, tree),
             "generalized": int(process.generalized),
             "n_distinct_targets": len(np.unique(beliefs, axis=0)),
             "entropy_rate_upper_nats": upper,

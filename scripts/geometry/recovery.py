@@ -1,0 +1,289 @@
+"""A process read out of a network: its dimensions, coordinates and operators, from activations and outputs alone.
+
+Nothing here knows the hidden states. What a network says of the future after a prefix is linear in an
+unnormalised belief, and so is the belief's update: if ``z(w)`` are coordinates of the belief after the
+prefix w, then ``P(y | w) z(wy) = z(w) A[y]`` with one operator for each token y (Jaeger 2000, Neural
+Computation 12; Hsu, Kakade and Zhang 2012, arXiv 0811.4413). The coordinates are those that tell the
+futures: a reduced-rank regression of the futures on the activations.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from numpy import ndarray
+
+from geometry.moments import cell_moments
+from geometry.prefixes import PrefixTree
+from geometry.probe import STRENGTHS, decode, regress, residual, squared_error
+from geometry.process import Process
+from geometry.splits import by_prefix
+
+FAINTEST = 0.01
+"""The share of the largest singular value below which no dimension is looked for."""
+
+SMALLEST = 1e-9
+"""A singular value that is rounding: it was a square root."""
+
+MOST_DIMENSIONS = 12
+"""Dimensions beyond which none is looked for."""
+
+MOST_FUTURES = 256
+"""Words of a future that are told apart at most."""
+
+N_FOLDS = 20
+"""Parts of the prefixes, each of which is read by a regression that was fitted on the others."""
+
+LEAST_PROBABILITY = 1e-9
+"""What a recovered process may say that is a probability; anything below is taken for this."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a network, or anything else, says of the next token after each prefix of a complete tree."""
+
+    tree: PrefixTree
+    next_token_probability: Float[ndarray, "prefix token"]
+
+    @cached_property
+    def child(self) -> Integer[ndarray, "prefix token"]:
+        """The node of each prefix's continuation by each token; -1 where it never occurs."""
+        child, has_parent = np.full(self.next_token_probability.shape, -1), self.tree.parent >= 0
+        child[self.tree.parent[has_parent], self.tree.last_token[has_parent]] = np.flatnonzero(has_parent)
+        return child
+
+    @cached_property
+    def first_token_probability(self) -> Float[ndarray, " token"]:
+        """That of the first token, which no prediction tells: the one that predictions after one token leave as it is.
+
+        So it is for a stationary process, in which every token is distributed as the first.
+        """
+        first, n_tokens = self.tree.levels[0], self.next_token_probability.shape[1]
+        step = np.zeros((n_tokens, n_tokens))
+        step[self.tree.last_token[first]] = self.next_token_probability[first]
+        equations = np.vstack([step.T - np.eye(n_tokens), np.ones(n_tokens)])
+        found = np.linalg.lstsq(equations, np.eye(n_tokens + 1)[-1], rcond=None)[0]
+        return np.maximum(found, 0) / np.maximum(found, 0).sum()
+
+    @cached_property
+    def prefix_probability(self) -> Float[ndarray, " prefix"]:
+        """The probability of each prefix among words of its length."""
+        tree, probability = self.tree, np.empty(len(self.tree))
+        for level in tree.levels:
+            parent, token = tree.parent[level], tree.last_token[level]
+            if level.start == 0:
+                probability[level] = self.first_token_probability[token]
+            else:
+                probability[level] = probability[parent] * self.next_token_probability[parent, token]
+        return probability
+
+    def futures(self, n_tokens: int) -> Float[ndarray, "prefix future"]:
+        """The probability of each word of so many tokens after each prefix that can be followed so far."""
+        n_prefixes = self.tree.levels[len(self.tree.levels) - n_tokens].stop
+        node, probability = np.arange(n_prefixes)[:, None], np.ones((n_prefixes, 1))
+        for _ in range(n_tokens):
+            occurs = node[..., None] >= 0
+            following = np.where(occurs, self.next_token_probability[node], 0)
+            probability = (probability[..., None] * following).reshape(n_prefixes, -1)
+            node = np.where(occurs, self.child[node], -1).reshape(n_prefixes, -1)
+        return probability
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The singular values of weighted futures as far as they are told, in units of the first, and their directions.
+
+    What is told along a direction is its energy less that of the error. Where this is negative, nothing is told, and
+    the most negative shows what comes by chance: no singular value is given as less than its root.
+    """
+
+    singular_values: Float[ndarray, " dimension"]
+    directions: Float[ndarray, "column dimension"]
+
+    @cached_property
+    def gaps(self) -> Float[ndarray, " place"]:
+        """By what factor each singular value exceeds the next, of those that are not too faint to be looked for."""
+        values = self.singular_values[: MOST_DIMENSIONS + 1]
+        return np.where(values[:-1] > FAINTEST, values[:-1] / np.maximum(values[1:], SMALLEST), 0)
+
+    @property
+    def rank(self) -> int:
+        """The number of dimensions: the singular values before the largest gap."""
+        return int(self.gaps.argmax()) + 1
+
+
+def spectrum(
+    futures: Float[ndarray, "prefix column"], read: Float[ndarray, "prefix column"], weight: Float[ndarray, " prefix"]
+) -> Spectrum:
+    """What some futures have in common with what was read of them; all, where they are the same."""
+    left = futures - read
+    told = (weight * futures.T) @ futures - (weight * left.T) @ left
+    energy, directions = np.linalg.eigh((told + told.T) / 2)
+    values = np.sqrt(np.maximum(energy[::-1], -energy.min()))
+    return Spectrum(values / values[0], directions[:, ::-1])
+
+
+def tokens_ahead(language: Language) -> int:
+    """How many tokens of the future to tell apart: the fewest, from two, to which one more adds no dimension.
+
+    Never so many that fewer than half of a word's positions can be followed so far.
+    """
+    n_tokens, context = language.next_token_probability.shape[1], len(language.tree.levels)
+    possible = [k for k in range(2, context // 2 + 1) if n_tokens**k <= MOST_FUTURES] or [1]
+    ranks = []
+    for k in possible:
+        futures = language.futures(k)
+        ranks.append(spectrum(futures, futures, language.prefix_probability[: len(futures)]).rank)
+        if len(ranks) > 1 and ranks[-1] == ranks[-2]:
+            return k - 1
+    return possible[-1]
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What came out of one site: its spectrum, and the process, a generalized hidden Markov model; None where
+    the operators have no eigenvalue that could be 1.
+    """
+
+    spectrum: Spectrum
+    process: Process | None
+
+
+class Recovery:
+    """The recovery of a process from what one network says, by any features of the prefixes."""
+
+    def __init__(self, language: Language, rng: np.random.Generator):
+        self.language = language
+        self.n_ahead = tokens_ahead(language)
+        futures = language.futures(self.n_ahead)
+        self.n_read = len(futures)
+        self.weight = language.prefix_probability[: self.n_read]
+        directions = spectrum(futures, futures, self.weight).directions[:, : MOST_DIMENSIONS + 1]
+        self.futures = futures @ directions  # what is lost is too faint to be looked for
+        self.split = by_prefix(self.n_read, min(N_FOLDS, self.n_read), 1, rng)
+
+    def from_outputs(self) -> Recovered:
+        """Spectral learning on what the network says: the futures themselves, no activations."""
+        return self._recovered(self.futures)
+
+    def from_features(self, features: Float[ndarray, "prefix feature"]) -> Recovered:
+        """From the futures as they are read from features, each prefix by a regression that was fitted without it.
+
+        One penalty for all of them, the one with the least error on what they were not fitted on.
+        """
+        features = features[: self.n_read]
+        (moments,) = cell_moments(features, self.futures, self.weight[None], self.split.cell)
+        folds = [(regress(train), test) for train, test in moments.splits(self.split.fold_of_cell[0])]
+
+        def error(strength: float) -> float:
+            left = (residual(fitted.affine_map(strength), moments.shift) for fitted, _ in folds)
+            return sum(squared_error(one, test).sum() for one, (_, test) in zip(left, folds, strict=True))
+
+        strength = min((0.0, *STRENGTHS), key=error)
+        return self._recovered(decode(features, [one.affine_map(strength) for one, _ in folds], self.split.fold)[0])
+
+    def _recovered(self, read: Float[ndarray, "prefix column"]) -> Recovered:
+        found = spectrum(self.futures, read, self.weight)
+        return Recovered(found, generator(self.language, read @ found.directions[:, : found.rank], self.weight))
+
+
+def generator(
+    language: Language, coordinates: Float[ndarray, "prefix dimension"], weight: Float[ndarray, " prefix"]
+) -> Process | None:
+    """The process whose unnormalised beliefs are some coordinates, by least squares; None if there is none.
+
+    The coordinates are of all prefixes up to some length, and the last length is only arrived at.
+    """
+    n_from = np.searchsorted(language.tree.length[: len(coordinates)], language.tree.length[len(coordinates) - 1])
+    scale, start = np.sqrt(weight[:n_from, None]), coordinates[:n_from]
+    operators = []
+    for token, child in enumerate(language.child[:n_from].T):
+        arrived = np.where(child[:, None] >= 0, coordinates[child], 0)
+        image = language.next_token_probability[:n_from, token, None] * arrived
+        operators.append(np.linalg.lstsq(scale * start, scale * image, rcond=None)[0])
+    operators = np.array(operators)
+    eigenvalue, readout = _leading(operators.sum(axis=0))
+    _, stationary = _leading(operators.sum(axis=0).T)
+    if not eigenvalue > 0 or abs(stationary @ readout) < np.finfo(float).eps:
+        return None
+    readout = readout / np.average(coordinates @ readout, weights=weight)
+    stationary = stationary / (stationary @ readout)
+    return recovered_process(operators / eigenvalue, stationary, readout)
+
+
+def _leading(matrix: Float[ndarray, "dimension dimension"]) -> tuple[float, Float[ndarray, " dimension"]]:
+    """The eigenvalue with the largest real part and its right eigenvector; nan where they are not real."""
+    values, vectors = np.linalg.eig(matrix)
+    place = values.real.argmax()
+    value = values[place]
+    return (float(value.real) if abs(value.imag) < np.finfo(float).eps else float("nan")), vectors[:, place].real
+
+
+def recovered_process(
+    operators: Float[ndarray, "token dimension dimension"],
+    stationary: Float[ndarray, " dimension"],
+    readout: Float[ndarray, " dimension"],
+) -> Process:
+    """A process as it was recovered, which may say probabilities below 0."""
+    return Process(
+        name="recovered",
+        transition_tensor=operators,
+        initial_state=stationary,
+        stationary_distribution=stationary,
+        readout=readout,
+        state_names=tuple(f"dimension {k}" for k in range(1, len(readout) + 1)),
+        token_names=tuple(map(str, range(len(operators)))),
+        generalized=True,
+    )
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a recovered process says along a tree: beliefs, predictions, and how often it said no probability."""
+
+    belief: Float[ndarray, "prefix dimension"]
+    next_token_probability: Float[ndarray, "prefix token"]
+    is_invalid: Bool[ndarray, " prefix"]
+
+
+def follow(process: Process, tree: PrefixTree) -> Followed:
+    """The nearest valid model: what is below `LEAST_PROBABILITY` is set to it, and the rest shares what is left.
+
+    After a token that was held impossible, the belief is the stationary one again.
+    """
+    belief = np.empty((len(tree), process.n_states))
+    for level in tree.levels:
+        token, parent = tree.last_token[level], tree.parent[level]
+        source = np.tile(process.initial_state, (len(token), 1)) if level.start == 0 else belief[parent]
+        image = np.empty_like(source)
+        for symbol, operator in enumerate(process.transition_tensor):
+            image[token == symbol] = source[token == symbol] @ operator
+        conditional = image @ process.readout
+        held_possible = conditional > LEAST_PROBABILITY
+        image[held_possible] /= conditional[held_possible, None]
+        image[~held_possible] = process.initial_state
+        belief[level] = image
+    said = belief @ process.emission_matrix
+    valid = np.maximum(said, LEAST_PROBABILITY)
+    return Followed(belief, valid / valid.sum(axis=1, keepdims=True), (said < -LEAST_PROBABILITY).any(axis=1))
+
+
+def complete_part(tree: PrefixTree, complete_length: int) -> PrefixTree:
+    """The prefixes up to the length up to which a tree has all that occur."""
+    stop = tree.levels[complete_length - 1].stop
+    return PrefixTree(tree.last_token[:stop], tree.parent[:stop], tree.length[:stop])
+
+
+def counted_language(language: Language, n_words: int, rng: np.random.Generator) -> Language:
+    """What a sample of so many words says of the next token: how often each followed; nothing where none was seen."""
+    longest = language.tree.levels[-1]
+    cells = language.prefix_probability[longest, None] * language.next_token_probability[longest]
+    count = np.zeros(language.next_token_probability.shape)
+    count[longest] = rng.multinomial(n_words, cells.ravel() / cells.sum()).reshape(cells.shape)
+    seen = count.sum(axis=1)
+    for level in reversed(language.tree.levels[1:]):
+        np.add.at(count, (language.tree.parent[level], language.tree.last_token[level]), seen[level])
+        parents = np.unique(language.tree.parent[level])
+        seen[parents] = count[parents].sum(axis=1)
+    return Language(language.tree, count / np.maximum(seen, 1)[:, None])

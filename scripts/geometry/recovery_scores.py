@@ -1,0 +1,130 @@
+"""How near a recovered process is to the true one: by what no coordinates change, and by what it predicts."""
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Complex, Float, Integer
+from numpy import ndarray
+from scipy.optimize import linear_sum_assignment
+
+from geometry.prefixes import PrefixTree, belief_states, sample_words, tree_of_words
+from geometry.process import Process
+from geometry.recovery import Recovered, Spectrum, follow, recovered_process
+
+NEGLIGIBLE = 0.01
+"""An eigenvalue whose error is not told as a share of it; the sum of all operators has 1 as its largest."""
+
+N_WORDS, WORD_LENGTH, N_SKIPPED = 500, 60, 20
+"""Words on which the rate of divergence is measured, their tokens, and the first of these, which do not count."""
+
+
+def eigenvalues(process: Process, n_dimensions: int) -> Complex[ndarray, "token dimension"]:
+    """The eigenvalues of each token's operator, the largest first, with zeros for the dimensions that it lacks."""
+    found = np.zeros((process.n_tokens, n_dimensions), complex)
+    for token, operator in enumerate(process.transition_tensor):
+        values = np.linalg.eigvals(operator)
+        found[token, : len(values)] = values[np.lexsort([values.imag, -np.abs(values).round(12)])]
+    return found
+
+
+def products(process: Process) -> Process:
+    """The process with each pair of tokens as one token."""
+    tensor = process.transition_tensor
+    pairs = np.einsum("yij,xjk->yxik", tensor, tensor).reshape(-1, *tensor.shape[1:])
+    names = tuple(f"{a} {b}" for a in process.token_names for b in process.token_names)
+    return Process(**{**vars(process), "transition_tensor": pairs, "token_names": names})
+
+
+def eigenvalue_error(recovered: Process, exact: Process) -> float:
+    """The largest relative error of an eigenvalue of a token's operator, of those that are not negligible; or nan.
+
+    Each is compared with the one that it is paired with where all differences together are least.
+    """
+    n_dimensions, errors = max(recovered.n_states, exact.n_states), []
+    for found, true in zip(eigenvalues(recovered, n_dimensions), eigenvalues(exact, n_dimensions), strict=True):
+        difference = np.abs(found[:, None] - true)
+        rows, columns = linear_sum_assignment(difference)
+        size = np.abs(true[columns])
+        counted = size > NEGLIGIBLE
+        errors += (difference[rows, columns][counted] / size[counted]).tolist()
+    return max(errors, default=float("nan"))
+
+
+class Yardstick:
+    """The true process: long words of it, and its beliefs along a tree of prefixes."""
+
+    def __init__(self, process: Process, exact: Process, tree: PrefixTree, rng: np.random.Generator):
+        self.process, self.exact, self.tree = process, exact, tree
+        self.belief, self.weight = belief_states(process, tree)
+        words = sample_words(process, N_WORDS, WORD_LENGTH, rng)
+        self.long_tree, nodes = tree_of_words(words)
+        self.nodes = nodes[:, N_SKIPPED:].ravel()
+        self.optimum = process.next_token_probability(belief_states(process, self.long_tree)[0])
+
+    def kl_rate_nats(self, predicted: Float[ndarray, "prefix token"]) -> float:
+        """The mean divergence of predictions from the optimal ones, per token, far from the beginning of a word."""
+        ratio = np.log(np.maximum(self.optimum, np.finfo(float).tiny) / predicted)
+        divergence = np.where(self.optimum > 0, self.optimum * ratio, 0).sum(axis=1)
+        return float(divergence[self.nodes].mean())
+
+    def kl_rate_of_guess_nats(self) -> float:
+        """The same of who knows nothing but how frequent each token is."""
+        guess = self.process.stationary_distribution @ self.process.emission_matrix
+        return self.kl_rate_nats(np.broadcast_to(np.maximum(guess, np.finfo(float).tiny), self.optimum.shape))
+
+    def aligned(self, belief: Float[ndarray, "prefix dimension"]) -> Float[ndarray, "dimension component"]:
+        """The linear map that lays recovered beliefs, whose read-out is 1, on the true ones by least squares."""
+        scale = np.sqrt(self.weight)[:, None]
+        return np.linalg.lstsq(scale * belief, scale * self.belief, rcond=None)[0]
+
+    def belief_r2(self, belief: Float[ndarray, "prefix dimension"]) -> float:
+        """How much of the true beliefs recovered ones explain, after that map."""
+        left = self.belief - belief @ self.aligned(belief)
+        centred = self.belief - np.average(self.belief, axis=0, weights=self.weight)
+        return float(1 - (self.weight @ left**2).sum() / (self.weight @ centred**2).sum())
+
+    def scores(self, recovered: Process) -> dict[str, float]:
+        """Every score of a recovered process."""
+        said = follow(recovered, self.long_tree)
+        return {
+            "kl_rate_nats": self.kl_rate_nats(said.next_token_probability),
+            "invalid_share": float(said.is_invalid[self.nodes].mean()),
+            "belief_r2": self.belief_r2(follow(recovered, self.tree).belief),
+            "eigenvalue_error": eigenvalue_error(recovered, self.exact),
+            "eigenvalue_error_of_pairs": eigenvalue_error(products(recovered), products(self.exact)),
+        }
+
+
+def read_recovered(one: xr.Dataset) -> Recovered:
+    """What came out of one source at one snapshot, as `recover_process` has written it."""
+    values, operators = one["singular_value"].values, one["operator"].values
+    spectrum = Spectrum(values[np.isfinite(values)], np.empty((0, 0)))
+    rank = int(np.isfinite(operators[0, :, 0]).sum())
+    if not rank:
+        return Recovered(spectrum, None)
+    stationary, readout = (one[name].values[:rank] for name in ("stationary_state", "readout"))
+    return Recovered(spectrum, recovered_process(operators[:, :rank, :rank], stationary, readout))
+
+
+def wander(
+    recovered: Process, process: Process, n_points: int, n_tokens: int, rng: np.random.Generator
+) -> tuple[Float[ndarray, "point dimension"], Float[ndarray, "point component"]]:
+    """Beliefs of a recovered process after tokens that itself draws, and the true beliefs after the same tokens.
+
+    Where it draws what cannot happen, the true belief is nan.
+    """
+    said = np.broadcast_to(recovered.initial_state, (n_points, recovered.n_states))
+    belief = np.broadcast_to(process.initial_state, (n_points, process.n_states))
+    for _ in range(n_tokens):
+        token = draw(np.maximum(said @ recovered.emission_matrix, 0), rng)
+        said = np.einsum("ps,pst->pt", said, recovered.transition_tensor[token])
+        said = said / (said @ recovered.readout)[:, None]
+        belief = np.einsum("ps,pst->pt", belief, process.transition_tensor[token])
+        probability = (belief @ process.readout)[:, None]
+        belief = np.divide(belief, probability, out=np.full_like(belief, np.nan), where=probability > 0)
+    return said, belief
+
+
+def draw(weight: Float[ndarray, "row outcome"], rng: np.random.Generator) -> Integer[ndarray, " row"]:
+    """An outcome for each row, by its weights."""
+    edges = np.cumsum(weight, axis=1)
+    return (rng.random((len(weight), 1)) * edges[:, -1:] >= edges[:, :-1]).sum(axis=1)

@@ -1,0 +1,93 @@
+"""Read a process out of a network: its dimensions and its operators, from activations and outputs alone.
+
+Of the ground truth only the prefixes are read, as a tree: no belief, no probability.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from geometry.job import Job
+from geometry.prefixes import tree_of
+from geometry.recovery import MOST_DIMENSIONS, Language, Recovered, Recovery, complete_part
+from geometry.sites import CONCATENATED, OUTPUT, is_stream, with_streams_joined
+from geometry.storage import open_dataset, write_dataset
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def features_of(activations: xr.DataArray, n_read: int) -> Iterator[np.ndarray]:
+    """The activations of the first prefixes at each site in turn, and those of all residual streams side by side."""
+    sites, streams = activations["site"].values.tolist(), []
+    for place, site in enumerate(sites):
+        features = activations[place, :n_read].values
+        streams += [features] * is_stream(site)
+        yield features
+    if CONCATENATED in with_streams_joined(sites):
+        yield np.hstack(streams)
+
+
+def recover(language: Language, activations: xr.DataArray, rng: np.random.Generator) -> tuple[int, list[Recovered]]:
+    """Tokens of the future that are told apart; and the process from each site, and from the outputs alone."""
+    recovery = Recovery(language, rng)
+    found = [recovery.from_features(features) for features in features_of(activations, recovery.n_read)]
+    return recovery.n_ahead, [*found, recovery.from_outputs()]
+
+
+def padded(arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Arrays of different shapes as one, with nan where one has no entries."""
+    whole = np.full((len(arrays), *shape), np.nan)
+    for place, array in enumerate(arrays):
+        whole[(place, *map(slice, array.shape))] = array
+    return whole
+
+
+def as_dataset(found: list[Recovered], n_tokens: int) -> xr.Dataset:
+    """What came out of each source; nan beyond the rank, and where there is no process."""
+    processes = [one.process for one in found]
+    parts = {
+        "operator": [np.empty((0, 0, 0)) if p is None else p.transition_tensor for p in processes],
+        "stationary_state": [np.empty(0) if p is None else p.stationary_distribution for p in processes],
+        "readout": [np.empty(0) if p is None else p.readout for p in processes],
+        "singular_value": [one.spectrum.singular_values[: MOST_DIMENSIONS + 1] for one in found],
+    }
+    dims = {
+        "operator": ("token", "from_dimension", "to_dimension"),
+        "stationary_state": ("from_dimension",),
+        "readout": ("from_dimension",),
+        "singular_value": ("place",),
+    }
+    size = {"token": n_tokens, "place": MOST_DIMENSIONS + 1}
+    variables = {
+        name: (("source", *dims[name]), padded(arrays, tuple(size.get(dim, MOST_DIMENSIONS) for dim in dims[name])))
+        for name, arrays in parts.items()
+    }
+    variables["rank"] = "source", [one.spectrum.rank for one in found]
+    variables["gap"] = "source", [float(one.spectrum.gaps.max()) for one in found]
+    return xr.Dataset(variables)
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        with (
+            open_dataset(snakemake.input.ground_truth) as truth,
+            open_dataset(snakemake.input.activations) as activations,
+        ):
+            tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
+            sites = with_streams_joined(activations["site"].values.tolist())
+            snapshots = []
+            for index, step in enumerate(activations["step"].values):
+                said = activations["log_probability"][index, : len(tree)].values.astype(np.float64)
+                rng = np.random.default_rng(snakemake.params.seed)
+                n_ahead, found = recover(Language(tree, np.exp(said)), activations["activation"][index], rng)
+                snapshots.append(as_dataset(found, truth.sizes["token"]).assign(n_ahead=n_ahead))
+                job.info(f"step {step}: {[one.spectrum.rank for one in found]} dimensions, {n_ahead} tokens ahead")
+            result = xr.concat(snapshots, "snapshot").assign_coords(
+                step=("snapshot", activations["step"].values),
+                seed=("snapshot", activations["seed"].values),
+                source=[*sites, OUTPUT],
+            )
+        write_dataset(result, snakemake.output.generator)

@@ -1,0 +1,98 @@
+"""Compare the processes that came out of a network with the true one, beside baselines that need no activations."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from geometry.job import Job
+from geometry.prefixes import tree_of
+from geometry.recovery import (
+    MOST_DIMENSIONS,
+    Language,
+    Recovered,
+    Recovery,
+    complete_part,
+    counted_language,
+    follow,
+)
+from geometry.recovery_scores import Yardstick, eigenvalues, read_recovered, wander
+from geometry.storage import open_dataset, write_dataset, write_table
+from geometry.tasks import process_of
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+N_POINTS, N_TOKENS = 30_000, 30
+"""Of the chaos game on the recovered maps."""
+
+EXACT, SAMPLED, GUESS = "exact", "sampled tokens", "token frequencies"
+"""What is no network: the truth's own predictions; words drawn from the process; how frequent each token is."""
+
+
+def rows_of(found: Recovered, n_ahead: float, yardstick: Yardstick) -> Iterator[tuple[str, float]]:
+    """The measures of one recovery, and their values; of what is no process, its dimensions alone."""
+    yield from {"n_ahead": n_ahead, "rank": found.spectrum.rank, "gap": found.spectrum.gaps.max()}.items()
+    values = found.spectrum.singular_values[: MOST_DIMENSIONS + 1]
+    yield from ((f"singular_value_{place}", value) for place, value in enumerate(values, 1))
+    if found.process is not None:
+        yield from yardstick.scores(found.process).items()
+
+
+def table_of(generator: xr.Dataset, yardstick: Yardstick, baselines: dict[str, Recovery]) -> pd.DataFrame:
+    """Every score of every source at every snapshot; what is no network stands at the last."""
+    rows = []
+    for index, step in enumerate(generator["step"].values):
+        which = int(generator["seed"][index]), int(step)
+        for place, source in enumerate(generator["source"].values):
+            one = generator.isel(snapshot=index, source=place)
+            rows += [(*which, source, *row) for row in rows_of(read_recovered(one), int(one["n_ahead"]), yardstick)]
+    for source, recovery in baselines.items():
+        rows += [(*which, source, *row) for row in rows_of(recovery.from_outputs(), recovery.n_ahead, yardstick)]
+    rows.append((*which, GUESS, "kl_rate_nats", yardstick.kl_rate_of_guess_nats()))
+    return pd.DataFrame(rows, columns=["seed", "step", "source", "measure", "value"])
+
+
+def picture(generator: xr.Dataset, site: str, yardstick: Yardstick, rng: np.random.Generator) -> xr.Dataset:
+    """The chaos game on the maps of one site's process at the last snapshot, laid on the true one; and eigenvalues."""
+    place = list(generator["source"].values).index(site)
+    recovered = read_recovered(generator.isel(snapshot=-1, source=place)).process
+    exact, n_states = yardstick.exact, yardstick.process.n_states
+    said = true = np.full((N_POINTS, n_states), np.nan)
+    n_dimensions = exact.n_states if recovered is None else max(exact.n_states, recovered.n_states)
+    found = np.full((exact.n_tokens, n_dimensions), np.nan, complex)
+    if recovered is not None:
+        linear = yardstick.aligned(follow(recovered, yardstick.tree).belief)
+        said, true = wander(recovered, yardstick.process, N_POINTS, N_TOKENS, rng)
+        said, found = said @ linear, eigenvalues(recovered, n_dimensions)
+    values = np.stack([eigenvalues(exact, n_dimensions), found])
+    return xr.Dataset(
+        {
+            "recovered_belief": (("point", "component"), said.astype(np.float32)),
+            "true_belief": (("point", "component"), true.astype(np.float32)),
+            "eigenvalue": (("of", "token", "place", "part"), np.stack([values.real, values.imag], axis=-1)),
+        },
+        coords={"of": ["true", "recovered"], "part": ["real", "imaginary"]},
+        attrs={"site": site},
+    )
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        params, rng = snakemake.params, np.random.default_rng(snakemake.params.seed)
+        process = process_of(params.task)
+        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.generator) as generator:
+            tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
+            language = Language(tree, truth["next_token_probability"].values[: len(tree)])
+            baselines = {EXACT: language, SAMPLED: counted_language(language, params.n_words, rng)}
+            baselines = {name: Recovery(of, np.random.default_rng(params.seed)) for name, of in baselines.items()}
+            yardstick = Yardstick(process, baselines[EXACT].from_outputs().process, tree, rng)
+            table = table_of(generator, yardstick, baselines)
+            table.insert(0, "experiment", snakemake.wildcards.experiment)
+            write_table(table, snakemake.output.recovery)
+            write_dataset(picture(generator, params.site, yardstick, rng), snakemake.output.fractal)
+        job.info(
+            f"{len(table)} scores of {generator.sizes['source']} sources at {generator.sizes['snapshot']} snapshots"
+        )
