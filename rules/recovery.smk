@@ -5,6 +5,7 @@ Inputs:  results/tasks/{task}/ground_truth.zarr.zip          of which a recovery
 Outputs: results/{experiment}/{run}/generator.zarr.zip       dimensions, operators, read-out, by snapshot and site
          results/{experiment}/{run}/recovery.csv             its scores, and those of baselines
          results/{experiment}/{run}/fractal.zarr.zip         the chaos game on the recovered maps; eigenvalues
+         results/figures/{experiment}/recovery.*
 """
 
 
@@ -58,3 +59,35 @@ rule score_recovery:
         code=code("score_recovery.py"),
     script:
         "../scripts/score_recovery.py"
+
+
+rule plot_recovery:
+    """Draw the recovered process of {wildcards.experiment}"""
+    input:
+        ground_truth=ground_truth_of,
+        fractal=in_first_run("fractal.zarr.zip"),
+        recovery=in_runs("recovery.csv"),
+        untrained=f"results/{{experiment}}/{UNTRAINED}/recovery.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/recovery.{FORMAT}",
+            caption="captions/recovery.rst",
+            category="{experiment}",
+            labels={"figure": "the process that came out of the network"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_recovery.{FORMAT}.json",
+    log:
+        "logs/plot_recovery/{experiment}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_recovery"),
+    params:
+        max_points=config["figures"]["max_points"],
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_recovery.py"),
+    script:
+        "../scripts/plot_recovery.py"

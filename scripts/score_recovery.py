@@ -18,7 +18,7 @@ from geometry.recovery import (
     counted_language,
     follow,
 )
-from geometry.recovery_scores import Yardstick, eigenvalues, read_recovered, wander
+from geometry.recovery_scores import EXACT, GUESS, SAMPLED, Yardstick, eigenvalues, read_recovered, wander
 from geometry.storage import open_dataset, write_dataset, write_table
 from geometry.tasks import process_of
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 N_POINTS, N_TOKENS = 30_000, 30
 """Of the chaos game on the recovered maps."""
-
-EXACT, SAMPLED, GUESS = "exact", "sampled tokens", "token frequencies"
-"""What is no network: the truth's own predictions; words drawn from the process; how frequent each token is."""
 
 
 def rows_of(found: Recovered, n_ahead: float, yardstick: Yardstick) -> Iterator[tuple[str, float]]:

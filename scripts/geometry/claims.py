@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from geometry.probe_table import FLOORS, select
+from geometry.recovery_scores import EXACT, GUESS, SAMPLED
 from geometry.sites import CONCATENATED, INPUT, OUTPUT, is_stream
 
 TOKENS = ["last token", "all tokens, additive"]
@@ -42,6 +43,8 @@ class Evidence:
     untrained: pd.DataFrame
     loss: pd.DataFrame
     steering: pd.DataFrame
+    recovery: pd.DataFrame
+    untrained_recovery: pd.DataFrame
 
     @property
     def streams(self) -> list[str]:
@@ -180,6 +183,37 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(name, site, share["pattern"], floors, "more", "steering.csv", measure)
 
 
+def recovered(evidence: Evidence) -> Iterator[Claim]:
+    """Whether the process comes out of the last stream alone, and whether better than out of the words that it read."""
+    last, steps = evidence.streams[-1], evidence.recovery["step"]
+    seeds = evidence.recovery["seed"].unique()
+    guess = select(evidence.recovery, measure="kl_rate_nats", source=GUESS)["value"].mean()
+
+    def told(table: pd.DataFrame, **where) -> pd.Series:
+        """The share of what more than token frequencies predicts, by seed; nothing where no process was found."""
+        rates = select(table, measure="kl_rate_nats", **where).set_index("seed")["value"]
+        return 1 - rates.reindex(table["seed"].unique(), fill_value=guess) / guess
+
+    def found(table: pd.DataFrame, **where) -> pd.Series:
+        """How near the number of dimensions is to the true one, as a share of that, by seed."""
+        true = select(evidence.recovery, measure="rank", source=EXACT)["value"].mean()
+        return 1 - abs(select(table, measure="rank", **where).set_index("seed")["value"] / true - 1)
+
+    claims = {
+        "shows how many dimensions its process has": (found, "one minus the relative error of the rank"),
+        "its process can be read out of it": (told, "share of the divergence of token frequencies"),
+    }
+    for name, (score, measure) in claims.items():
+        estimate = score(evidence.recovery, source=last, step=steps.max())
+        untrained = score(evidence.untrained_recovery, source=last)
+        floors = {"before training": score(evidence.recovery, source=last, step=steps.min())}
+        floors |= {f"best of {len(untrained)} untrained networks": 0 * estimate + untrained.max()}
+        yield Claim(name, last, estimate, {"token frequencies": 0 * estimate} | floors, "more", "recovery.csv", measure)
+    floors = {"spectral learning on as many words": told(evidence.recovery, source=SAMPLED).loc[seeds]}
+    name = "tells its process better than the words that it read"
+    yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure)
+
+
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
     """Every claim that can be made of an experiment: some need residual streams, some more than one of them."""
     yield from predicted(evidence.loss)
@@ -190,4 +224,5 @@ def claims_of(evidence: Evidence) -> Iterator[Claim]:
         yield from across_layers(evidence)
     if evidence.streams:
         yield from duplicated(evidence)
+        yield from recovered(evidence)
     yield from causal(evidence)

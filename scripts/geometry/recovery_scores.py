@@ -10,6 +10,9 @@ from geometry.prefixes import PrefixTree, belief_states, sample_words, tree_of_w
 from geometry.process import Process
 from geometry.recovery import Recovered, Spectrum, follow, recovered_process
 
+EXACT, SAMPLED, GUESS = "exact", "sampled_tokens", "token_frequencies"
+"""Sources that are no network: the truth's own predictions, words drawn from the process, how frequent tokens are."""
+
 NEGLIGIBLE = 0.01
 """An eigenvalue whose error is not told as a share of it; the sum of all operators has 1 as its largest."""
 

@@ -95,6 +95,26 @@ def probe_table(seeds, steps, scores, targets):
     return pd.DataFrame(rows, columns=names)
 
 
+def recovery_table(seeds, rows):
+    """Ranks and rates of divergence of each source, by step; a rate of None is of what is no process."""
+    found = []
+    for seed in seeds:
+        for source, step, rank, rate in rows:
+            found.append(("e", seed, step, source, "rank", rank))
+            found += [("e", seed, step, source, "kl_rate_nats", rate)] * (rate is not None)
+    return pd.DataFrame(found, columns=["experiment", "seed", "step", "source", "measure", "value"])
+
+
+RECOVERED = [
+    ("blocks.1.hook_resid_post", 0, 1, None),
+    ("blocks.1.hook_resid_post", 10, 4, 0.1),
+    ("blocks.0.hook_resid_post", 10, 2, 0.3),
+    ("exact", 10, 5, 0.0),
+    ("sampled_tokens", 10, 5, 0.05),
+    ("token_frequencies", 10, 1, 0.5),
+]
+
+
 def claims_of_tables(scores, targets=TARGETS):
     ways = [("any", 0), ("equal_next_token", 1)]
     level = {"pattern": [0.1, 0.2, 0.1], "filter": [0.9] * 3, "random": [0.5, 0.6, 0.5]}  # by stream, at full dose
@@ -117,6 +137,8 @@ def claims_of_tables(scores, targets=TARGETS):
         ),
         "steering": pd.DataFrame(steering, columns=columns),
         "circuit": pd.DataFrame({"experiment": []}),
+        "recovery": recovery_table((1, 2), RECOVERED),
+        "untrained_recovery": recovery_table((7, 8), [("blocks.1.hook_resid_post", 0, 2, 0.4)]),
     }
     found = collect(tables, ["e"], {"confidence": 0.95, "margin": 0.1})
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])
@@ -153,6 +175,9 @@ def test_claims_read_the_right_rows():
         "causal blocks.0.hook_resid_post": (0.8, 0.4, "random direction"),
         "causal blocks.1.hook_resid_post": (0.9, 0.5, "random direction"),
         "causal for what only later tokens reveal": (0.8, 0.4, "random direction"),
+        "shows how many dimensions its process has": (0.8, 0.4, "best of 2 untrained networks"),
+        "its process can be read out of it": (0.8, 0.2, "best of 2 untrained networks"),
+        "tells its process better than the words that it read": (0.8, 0.9, "spectral learning on as many words"),
     }
     assert set(claims.index) == set(expected)
     for name, (estimate, floor, floor_name) in expected.items():

@@ -1,0 +1,146 @@
+"""The process that came out of the network alone, beside the true one."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from geometry.job import Job
+from geometry.probe_table import select
+from geometry.recovery_scores import EXACT, GUESS, SAMPLED
+from geometry.simplex import ANCHORS, belief_colors
+from geometry.sites import OUTPUT, short_site
+from geometry.storage import open_dataset, read_table
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, BeliefPainter, draw_cloud, save_figure
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+LEAST = 1e-7
+"""The rate of divergence, in nats, at which the axes end."""
+
+NAMES = {OUTPUT: "outputs alone", SAMPLED: "sampled tokens", GUESS: "token frequencies"}
+"""How the figure calls what is no activation."""
+
+
+def draw_fractals(axes: np.ndarray, truth: xr.Dataset, fractal: xr.Dataset, max_points: int) -> None:
+    """The same random tokens on the true and on the recovered maps, in the true belief's colour."""
+    painter = BeliefPainter(truth, max_points)
+    true, recovered = (fractal[f"{name}_belief"].values.astype(np.float64) for name in ("true", "recovered"))
+    known = np.isfinite(true).all(axis=1)
+    colors = belief_colors(true[known], bool(truth.attrs["generalized"]))
+    for ax, belief, title in ((axes[0], true, "True maps"), (axes[1], recovered, "Recovered maps")):
+        draw_cloud(ax, painter.projection(belief[known]), colors)
+        painter.frame(ax)
+        ax.set_title(f"{title}\nafter {known.sum():,} random words")
+
+
+def draw_eigenvalues(ax: Axes, fractal: xr.Dataset) -> None:
+    """The eigenvalues of each token's operator: rings are true, crosses are recovered."""
+    real, imaginary = np.moveaxis(fractal["eigenvalue"].values, -1, 0)
+    for token in range(fractal.sizes["token"]):
+        color = ANCHORS[token % len(ANCHORS)]
+        ax.plot(real[0, token], imaginary[0, token], "o", color=color, markerfacecolor="none", markersize=7)
+        ax.plot(real[1, token], imaginary[1, token], "x", color=color, markersize=4)
+    ax.plot([], [], "o", color="0.3", markerfacecolor="none", label="true")
+    ax.plot([], [], "x", color="0.3", label="recovered")
+    ax.axhline(0, color="0.85", linewidth=0.6, zorder=0)
+    ax.axvline(0, color="0.85", linewidth=0.6, zorder=0)
+    ax.set(xlabel="real part", ylabel="imaginary part", aspect="equal", adjustable="datalim")
+    ax.margins(0.2)
+    ax.legend(loc="best", fontsize=6)
+    ax.set_title("Eigenvalues\nof each token's operator")
+
+
+def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
+    """Singular values of the futures, of one run: from the last stream, trained and untrained, and from outputs."""
+    first, last = scores["step"].min(), scores["step"].max()
+    series = [
+        ("exact", select(scores, step=last, source=EXACT), "0.6", "s"),
+        ("outputs", select(scores, step=last, source=OUTPUT), "#009E73", "^"),
+        ("activations", select(scores, step=last, source=site), TRAINED, "o"),
+        ("before training", select(scores, step=first, source=site), UNTRAINED, "x"),
+    ]
+    for name, rows, color, marker in series:
+        values = rows[rows["measure"].str.startswith("singular_value_")].set_index("measure")["value"]
+        rank = int(select(rows, measure="rank")["value"].iloc[0])
+        drawn = values[values > 1e-5]
+        label = f"{name}: {rank} dimension{'s' * (rank > 1)}"
+        ax.plot(range(1, len(drawn) + 1), drawn, marker=marker, color=color, markersize=3.5, linewidth=0.8, label=label)
+    ax.set(yscale="log", xlabel="place", ylabel="singular value")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(fontsize=6)
+    ax.set_title("Dimensions of the futures")
+
+
+def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> None:
+    """The rate of divergence by what the process was recovered from; a mark for each seed."""
+    rates = select(scores, measure="kl_rate_nats", step=scores["step"].max())
+    sources = [source for source in rates["source"].unique() if source != EXACT]
+    never = select(untrained[~untrained["source"].isin([EXACT, SAMPLED, GUESS])], measure="kl_rate_nats")
+    of_network = rates[~rates["source"].isin([EXACT, SAMPLED, GUESS])]
+    of_none = rates[rates["source"].isin([SAMPLED, GUESS])]
+    series = (
+        ("never trained", never, UNTRAINED, "x"),
+        ("trained", of_network, TRAINED, "o"),
+        ("no network", of_none, CONTROL, "s"),
+    )
+    for name, rows, color, marker in series:
+        place, value = rows["source"].map(sources.index), rows["value"].clip(lower=LEAST)
+        ax.plot(value, place, marker, color=color, markersize=3.5, markerfacecolor="none", label=name)
+    labels = [NAMES.get(source, short_site(source)) for source in sources]
+    ax.set_yticks(range(len(sources)), labels)
+    ax.set(xscale="log", xlabel="divergence, nats per token", ylim=(len(sources) - 0.5, -0.5))
+    ax.legend(loc="best", fontsize=6)
+    ax.set_title("Distance to the truth")
+
+
+def draw_training(ax: Axes, scores: pd.DataFrame, site: str) -> None:
+    """The rate of divergence over training, of the last stream and of the outputs; a line for each seed."""
+    ends = scores["step"].max()
+    for source, color, name in ((site, TRAINED, short_site(site)), (OUTPUT, "#009E73", NAMES[OUTPUT])):
+        for seed, rows in select(scores, measure="kl_rate_nats", source=source).groupby("seed"):
+            label = name if seed == scores["seed"].min() else None
+            value = rows["value"].clip(lower=LEAST)
+            ax.plot(rows["step"], value, "o-", color=color, markersize=3, linewidth=0.8, label=label)
+    for source, line in ((SAMPLED, ":"), (GUESS, "--")):
+        level = select(scores, measure="kl_rate_nats", source=source, step=ends)["value"].mean()
+        ax.axhline(max(level, LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
+    ax.set_xscale("symlog", linthresh=10)
+    ax.set(yscale="log", xlabel="training step", ylabel="divergence, nats per token")
+    ax.legend(fontsize=6)
+    ax.set_title("Over training")
+
+
+def plot_recovery(
+    truth: xr.Dataset, fractal: xr.Dataset, scores: pd.DataFrame, untrained: pd.DataFrame, max_points: int
+) -> Figure:
+    """Above: maps and operators of the first run. Below: dimensions, and rates of divergence."""
+    figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 0.72 * WIDTH))
+    site = fractal.attrs["site"]
+    draw_fractals(axes[0, :2], truth, fractal, max_points)
+    draw_eigenvalues(axes[0, 2], fractal)
+    draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), site)
+    draw_sources(axes[1, 1], scores, untrained)
+    draw_training(axes[1, 2], scores, site)
+    return figure
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        scores = pd.concat([read_table(path) for path in snakemake.input.recovery])
+        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.fractal) as fractal:
+            untrained = read_table(snakemake.input.untrained)
+            figure = plot_recovery(truth, fractal, scores, untrained, snakemake.params.max_points)
+            figure.suptitle(
+                f"{snakemake.wildcards.experiment}: the process read out of {short_site(fractal.attrs['site'])}, "
+                f"no hidden state looked at; {scores['seed'].nunique()} trained networks",
+                fontsize=9,
+            )
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")
