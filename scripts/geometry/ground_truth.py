@@ -8,7 +8,7 @@ from geometry.modular import ModularArithmetic, circles, component_names
 from geometry.prefixes import (
     PrefixTree,
     belief_states,
-    complete_length,
+    complete_tree,
     complete_tree_with_beliefs,
     sampled_tree,
     words_below,
@@ -40,6 +40,15 @@ def as_dataset(tree: PrefixTree, variables: dict, coordinates: dict, attrs: dict
     truth["next_token_probability"].attrs["long_name"] = "optimal prediction"
     truth["optimal_loss_nats"].attrs["units"] = "nats"
     return truth
+
+
+def complete_length(process: Process, tree: PrefixTree) -> int:
+    """The length up to which a tree has every prefix of positive probability."""
+    for length, level in enumerate(tree.levels, 1):
+        every = complete_tree(process, length, level.stop)
+        if every is None or len(every) > level.stop:
+            return length - 1
+    return len(tree.levels)
 
 
 def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed: int) -> xr.Dataset:

@@ -134,15 +134,6 @@ def complete_tree(process: Process, context: int, max_prefixes: int) -> PrefixTr
     return None if found is None else found[0]
 
 
-def complete_length(process: Process, tree: PrefixTree) -> int:
-    """The length up to which a tree has every prefix of positive probability."""
-    for length, level in enumerate(tree.levels, 1):
-        every = complete_tree(process, length, level.stop)
-        if every is None or len(every) > level.stop:
-            return length - 1
-    return len(tree.levels)
-
-
 def tree_of_words(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:
     """The tree of all prefixes of some words, and the node of each word at each position."""
     order = np.lexsort(words.T[::-1])

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geometry.prefixes import belief_states, complete_length, complete_tree, sampled_tree
+from geometry.ground_truth import complete_length
+from geometry.prefixes import belief_states, complete_tree, sampled_tree
 from geometry.process import build_process
 from geometry.processes import PROCESSES
 from geometry.recovery import (
