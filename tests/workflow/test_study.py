@@ -13,10 +13,10 @@ from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
 from controls import KEYS, missing_controls
-from geometry.attention import Words
 from geometry.experiments import canonical, merged, resolve_experiments
+from geometry.networks import build_network
+from geometry.paths import Words
 from geometry.storage import open_dataset, read_table, read_tensors
-from geometry.transformer import Transformer, transformer_config
 from research_object import problems
 
 FIGURES = [
@@ -119,7 +119,7 @@ def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experimen
             word.insert(0, int(theory["last_token"][node]))
             node = int(theory["parent"][node])
         word = [n_tokens] * bos + word
-        network = Transformer(transformer_config(n_tokens, settings["task"]["context"], settings["model"]))
+        network = build_network(n_tokens, settings["task"]["context"], settings["model"])
         network.load_state_dict({k: torch.from_numpy(v) for k, v in read_tensors(run / "model.safetensors").items()})
         with network.recording(list(found["site"].values)) as record:
             logits = network(torch.tensor(word), Words(1, len(word), torch.device("cpu")))
