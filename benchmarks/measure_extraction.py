@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from geometry.activations import tree_activations
+from geometry.networks import build_network
 from geometry.prefixes import complete_tree
 from geometry.processes import process_from_config
 from geometry.sites import PREFIXES_AT_ONCE
-from geometry.transformer import Transformer, transformer_config
+from geometry.transformer import Transformer
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, SITES, Peer, alternate, report, seconds
 
 ROUNDS = 5
@@ -26,7 +27,7 @@ def extract(network: Transformer, tree) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     process, peer = process_from_config("mess3", MESS3), Peer()
-    network = Transformer(transformer_config(3, CONTEXT, PUBLISHED_MODEL))
+    network = build_network(3, CONTEXT, PUBLISHED_MODEL)
     network.initialize(torch.Generator().manual_seed(0))
     tree = complete_tree(process, CONTEXT, 10**6)
     peers = {f"transformer_lens, {batch} words at once": batch for batch in BATCHES}

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from geometry.attention import Words
 from geometry.batches import questions
 from geometry.modular import ModularArithmetic
+from geometry.paths import Words
 from geometry.training import Recipe, Run
 from geometry.transformer import Transformer, TransformerConfig
 from timing import alternate, report, seconds

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from geometry.batches import lay_out_words, pack_words
+from geometry.networks import build_network
 from geometry.prefixes import sample_words
 from geometry.process import Process, build_process
 from geometry.processes import process_from_config
 from geometry.training import Recipe, Run, train
-from geometry.transformer import Transformer, transformer_config
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, alternate, report, seconds
 
 ROUNDS = 3
@@ -34,7 +34,7 @@ def measure(what: str, value: int, process: Process, context: int = CONTEXT, d_m
     model = {**PUBLISHED_MODEL, "d_model": d_model, "d_mlp": 4 * d_model}
 
     def step(form) -> float:
-        network = Transformer(transformer_config(process.n_tokens, context, model))
+        network = build_network(process.n_tokens, context, model)
         network.initialize(torch.Generator().manual_seed(0))
         run = Run(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
         batches = (form(batch, process, False, "sampled", False) for batch in words)

@@ -14,12 +14,13 @@ import torch
 
 from geometry.activations import tree_activations
 from geometry.batches import pack_words
+from geometry.networks import build_network
 from geometry.prefixes import belief_states, complete_tree, sample_words, words_below
 from geometry.probe import cell_moments, score_in_sample
 from geometry.processes import process_from_config
 from geometry.sites import PREFIXES_AT_ONCE
 from geometry.training import Recipe, Run, train
-from geometry.transformer import Transformer, transformer_config
+from geometry.transformer import Transformer
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report
 
 PUBLISHED_R2 = 0.9965
@@ -45,7 +46,7 @@ def run_until(batch: int, recipe: Recipe, seed: int) -> dict:
     """Train to the end of a recipe; the time of training until the score was reached, looking now and then."""
     process = process_from_config("mess3", MESS3)
     tree, rng = complete_tree(process, CONTEXT, 10**6), np.random.default_rng([seed, 0])
-    network = Transformer(transformer_config(3, CONTEXT, PUBLISHED_MODEL))
+    network = build_network(3, CONTEXT, PUBLISHED_MODEL)
     network.initialize(torch.Generator().manual_seed(seed))
     looks = {round(recipe.steps * (look + 1) / LOOKS) for look in range(LOOKS)}
     begin, spent, reached, r2 = time.perf_counter(), 0.0, {}, 0.0

@@ -9,10 +9,10 @@ import torch
 
 from geometry.batches import pack_words
 from geometry.gradient import tiles
+from geometry.networks import build_network
 from geometry.prefixes import sample_words
 from geometry.processes import process_from_config
 from geometry.training import Recipe, Run, train
-from geometry.transformer import Transformer, transformer_config
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report, seconds
 
 ROUNDS = 7
@@ -20,7 +20,7 @@ STEPS = {64: 60, 256: 24, 1024: 8, 4096: 3}
 
 
 def new_run() -> Run:
-    network = Transformer(transformer_config(3, CONTEXT, PUBLISHED_MODEL))
+    network = build_network(3, CONTEXT, PUBLISHED_MODEL)
     network.initialize(torch.Generator().manual_seed(0))
     return Run(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
 

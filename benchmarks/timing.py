@@ -12,6 +12,7 @@ PROJECT = Path(__file__).parents[1]
 MESS3 = {"x": 0.05, "alpha": 0.85}
 CONTEXT = 10
 PUBLISHED_MODEL = {
+    "architecture": "transformer",
     "n_layers": 4,
     "n_heads": 1,
     "d_model": 64,

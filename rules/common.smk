@@ -250,7 +250,7 @@ def drawn_site_of(wildcards):
 
 
 def last_stream_of(wildcards):
-    """The last residual stream or, if none is probed, the last site."""
+    """The last stream or, if none is probed, the last site."""
     return compared_sites(EXPERIMENTS[wildcards.experiment])[0]
 
 

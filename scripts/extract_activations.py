@@ -9,11 +9,12 @@ import xarray as xr
 
 from geometry.activations import tree_activations
 from geometry.devices import describe_device, select_device
+from geometry.hooked import HookedNetwork
 from geometry.job import Job
+from geometry.networks import build_network
 from geometry.prefixes import asked, tree_of
 from geometry.sites import PREFIXES_AT_ONCE
 from geometry.storage import open_dataset, read_tensors, zarr_archive
-from geometry.transformer import Transformer, transformer_config
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -24,9 +25,9 @@ CHUNK_BYTES = 64_000_000
 
 def networks(
     snapshots: dict[str, np.ndarray], model: dict, n_tokens: int, context: int, device
-) -> Iterator[Transformer]:
+) -> Iterator[HookedNetwork]:
     """The network at each snapshot in turn, in the same module."""
-    network = Transformer(transformer_config(n_tokens, context, model)).to(device)
+    network = build_network(n_tokens, context, model).to(device)
     for index in range(len(snapshots["step"])):
         network.set_parameters({name: stack[index] for name, stack in snapshots.items()})
         yield network
@@ -39,7 +40,7 @@ def rows_of_chunk(n_prefixes: int, floats_per_prefix: int) -> int:
     return PREFIXES_AT_ONCE * -(-n_prefixes // (n_chunks * PREFIXES_AT_ONCE))
 
 
-def read_chunks(network: Transformer, nodes, n_read: int, sites: list[str], n_rows: int) -> Iterator[tuple]:
+def read_chunks(network: HookedNetwork, nodes, n_read: int, sites: list[str], n_rows: int) -> Iterator[tuple]:
     """Log-probabilities and activations (site, prefix, feature) of `n_rows` prefixes after another."""
     n_prefixes, parts = len(nodes[0]) - n_read, []
     for piece, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE, n_read):

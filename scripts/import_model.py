@@ -9,9 +9,9 @@ import numpy as np
 
 from geometry.checkpoints import network_parameters, read
 from geometry.job import Job
+from geometry.networks import build_network, initial_parameters
 from geometry.storage import write_tensors
 from geometry.tasks import process_of
-from geometry.transformer import initial_parameters, transformer_config
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -24,9 +24,10 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         params = snakemake.params
         n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
-        config = transformer_config(n_tokens, context, params.model)
+        network = build_network(n_tokens, context, params.model)
+        config = network.config
         trained = network_parameters(read(snakemake.input.checkpoint), config.n_ctx, config.normalization)
-        initial = initial_parameters(config, params.seed)
+        initial = initial_parameters(network, params.seed)
         stacks = {name: np.stack([initial[name], trained[name]]) for name in initial}
         write_tensors(trained, snakemake.output.model)
         seeds = np.full_like(STEPS, params.seed)

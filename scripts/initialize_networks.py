@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geometry.job import Job
+from geometry.networks import build_network, initial_parameters
 from geometry.storage import write_tensors
 from geometry.tasks import process_of
-from geometry.transformer import initial_parameters, transformer_config
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -20,9 +20,9 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         params = snakemake.params
         n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
-        config = transformer_config(n_tokens, context, params.model)
+        network = build_network(n_tokens, context, params.model)
         seeds = np.arange(FIRST_SEED, FIRST_SEED + params.n_networks)
-        networks = [initial_parameters(config, seed) for seed in seeds.tolist()]
-        stacks = {name: np.stack([network[name] for network in networks]) for name in networks[0]}
+        drawn = [initial_parameters(network, seed) for seed in seeds.tolist()]
+        stacks = {name: np.stack([parameters[name] for parameters in drawn]) for name in drawn[0]}
         write_tensors({**stacks, "step": np.zeros_like(seeds), "seed": seeds}, snakemake.output.snapshots)
         job.info(f"{len(seeds)} untrained networks")

@@ -26,7 +26,7 @@ SPLITS = ["held_out_prefix", "in_sample"]
 
 
 def features_of_sites(activations: xr.Dataset, index: int) -> Iterator[tuple[np.ndarray, dict[str, slice]]]:
-    """The features at one snapshot and whose they are: all residual streams together, other sites singly."""
+    """The features at one snapshot and whose they are: all streams together, other sites singly."""
     sites = activations["site"].values.tolist()
     d_model, read = activations.sizes["feature"], activations["activation"][index]
     streams = [site for site in sites if is_stream(site)]

@@ -1,4 +1,4 @@
-"""Steer the trained network: replace the belief in its residual stream by another, or take it out, and score it."""
+"""Steer the trained network: replace the belief in one of its streams by another, or take it out, and score it."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -9,8 +9,10 @@ import torch
 import xarray as xr
 
 from geometry.devices import describe_device, select_device
+from geometry.hooked import HookedNetwork
 from geometry.interventions import Twins
 from geometry.job import Job
+from geometry.networks import build_network
 from geometry.prefixes import tree_of
 from geometry.process import Process
 from geometry.sites import is_stream
@@ -18,7 +20,6 @@ from geometry.steering import Pairs, SiteMaps, Yardstick, draw_pairs, fit_site, 
 from geometry.storage import open_dataset, read_tensors, write_table
 from geometry.targets import hidden_directions
 from geometry.tasks import process_of
-from geometry.transformer import Transformer, transformer_config
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -35,9 +36,9 @@ RANDOM_SUBSPACES = 4
 
 def trained_network(
     snapshots: dict[str, np.ndarray], model: dict, n_tokens: int, context: int, device: torch.device
-) -> Transformer:
+) -> HookedNetwork:
     """The network at its last snapshot."""
-    network = Transformer(transformer_config(n_tokens, context, model)).to(device)
+    network = build_network(n_tokens, context, model).to(device)
     network.set_parameters({name: stack[-1] for name, stack in snapshots.items()})
     return network
 
@@ -66,7 +67,7 @@ def ablate_site(
 
 
 def partnered(
-    process: Process, truth: xr.Dataset, network: Transformer, n_pairs: int, rng: np.random.Generator
+    process: Process, truth: xr.Dataset, network: HookedNetwork, n_pairs: int, rng: np.random.Generator
 ) -> dict[str, tuple[Pairs, Twins, Yardstick]]:
     """Prefixes with their twins and their counterfactual beliefs, for each kind of partner that there is."""
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
@@ -84,9 +85,9 @@ def partnered(
 
 
 def steer_network(
-    process: Process, truth: xr.Dataset, activations: xr.Dataset, network: Transformer, n_pairs: int, seed: int
+    process: Process, truth: xr.Dataset, activations: xr.Dataset, network: HookedNetwork, n_pairs: int, seed: int
 ) -> pd.DataFrame:
-    """The scores of all interventions at the residual streams or, if none were extracted, at all sites."""
+    """The scores of all interventions at the streams or, if none were extracted, at all sites."""
     rng = np.random.default_rng(seed)
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
     drawn = partnered(process, truth, network, n_pairs, rng)

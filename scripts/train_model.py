@@ -16,11 +16,11 @@ import xarray as xr
 from geometry.batches import lay_out_words, pack_words, questions, whole_tree, worth_packing
 from geometry.devices import describe_device, select_device
 from geometry.job import Job
+from geometry.networks import build_network
 from geometry.prefixes import complete_tree
 from geometry.storage import open_dataset, write_table, write_tensors
 from geometry.tasks import is_modular, process_of
 from geometry.training import Recipe, Run, snapshot_steps, train
-from geometry.transformer import Transformer, transformer_config
 from geometry.unfinished import UnfinishedState
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def summary(run: Run) -> str:
 def new_run(params, device: torch.device) -> Run:
     """A run before its first step, its network initialised from the seed."""
     n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
-    network = Transformer(transformer_config(n_tokens, context, params.model))
+    network = build_network(n_tokens, context, params.model)
     network.initialize(torch.Generator().manual_seed(params.seed))
     return Run(network.to(device), Recipe(**{key: params.training[key] for key in Recipe.__dataclass_fields__}))
 

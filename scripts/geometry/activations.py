@@ -7,12 +7,12 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor
 
-from geometry.attention import Branches, Piece
-from geometry.transformer import Transformer
+from geometry.hooked import HookedNetwork
+from geometry.paths import Branches, Piece
 
 
 def tree_activations(
-    network: Transformer,
+    network: HookedNetwork,
     tokens: Integer[ndarray, " node"],
     parent: Integer[ndarray, " node"],
     position: Integer[ndarray, " node"],
@@ -23,14 +23,12 @@ def tree_activations(
     """The nodes in pieces: which, their activations at each site, and their next-token logits.
 
     Nodes come in breadth-first order; the first `n_read`, of which nothing is asked, in pieces of their own.
-    Memory is that of one piece, plus the keys and values of all nodes that have continuations.
+    Memory is that of one piece, plus what each layer keeps of all nodes that have continuations.
     """
-    config, device = network.config, next(network.parameters()).device
+    device = next(network.parameters()).device
     tokens, parent, position = (torch.from_numpy(array).to(device) for array in (tokens, parent, position))
-    tree = Branches(parent, position, config.n_ctx)
-    n_inner = max(1, int(parent.max()) + 1)  # nodes that others attend to come first; to gather needs a row to point at
-    width = 2 * config.n_heads * config.d_head
-    kept = [torch.empty(n_inner, width, device=device) for _ in network.blocks]
+    tree = Branches(parent, position, network.config.n_ctx)
+    kept = network.new_kept(max(1, int(parent.max()) + 1))  # such nodes come first; to gather needs a row to point at
     with network.recording(sites) as record:
         starts = [*range(0, n_read, nodes_at_once), *range(n_read, len(tokens), nodes_at_once)]
         for start, stop in zip(starts, [*starts[1:], len(tokens)], strict=True):

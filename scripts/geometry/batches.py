@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.attention import Branches, Words
 from geometry.modular import ModularArithmetic
+from geometry.paths import Branches, Words
 from geometry.prefixes import PrefixTree, belief_states, tree_of_words
 from geometry.process import Process
 
@@ -29,7 +29,7 @@ class Batch:
     ``target[n, t]`` is the share of the batch's positions that visit node n and are to predict token t.
     ``weight`` is the share of visits among prefixes, the beginning-of-sequence token aside; ``optimum``
     is the optimal next-token distribution, if it was asked for. Nodes without a parent array are words
-    side by side (see `attention.Words`).
+    side by side (see `paths.Words`).
     """
 
     tokens: Integer[ndarray, " node"]

@@ -14,7 +14,7 @@ from geometry.modular import CONTEXT, ModularArithmetic
 from geometry.prefixes import complete_tree, extend_beliefs
 from geometry.process import Process, ProcessError
 from geometry.resources import count_at_most, peak_memory_gb
-from geometry.sites import chosen_sites, hook_point_names
+from geometry.sites import STATES, chosen_sites, hook_point_names
 from geometry.tasks import is_modular, other_process, process_of
 
 PREFIXES_LOOKED_AT = 1_000
@@ -27,8 +27,42 @@ MOST_CELLS = 128
 """How many cells of prefixes the repeated folds may cut; the probe holds second moments of each."""
 
 
+ARCHITECTURES = ["transformer", *STATES]
+
+ONLY_OF = {
+    "transformer": ["n_heads", "d_head", "d_mlp", "activation", "normalization", "biases", "checkpoint", "format"],
+    "kuramoto": ["oscillator_dim", "kuramoto_steps", "coupled"],
+}
+"""Keys of the model section that no other architecture has."""
+
+
 class ConfigError(ValueError):
     """A configuration that cannot be run; the message is one sentence."""
+
+
+def architectures_of(key: str) -> list[str]:
+    """The architectures that have a key of the model section."""
+    return [name for name, keys in ONLY_OF.items() if key in keys] or ARCHITECTURES
+
+
+def check_architecture(model: Mapping, own: Mapping, where: str) -> None:
+    """Raise what a model's architecture does not have, if the experiment's `own` section asks for it, or cannot be."""
+    architecture = model["architecture"]
+    for key, value in own.items():
+        if architecture not in architectures_of(key):
+            only = " or ".join(architectures_of(key))
+            raise ConfigError(
+                f"{where}: model.{key} is {value!r}, which only the architecture {only} has; "
+                f"model.architecture is {architecture!r}"
+            )
+    if architecture == "kuramoto":
+        if model["n_layers"] != 1:
+            raise ConfigError(f"{where}: model.n_layers is {model['n_layers']}; the architecture kuramoto needs 1")
+        if model["d_model"] % model["oscillator_dim"]:
+            raise ConfigError(
+                f"{where}: model.d_model is {model['d_model']}; it must be a multiple of model.oscillator_dim, "
+                f"{model['oscillator_dim']}"
+            )
 
 
 @cache
@@ -102,6 +136,7 @@ def check_modular(experiment: Mapping, task: ModularArithmetic, where: str, max_
     """Raise what does not go with modular arithmetic, whose analysis is of one kind of network."""
     needed = {
         "task.context": (CONTEXT, "the tokens a, b and ="),
+        "model.architecture": ("transformer", "whose circuit the analysis is of"),
         "model.n_layers": (1, "whose circuit the analysis is of"),
         "model.normalization": ("none", "whose circuit the analysis is of"),
         "model.activation": ("relu", "whose circuit the analysis is of"),
@@ -141,7 +176,7 @@ def check_experiment(
             f"{where}: probe.folds {probe['folds']} to the power of probe.repeats {probe['repeats']} "
             f"must be at most {MOST_CELLS}"
         )
-    if training and experiment["model"]["activation"] == "gelu_new":
+    if training and experiment["model"].get("activation") == "gelu_new":
         raise ConfigError(
             f"{where}: model.activation is 'gelu_new', which only a checkpoint may have; allowed are relu, gelu"
         )
@@ -153,8 +188,9 @@ def check_experiment(
             f"these are more than tree.max_prefixes, {max_prefixes}"
         )
     names = hook_point_names(experiment["model"])
-    known = hook_point_names({**experiment["model"], "normalization": "LN"})
-    for pattern in probe["sites"]:
+    anywhere = [{**experiment["model"], "architecture": other, "normalization": "LN"} for other in ARCHITECTURES]
+    known = {name for model in anywhere for name in hook_point_names(model)}
+    for pattern in probe["sites"]:  # one that is of another architecture does no harm
         if not any(fnmatchcase(name, pattern) for name in known):
             raise ConfigError(f"{where}: probe.sites has {pattern!r}, which matches none of {', '.join(names)}")
     if not chosen_sites(experiment["model"], probe):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from geometry.probe_table import FLOORS, select
 from geometry.recovery_scores import EXACT, GUESS, SAMPLED
-from geometry.sites import CONCATENATED, INPUT, OUTPUT, is_stream
+from geometry.sites import CONCATENATED, INPUT, OUTPUT, is_behind_layer, is_state, is_stream
 
 TOKENS = ["last token", "all tokens, additive"]
 PREDICTIONS = [name for name in FLOORS if name.endswith("probabilities")]
@@ -134,16 +134,16 @@ def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
 def across_layers(evidence: Evidence) -> Iterator[Claim]:
     """Whether all layers together hold more than the best one, and what becomes of it towards the last."""
     *earlier, last = evidence.streams
-    best = {"best single residual stream": best_of([evidence.r2(site) for site in evidence.streams])}
+    best = {"best single stream": best_of([evidence.r2(site) for site in evidence.streams])}
     yield Claim("spread across layers", CONCATENATED, evidence.r2(CONCATENATED), best)
     target = "invisible_belief_state"
     if evidence.has(target=target):
         before = best_elsewhere([evidence.r2(site, target) for site in earlier])
-        floors = guess(before) | {"last residual stream": evidence.r2(last, target)}
+        floors = guess(before) | {"last stream": evidence.r2(last, target)}
         name = "fades towards the last layer where predictions do not need it"
         yield Claim(name, "an earlier stream, chosen on other seeds", before, floors)
     else:
-        before = {"best earlier residual stream": best_of([evidence.r2(site) for site in earlier])}
+        before = {"best earlier stream": best_of([evidence.r2(site) for site in earlier])}
         name = "persists to the last layer where predictions need it"
         yield Claim(name, last, evidence.r2(last), before, "no less")
 
@@ -168,14 +168,15 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
     """The share of the distance to a counterfactual optimum that writing its belief covers, stream by stream.
 
     Where beliefs with the same next-token prediction differ, the prediction after one more token is asked too,
-    of the streams before the last: what is written there at one position cannot reach another.
+    of what later positions read: each state, and each residual stream but the last.
     """
     measure = "share of the KL divergence"
     found = select(evidence.steering, metric="kl_to_counterfactual_nats")
-    behind = [site for site in found["site"].unique() if site.endswith("hook_resid_post")]
+    behind = [site for site in found["site"].unique() if is_behind_layer(site)]
+    handed_on = [site for site in behind if is_state(site) or site != behind[-1]]
     asked = [("causal", site, select(found, site=site, partner="any", tokens_later=0)) for site in behind]
-    later = select(found[found["site"].isin(behind[:-1])], partner="equal_next_token", tokens_later=1)
-    asked += [("causal for what only later tokens reveal", "streams before the last", later)] * (len(later) > 0)
+    later = select(found[found["site"].isin(handed_on)], partner="equal_next_token", tokens_later=1)
+    asked += [("causal for what only later tokens reveal", "what is handed on", later)] * (len(later) > 0)
     for name, site, rows in asked:
         share = shares(rows)
         floors = {"nothing written": 0 * share["pattern"], "random direction": share["random"]}
@@ -215,7 +216,7 @@ def recovered(evidence: Evidence) -> Iterator[Claim]:
 
 
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
-    """Every claim that can be made of an experiment: some need residual streams, some more than one of them."""
+    """Every claim that can be made of an experiment: some need streams, some more than one of them."""
     yield from predicted(evidence.loss)
     if evidence.streams:
         yield from represented(evidence)

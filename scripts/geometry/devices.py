@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from geometry.attention import Branches
+from geometry.paths import Branches
 from geometry.transformer import Transformer, TransformerConfig
 
 

@@ -11,9 +11,9 @@ from numpy import ndarray
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
-from geometry.attention import Branches
 from geometry.batches import Batch
 from geometry.gradient import cut
+from geometry.paths import Branches
 from geometry.transformer import Transformer
 
 WARM_UP = 3

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from geometry.checkpoints import CheckpointError
-from geometry.checks import ConfigError, check_experiment, check_task
+from geometry.checks import ConfigError, architectures_of, check_architecture, check_experiment, check_task
 from geometry.foreign import foreign_experiment, shape_in_files
 from geometry.modular import ModularArithmetic
 from geometry.process import Process
@@ -44,24 +44,30 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
     check_finite({key: value for key, value in config.items() if key not in ("defaults", "experiments")}, "config")
     experiments = {}
     for name, override in chosen_experiments(config).items():
-        experiment = merged(config["defaults"], override)
+        whole = merged(config["defaults"], override)
         where, schema_of_one = f"experiment {name!r}", {**schema["$defs"]["experiment"], "$schema": schema["$schema"]}
-        check_schema(experiment, schema_of_one, where)
-        check_finite(experiment, where)
+        check_schema(whole, schema_of_one, where)
+        check_finite(whole, where)
+        check_architecture(whole["model"], override.get("model", {}), where)
+        experiment = {**whole, "model": of_its_architecture(whole["model"])}
         process = check_task(experiment, where)
         if "checkpoint" in experiment["model"]:
             try:
                 shape = shape_in_files(experiment, override, config["seeds"], process.n_tokens)
             except CheckpointError as error:
                 raise ConfigError(f"{where}: {error}") from None
-            experiment = merged(experiment, {"model": shape})
-            check_schema(experiment, schema_of_one, where)
-            experiment = foreign_experiment(experiment)
+            check_schema(merged(whole, {"model": shape}), schema_of_one, where)
+            experiment = foreign_experiment(merged(experiment, {"model": shape}))
         check_experiment(experiment, process, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
         experiment["task"]["parameters"] = resolved_parameters(experiment["task"])
         experiments[name] = canonical(experiment)
     check_figures(config["figures"], experiments, config["experiments"].keys() - experiments.keys())
     return experiments
+
+
+def of_its_architecture(model: Mapping) -> dict:
+    """A model section without the keys that only other architectures have."""
+    return {key: value for key, value in model.items() if model["architecture"] in architectures_of(key)}
 
 
 def chosen_experiments(config: Mapping) -> dict[str, Mapping]:

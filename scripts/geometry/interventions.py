@@ -9,14 +9,14 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor
 
-from geometry.attention import Branches, Piece
+from geometry.hooked import HookedNetwork
+from geometry.paths import Branches, Piece
 from geometry.prefixes import PrefixTree
-from geometry.transformer import Transformer
 
 
 @contextmanager
-def changing(network: Transformer, site: str, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Within the block, the network goes on from changed activations at one hook point."""
+def changing(network: HookedNetwork, site: str, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within the block, the network goes on from changed activations at one hook point, row by row."""
     handle = network.get_submodule(site).register_forward_hook(lambda _m, _i, output: change(output))
     try:
         yield
@@ -32,7 +32,7 @@ class Twins:
     this is made, and stays as it is, so that a change costs no more than the twins and what is below them.
     """
 
-    def __init__(self, network: Transformer, tree: PrefixTree, prefix: Integer[ndarray, " pair"], bos: bool):
+    def __init__(self, network: HookedNetwork, tree: PrefixTree, prefix: Integer[ndarray, " pair"], bos: bool):
         self.network, self.weight = network, next(network.parameters())
         self.n_tokens, context = network.config.d_vocab - bos, network.config.n_ctx - bos
         above = with_ancestors(tree, prefix)
@@ -45,8 +45,7 @@ class Twins:
         self.above, self.twins = slice(int(bos), first), slice(first, stop)
         self.below = slice(stop, len(self.tokens))
         self.place = np.searchsorted(above, prefix)
-        width = 2 * network.config.n_heads * network.config.d_head
-        self.kept = [self.weight.new_zeros(stop, width) for _ in network.blocks]
+        self.kept = network.new_kept(stop)
         if bos:
             self._read(slice(0, 1), self.kept)
         self.unchanged = self._read(self.above, self.kept)[self.place]

@@ -44,7 +44,7 @@ def circle_scores(probe: pd.DataFrame, features: str = "activations") -> pd.Data
 
 
 def last_stream(probe: pd.DataFrame) -> str:
-    """The last residual stream or, if none is probed, the last site."""
+    """The last stream or, if none is probed, the last site."""
     sites = probe.loc[probe["features"] == "activations", "site"].unique()
     return ([site for site in sites if is_stream(site)] or list(sites))[-1]
 

@@ -15,6 +15,9 @@ from geometry.tasks import process_of, task_name
 FLOPS = 40e9
 """Operations per second of one core in products of matrices."""
 
+PASS_SECONDS, CALL_SECONDS = 3e-9, 3e-4
+"""Of training by automatic differentiation: for each number that is kept, and for each generation of a layer."""
+
 PAIRS = 3.4e6
 """Pairs of numbers on which a network and its controls are tried for the moduli up to 150."""
 
@@ -57,17 +60,46 @@ def size_of(experiment: Mapping, max_prefixes: int) -> Size:
     return sized(experiment["task"], experiment["model"], training, probe, process, max_prefixes)
 
 
+@dataclass(frozen=True)
+class Node:
+    """What one prefix costs in one layer."""
+
+    weights: int  # of the products that it passes
+    floats: int  # kept for its gradient
+    kept: int  # for what continues it
+    train_seconds: float
+    call_seconds: float = 0.0  # of training, however many nodes of one length there are
+
+
+def node_of(model: Mapping, n_ctx: int) -> Node:
+    """The cost of a node in a layer of a network."""
+    d_model, architecture = model["d_model"], model["architecture"]
+    if architecture == "transformer":
+        # The residual stream and its normalised copies, the hidden layer, queries, keys and values, the attention to
+        # each ancestor.
+        width = model["n_heads"] * model["d_head"]
+        weights = d_model * (4 * width + 2 * model["d_mlp"])
+        floats = 10 * d_model + 3 * model["d_mlp"] + 10 * width + n_ctx * model["n_heads"]
+        return Node(weights, floats, 2 * width, 2.7 * weights / FLOPS)
+    # By automatic differentiation: products of small matrices, and passes over what lies between them.
+    if architecture == "kuramoto":
+        weights, floats = d_model**2 * model["kuramoto_steps"], d_model * (8 + 9 * model["kuramoto_steps"])
+    else:
+        gates = {"rnn": 1, "gru": 3, "lstm": 4}[architecture]
+        weights, floats = 2 * gates * d_model**2, d_model * (8 + 5 * gates)
+    kept = 2 * d_model if architecture == "lstm" else d_model
+    return Node(weights, floats, kept, 4 * weights / FLOPS + PASS_SECONDS * floats, CALL_SECONDS)
+
+
 def _size_of_markov(task, model, training, probe, process: Process, max_prefixes: int) -> Size:
-    n_ctx, width, n_layers = task["context"] + model["bos"], model["n_heads"] * model["d_head"], model["n_layers"]
+    n_ctx, n_layers = task["context"] + model["bos"], model["n_layers"]
     n_tokens, d_model, sites = process.n_tokens, model["d_model"], chosen_sites(model, probe)
-    n_prefixes = count_at_most(n_tokens, task["context"], max_prefixes)
-    weights = d_model * n_layers * (4 * width + 2 * model["d_mlp"])
+    n_prefixes, node = count_at_most(n_tokens, task["context"], max_prefixes), node_of(model, n_ctx)
+    weights = n_layers * node.weights
     stored = 4 * (weights + d_model * (2 * n_tokens + n_ctx)) * max(training["snapshots"], probe["untrained"])
-    # Distinct prefixes of a batch, at most; and floats that each keeps for its gradient in one block: the residual
-    # stream and its normalised copies, the hidden layer, queries, keys and values, the attention to each ancestor.
+    # Distinct prefixes of a batch, at most.
     words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_ctx + 1))
     nodes = n_prefixes if training["labels"] == "tree" else words
-    block = 10 * d_model + 3 * model["d_mlp"] + 10 * width + n_ctx * model["n_heads"]
     tree = n_prefixes * (80 + 16 * n_tokens * process.n_states)
     # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell.
     features, columns = d_model * max(1, sum(map(is_stream, sites))), 15 * process.n_states + 4 * n_tokens
@@ -78,12 +110,12 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
         n_snapshots=training["snapshots"],
         n_probed=min(training["snapshots"], probe["snapshots"]),
         stored_bytes=stored,
-        train_bytes=4 * nodes * (block * n_layers + 4 * n_tokens) + 3 * stored,
+        train_bytes=4 * nodes * (node.floats * n_layers + 4 * n_tokens) + 3 * stored,
         tree_bytes=tree,
-        extract_bytes=tree + 8 * n_prefixes * width * n_layers + 4 * PREFIXES_AT_ONCE * block + stored,
+        extract_bytes=tree + 4 * n_prefixes * node.kept * n_layers + 4 * PREFIXES_AT_ONCE * node.floats + stored,
         probe_bytes=tree + n_prefixes * (12 * features + 32 * columns) + 8 * (cells + 10) * gram,
         circuit_bytes=0,
-        train_seconds=training["steps"] * 2.7 * nodes * weights / FLOPS,
+        train_seconds=training["steps"] * n_layers * (nodes * node.train_seconds + n_ctx * node.call_seconds),
         extract_seconds=2 * n_prefixes * weights / FLOPS,
         probe_seconds=(6 * n_prefixes * gram + 1200 * features**3) / FLOPS,
         surgery_seconds=0.0,

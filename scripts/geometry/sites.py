@@ -7,19 +7,43 @@ PREFIXES_AT_ONCE = 1024
 """Prefixes whose activations are computed at a time, so that a hidden layer stays in the cache."""
 
 CONCATENATED = "residual_streams"
-"""The site that joins the residual streams between blocks (the first resid_pre, every resid_post)."""
+"""The site that joins the streams of a network; see `is_stream`."""
 
 INPUT, OPTIMUM, OUTPUT = "input", "optimal_output", "output"
 """Where what is no activation is found: the tokens, the optimal predictions, the network's own."""
 
 
+STATES = {"rnn": ["hook_h"], "gru": ["hook_h"], "lstm": ["hook_c", "hook_h"], "kuramoto": ["hook_x"]}
+"""What each layer of a recurrent network hands on to the next token, by architecture."""
+
+
+def is_state(site: str) -> bool:
+    """Whether a site is the state of a recurrent layer that the layer above and the prediction read.
+
+    The cell state c of an LSTM is not: it reaches them through h alone, and only what is read later.
+    """
+    return site.startswith("layers.") and site.endswith(("hook_h", "hook_x"))
+
+
+def is_behind_layer(site: str) -> bool:
+    """Whether a site is all that a layer gives to the next: a residual stream behind a block, or a state."""
+    return site.endswith("hook_resid_post") or is_state(site)
+
+
 def is_stream(site: str) -> bool:
-    """Whether a site is a residual stream between blocks, each counted once."""
-    return site == "blocks.0.hook_resid_pre" or site.endswith("hook_resid_post")
+    """Whether a site is a stream: a residual stream between blocks, each counted once, or a layer's state."""
+    return site == "blocks.0.hook_resid_pre" or is_behind_layer(site)
 
 
 def hook_point_names(model: Mapping) -> list[str]:
-    """The hook points of a network of that shape, in the order of its forward pass."""
+    """The hook points of a network of that shape, in the order of its forward pass.
+
+    Those of a transformer have TransformerLens's names; those of a recurrent network are its layers' states, h and c
+    as in PyTorch, x of oscillators.
+    """
+    if model["architecture"] in STATES:
+        parts = STATES[model["architecture"]]
+        return ["hook_embed", *(f"layers.{layer}.{part}" for layer in range(model["n_layers"]) for part in parts)]
     normalized = model["normalization"] == "LN"
     block = ["hook_resid_pre", "ln1.hook_normalized", "hook_attn_out", "hook_resid_mid"]
     block += ["ln2.hook_normalized", "hook_mlp_out", "hook_resid_post"]
@@ -35,7 +59,7 @@ def chosen_sites(model: Mapping, probe: Mapping) -> list[str]:
 
 
 def with_streams_joined(sites: list[str]) -> list[str]:
-    """Some sites and, behind them, their residual streams joined, if they are more than one."""
+    """Some sites and, behind them, their streams joined, if they are more than one."""
     return [*sites, CONCATENATED] if sum(map(is_stream, sites)) > 1 else sites
 
 
@@ -45,18 +69,19 @@ def probed_sites(experiment: Mapping) -> list[str]:
 
 
 def drawn_site(experiment: Mapping, wanted: str | None) -> str:
-    """The site whose decoded beliefs the figures show: the one wanted, or the last residual stream."""
+    """The site whose decoded beliefs the figures show: the one wanted, or the last stream."""
     sites = probed_sites(experiment)
     streams = [site for site in sites if is_stream(site)]
     return wanted or (streams or sites)[-1]
 
 
 def compared_sites(experiment: Mapping) -> list[str]:
-    """The sites of the figure of distances: the last residual stream and the joined ones."""
+    """The sites of the figure of distances: the last stream and the joined ones."""
     sites = probed_sites(experiment)
     return [drawn_site(experiment, None), *([CONCATENATED] if CONCATENATED in sites else [])]
 
 
 def short_site(site: str) -> str:
     """A hook point's name as it stands on an axis."""
-    return site.replace("blocks.", "").replace(".hook_", " ").replace("hook_", "").replace(CONCATENATED, "all streams")
+    name = site.removeprefix("blocks.").removeprefix("layers.").replace(CONCATENATED, "all streams")
+    return name.replace(".hook_", " ").replace("hook_", "")

@@ -1,4 +1,4 @@
-"""Steering: what a network predicts once the belief in its residual stream is replaced by another, or taken out.
+"""Steering: what a network predicts once the belief in its stream is replaced by another, or taken out.
 
 A probe says what can be read from a site, not what the network reads there. Here a prefix's activations are changed
 at one site as if its belief were that of another prefix of the same length, its *counterfactual partner*, and the

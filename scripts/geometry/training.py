@@ -17,6 +17,7 @@ from geometry.ensemble import EnsembleGradient
 from geometry.entropy import next_token_entropy_nats
 from geometry.folded import folded_gradient, folded_logits
 from geometry.gradient import TreeGradient, cut
+from geometry.hooked import HookedNetwork
 from geometry.transformer import Transformer
 
 
@@ -91,7 +92,7 @@ class Run:
     that the optimiser's step is one operation.
     """
 
-    def __init__(self, model: Transformer, recipe: Recipe):
+    def __init__(self, model: HookedNetwork, recipe: Recipe):
         self.model, self.recipe = model, recipe
         self.names, self.parameters = zip(*model.named_parameters(), strict=True)
         self.vector = torch.cat([parameter.detach().flatten() for parameter in self.parameters])
@@ -114,8 +115,8 @@ class Run:
         """The loss on a batch, the log-probability of each token at each node, and the gradient."""
         if isinstance(batch, Questions):
             return self._questions_gradient(batch)
-        if batch.parent is None:
-            return self._words_gradient(batch)
+        if batch.parent is None or not isinstance(self.model, Transformer):
+            return self._automatic_gradient(batch)
         if self.vector.device.type == "cpu":
             nodes = batch.tokens, batch.parent, batch.position
             loss, log_probability, gradient = self.tree_gradient(*nodes, batch.target)
@@ -131,7 +132,7 @@ class Run:
     def ensemble_gradient(self) -> EnsembleGradient:
         return EnsembleGradient(self.model)
 
-    def _words_gradient(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def _automatic_gradient(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         target = torch.from_numpy(batch.target).to(self.vector)
         log_probability = F.log_softmax(self.model(*batch.network_input(self.vector.device)), dim=1)
         log_probability = log_probability[:, : target.shape[1]]

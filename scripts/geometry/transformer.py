@@ -5,23 +5,19 @@ carry TransformerLens's names: parameters (``blocks.0.attn.W_Q``) and hook point
 (``blocks.0.hook_resid_post``), so that its weights and its sites can be read by who knows that library.
 
 Only the form of the input differs. A batch is a set of nodes, and what a node attends to is the
-business of `attention`: the branch of a tree above it, or the positions before it in a plain word.
+business of `paths`: the branch of a tree above it, or the positions before it in a plain word.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from jaxtyping import Float, Integer
-from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geometry.attention import Branches, Piece, Words
-
-Paths = Words | Branches | Piece
+from geometry.hooked import HookedNetwork
+from geometry.paths import Paths
 
 EPSILON = 1e-5
 """What LayerNorm adds to the variance."""
@@ -123,7 +119,7 @@ class Unembedding(nn.Module):
         self.b_U = nn.Parameter(torch.zeros(d_vocab))
 
 
-class Transformer(nn.Module):
+class Transformer(HookedNetwork):
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.config = config
@@ -133,6 +129,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.ln_final = normalization(config)
         self.unembed = Unembedding(config.d_model, config.d_vocab)
+        self.kept_width = 2 * config.n_heads * config.d_head  # keys and values
 
     def initialize(self, generator: torch.Generator) -> None:
         """Weights are normal with standard deviation 0.8 / sqrt(d_model), as in TransformerLens; biases stay 0."""
@@ -144,12 +141,6 @@ class Transformer(nn.Module):
         """Whether a parameter is trained."""
         return self.config.biases == "all" or ".b_" not in name or ".mlp." in name
 
-    def set_parameters(self, arrays: Mapping) -> None:
-        """Take every parameter from an array of its name; others are left alone."""
-        with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                parameter.copy_(torch.from_numpy(arrays[name]))
-
     def forward(self, tokens: Integer[Tensor, " node"], paths: Paths) -> Float[Tensor, "node d_vocab"]:
         """Next-token logits after each node's prefix."""
         x = self.hook_embed(F.embedding(tokens, self.embed.W_E))
@@ -157,32 +148,3 @@ class Transformer(nn.Module):
         for layer, block in enumerate(self.blocks):
             x = block(x, paths, layer)
         return torch.addmm(self.unembed.b_U, self.ln_final(x), self.unembed.W_U)
-
-    @contextmanager
-    def recording(self, names: list[str]) -> Iterator[dict[str, Tensor]]:
-        """A dictionary that each forward pass fills with the activations at some hook points."""
-        record: dict[str, Tensor] = {}
-        handles = [
-            self.get_submodule(name).register_forward_hook(
-                lambda _m, _i, output, name=name: record.update({name: output})
-            )
-            for name in names
-        ]
-        try:
-            yield record
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
-def transformer_config(n_tokens: int, context: int, model: dict) -> TransformerConfig:
-    """The network's shape for a task; a beginning-of-sequence token adds a token and a position."""
-    shape = {key: model[key] for key in TransformerConfig.__dataclass_fields__ if key in model}
-    return TransformerConfig(d_vocab=n_tokens + model["bos"], n_ctx=context + model["bos"], **shape)
-
-
-def initial_parameters(config: TransformerConfig, seed: int) -> dict[str, ndarray]:
-    """The parameters of a new network by name."""
-    network = Transformer(config)
-    network.initialize(torch.Generator().manual_seed(seed))
-    return {name: parameter.detach().numpy() for name, parameter in network.named_parameters()}

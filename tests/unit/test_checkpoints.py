@@ -16,9 +16,9 @@ import yaml
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from geometry.attention import Words
 from geometry.checkpoints import check_entries, describe, network_parameters, read
 from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
+from geometry.paths import Words
 from geometry.sites import hook_point_names
 from geometry.transformer import Transformer, TransformerConfig
 
@@ -49,7 +49,7 @@ def load(path, activation, normalization, n_ctx=None):
 @torch.no_grad()
 def answers(network, words):
     """Activations at every hook point and logits, shape (word, position, feature)."""
-    names = hook_point_names({"n_layers": len(network.blocks), "normalization": network.config.normalization})
+    names = hook_point_names({"architecture": "transformer", **vars(network.config)})
     with network.recording(names) as record:
         logits = network(words.flatten(), Words(*words.shape, torch.device("cpu")))
     return {name: value.view(*words.shape, -1).numpy() for name, value in {**record, "logits": logits}.items()}
@@ -110,7 +110,7 @@ def refusal(path, **settings):
 
 def test_shape_is_read_from_the_file_and_nothing_is_trained():
     experiment = resolve(DATA / "plain.safetensors")
-    sizes = {"n_layers": 2, "n_heads": 2, "d_model": 12, "d_head": 5, "d_mlp": 20}
+    sizes = {"architecture": "transformer", "n_layers": 2, "n_heads": 2, "d_model": 12, "d_head": 5, "d_mlp": 20}
     assert experiment["model"] == {**sizes, "activation": "relu", "normalization": "LN", "biases": "all", "bos": False}
     assert experiment["checkpoint"] == {"path": str(DATA / "plain.safetensors"), "format": "transformer_lens"}
     assert "training" not in experiment

@@ -6,7 +6,6 @@ import torch
 from scipy.special import log_softmax
 from test_transformer import random_network
 
-from geometry.attention import Words
 from geometry.circuit import (
     ablations,
     distance_irrelevance,
@@ -24,9 +23,11 @@ from geometry.circuit import (
 )
 from geometry.fourier import energy_by_frequency, projected
 from geometry.modular import ModularArithmetic
+from geometry.paths import Words
 from measure_circuit import measure_circuit
 
 MODEL = {
+    "architecture": "transformer",
     "n_layers": 1,
     "n_heads": 2,
     "d_model": 6,

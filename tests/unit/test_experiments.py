@@ -85,7 +85,40 @@ def test_memory_grows_with_the_context():
     assert sizes[0] < sizes[1]
 
 
+def test_experiment_keeps_the_keys_of_its_architecture_and_probes_its_states():
+    sites = {
+        "gru": [f"layers.{n}.hook_h" for n in range(4)],
+        "lstm": [f"layers.{n}.hook_{state}" for n in range(4) for state in "ch"],
+        "kuramoto": ["layers.0.hook_x"],
+    }
+    common = {"bos": False, "d_model": 64}
+    for architecture, expected in sites.items():
+        model = {"architecture": architecture} | ({"n_layers": 1} if architecture == "kuramoto" else {})
+        experiment = resolve({"experiments": {"mess3": {"model": model}}})["mess3"]
+        assert chosen_sites(experiment["model"], experiment["probe"]) == expected
+        assert drawn_site(experiment, None) == expected[-1]
+        assert probed_sites(experiment)[-1] == (expected[-1] if architecture == "kuramoto" else "residual_streams")
+        own = {"oscillator_dim": 4, "kuramoto_steps": 1, "coupled": True} if architecture == "kuramoto" else {}
+        assert experiment["model"] == {"n_layers": 4} | model | common | own
+
+
 EXPERIMENT_ERRORS = [
+    ({"model": {"architecture": "grue"}}, "architecture is 'grue'; allowed are transformer, rnn, gru, lstm, kuramoto"),
+    (
+        {"model": {"architecture": "gru", "n_heads": 2}},
+        "model.n_heads is 2, which only the architecture transformer has; model.architecture is 'gru'",
+    ),
+    (
+        {"model": {"architecture": "lstm", "checkpoint": "mine.pt", "format": "transformer_lens"}},
+        "model.checkpoint is 'mine.pt', which only the architecture transformer has",
+    ),
+    ({"model": {"coupled": False}}, "model.coupled is False, which only the architecture kuramoto has"),
+    ({"model": {"architecture": "kuramoto"}}, "model.n_layers is 4; the architecture kuramoto needs 1"),
+    ({"model": {"architecture": "kuramoto", "n_layers": 1, "d_model": 30}}, "a multiple of model.oscillator_dim, 4"),
+    (
+        {"model": {"architecture": "gru"}, "probe": {"sites": ["blocks.*"]}},
+        "which matches none of hook_embed, layers.0",
+    ),
     ({"training": {"learning_rat": 1}}, r"unknown key 'learning_rat' at training; allowed are labels"),
     ({"trainin": {}}, "unknown key 'trainin' at the top level"),
     ({"training": {"learning_rate": "1e-3"}}, r"training.learning_rate is '1e-3'.*write 1.0e-3"),
@@ -123,6 +156,13 @@ def test_bad_experiment_is_refused_naming_it_and_the_key(override, sentence):
     with pytest.raises(ConfigError, match=sentence) as error:
         resolve({"experiments": {"mess3": override}})
     assert str(error.value).startswith("experiment 'mess3': ") and "\n" not in str(error.value)
+
+
+def test_modular_arithmetic_is_for_transformers():
+    task = {"process": "modular_arithmetic", "parameters": {"modulus": 53}, "context": 3}
+    experiment = {"task": task, "model": {"architecture": "gru"}, "training": {"labels": "tree"}}
+    with pytest.raises(ConfigError, match="'gru'; modular_arithmetic needs transformer"):
+        resolve({"experiments": {"mine": experiment}})
 
 
 MODULAR_ERRORS = [

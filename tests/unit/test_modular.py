@@ -8,12 +8,12 @@ import torch
 import xarray as xr
 from torch.nn import functional as F
 
-from geometry.attention import Branches
 from geometry.batches import questions
 from geometry.examinations import modular_examination
 from geometry.folded import folded_logits
 from geometry.ground_truth import modular_ground_truth
 from geometry.modular import ModularArithmetic, circles, component_names
+from geometry.paths import Branches
 from geometry.prefixes import asked, tree_of
 from geometry.probe_table import select
 from geometry.process import ProcessError

@@ -7,9 +7,9 @@ import xarray as xr
 from reference_tree import words_of
 from test_transformer import SHAPES, random_network
 
-from geometry.attention import Words
 from geometry.ground_truth import markov_ground_truth
 from geometry.interventions import Twins, changing
+from geometry.paths import Words
 from geometry.prefixes import belief_states, complete_tree, tree_of
 from geometry.probe_table import select
 from geometry.processes import PROCESSES, process_from_config

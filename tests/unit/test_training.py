@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from geometry.batches import lay_out_words, pack_words, whole_tree, worth_packing
+from geometry.networks import build_network
 from geometry.prefixes import complete_tree, sample_words
 from geometry.processes import process_from_config
 from geometry.training import Recipe, Run, learning_rate_factor, snapshot_steps, train
-from geometry.transformer import Transformer, transformer_config
 
 MODEL = {
+    "architecture": "transformer",
     "n_layers": 1,
     "n_heads": 1,
     "d_model": 16,
@@ -26,7 +27,7 @@ RECIPE = Recipe("sampled", "adamw", 0.01, 0.01, "one_cycle", 0.1, 60)
 
 
 def new_run(process, recipe, bos, seed=0):
-    network = Transformer(transformer_config(process.n_tokens, 4, {**MODEL, "bos": bos}))
+    network = build_network(process.n_tokens, 4, {**MODEL, "bos": bos})
     network.initialize(torch.Generator().manual_seed(seed))
     return Run(network, recipe)
 

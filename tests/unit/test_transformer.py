@@ -10,19 +10,30 @@ from reference_tree import words_of
 
 from geometry import gradient
 from geometry.activations import tree_activations
-from geometry.attention import Branches
 from geometry.batches import lay_out_words, pack_words
 from geometry.devices import disagreement_with_cpu
 from geometry.ensemble import EnsembleGradient
 from geometry.gradient import TreeGradient
+from geometry.networks import build_network
+from geometry.paths import Branches
 from geometry.prefixes import complete_tree, sample_words, tree_of_words
 from geometry.processes import process_from_config
 from geometry.sites import hook_point_names
-from geometry.transformer import Transformer, transformer_config
+from geometry.transformer import Transformer
 
 SHAPES = [
-    {"n_layers": 2, "n_heads": 2, "d_model": 12, "d_head": 5, "d_mlp": 20, "activation": "relu", "normalization": "LN"},
     {
+        "architecture": "transformer",
+        "n_layers": 2,
+        "n_heads": 2,
+        "d_model": 12,
+        "d_head": 5,
+        "d_mlp": 20,
+        "activation": "relu",
+        "normalization": "LN",
+    },
+    {
+        "architecture": "transformer",
         "n_layers": 3,
         "n_heads": 1,
         "d_model": 8,
@@ -36,7 +47,7 @@ SHAPES = [
 
 def random_network(model, n_tokens, context, dtype=torch.float64, seed=0, scale=0.5):
     """A network whose every parameter, biases and scales included, is random."""
-    network = Transformer(transformer_config(n_tokens, context, model)).to(dtype)
+    network = build_network(n_tokens, context, model).to(dtype)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -157,7 +168,7 @@ def test_gradient_by_hand_keeps_nothing_from_one_batch_to_the_next():
 
 @pytest.mark.parametrize("model", SHAPES, ids=["layernorm", "plain"])
 def test_hook_points_of_the_config_are_those_of_the_network(model):
-    network = Transformer(transformer_config(3, 4, {**model, "bos": False}))
+    network = build_network(3, 4, {**model, "bos": False})
     found = {name for name, _ in network.named_modules() if name.rpartition(".")[2].startswith("hook_")}
     assert found == set(hook_point_names(model))
 
@@ -181,7 +192,7 @@ def test_reading_a_tree_in_pieces_changes_nothing(bos, nodes_at_once):
 
 
 def test_initialisation_has_the_stated_scale():
-    network = Transformer(transformer_config(3, 10, {**SHAPES[0], "d_model": 64, "d_mlp": 256, "bos": False}))
+    network = build_network(3, 10, {**SHAPES[0], "d_model": 64, "d_mlp": 256, "bos": False})
     network.initialize(torch.Generator().manual_seed(0))
     assert network.blocks[0].mlp.W_in.std().item() == pytest.approx(0.8 / 64**0.5, rel=0.02)
     assert all(not p.any() for name, p in network.named_parameters() if ".b_" in name)

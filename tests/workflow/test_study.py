@@ -13,10 +13,10 @@ from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
 from controls import KEYS, missing_controls
-from geometry.attention import Words
 from geometry.experiments import canonical, merged, resolve_experiments
+from geometry.networks import build_network
+from geometry.paths import Words
 from geometry.storage import open_dataset, read_table, read_tensors
-from geometry.transformer import Transformer, transformer_config
 from research_object import problems
 
 FIGURES = [
@@ -119,7 +119,7 @@ def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experimen
             word.insert(0, int(theory["last_token"][node]))
             node = int(theory["parent"][node])
         word = [n_tokens] * bos + word
-        network = Transformer(transformer_config(n_tokens, settings["task"]["context"], settings["model"]))
+        network = build_network(n_tokens, settings["task"]["context"], settings["model"])
         network.load_state_dict({k: torch.from_numpy(v) for k, v in read_tensors(run / "model.safetensors").items()})
         with network.recording(list(found["site"].values)) as record:
             logits = network(torch.tensor(word), Words(1, len(word), torch.device("cpu")))
@@ -232,25 +232,45 @@ def test_bad_configuration_stops_before_anything_is_written(override, sentence, 
     assert not {p.name for p in study.folder.iterdir()} - {".snakemake"}
 
 
-def test_hostile_names_of_states_and_tokens_stay_text(tmp_path):
-    states = [
-        "</script><script>document.title='x'</script>",
-        "../x\n{wildcards} $(touch pwned) `touch pwned` {{ 7 * 7 }}",
-    ]
-    tokens = ["<img src=x onerror=alert(1)>", "/etc"]
+STATES = [
+    "</script><script>document.title='x'</script>",
+    "../x\n{wildcards} $(touch pwned) `touch pwned` {{ 7 * 7 }}",
+]
+TOKENS = ["<img src=x onerror=alert(1)>", "/etc"]
+
+
+@pytest.fixture(scope="session")
+def recurrent(made_once) -> Study:
+    """The study of an LSTM on a process whose states and tokens have hostile names, run to its end."""
     tensor = [[[0.5, 0.0], [0.3, 0.0]], [[0.0, 0.5], [0.0, 0.7]]]
-    parameters = {"transition_tensor": tensor, "state_names": states, "token_names": tokens}
-    experiment = {"task": {"process": "custom", "parameters": parameters}, "probe": {"other_parameters": None}}
-    study = Study(tmp_path / "study")
-    study.run(override={"seeds": [1], "only": ["rrxor"], "experiments": {"rrxor": experiment}})
+    parameters = {"transition_tensor": tensor, "state_names": STATES, "token_names": TOKENS}
+    experiment = {"task": {"process": "custom", "parameters": parameters}, "model": {"architecture": "lstm"}}
+    override = {"seeds": [1], "only": ["hostile"], "experiments": {"hostile": experiment}}
+    folder = made_once("recurrent", lambda folder: Study(folder / "study").run(override=override))
+    return Study(folder / "study")
+
+
+def test_hostile_names_of_states_and_tokens_stay_text(recurrent):
     for name in ("report.html", "provenance/index.html"):
-        page = (study.folder / "results" / name).read_text()
+        page = (recurrent.folder / "results" / name).read_text()
         assert "<script>document" not in page and "<img src=x" not in page
-    truth = study.folder.glob("results/tasks/*/ground_truth.zarr.zip")
+    truth = recurrent.folder.glob("results/tasks/*/ground_truth.zarr.zip")
     with open_dataset(next(truth)) as found:
-        assert found["component"].values.tolist() == states and found["token"].values.tolist() == tokens
-    assert {p.name for p in study.folder.iterdir()} <= {".snakemake", "logs", "results", "unfinished"}
-    assert not list(study.folder.rglob("pwned"))
+        assert found["component"].values.tolist() == STATES and found["token"].values.tolist() == TOKENS
+    assert {p.name for p in recurrent.folder.iterdir()} <= {".snakemake", "logs", "results", "unfinished"}
+    assert not list(recurrent.folder.rglob("pwned"))
+
+
+def test_recurrent_network_is_probed_steered_and_drawn_like_a_transformer(recurrent):
+    results = recurrent.folder / "results"
+    assert {path.name for path in (results / "figures/hostile").iterdir()} == set(FIGURES)
+    streams = ["layers.0.hook_h", "layers.1.hook_h"]
+    probe, steering = (read_table(results / "hostile/seed_1" / name) for name in ("probe.csv", "steering.csv"))
+    sites = {*streams, "layers.0.hook_c", "layers.1.hook_c", "residual_streams"}
+    assert set(probe.loc[probe["features"] == "activations", "site"]) == sites
+    assert set(steering["site"]) == set(streams) and set(steering["tokens_later"]) == {0, 1}
+    claims = read_table(results / "claims.csv")
+    assert set(claims.loc[claims["claim"] == "causal", "site"]) == set(streams)
 
 
 def test_failed_job_names_its_cause_in_its_log(finished, tmp_path):

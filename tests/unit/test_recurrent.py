@@ -1,0 +1,223 @@
+"""Recurrent networks against PyTorch on whole words and a plain loop, read in every form, trained and steered."""
+
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+import torch
+from reference_tree import words_of
+from torch import nn
+
+from geometry.activations import tree_activations
+from geometry.batches import lay_out_words, pack_words
+from geometry.interventions import Twins, changing
+from geometry.networks import build_network
+from geometry.paths import Branches, Words
+from geometry.prefixes import complete_tree, sample_words, tree_of_words
+from geometry.processes import process_from_config
+from geometry.sites import hook_point_names
+from geometry.training import Recipe, Run, train
+
+CONTEXT = 5
+CPU = torch.device("cpu")
+RRXOR = process_from_config("rrxor", {})
+CELLS = [
+    {"architecture": name, "n_layers": 2, "d_model": 6, "bos": bos}
+    for name, bos in (("rnn", True), ("gru", False), ("lstm", True))
+]
+OSCILLATORS = [
+    {"architecture": "kuramoto", "n_layers": 1, "d_model": 6, "oscillator_dim": d, "bos": bos} | more
+    for d, bos, more in (
+        (3, True, {"kuramoto_steps": 1, "coupled": True}),
+        (2, False, {"kuramoto_steps": 2, "coupled": False}),
+    )
+]
+SHAPES = [*CELLS, *OSCILLATORS]
+IDS = ["rnn-bos", "gru", "lstm-bos", "kuramoto-bos", "uncoupled"]
+
+
+def random_network(model, n_tokens=2, seed=0):
+    network = build_network(n_tokens, CONTEXT, model).double()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.7)
+    return network
+
+
+def states_by_torch(network, model, word):
+    """The states of all layers after a word, by PyTorch's own module for whole words."""
+    module = getattr(nn, model["architecture"].upper())(model["d_model"], model["d_model"], model["n_layers"]).double()
+    weights = {
+        f"{name.rpartition('.')[2]}_l{name.split('.')[1]}": value
+        for name, value in network.state_dict().items()
+        if name.startswith("layers.")
+    }
+    module.load_state_dict(weights)
+    _, last = module(network.embed.weight[torch.tensor(word)])
+    named = {"hook_h": last} if model["architecture"] != "lstm" else dict(zip(("hook_h", "hook_c"), last, strict=True))
+    return {f"layers.{n}.{name}": h for name, layers in named.items() for n, h in enumerate(layers)}
+
+
+def oscillators_by_loop(network, model, word):
+    """The oscillators after a word, by a loop over oscillators, each with a matrix of its own from every other."""
+    p = {name.removeprefix("layers.0."): value.numpy() for name, value in network.state_dict().items()}
+    dim = model["oscillator_dim"]
+    n = model["d_model"] // dim
+    x = np.stack([row / np.linalg.norm(row) for row in p["x_0"]])
+    for token in word:
+        for _ in range(model["kuramoto_steps"]):
+            new = []
+            for i in range(n):
+                y = p["embed.weight"][token][i * dim : (i + 1) * dim].copy()
+                for j in range(n) if model["coupled"] else ():
+                    y += p["J"][i * dim : (i + 1) * dim, j * dim : (j + 1) * dim] @ x[j]
+                turn = (p["W_Omega"][i] - p["W_Omega"][i].T) @ x[i]
+                moved = x[i] + p["gamma"][0] * (turn + y - (y @ x[i]) * x[i])
+                new.append(moved / np.linalg.norm(moved))
+            x = np.stack(new)
+    return {"layers.0.hook_x": torch.from_numpy(x.ravel())}
+
+
+def slow(network, model, word):
+    """Every hook point and the logits after a word."""
+    states = oscillators_by_loop if model["architecture"] == "kuramoto" else states_by_torch
+    found = states(network, model, word) | {"hook_embed": network.embed.weight[word[-1]]}
+    last = found["layers.0.hook_x" if "layers.0.hook_x" in found else f"layers.{model['n_layers'] - 1}.hook_h"]
+    found["logits"] = network.unembed.weight @ last + network.unembed.bias
+    return {name: value.detach() for name, value in found.items()}
+
+
+@pytest.fixture(params=zip(SHAPES, IDS, strict=True), ids=lambda param: param[1])
+def known(request):
+    """A random network, a tree for it, and what each prefix leads to by the slow definition."""
+    model = request.param[0]
+    network, tree = random_network(model), complete_tree(RRXOR, CONTEXT, 10**4)
+    words = [[2] * model["bos"] + list(prefix) for prefix in words_of(tree)]
+    return model, network, tree, words, [slow(network, model, word) for word in words]
+
+
+def test_tree_in_one_or_many_pieces_has_the_states_of_the_slow_network(known):
+    model, network, tree, _, expected = known
+    bos, names = int(model["bos"]), hook_point_names(model)
+    nodes = tree.network_input(2 if bos else None)
+    tokens, parent, position = map(torch.from_numpy, nodes)
+    with network.recording(names) as record:
+        logits = network(tokens, Branches(parent, position, CONTEXT + bos))
+    read = [(range(len(tokens)), dict(record), logits)]
+    for at_once in (1, 7, 1000):
+        with torch.no_grad():
+            pieces = tree_activations(network, *nodes, names, at_once, bos)
+            read += [(range(piece.start, piece.stop), dict(found), logits) for piece, found, logits in pieces]
+    assert sum(len(nodes) for nodes, _, _ in read) == 4 * len(tokens)
+    for nodes, found, logits in read:
+        for name, values in (found | {"logits": logits}).items():
+            assert len(values) == len(nodes)
+            for node, value in zip(nodes, values, strict=True):
+                if node >= bos:
+                    torch.testing.assert_close(value, expected[node - bos][name], rtol=1e-10, atol=1e-12)
+
+
+def test_words_side_by_side_have_the_states_of_the_slow_network(known):
+    model, network, _, words, expected = known
+    longest = [node for node, word in enumerate(words) if len(word) == CONTEXT + model["bos"]]
+    tokens = torch.tensor([words[node] for node in longest])
+    with network.recording(hook_point_names(model)) as record:
+        logits = network(tokens.flatten(), Words(*tokens.shape, CPU))
+    for name, values in (record | {"logits": logits}).items():
+        last = values.view(*tokens.shape, -1)[:, -1]
+        torch.testing.assert_close(last, torch.stack([expected[node][name] for node in longest]))
+
+
+def test_tree_has_the_loss_and_gradient_of_the_words_side_by_side(known):
+    model, network, *_ = known
+    words = sample_words(RRXOR, 60, CONTEXT + 1, np.random.default_rng(0))
+    run = Run(network, RECIPE)
+    packed, plain = (
+        run.loss_and_gradient(form(words, RRXOR, model["bos"], "exact", True)) for form in (pack_words, lay_out_words)
+    )
+    assert packed[0].item() == pytest.approx(plain[0].item(), rel=1e-12)
+    torch.testing.assert_close(packed[2], plain[2], rtol=1e-9, atol=1e-12)
+    assert all(part.any() for part in packed[2].split([p.numel() for p in network.parameters()]))
+
+
+def test_hook_points_of_the_config_are_those_of_the_network(known):
+    model, network, *_ = known
+    found = {name for name, _ in network.named_modules() if name.rpartition(".")[2].startswith("hook_")}
+    assert found == set(hook_point_names(model))
+
+
+RECIPE = Recipe("exact", "adamw", 0.05, 0.01, "one_cycle", 0.1, 40)
+
+
+@pytest.mark.parametrize("model", SHAPES, ids=IDS)
+def test_training_learns_and_goes_on_from_its_saved_state_to_the_same_bytes(model):
+    process = process_from_config("even", {})
+    words = sample_words(process, 41 * 32, CONTEXT + 1, np.random.default_rng(0)).reshape(41, 32, -1)
+    batches = [pack_words(batch, process, model["bos"], "exact", True) for batch in words]
+    runs, saved = [], {}
+    for seed in (0, 1):
+        network = build_network(2, CONTEXT, model)
+        network.initialize(torch.Generator().manual_seed(seed))
+        runs.append(Run(network, RECIPE))
+    whole, resumed = runs
+    train(whole, batches, [0, 40], {0, 40}, lambda run: saved.update(run.state() if run.step == 17 else {}))
+    resumed.restore(saved)
+    train(resumed, batches[17:], [0, 40], {0, 40}, lambda run: None)
+    np.testing.assert_equal([astuple(row) for row in resumed.rows], [astuple(row) for row in whole.rows])
+    for name, array in whole.state().items():
+        np.testing.assert_array_equal(resumed.state()[name], array)
+    assert 0 <= whole.rows[-1].gap_nats < 0.5 * whole.rows[0].gap_nats
+
+
+@pytest.mark.parametrize("model", SHAPES, ids=IDS)
+def test_change_of_a_state_is_read_now_and_handed_on_to_the_next_token(model):
+    network, tree, bos = random_network(model, n_tokens=3), complete_tree(MESS3, CONTEXT, 10**4), model["bos"]
+    rng = np.random.default_rng(0)
+    prefix = rng.choice(len(tree), 12)
+    change = rng.normal(size=(len(prefix), model["d_model"]))
+    words, twins = words_of(tree), Twins(network, tree, prefix, bos)
+    for site in [name for name in hook_point_names(model) if name.startswith("layers.")]:
+        found, later = twins.steer(site, change), twins.later()
+        followed = dict(zip(twins.has_room.tolist(), later, strict=True))
+        for pair, node in enumerate(prefix):
+            word = [3] * bos + list(words[node])
+            for token in (0, 1, 2) if pair in followed else (0,):
+                now, next_one = read_stepwise(network, [*word, token], site, change[pair], len(word) - 1)
+                np.testing.assert_allclose(found[pair], now, atol=1e-10)
+                if pair in followed:
+                    np.testing.assert_allclose(followed[pair][token], next_one, atol=1e-10)
+        moved = np.abs(found - twins.unchanged).max()
+        assert moved == 0 if site.endswith("hook_c") else moved > 0.01  # c is read a token later
+        assert np.abs(twins.steer(site, 0 * change) - twins.unchanged).max() < 1e-12
+        assert np.abs(later - twins.later()).max() > 0.01
+
+
+MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
+
+
+def read_stepwise(network, word, site, change, at):
+    """Log-probabilities at the last two positions of a word, read token by token, a state changed at one position."""
+    states, said = [layer.initial()[None] for layer in network.layers], []
+    for position, token in enumerate(word):
+        added = torch.from_numpy(change) if position == at else 0
+        x = network.embed.weight[token][None]
+        with torch.no_grad(), changing(network, site, lambda value, added=added: value + added):
+            for index, layer in enumerate(network.layers):
+                states[index] = layer.step(x, states[index])
+                x = states[index][:, : network.config.d_model]
+            said.append(network.unembed(x).log_softmax(1)[0, :3].numpy())
+    return said[-2:]
+
+
+def test_words_and_tree_of_one_batch_are_told_apart_by_their_order():
+    """A hook point that is called position by position is recorded node by node."""
+    words = np.array([[0, 1, 0], [1, 1, 0]])
+    network = random_network({**CELLS[1], "n_layers": 1})
+    tree, nodes = tree_of_words(words)
+    with network.recording(["layers.0.hook_h"]) as side_by_side:
+        network(torch.from_numpy(words).flatten(), Words(2, 3, CPU))
+    tokens, parent, position = map(torch.from_numpy, tree.network_input(None))
+    with network.recording(["layers.0.hook_h"]) as packed:
+        network(tokens, Branches(parent, position, 3))
+    torch.testing.assert_close(side_by_side["layers.0.hook_h"], packed["layers.0.hook_h"][nodes.ravel()])
