@@ -73,6 +73,11 @@ if EXPLAINED:
     include: "rules/explainer.smk"
 
 
+if COMPARED:
+
+    include: "rules/comparison.smk"
+
+
 include: "rules/provenance.smk"
 include: "rules/report.smk"
 include: "rules/crate.smk"

@@ -19,6 +19,7 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 LOCK = Path(workflow.basedir) / "envs/requirements.txt"
 sys.path.append(str(SCRIPTS))
 
+from geometry.comparison import network_labels
 from geometry.digest import code_of, content_digest
 from geometry.experiments import ConfigError, canonical, resolve_experiments
 from geometry.foreign import checkpoint_runs, is_foreign
@@ -78,6 +79,11 @@ MODULAR = [name for name, experiment in EXPERIMENTS.items() if is_modular(experi
 LINEAR = [name for name in MODULAR if EXPERIMENTS[name]["task"]["parameters"]["operation"] != "polynomial"]
 MARKOV = [name for name in EXPERIMENTS if name not in MODULAR]
 TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
+ON_TASK = {task: [] for task in TASKS}
+for name in MARKOV:
+    ON_TASK[task_name(EXPERIMENTS[name]["task"])].append(name)
+SHARED_TASKS = [task for task, on_task in ON_TASK.items() if len(on_task) > 1]
+COMPARED = [name for task in SHARED_TASKS for name in ON_TASK[task]]
 
 
 def names(known, pattern):
@@ -123,6 +129,17 @@ def asks(rule):
         return attempt * math.ceil(5 + ESTIMATES.seconds(rule, dict(wildcards.items())) / 20)
 
     return {"mem_mb": mem_mb, "runtime": runtime} | ({"gpu": config["gpus"]} if rule in ESTIMATES.on_gpu else {})
+
+
+def compared_networks():
+    """What is told of each network that shares its task with another."""
+    found = {}
+    for task in SHARED_TASKS:
+        models = {name: EXPERIMENTS[name]["model"] for name in ON_TASK[task]}
+        for name, label in network_labels(models).items():
+            shape = {key: models[name][key] for key in ("architecture", "n_layers", "d_model")}
+            found[name] = {"task": task, "label": label, **shape}
+    return found
 
 
 def task_of(wildcards):
@@ -259,9 +276,14 @@ def compared_sites_of(wildcards):
 
 
 PLOTS_OF_BELIEFS = ["belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"]
-PLOTS_OF_BELIEFS += ["distances", "steering"]
+PLOTS_OF_BELIEFS += ["distances", "steering", "recovery", "dimension", "symmetry", "convergence"]
 PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery"]
-OVER_TRAINING = ["emergence", "loss", "progress"]  # not of a network from elsewhere, whose training is not known
+OVER_TRAINING = [
+    "emergence",
+    "loss",
+    "dimension",
+    "progress",
+]  # not of a network from elsewhere, whose training is not known
 OF_ADDITION = ["circles", "surgery"]  # not of an operation that is no sum or difference
 EMERGING = [name for name in MARKOV if name in TRAINED]
 
@@ -276,10 +298,10 @@ def plots_of(experiment):
 
 
 def figures_of_the_study(wildcards):
-    """Every figure: those of each experiment, and the explainer if the study has one."""
-    explainer = [f"results/figures/explainer.{FORMAT}"] if EXPLAINED else []
+    """Every figure: those of each experiment, and the explainer and the comparison if the study has them."""
     return [
-        *explainer,
+        *([f"results/figures/explainer.{FORMAT}"] if EXPLAINED else []),
+        *([f"results/figures/comparison.{FORMAT}"] if COMPARED else []),
         *(
             f"results/figures/{experiment}/{name}.{FORMAT}"
             for experiment in EXPERIMENTS
@@ -303,9 +325,10 @@ def records_of_runs(experiment):
         per_run += ["measure_circuit", "compare_bases"]
         of_kind = expand("{run}/transplant_modulus", run=runs) if experiment in LINEAR else []
     else:
-        of_kind = expand("{run}/steer_network", run=runs) + expand(
-            "{run}/measure_{what}", run=runs[0], what=["distances", "components"]
-        )
+        per_run += ["recover_process", "score_recovery", "find_symmetries"]
+        of_kind = expand("{run}/{rule}", run=runs, rule=["steer_network", "measure_convergence"])
+        of_kind += expand("{run}/measure_{what}", run=runs[0], what=["distances", "components"])
+        of_kind += expand("{run}/measure_dimension", run=[] if is_foreign(EXPERIMENTS[experiment]) else runs)
     return [
         *expand("{run}/{rule}", run=runs, rule=[made_by, *per_run, "measure_loss"]),
         *expand("{run}/{rule}", run=UNTRAINED, rule=["initialize_networks", *per_run]),
@@ -316,11 +339,13 @@ def records_of_runs(experiment):
 def records_of_the_study(wildcards):
     """What each job behind the claims and figures leaves of itself."""
     with_words = [name for name in TRAINED if reads_words(EXPERIMENTS[name])]
-    explainer = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if EXPLAINED else []
+    figures = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if EXPLAINED else []
+    figures += [f"plot_comparison.{FORMAT}"] if COMPARED else []
     names = [
         "collect_claims",
         "write_findings",
-        *(f"figures/{rule}" for rule in explainer),
+        *(["compare_experiments"] if COMPARED else []),
+        *(f"figures/{rule}" for rule in figures),
         *(f"tasks/{task}/build_ground_truth" for task in TASKS),
         *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
         *(f"{experiment}/{record}" for experiment in EXPERIMENTS for record in records_of_runs(experiment)),

@@ -1,0 +1,56 @@
+"""One table of the networks that share a task: how well each predicts, what it holds, and what comes out of it."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from geometry.components import affine_dimension
+from geometry.job import Job
+from geometry.moments import cell_moments
+from geometry.probe import regress
+from geometry.probe_table import last_stream, select
+from geometry.storage import open_dataset, read_table, write_table
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def belief_dimension(path: str) -> int:
+    """How many dimensions the beliefs of a task span."""
+    with open_dataset(path) as truth:
+        belief, weight = truth["target"].values, truth["weight"].values
+    cell = pd.Series(0, range(len(belief))).values
+    (moments,) = cell_moments(belief[:, :0], belief, weight[None], cell)
+    return affine_dimension(regress(moments).target_covariance)
+
+
+def compare(loss: pd.DataFrame, probe: pd.DataFrame, recovery: pd.DataFrame) -> pd.DataFrame:
+    """The scores of one trained network at its last step, by measure."""
+    site = last_stream(probe)
+    scored = {"split": "held_out_prefix", "estimator": "ridge", "weighting": "probability", "metric": "r2"}
+    ends = probe["step"].max()
+    r2 = select(probe, site=site, step=ends, target="belief_state", features="activations", **scored)["value"]
+    found = select(recovery, source=site, step=ends).set_index("measure")["value"]
+    values = {
+        "loss_gap_nats": select(loss, step=ends)["gap_nats"].mean(),
+        "belief_r2": r2.item(),
+        "kl_rate_nats": found.get("kl_rate_nats"),
+        "rank": found["rank"],
+    }
+    return pd.DataFrame({"seed": probe["seed"].iloc[0], "measure": values.keys(), "value": values.values()})
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        networks, dimension, tables = snakemake.params.networks, {}, []
+        for task, path in zip(snakemake.params.tasks, snakemake.input.ground_truth, strict=True):
+            dimension[task] = belief_dimension(path)
+        for paths in zip(snakemake.input.loss, snakemake.input.probe, snakemake.input.recovery, strict=True):
+            read = [read_table(path) for path in paths]
+            name = read[0]["experiment"].iloc[0]
+            row = {"experiment": name, **networks[name], "belief_dimension": dimension[networks[name]["task"]]}
+            tables.append(compare(*read).assign(**row))
+        table = pd.concat(tables)
+        first = [name for name in table.columns if name not in ("seed", "measure", "value")]
+        write_table(table[[*first, "seed", "measure", "value"]], snakemake.output.comparison)
+        job.info(f"{len(networks)} experiments on {len(dimension)} tasks")

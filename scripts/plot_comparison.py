@@ -1,0 +1,103 @@
+"""Networks on the same task side by side: loss, belief, and the process that comes out of them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from geometry.job import Job
+from geometry.probe_table import select
+from geometry.storage import read_table
+from geometry.style import STYLE_SHEET, TRAINED, WIDTH, save_figure
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+MEASURES = {
+    "loss_gap_nats": "loss above the optimum, nats",
+    "unexplained": "belief unexplained, 1 − R²",
+    "kl_rate_nats": "recovered process, nats per token",
+}
+"""What is drawn, and how its axis is called; all on a logarithmic scale, less is better."""
+
+WIDTHS = 3
+"""Widths of a task's networks from which on they are drawn by width."""
+
+LEAST = 1e-8
+"""Where the axes end."""
+
+
+def with_unexplained(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with one minus R2 in place of R2."""
+    is_r2 = table["measure"] == "belief_r2"
+    value = table["value"].where(~is_r2, 1 - table["value"]).clip(lower=LEAST)
+    return table.assign(measure=table["measure"].where(~is_r2, "unexplained"), value=value)
+
+
+def draw_networks(ax: Axes, rows: pd.DataFrame, labels: list[str]) -> None:
+    """A line for each network, a mark for each seed."""
+    ax.plot(rows["value"], rows["label"].map(labels.index), "o", color=TRAINED, markersize=3.5, markerfacecolor="none")
+    ax.set(xscale="log", ylim=(len(labels) - 0.5, -0.5))
+    ax.set_yticks(range(len(labels)), labels)
+    ax.grid(axis="y", color="0.92", linewidth=0.6)
+
+
+def draw_widths(ax: Axes, rows: pd.DataFrame) -> None:
+    """By width, a line through the medians for each architecture and depth; a dashed line at the beliefs' dimension."""
+    kinds = rows.groupby(["architecture", "n_layers"], sort=False)
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(kinds)))
+    for color, ((architecture, n_layers), of_kind) in zip(shades, kinds, strict=True):
+        median = of_kind.groupby("d_model")["value"].median()
+        ax.plot(of_kind["d_model"], of_kind["value"], "o", color=color, markersize=2.5, markerfacecolor="none")
+        ax.plot(median.index, median, color=color, linewidth=0.9, label=f"{architecture}, {n_layers} deep")
+    ax.axvline(rows["belief_dimension"].iloc[0], color="0.6", linewidth=0.8, linestyle="--")
+    widths = sorted(rows["d_model"].unique())
+    ax.set(xscale="log", yscale="log", xlabel="width (d_model)")
+    ax.set_xticks(widths, widths)
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def plot_comparison(table: pd.DataFrame) -> Figure:
+    """A row for each task: by network or, where there are many widths, by width."""
+    tasks = [rows for _, rows in with_unexplained(table).groupby("task", sort=False)]
+    by_width = [rows["d_model"].nunique() >= WIDTHS for rows in tasks]
+    heights = [
+        1.9 if wide else 0.35 + 0.19 * rows["label"].nunique() for rows, wide in zip(tasks, by_width, strict=True)
+    ]
+    size = WIDTH, sum(heights) + 0.6
+    figure, axes = plt.subplots(len(tasks), 3, figsize=size, height_ratios=heights, squeeze=False)
+    for row, rows, wide in zip(axes, tasks, by_width, strict=True):
+        labels = list(rows["label"].unique())
+        for ax, (measure, name) in zip(row, MEASURES.items(), strict=True):
+            some = select(rows, measure=measure)
+            if wide:
+                draw_widths(ax, some)
+                ax.set_ylabel(name)
+            else:
+                draw_networks(ax, some, labels)
+                if row is axes[-1]:
+                    ax.set_xlabel(name)
+        if wide:
+            row[0].legend(fontsize=6)
+        else:
+            for ax in row[1:]:
+                ax.tick_params(labelleft=False)
+        dimension = int(rows["belief_dimension"].iloc[0])
+        row[0].set_title(f"{rows['task'].iloc[0]}: beliefs of {dimension} dimension{'s' * (dimension > 1)}", loc="left")
+    return figure
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        table = read_table(snakemake.input.comparison)
+        figure = plot_comparison(table)
+        figure.suptitle(
+            f"{table['experiment'].nunique()} networks, {table['seed'].nunique()} seeds of each", fontsize=9
+        )
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")
