@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEASURES = {
     "loss_gap_nats": "loss above the optimum, nats",
-    "unexplained": "belief unexplained, 1 − R²",
+    "unexplained": "unexplained share of the belief",
     "kl_rate_nats": "recovered process, nats per token",
 }
 """What is drawn, and how its axis is called; all on a logarithmic scale, less is better."""
