@@ -76,6 +76,7 @@ rule measure_convergence:
         **asks("measure_convergence"),
     params:
         task=task_of,
+        probe=regression_of,
         code=code("measure_convergence.py"),
     script:
         "../scripts/measure_convergence.py"

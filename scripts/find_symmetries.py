@@ -21,6 +21,7 @@ from geometry.symmetry import (
     equivariances,
     image_of_prefixes,
     is_group,
+    is_symmetry,
     prediction_change,
     principal_scores,
     token_permutations,
@@ -53,11 +54,15 @@ def prefix_probability(tree: PrefixTree, next_token_probability: np.ndarray) -> 
 
 
 def site_rows(
-    scores: np.ndarray, weight: np.ndarray, images: dict[Permutation, np.ndarray], n_dimensions: int
+    scores: np.ndarray,
+    weight: np.ndarray,
+    images: dict[Permutation, np.ndarray],
+    changes: dict[Permutation, float],
+    n_dimensions: int,
 ) -> Iterator[tuple]:
     """Dimensions, permutation, the one after it, measure, component and value at one site.
 
-    Symmetries are decided, and maps composed, in `n_dimensions`.
+    Symmetries are decided, and maps composed, in `n_dimensions`; `changes` are those of the predictions.
     """
     found = {g: equivariances(scores, weight, image) for g, image in images.items()}
     for g, by_dimension in found.items():
@@ -68,13 +73,13 @@ def site_rows(
                 yield d, cycles(g), "", "eigenvalue_imaginary", place, value.imag
     d = min(n_dimensions, scores.shape[1])
     chosen = {g: by_dimension[d - 1] for g, by_dimension in found.items()}
+    accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g])]
     for h, of_h in chosen.items():
-        yield d, cycles(h), "", "is_symmetry", None, float(of_h.is_symmetry)
+        yield d, cycles(h), "", "is_symmetry", None, float(h in accepted)
         for g, of_g in chosen.items():
             if (both := composed(g, h)) in chosen:
                 error = composition_error(of_g, of_h, chosen[both])
                 yield d, cycles(h), cycles(g), "composition_error", None, error
-    accepted = [g for g, one in chosen.items() if one.is_symmetry]
     yield d, "", "", "n_symmetries", None, len(accepted)
     yield d, "", "", "is_group", None, float(is_group(accepted, list(chosen)))
 
@@ -86,14 +91,13 @@ def network_rows(
     probability = np.exp(activations["log_probability"][index].values.astype(np.float64))
     probability /= probability.sum(axis=1, keepdims=True)
     weight = prefix_probability(tree, probability)
+    changes = {g: prediction_change(probability, weight, image, g) for g, image in images.items()}
     for g, image in images.items():
-        coverage = weight[image >= 0].sum() / weight.sum()
-        yield "", None, cycles(g), "", "coverage", None, coverage
-        change = prediction_change(probability, weight, image, g)
-        yield "", None, cycles(g), "", "prediction_change", None, change
+        yield "", None, cycles(g), "", "coverage", None, weight[image >= 0].sum() / weight.sum()
+        yield "", None, cycles(g), "", "prediction_change", None, changes[g]
     for place, site in enumerate(activations["site"].values.tolist()):
         scores = principal_scores(activations["activation"][index, place].values, weight, MOST_DIMENSIONS)
-        for row in site_rows(scores, weight, images, n_dimensions):
+        for row in site_rows(scores, weight, images, changes, n_dimensions):
             yield site, *row
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from geometry.dimension import lyapunov_exponents
 from geometry.horizon import memory_reached, mixing_rate, observer_beliefs, rms_errors
 from geometry.job import Job
 from geometry.prefixes import tree_of
@@ -45,16 +46,23 @@ def decoded_errors(truth: xr.Dataset, decoded: xr.Dataset) -> Iterator[tuple[int
                 yield seed, step, site, rms_errors(tree, weight, belief, found)
 
 
-def measure_convergence(truth: xr.Dataset, decoded: xr.Dataset, process: Process) -> pd.DataFrame:
-    """The table of one run."""
+def measure_convergence(truth: xr.Dataset, decoded: xr.Dataset, process: Process, seed: int) -> pd.DataFrame:
+    """The table of one run, with two rates of theory, each scaled to who recalls one token.
+
+    What is known of the hidden state fades with the second eigenvalue of its chain, if tokens are not seen; seen,
+    the tokens of a typical word contract beliefs with the difference of the first two Lyapunov exponents.
+    """
     observers = observer_errors(truth, process)
     longest = observers.shape[1]
-    expected = observers[1, -1] * mixing_rate(process) ** np.arange(longest)
-    rows = [(None, None, "", longest, k + 1, "mixing_rate", value) for k, value in enumerate(expected)]
+    exponents = lyapunov_exponents(process, np.random.default_rng(seed))
+    contraction = np.exp(exponents[1] - exponents[0]) if len(exponents) > 1 else 0.0
+    rows = []
+    for name, rate in (("mixing", mixing_rate(process)), ("contraction", contraction)):
+        expected = observers[1, -1] * rate ** np.arange(longest)
+        rows += [(None, None, "", longest, k, name, value) for k, value in enumerate(expected, 1)]
     for k, errors in enumerate(observers):
         rows += [(None, None, "", place, k, "observer_error", error) for place, error in enumerate(errors, 1)]
-    for seed, step, site, errors in decoded_errors(truth, decoded):
-        which = seed, step, site
+    for *which, errors in decoded_errors(truth, decoded):
         rows += [(*which, place, None, "belief_error", error) for place, error in enumerate(errors, 1)]
         rows.append((*which, longest, None, "memory_reached", memory_reached(errors[-1], observers[:, -1])))
     table = pd.DataFrame(rows, columns=COLUMNS[1:])
@@ -64,7 +72,8 @@ def measure_convergence(truth: xr.Dataset, decoded: xr.Dataset, process: Process
 if __name__ == "__main__":
     with Job(snakemake) as job:
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
-            table = measure_convergence(truth, decoded, process_of(snakemake.params.task))
+            process, seed = process_of(snakemake.params.task), snakemake.params.probe["seed"]
+            table = measure_convergence(truth, decoded, process, seed)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table, snakemake.output.convergence)
         reached = table[(table["measure"] == "memory_reached") & (table["step"] == table["step"].max())]

@@ -14,13 +14,13 @@ import xarray as xr
 from geometry.dimension import (
     belief_dimension,
     box_counts,
-    correlation_dimension,
     correlation_integral,
     exponents_of_words,
     local_slopes,
     lyapunov_exponents,
     resolution,
     rms_distance,
+    slope_between,
 )
 from geometry.job import Job
 from geometry.probe_table import decoded_beliefs
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SCALES = np.logspace(-3, 0.3, 34)
 
 RANGE = 0.01, 0.3
-"""The scales between which the slope of the correlation integral is the correlation dimension."""
+"""The scales between which a slope is called a dimension."""
 
 FACTOR = 1.1
 """Correlation integrals that differ by more than this factor are those of different sets."""
@@ -70,8 +70,12 @@ def set_rows(points: np.ndarray, weight: np.ndarray, integral: np.ndarray) -> It
     middle, slopes = local_slopes(SCALES, integral)
     yield from zip(SCALES, ["correlation_integral"] * len(SCALES), integral, strict=True)
     yield from zip(middle, ["local_slope"] * len(middle), slopes, strict=True)
-    yield from zip(SCALES, ["box_count"] * len(SCALES), box_counts(points, SCALES), strict=True)
-    yield np.nan, "correlation_dimension", correlation_dimension(SCALES, integral, *RANGE)
+    counts, effective = box_counts(points, weight, SCALES)
+    yield from zip(SCALES, ["box_count"] * len(SCALES), counts, strict=True)
+    yield from zip(SCALES, ["effective_box_count"] * len(SCALES), effective, strict=True)
+    yield np.nan, "correlation_dimension", slope_between(SCALES, integral, *RANGE)
+    yield np.nan, "information_dimension", -slope_between(SCALES, effective, *RANGE)
+    yield np.nan, "box_dimension", -slope_between(SCALES, counts.astype(np.float64), *RANGE)
 
 
 def process_rows(process: Process, rng: np.random.Generator) -> Iterator[tuple]:

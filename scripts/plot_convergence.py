@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 MARKERS = "osD^vP*X"
+RATES = {"mixing": ("--", "fading while no token is seen"), "contraction": (":", "contraction by a typical word")}
 
 
 def draw_positions(ax: Axes, table: pd.DataFrame, colors: dict[str, tuple]) -> None:
     """Errors by position: observers in grey, each stream after training, the last one before."""
     observers = select(table, measure="observer_error")
     for k, rows in observers[(observers["value"] > 0) & (observers["n_recalled"] > 0)].groupby("n_recalled"):
-        ax.plot(rows["position"], rows["value"], color="0.75", linewidth=0.6, zorder=0)
+        ax.plot(rows["position"], rows["value"], ".-", color="0.75", linewidth=0.6, markersize=2, zorder=0)
         label = {"fontsize": 6, "color": "0.45", "va": "center", "textcoords": "offset points", "xytext": (3, 0)}
         ax.annotate(f"k = {k:.0f}", (rows["position"].iloc[-1], rows["value"].iloc[-1]), **label)
     errors = select(table, measure="belief_error")
@@ -42,25 +43,30 @@ def draw_positions(ax: Axes, table: pd.DataFrame, colors: dict[str, tuple]) -> N
 
 
 def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) -> None:
-    """Errors after the longest prefixes: observers by what they recall, the theory's rate, and each stream."""
+    """Errors after the longest prefixes: observers by what they recall, the theory's rates, and each stream."""
     longest = select(tables[0], position=tables[0]["position"].max())
-    observers, rate = (select(longest, measure=name) for name in ("observer_error", "mixing_rate"))
+    observers = select(longest, measure="observer_error")
     observers = observers[observers["value"] > 0]
     ax.plot(observers["n_recalled"], observers["value"], ".-", color="0.6", markersize=4, label="recalls k tokens")
-    ax.plot(rate["n_recalled"], rate["value"], "--", color="0.3", linewidth=0.9, label="second eigenvalue, to the k")
+    for measure, (line, label) in RATES.items():
+        rate = select(longest, measure=measure)
+        if rate["value"].iloc[-1] > 0:
+            ax.plot(rate["n_recalled"], rate["value"], line, color="0.3", linewidth=0.9, label=label)
+    lowest = observers["value"].min()
     for table in tables:
         last = select(table, step=table["step"].max())
         reached, errors = (select(last, measure=name) for name in ("memory_reached", "belief_error"))
         at_longest = select(errors, position=errors["position"].max()).set_index("site")["value"]
         for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
-            k = select(reached, site=site)["value"].item()
+            k, lowest = select(reached, site=site)["value"].item(), min(lowest, at_longest[site])
             ax.plot(
                 k, at_longest[site], marker, color=color, markersize=4.5, markeredgecolor="black", markeredgewidth=0.4
             )
-    ax.set(yscale="log", xlabel="recalled tokens k", ylabel="rms distance from the true belief")
+    ax.set(yscale="log", ylim=(0.5 * lowest, 8 * observers["value"].max()))
+    ax.set(xlabel="recalled tokens k", ylabel="rms distance from the true belief")
     ax.set_title("Memory in tokens")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(loc="lower left")
+    ax.legend(loc="upper right")
 
 
 def plot_convergence(tables: list[pd.DataFrame]) -> Figure:

@@ -1,4 +1,4 @@
-"""Correlation integral and box count by scale, true and decoded at each snapshot; and the resolution by the loss."""
+"""Correlation integral and boxes by scale, true and decoded at each snapshot; and the resolution by the loss."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from geometry.style import STYLE_SHEET, WIDTH, save_figure
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-SCALE = "scale (rms distance of two beliefs = 1)"
+SCALE = "scale (rms distance = 1)"
 
 
 def colors_of(steps: list[int]) -> dict[int, tuple]:
@@ -37,11 +37,11 @@ def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int,
 
 
 def draw_slope(ax: Axes, truth: pd.DataFrame, dimension: float) -> None:
-    """A line beside the true box counts that has the slope of a dimension."""
+    """A line below the true counts of boxes that has the slope of a dimension."""
     scale = truth["scale"].to_numpy()
-    inside = (scale > 0.03) & (scale < 0.5)
+    inside = (scale > 0.01) & (scale < 0.3)
     anchor = truth["value"].to_numpy()[inside][-1]
-    line = 0.5 * anchor * (scale[inside] / scale[inside][-1]) ** -dimension
+    line = 0.6 * anchor * (scale[inside] / scale[inside][-1]) ** -dimension
     ax.plot(scale[inside], line, "--", color="0.4", linewidth=0.9, label=f"Kaplan-Yorke dimension {dimension:.2f}")
 
 
@@ -57,7 +57,8 @@ def draw_resolution(ax: Axes, table: pd.DataFrame, gap: pd.Series, colors: dict[
             if place == 0:
                 offset = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 6}
                 ax.annotate(f"{step:.0f}", (at, value), **offset)
-    ax.set(xscale="log", yscale="log", xlabel="loss over the optimum (nats)", ylabel="resolution (scale)")
+    ax.set(xscale="log", yscale="log", ylim=(min(0.1, 0.6 * found.min()), 3))
+    ax.set(xlabel="loss over the optimum (nats)", ylabel="resolution")
 
 
 def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
@@ -66,13 +67,13 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     first, table = dimension[0], pd.concat(dimension)
     colors = colors_of(sorted(table["step"].dropna().unique()))
     draw_by_scale(integral, first, "correlation_integral", colors)
-    truth = draw_by_scale(boxes, first, "box_count", colors)
+    truth = draw_by_scale(boxes, first, "effective_box_count", colors)
     maps = select(first, measure="kaplan_yorke", set="true")["value"].item()
     if maps > 0:
         draw_slope(boxes, truth, maps)
     draw_resolution(fineness, table, loss.groupby(["seed", "step"])["gap_nats"].mean(), colors)
-    integral.set(title="Correlation integral", ylabel="share of pairs that are nearer")
-    boxes.set(title="Box count", ylabel="boxes that hold a point")
+    integral.set(title="Correlation integral", ylabel="share of pairs nearer than that")
+    boxes.set(title="Boxes that hold points", ylabel="effective number of boxes")
     fineness.set(title="Resolution by loss")
     figure.legend(*boxes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 30
 """Permutations that are drawn; of more, those with the least error."""
 
-LEAST = 1e-6
+LEAST = 1e-4
 """Where errors that are smaller are drawn."""
 
 MARKERS, COLORS = "osD^vP*X", ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -30,7 +30,7 @@ MARKERS, COLORS = "osD^vP*X", ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B
 def kind(permutation: str) -> str:
     """What a permutation does, by the lengths of its cycles."""
     lengths = sorted(len(cycle.split()) for cycle in permutation.strip("()").split(")(") if cycle)
-    return " and ".join(f"turns {n}" if n > 2 else "swaps 2" for n in lengths) or "identity"
+    return " and ".join(f"turns {n}" if n > 2 else "swaps 2" for n in lengths)
 
 
 def draw_errors(ax: Axes, networks: list[tuple[str, str, str, pd.DataFrame]], names: list[str]) -> None:
@@ -62,8 +62,10 @@ def draw_eigenvalues(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     kinds = list(dict.fromkeys(map(kind, names)))
     for name in names:
         place, rows = kinds.index(kind(name)), select(table, permutation=name)
+        color = COLORS[place % len(COLORS)]
+        filled = color if select(rows, measure="is_symmetry")["value"].item() else "none"
         real, imaginary = (select(rows, measure=f"eigenvalue_{part}")["value"] for part in ("real", "imaginary"))
-        mark = {"color": COLORS[place % len(COLORS)], "markersize": 4 + 1.5 * place, "markerfacecolor": "none"}
+        mark = {"color": color, "markersize": 4 + 1.5 * place, "markerfacecolor": filled}
         ax.plot(real, imaginary, MARKERS[place % len(MARKERS)], **mark)
     for place, name in enumerate(kinds):
         mark = {"color": COLORS[place % len(COLORS)], "markerfacecolor": "none", "label": name}
@@ -77,6 +79,7 @@ def plot_symmetry(trained: list[pd.DataFrame], untrained: pd.DataFrame, site: st
     before = pd.concat([untrained, *(select(table, step=table["step"].min()) for table in trained)])
     at_site = [select(table, site=site, n_dimensions=n_dimensions) for table in (*last, before)]
     order = select(at_site[0], measure="error").set_index("permutation")["value"]
+    order = order.drop("()")  # the identity, of which nothing is asked
     names = [name for name in order.index if name in set(order.sort_values(kind="stable").index[:MOST_ROWS])]
     height = 1.9 + 0.16 * len(names)
     figure, (errors, plane) = plt.subplots(1, 2, figsize=(WIDTH, max(3.3, height)), width_ratios=(1.15, 1))

@@ -16,6 +16,7 @@ those below 0 taken for 0, and the others scaled to sum to 1.
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
+from scipy.special import entr
 
 from geometry.prefixes import IMPOSSIBLE
 from geometry.process import Process
@@ -177,28 +178,33 @@ def local_slopes(
     return np.sqrt(scales[1:] * scales[:-1]), np.where(np.isfinite(slopes), slopes, np.nan)
 
 
-def correlation_dimension(
-    scales: Float[ndarray, " scale"], integral: Float[ndarray, " scale"], low: float, high: float
-) -> float:
-    """The slope of a straight line through a correlation integral between two scales, on logarithmic axes."""
-    inside = (scales >= low) & (scales <= high) & (integral > 0)
+def slope_between(scales: Float[ndarray, " scale"], values: Float[ndarray, " scale"], low: float, high: float) -> float:
+    """The slope of a straight line through some values between two scales, on logarithmic axes."""
+    inside = (scales >= low) & (scales <= high) & (values > 0)
     if inside.sum() < 2:
         return float("nan")
-    return float(np.polyfit(np.log(scales[inside]), np.log(integral[inside]), 1)[0])
+    return float(np.polyfit(np.log(scales[inside]), np.log(values[inside]), 1)[0])
+
+
+def _box(points: Float[ndarray, "point component"], scale: float) -> Integer[ndarray, " point"]:
+    """The number of the box that each point is in, of a grid that begins at the points' least corner."""
+    number = np.zeros(len(points), dtype=np.int64)
+    for column in np.floor((points - points.min(axis=0)) / scale).astype(np.int64).T:
+        number = np.unique(number * (column.max() + 1) + column, return_inverse=True)[1]
+    return number
 
 
 def box_counts(
-    points: Float[ndarray, "point component"], scales: Float[ndarray, " scale"]
-) -> Integer[ndarray, " scale"]:
-    """How many boxes of a grid hold a point, with boxes of each side; the grid begins at the points' least corner."""
-    counts = []
-    for scale in scales:
-        box = np.floor((points - points.min(axis=0)) / scale).astype(np.int64)
-        place = np.zeros(len(points), dtype=np.int64)
-        for column in box.T:
-            place = np.unique(place * (column.max() + 1) + column, return_inverse=True)[1]
-        counts.append(place.max() + 1)
-    return np.array(counts)
+    points: Float[ndarray, "point component"], weight: Float[ndarray, " point"], scales: Float[ndarray, " scale"]
+) -> tuple[Integer[ndarray, " scale"], Float[ndarray, " scale"]]:
+    """How many boxes of each side hold a point, and how many do so in effect: the exponential of their entropy.
+
+    The first grows with the dimension of the set as boxes become smaller. The second, for which a box counts by
+    the weight of its points, grows with the information dimension of the measure, as which Kaplan and Yorke's
+    is meant.
+    """
+    shares = [np.bincount(_box(points, scale), weights=weight) / weight.sum() for scale in scales]
+    return np.array([len(share) for share in shares]), np.exp([entr(share).sum() for share in shares])
 
 
 def resolution(

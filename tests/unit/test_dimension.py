@@ -9,7 +9,6 @@ from geometry.chaos_game import play, sierpinski
 from geometry.dimension import (
     belief_dimension,
     box_counts,
-    correlation_dimension,
     correlation_integral,
     exponents_of_words,
     kaplan_yorke_dimension,
@@ -17,6 +16,7 @@ from geometry.dimension import (
     lyapunov_exponents,
     resolution,
     rms_distance,
+    slope_between,
 )
 from geometry.entropy import entropy_rate_bounds_nats
 from geometry.process import build_process
@@ -142,16 +142,30 @@ def test_correlation_integral_of_many_points_is_that_of_all_distances():
 )
 def test_slopes_of_a_sample_are_its_dimension(points, dimension):
     integral = correlation_integral(points, np.ones(len(points)), SCALES)
-    assert correlation_dimension(SCALES, integral, 0.02, 0.3) == pytest.approx(dimension, abs=0.05)
+    assert slope_between(SCALES, integral, 0.02, 0.3) == pytest.approx(dimension, abs=0.05)
     middle, slopes = local_slopes(SCALES, integral)
     assert slopes[(middle > 0.02) & (middle < 0.3)].mean() == pytest.approx(dimension, abs=0.05)
-    counts = box_counts(points, np.array([1 / 8, 1 / 16]))
-    assert np.log2(counts[1] / counts[0]) == pytest.approx(dimension, abs=0.1)
+    for counts in box_counts(points, np.ones(len(points)), np.array([1 / 8, 1 / 16])):
+        assert np.log2(counts[1] / counts[0]) == pytest.approx(dimension, abs=0.1)
 
 
 def test_box_counts_by_hand():
-    points = np.array([[0, 0], [0.9, 0], [1.1, 0], [1.1, 2.5], [1.1, 2.6]])
-    assert box_counts(points, np.array([0.05, 1.0, 3.0])).tolist() == [5, 3, 1]
+    points, weight = np.array([[0, 0], [0.9, 0], [1.1, 0], [1.1, 2.5], [1.1, 2.6]]), np.array([1.0, 1, 2, 2, 2])
+    counts, effective = box_counts(points, weight, np.array([0.05, 1.0, 3.0]))
+    assert counts.tolist() == [5, 3, 1]
+    entropy = [np.log(8) - 0.75 * np.log(2), np.log(4) - 0.5 * np.log(2), 0]
+    np.testing.assert_allclose(np.log(effective), entropy, atol=1e-12)
+
+
+def test_information_dimension_of_uneven_maps_is_below_that_of_their_set():
+    """Thirds of a line, one of which is likelier: entropy over log 3, and log 2 over log 3 (the Cantor set)."""
+    points, weight = np.zeros((1, 1)), np.ones(1)
+    for _ in range(10):
+        points, weight = np.vstack([points / 3, points / 3 + 2 / 3]), np.concatenate([0.9 * weight, 0.1 * weight])
+    counts, effective = box_counts(points, weight, (1 - 1e-6) * 3.0 ** -np.arange(1, 6))  # no point on an edge
+    np.testing.assert_allclose(counts, 2 ** np.arange(1, 6))
+    entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+    np.testing.assert_allclose(np.log(effective), entropy * np.arange(1, 6), rtol=1e-6)
 
 
 def test_resolution_is_proportional_to_the_blur():

@@ -84,9 +84,11 @@ def test_planted_observer_is_recognised_and_noise_is_not(recalled):
             "seed": ("snapshot", [1, 1]),
         },
     )
-    table = measure_convergence(truth, dataset, MESS3)
+    table = measure_convergence(truth, dataset, MESS3, 0)
     reached = table[table["measure"] == "memory_reached"].set_index(["step", "site"])["value"]
     assert reached[9, SITES[1]] == pytest.approx(recalled, abs=1e-3)
     assert reached.drop((9, SITES[1])).max() < 1e-6
     errors = table[(table["measure"] == "belief_error") & (table["site"] == SITES[1]) & (table["step"] == 9)]
+    rates = table[table["measure"] == "mixing"]["value"].to_numpy()
+    np.testing.assert_allclose(rates[1:] / rates[:-1], 0.85)
     assert (errors["value"].iloc[:recalled] < 1e-6).all() and (errors["value"].iloc[recalled:] > 1e-3).all()

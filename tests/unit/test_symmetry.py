@@ -43,6 +43,13 @@ def lopsided():
     return build_process("lopsided", [move * emit[:, token] for token in range(3)])
 
 
+def nearly_symmetric():
+    """Two of three tokens may all but be swapped: the geometry hardly tells that they may not, the predictions do."""
+    move = np.array([[0.9, 0.05, 0.05], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]])
+    emit = np.array([[0.9, 0.05, 0.05], [0.2, 0.6, 0.2], [0.3, 0.1, 0.6]])
+    return build_process("nearly_symmetric", [move * emit[:, token] for token in range(3)])
+
+
 def activations_of(truth, features):
     """A run whose first site is noise; its outputs are the optimum."""
     values = rng().normal(size=(2, 2, *features.shape)).astype(np.float32)
@@ -166,6 +173,7 @@ def accepted(table, step, site):
         (MESS3, {"()", "(0 1)", "(0 2)", "(1 2)", "(0 1 2)", "(0 2 1)"}),
         (process_from_config("bloch_walk", {}), DIHEDRAL),
         (lopsided(), {"()"}),
+        (nearly_symmetric(), {"()"}),
         (process_from_config("rrxor", {}), {"()"}),
         (process_from_config("z1r", {}), {"()"}),
         (process_from_config("golden_mean", {}), {"()"}),
