@@ -64,6 +64,11 @@ if MODULAR:
     include: "rules/surgery.smk"
 
 
+if MARKOV:
+
+    include: "rules/inverse.smk"
+
+
 include: "rules/claims.smk"
 include: "rules/figures.smk"
 

@@ -1,0 +1,170 @@
+"""What a network's geometry tells of the process behind it: its dimension, its symmetries, its memory.
+
+Inputs:  results/tasks/{task}/ground_truth.zarr.zip
+         results/{experiment}/{run}/activations.zarr.zip, decoded.zarr.zip
+Outputs: results/{experiment}/{run}/dimension.csv      dimensions by scale, and the resolution of the decoded set
+         results/{experiment}/{run}/symmetry.csv       how permutations of the tokens act on the activations
+         results/{experiment}/{run}/convergence.csv    errors of decoded beliefs, and of who recalls the last tokens
+         results/figures/{experiment}/dimension.*, symmetry.*, convergence.*
+"""
+
+
+rule measure_dimension:
+    """Dimensions of {wildcards.experiment}, {wildcards.run}"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded="results/{experiment}/{run}/decoded.zarr.zip",
+    output:
+        dimension="results/{experiment}/{run}/dimension.csv",
+        record="results/provenance/{experiment}/{run}/measure_dimension.json",
+    log:
+        "logs/measure_dimension/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("measure_dimension"),
+    params:
+        task=task_of,
+        site=last_stream_of,
+        probe=regression_of,
+        n_points=4000,
+        code=code("measure_dimension.py"),
+    script:
+        "../scripts/measure_dimension.py"
+
+
+rule find_symmetries:
+    """Symmetries of {wildcards.experiment}, {wildcards.run}"""
+    input:
+        ground_truth=ground_truth_of,
+        activations="results/{experiment}/{run}/activations.zarr.zip",
+    output:
+        symmetry="results/{experiment}/{run}/symmetry.csv",
+        record="results/provenance/{experiment}/{run}/find_symmetries.json",
+    log:
+        "logs/find_symmetries/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("find_symmetries"),
+    params:
+        n_dimensions=2,
+        code=code("find_symmetries.py"),
+    script:
+        "../scripts/find_symmetries.py"
+
+
+rule measure_convergence:
+    """Convergence of the beliefs of {wildcards.experiment}, {wildcards.run}"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded="results/{experiment}/{run}/decoded.zarr.zip",
+    output:
+        convergence="results/{experiment}/{run}/convergence.csv",
+        record="results/provenance/{experiment}/{run}/measure_convergence.json",
+    log:
+        "logs/measure_convergence/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("measure_convergence"),
+    params:
+        task=task_of,
+        probe=regression_of,
+        code=code("measure_convergence.py"),
+    script:
+        "../scripts/measure_convergence.py"
+
+
+rule plot_dimension:
+    """Draw the dimensions of {wildcards.experiment}"""
+    input:
+        dimension=in_runs("dimension.csv"),
+        loss=in_runs("loss.csv"),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/dimension.{FORMAT}",
+            caption="captions/dimension.rst",
+            category="{experiment}",
+            labels={"figure": "fractal dimension and resolution"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_dimension.{FORMAT}.json",
+    log:
+        "logs/plot_dimension/{experiment}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_dimension"),
+    params:
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_dimension.py"),
+    script:
+        "../scripts/plot_dimension.py"
+
+
+rule plot_symmetry:
+    """Draw the symmetries of {wildcards.experiment}"""
+    input:
+        symmetry=in_runs("symmetry.csv"),
+        untrained=f"results/{{experiment}}/{UNTRAINED}/symmetry.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/symmetry.{FORMAT}",
+            caption="captions/symmetry.rst",
+            category="{experiment}",
+            labels={"figure": "symmetries found"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_symmetry.{FORMAT}.json",
+    log:
+        "logs/plot_symmetry/{experiment}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_symmetry"),
+    params:
+        site=last_stream_of,
+        n_dimensions=2,
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_symmetry.py"),
+    script:
+        "../scripts/plot_symmetry.py"
+
+
+rule plot_convergence:
+    """Draw the convergence of the beliefs of {wildcards.experiment}"""
+    input:
+        convergence=in_runs("convergence.csv"),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/convergence.{FORMAT}",
+            caption="captions/convergence.rst",
+            category="{experiment}",
+            labels={"figure": "memory of each layer"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_convergence.{FORMAT}.json",
+    log:
+        "logs/plot_convergence/{experiment}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_convergence"),
+    params:
+        dpi=config["figures"]["dpi"],
+        style=content("scripts/geometry/study.mplstyle"),
+        code=code("plot_convergence.py"),
+    script:
+        "../scripts/plot_convergence.py"

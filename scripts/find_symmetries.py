@@ -1,0 +1,132 @@
+"""Which permutations of the tokens act linearly on a network's activations, at each site, before and after training.
+
+Prefixes are weighted by the probability that the network itself gives them, not by the true one.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from geometry.job import Job
+from geometry.prefixes import PrefixTree, tree_of
+from geometry.storage import open_dataset, write_table
+from geometry.symmetry import (
+    Permutation,
+    composed,
+    composition_error,
+    cycles,
+    equivariances,
+    image_of_prefixes,
+    is_group,
+    is_symmetry,
+    prediction_change,
+    principal_scores,
+    token_permutations,
+)
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+MOST_DIMENSIONS = 6
+"""Leading principal components on which permutations are tried, from one up to so many."""
+
+COLUMNS = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", "then", "measure", "component", "value"]
+
+
+def prefix_probability(tree: PrefixTree, next_token_probability: np.ndarray) -> np.ndarray:
+    """The probability that a network gives each prefix among words of its length.
+
+    Of the first token, the law that its predictions after one token leave as it is, as of a stationary process.
+    """
+    n_tokens = next_token_probability.shape[1]
+    first, step = tree.levels[0], np.zeros((n_tokens, n_tokens))
+    step[tree.last_token[first]] = next_token_probability[first]
+    equations = np.vstack([step.T - np.eye(n_tokens), np.ones(n_tokens)])
+    law = np.maximum(np.linalg.lstsq(equations, np.eye(n_tokens + 1)[-1], rcond=None)[0], 0)
+    probability = (law / law.sum())[tree.last_token]
+    for level in tree.levels[1:]:
+        parent, token = tree.parent[level], tree.last_token[level]
+        probability[level] = probability[parent] * next_token_probability[parent, token]
+    return probability
+
+
+def site_rows(
+    scores: np.ndarray,
+    weight: np.ndarray,
+    images: dict[Permutation, np.ndarray],
+    changes: dict[Permutation, float],
+    n_dimensions: int,
+) -> Iterator[tuple]:
+    """Dimensions, permutation, the one after it, measure, component and value at one site.
+
+    Symmetries are decided, and maps composed, in `n_dimensions`; `changes` are those of the predictions.
+    """
+    found = {g: equivariances(scores, weight, image) for g, image in images.items()}
+    for g, by_dimension in found.items():
+        for d, one in enumerate(by_dimension, 1):
+            yield d, cycles(g), "", "error", None, one.error
+            for place, value in enumerate(one.eigenvalues, 1):
+                yield d, cycles(g), "", "eigenvalue_real", place, value.real
+                yield d, cycles(g), "", "eigenvalue_imaginary", place, value.imag
+    d = min(n_dimensions, scores.shape[1])
+    chosen = {g: by_dimension[d - 1] for g, by_dimension in found.items()}
+    accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g])]
+    for h, of_h in chosen.items():
+        yield d, cycles(h), "", "is_symmetry", None, float(h in accepted)
+        for g, of_g in chosen.items():
+            if (both := composed(g, h)) in chosen:
+                error = composition_error(of_g, of_h, chosen[both])
+                yield d, cycles(h), cycles(g), "composition_error", None, error
+    yield d, "", "", "n_symmetries", None, len(accepted)
+    yield d, "", "", "is_group", None, float(is_group(accepted, list(chosen)))
+
+
+def network_rows(
+    tree: PrefixTree, activations: xr.Dataset, index: int, images: dict, n_dimensions: int
+) -> Iterator[tuple]:
+    """The rows of one snapshot: what its predictions tell, and each site."""
+    probability = np.exp(activations["log_probability"][index].values.astype(np.float64))
+    probability /= probability.sum(axis=1, keepdims=True)
+    weight = prefix_probability(tree, probability)
+    changes = {g: prediction_change(probability, weight, image, g) for g, image in images.items()}
+    for g, image in images.items():
+        yield "", None, cycles(g), "", "coverage", None, weight[image >= 0].sum() / weight.sum()
+        yield "", None, cycles(g), "", "prediction_change", None, changes[g]
+    for place, site in enumerate(activations["site"].values.tolist()):
+        scores = principal_scores(activations["activation"][index, place].values, weight, MOST_DIMENSIONS)
+        for row in site_rows(scores, weight, images, changes, n_dimensions):
+            yield site, *row
+
+
+def find_symmetries(
+    truth: xr.Dataset, activations: xr.Dataset, snapshots: list[int], n_dimensions: int
+) -> pd.DataFrame:
+    """The table of some snapshots of one run; of the truth, only which prefixes there are is used."""
+    tree, rows = tree_of(truth), []
+    images = {g: image_of_prefixes(tree, g) for g in token_permutations(activations.sizes["token"])}
+    for index in snapshots:
+        which = int(activations["seed"][index]), int(activations["step"][index])
+        rows += [(*which, *row) for row in network_rows(tree, activations, index, images, n_dimensions)]
+    return pd.DataFrame(rows, columns=COLUMNS[1:]).astype({"n_dimensions": "Int64", "component": "Int64"})
+
+
+def shown_snapshots(steps: np.ndarray) -> list[int]:
+    """The first and the last of a training; of networks that were never trained, all."""
+    return list(range(len(steps))) if (steps == 0).all() else [0, len(steps) - 1]
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        with (
+            open_dataset(snakemake.input.ground_truth) as truth,
+            open_dataset(snakemake.input.activations) as activations,
+        ):
+            snapshots = shown_snapshots(activations["step"].values)
+            table = find_symmetries(truth, activations, snapshots, snakemake.params.n_dimensions)
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        write_table(table, snakemake.output.symmetry)
+        last = table[(table["step"] == table["step"].max()) & (table["measure"] == "n_symmetries")]
+        job.info(f"symmetries by site: {dict(zip(last['site'], last['value'].astype(int), strict=True))}")

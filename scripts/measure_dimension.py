@@ -1,0 +1,134 @@
+"""How many dimensions true and decoded beliefs have, scale by scale, and down to which scale they are the same set.
+
+Scales are in units of the root mean square distance of two true beliefs. All sets are of the same prefixes: of the
+greatest length, drawn by their probability.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from geometry.dimension import (
+    belief_dimension,
+    box_counts,
+    correlation_integral,
+    exponents_of_words,
+    local_slopes,
+    lyapunov_exponents,
+    resolution,
+    rms_distance,
+    slope_between,
+)
+from geometry.job import Job
+from geometry.probe_table import decoded_beliefs
+from geometry.process import Process
+from geometry.storage import open_dataset, write_table
+from geometry.tasks import process_of
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+SCALES = np.logspace(-3, 0.3, 34)
+
+RANGE = 0.01, 0.3
+"""The scales between which a slope is called a dimension."""
+
+FACTOR = 1.1
+"""Correlation integrals that differ by more than this factor are those of different sets."""
+
+FEWEST_PAIRS = 1000
+"""Pairs below which a share of the sample is too rough to compare, to 3 %."""
+
+COLUMNS = ["experiment", "seed", "step", "set", "scale", "measure", "value"]
+
+
+class Origin(NamedTuple):
+    """What a set of beliefs, or a process, is: the true one, decoded, or recovered; and of which network, if of one."""
+
+    set: str
+    seed: int | None = None
+    step: int | None = None
+
+
+TRUE = Origin("true")
+
+
+def draw_prefixes(truth: xr.Dataset, n_points: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Prefixes of the greatest length, drawn by their probability, each once; and how often each was drawn."""
+    length, weight = truth["length"].values, truth["weight"].values
+    longest = np.flatnonzero(length == length.max())
+    share = weight[longest] / weight[longest].sum()
+    drawn, count = np.unique(rng.choice(longest, size=n_points, p=share), return_counts=True)
+    return drawn, count.astype(np.float64)
+
+
+def set_rows(points: np.ndarray, weight: np.ndarray, integral: np.ndarray) -> Iterator[tuple]:
+    """Scale, measure and value of all that is told of one set, in units in which `SCALES` are."""
+    middle, slopes = local_slopes(SCALES, integral)
+    yield from zip(SCALES, ["correlation_integral"] * len(SCALES), integral, strict=True)
+    yield from zip(middle, ["local_slope"] * len(middle), slopes, strict=True)
+    counts, effective = box_counts(points, weight, SCALES)
+    yield from zip(SCALES, ["box_count"] * len(SCALES), counts, strict=True)
+    yield from zip(SCALES, ["effective_box_count"] * len(SCALES), effective, strict=True)
+    yield np.nan, "correlation_dimension", slope_between(SCALES, integral, *RANGE)
+    yield np.nan, "information_dimension", -slope_between(SCALES, effective, *RANGE)
+    yield np.nan, "box_dimension", -slope_between(SCALES, counts.astype(np.float64), *RANGE)
+
+
+def process_rows(process: Process, rng: np.random.Generator) -> Iterator[tuple]:
+    """Lyapunov exponents, and the dimension that they give: from random words, and from all words of some tokens."""
+    for name, exponents in {"": lyapunov_exponents(process, rng), "_of_words": exponents_of_words(process)}.items():
+        yield np.nan, f"kaplan_yorke{name}", belief_dimension(process, exponents)
+        for place, exponent in enumerate(exponents, 1):
+            yield np.nan, f"lyapunov_exponent_{place}{name}_nats", exponent
+
+
+def dimension_rows(
+    sets: Mapping[Origin, np.ndarray], processes: Mapping[Origin, Process], weight: np.ndarray, rng: np.random.Generator
+) -> pd.DataFrame:
+    """The table of some sets of beliefs, with the same prefixes in each and the true one among them, and processes.
+
+    `weight` is how often each prefix was drawn.
+    """
+    unit = rms_distance(sets[TRUE], weight)
+    integrals = {origin: correlation_integral(points / unit, weight, SCALES) for origin, points in sets.items()}
+    n_pairs = (weight.sum() ** 2 - (weight**2).sum()) / 2
+    compared = integrals[TRUE] * n_pairs >= FEWEST_PAIRS
+    rows = [(*TRUE, np.nan, "rms_distance", unit)]
+    for origin, points in sets.items():
+        rows += [(*origin, *row) for row in set_rows(points / unit, weight, integrals[origin])]
+        if origin != TRUE and compared.any():
+            pair = SCALES[compared], integrals[TRUE][compared], integrals[origin][compared]
+            rows.append((*origin, np.nan, "resolution", resolution(*pair, FACTOR)))
+    for origin, process in processes.items():
+        rows += [(*origin, *row) for row in process_rows(process, rng)]
+    table = pd.DataFrame(rows, columns=["set", "seed", "step", *COLUMNS[4:]])
+    return table.astype({"seed": "Int64", "step": "Int64"})
+
+
+def measure_dimension(
+    truth: xr.Dataset, decoded: xr.Dataset, process: Process, site: str, n_points: int, seed: int
+) -> pd.DataFrame:
+    """The table of one run: the true beliefs, and those decoded at each snapshot."""
+    rng = np.random.default_rng(seed)
+    prefixes, weight = draw_prefixes(truth, n_points, rng)
+    sets = {TRUE: truth["target"].values[prefixes]}
+    networks = zip(decoded["seed"].values.tolist(), decoded["step"].values.tolist(), strict=True)
+    for (of_seed, step), beliefs in zip(networks, decoded_beliefs(decoded, site), strict=True):
+        sets[Origin("decoded", of_seed, step)] = beliefs[prefixes].astype(np.float64)
+    return dimension_rows(sets, {TRUE: process}, weight, rng)
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        params = snakemake.params
+        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
+            process = process_of(params.task)
+            table = measure_dimension(truth, decoded, process, params.site, params.n_points, params.probe["seed"])
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        write_table(table[COLUMNS], snakemake.output.dimension)
+        told = table[table["measure"].isin(["kaplan_yorke", "resolution"])]
+        job.info(f"{params.site}: Kaplan-Yorke dimension, then resolutions: {told['value'].round(4).tolist()}")

@@ -1,0 +1,90 @@
+"""How near decoded beliefs come to the true ones, by position, and how many recalled tokens that amounts to."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from geometry.job import Job
+from geometry.probe_table import select
+from geometry.sites import short_site
+from geometry.storage import read_table
+from geometry.style import STYLE_SHEET, UNTRAINED, WIDTH, save_figure
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+MARKERS = "osD^vP*X"
+RATES = {"mixing": ("--", "fading while no token is seen"), "contraction": (":", "contraction by a typical word")}
+
+
+def draw_positions(ax: Axes, table: pd.DataFrame, colors: dict[str, tuple]) -> None:
+    """Errors by position: observers in grey, each stream after training, the last one before."""
+    observers = select(table, measure="observer_error")
+    for k, rows in observers[(observers["value"] > 0) & (observers["n_recalled"] > 0)].groupby("n_recalled"):
+        ax.plot(rows["position"], rows["value"], ".-", color="0.75", linewidth=0.6, markersize=2, zorder=0)
+        label = {"fontsize": 6, "color": "0.45", "va": "center", "textcoords": "offset points", "xytext": (3, 0)}
+        ax.annotate(f"k = {k:.0f}", (rows["position"].iloc[-1], rows["value"].iloc[-1]), **label)
+    errors = select(table, measure="belief_error")
+    trained = select(errors, step=errors["step"].max())
+    for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
+        rows = select(trained, site=site)
+        ax.plot(rows["position"], rows["value"], f"{marker}-", color=color, markersize=3, label=short_site(site))
+    untrained = select(errors, step=errors["step"].min(), site=list(colors)[-1])
+    ax.plot(untrained["position"], untrained["value"], "x:", color=UNTRAINED, label="the last one, untrained")
+    ax.set(yscale="log", xlabel="observed tokens", ylabel="rms distance from the true belief")
+    ax.set_title("Error by position")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) -> None:
+    """Errors after the longest prefixes: observers by what they recall, the theory's rates, and each stream."""
+    longest = select(tables[0], position=tables[0]["position"].max())
+    observers = select(longest, measure="observer_error")
+    observers = observers[observers["value"] > 0]
+    ax.plot(observers["n_recalled"], observers["value"], ".-", color="0.6", markersize=4, label="recalls k tokens")
+    for measure, (line, label) in RATES.items():
+        rate = select(longest, measure=measure)
+        if rate["value"].iloc[-1] > 0:
+            ax.plot(rate["n_recalled"], rate["value"], line, color="0.3", linewidth=0.9, label=label)
+    lowest = observers["value"].min()
+    for table in tables:
+        last = select(table, step=table["step"].max())
+        reached, errors = (select(last, measure=name) for name in ("memory_reached", "belief_error"))
+        at_longest = select(errors, position=errors["position"].max()).set_index("site")["value"]
+        for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
+            k, lowest = select(reached, site=site)["value"].item(), min(lowest, at_longest[site])
+            ax.plot(
+                k, at_longest[site], marker, color=color, markersize=4.5, markeredgecolor="black", markeredgewidth=0.4
+            )
+    ax.set(yscale="log", ylim=(0.5 * lowest, 8 * observers["value"].max()))
+    ax.set(xlabel="recalled tokens k", ylabel="rms distance from the true belief")
+    ax.set_title("Memory in tokens")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="upper right")
+
+
+def plot_convergence(tables: list[pd.DataFrame]) -> Figure:
+    """The first network by position, and the memory of all."""
+    figure, (positions, memory) = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH))
+    sites = [site for site in tables[0]["site"].unique() if site]
+    colors = dict(zip(sites, colormaps["viridis"](np.linspace(0.9, 0.05, len(sites))), strict=True))
+    draw_positions(positions, tables[0], colors)
+    draw_memory(memory, tables, colors)
+    figure.legend(*positions.get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    return figure
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        tables = [read_table(path) for path in snakemake.input.convergence]
+        figure = plot_convergence(tables)
+        figure.suptitle(f"{snakemake.wildcards.experiment}, {len(tables)} seeds", fontsize=9)
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")

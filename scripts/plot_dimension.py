@@ -1,0 +1,90 @@
+"""Correlation integral and boxes by scale, true and decoded at each snapshot; and the resolution by the loss."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from geometry.job import Job
+from geometry.probe_table import select
+from geometry.storage import read_table
+from geometry.style import STYLE_SHEET, WIDTH, save_figure
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+SCALE = "scale (rms distance = 1)"
+
+
+def colors_of(steps: list[int]) -> dict[int, tuple]:
+    """A colour for each snapshot, from light to dark."""
+    return dict(zip(steps, colormaps["YlGnBu"](np.linspace(0.3, 0.95, len(steps))), strict=True))
+
+
+def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int, tuple]) -> pd.DataFrame:
+    """A measure of the decoded set at each snapshot, and of the true one, of which the rows are given back."""
+    rows = select(table, measure=measure)
+    for step, of_step in select(rows, set="decoded").groupby("step"):
+        ax.plot(of_step["scale"], of_step["value"], color=colors[step], linewidth=0.9, label=f"step {step:.0f}")
+    truth = select(rows, set="true")
+    ax.plot(truth["scale"], truth["value"], color="black", linewidth=1.4, label="true beliefs")
+    ax.set(xscale="log", yscale="log", xlabel=SCALE)
+    return truth
+
+
+def draw_slope(ax: Axes, truth: pd.DataFrame, dimension: float) -> None:
+    """A line below the true counts of boxes that has the slope of a dimension."""
+    scale = truth["scale"].to_numpy()
+    inside = (scale > 0.01) & (scale < 0.3)
+    anchor = truth["value"].to_numpy()[inside][-1]
+    line = 0.6 * anchor * (scale[inside] / scale[inside][-1]) ** -dimension
+    ax.plot(scale[inside], line, "--", color="0.4", linewidth=0.9, label=f"Kaplan-Yorke dimension {dimension:.2f}")
+
+
+def draw_resolution(ax: Axes, table: pd.DataFrame, gap: pd.Series, colors: dict[int, tuple]) -> None:
+    """The resolution of each snapshot against how far its loss is above the optimum, a line through each seed."""
+    found = select(table, measure="resolution", set="decoded").set_index(["seed", "step"])["value"]
+    for place, (_, values) in enumerate(found.groupby("seed")):
+        x = gap.reindex(values.index)
+        steps = values.index.get_level_values("step")
+        ax.plot(x, values, color="0.7", linewidth=0.7, zorder=0)
+        ax.scatter(x, values, c=[colors[step] for step in steps], s=16, edgecolors="black", linewidths=0.4)
+        for step, at, value in zip(steps, x, values, strict=True):
+            if place == 0:
+                offset = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 6}
+                ax.annotate(f"{step:.0f}", (at, value), **offset)
+    ax.set(xscale="log", yscale="log", ylim=(min(0.1, 0.6 * found.min()), 3))
+    ax.set(xlabel="loss over the optimum (nats)", ylabel="resolution")
+
+
+def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
+    """Two measures by scale of the first network, and the resolutions of all."""
+    figure, (integral, boxes, fineness) = plt.subplots(1, 3, figsize=(WIDTH, 0.46 * WIDTH))
+    first, table = dimension[0], pd.concat(dimension)
+    colors = colors_of(sorted(table["step"].dropna().unique()))
+    draw_by_scale(integral, first, "correlation_integral", colors)
+    truth = draw_by_scale(boxes, first, "effective_box_count", colors)
+    maps = select(first, measure="kaplan_yorke", set="true")["value"].item()
+    if maps > 0:
+        draw_slope(boxes, truth, maps)
+    draw_resolution(fineness, table, loss.groupby(["seed", "step"])["gap_nats"].mean(), colors)
+    integral.set(title="Correlation integral", ylabel="share of pairs nearer than that")
+    boxes.set(title="Boxes that hold points", ylabel="effective number of boxes")
+    fineness.set(title="Resolution by loss")
+    figure.legend(*boxes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return figure
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        dimension = [read_table(path) for path in snakemake.input.dimension]
+        loss = pd.concat([read_table(path) for path in snakemake.input.loss])
+        figure = plot_dimension(dimension, loss)
+        figure.suptitle(f"{snakemake.wildcards.experiment}, {len(dimension)} seeds", fontsize=9)
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")

@@ -1,0 +1,107 @@
+"""What each permutation of the tokens leaves unexplained, trained and untrained; and the eigenvalues of its map."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from geometry.job import Job
+from geometry.probe_table import select
+from geometry.sites import short_site
+from geometry.storage import read_table
+from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.symmetry import ACCEPTED
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+MOST_ROWS = 30
+"""Permutations that are drawn; of more, those with the least error."""
+
+LEAST = 1e-4
+"""Where errors that are smaller are drawn."""
+
+MARKERS, COLORS = "osD^vP*X", ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+
+
+def kind(permutation: str) -> str:
+    """What a permutation does, by the lengths of its cycles."""
+    lengths = sorted(len(cycle.split()) for cycle in permutation.strip("()").split(")(") if cycle)
+    return " and ".join(f"turns {n}" if n > 2 else "swaps 2" for n in lengths)
+
+
+def draw_errors(ax: Axes, networks: list[tuple[str, str, str, pd.DataFrame]], names: list[str]) -> None:
+    """A row per permutation, a mark per network; filled where it counts as a symmetry."""
+    for label, color, marker, table in networks:
+        errors, counts = (
+            select(table, measure=measure).set_index(["permutation", "seed"])["value"]
+            for measure in ("error", "is_symmetry")
+        )
+        for (name, seed), error in errors[errors.index.get_level_values(0).isin(names)].items():
+            filled = color if counts[name, seed] else "none"
+            mark = {"color": color, "markerfacecolor": filled, "markersize": 4, "clip_on": False}
+            ax.plot(max(error, LEAST), names.index(name), marker, **mark)
+        ax.plot([], [], marker, color=color, markerfacecolor="none", label=label)
+    ax.axvline(ACCEPTED, color="0.4", linewidth=0.8, linestyle="--")
+    ax.set(xscale="log", xlim=(LEAST, 1.3), ylim=(len(names) - 0.5, -0.5), xlabel="share of the variance left")
+
+
+def row_labels(table: pd.DataFrame, names: list[str]) -> list[str]:
+    """Each permutation, with the share of the prefixes whose image is one, if that is not all."""
+    coverage = select(table, measure="coverage").groupby("permutation")["value"].min()
+    return [name if coverage[name] > 0.9995 else f"{name}, {coverage[name]:.0%}" for name in names]
+
+
+def draw_eigenvalues(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
+    """The eigenvalues of the maps of one network in the complex plane, beside the unit circle."""
+    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
+    ax.plot(circle.real, circle.imag, color="0.75", linewidth=0.8, zorder=0)
+    kinds = list(dict.fromkeys(map(kind, names)))
+    for name in names:
+        place, rows = kinds.index(kind(name)), select(table, permutation=name)
+        color = COLORS[place % len(COLORS)]
+        filled = color if select(rows, measure="is_symmetry")["value"].item() else "none"
+        real, imaginary = (select(rows, measure=f"eigenvalue_{part}")["value"] for part in ("real", "imaginary"))
+        mark = {"color": color, "markersize": 4 + 1.5 * place, "markerfacecolor": filled}
+        ax.plot(real, imaginary, MARKERS[place % len(MARKERS)], **mark)
+    for place, name in enumerate(kinds):
+        mark = {"color": COLORS[place % len(COLORS)], "markerfacecolor": "none", "label": name}
+        ax.plot([], [], MARKERS[place % len(MARKERS)], **mark)
+    ax.set(aspect="equal", xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), xlabel="real part", ylabel="imaginary part")
+
+
+def plot_symmetry(trained: list[pd.DataFrame], untrained: pd.DataFrame, site: str, n_dimensions: int) -> Figure:
+    """Errors of all networks, and the eigenvalues of the first one's maps."""
+    last = [select(table, step=table["step"].max()) for table in trained]
+    before = pd.concat([untrained, *(select(table, step=table["step"].min()) for table in trained)])
+    at_site = [select(table, site=site, n_dimensions=n_dimensions) for table in (*last, before)]
+    order = select(at_site[0], measure="error").set_index("permutation")["value"]
+    order = order.drop("()")  # the identity, of which nothing is asked
+    names = [name for name in order.index if name in set(order.sort_values(kind="stable").index[:MOST_ROWS])]
+    height = 1.9 + 0.16 * len(names)
+    figure, (errors, plane) = plt.subplots(1, 2, figsize=(WIDTH, max(3.3, height)), width_ratios=(1.15, 1))
+    networks = [("trained", TRAINED, "o", pd.concat(at_site[:-1])), ("untrained", UNTRAINED, "s", at_site[-1])]
+    draw_errors(errors, networks, names)
+    errors.set_yticks(range(len(names)), row_labels(last[0], names))
+    errors.set_title(f"Equivariance at {short_site(site)}")
+    draw_eigenvalues(plane, at_site[0], names)
+    plane.set_title("Eigenvalues of the maps, trained")
+    errors.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    plane.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    return figure
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        plt.style.use(STYLE_SHEET)
+        trained = [read_table(path) for path in snakemake.input.symmetry]
+        untrained = read_table(snakemake.input.untrained)
+        figure = plot_symmetry(trained, untrained, snakemake.params.site, snakemake.params.n_dimensions)
+        never = untrained["seed"].nunique()
+        n = f"{len(trained)} trained, the same before training and {never} never trained"
+        figure.suptitle(f"{snakemake.wildcards.experiment}: {n}", fontsize=9)
+        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
+        job.info(f"drew {snakemake.output.figure}")
