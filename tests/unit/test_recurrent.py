@@ -21,6 +21,8 @@ from geometry.training import Recipe, Run, train
 CONTEXT = 5
 CPU = torch.device("cpu")
 RRXOR = process_from_config("rrxor", {})
+MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
+RECIPE = Recipe("exact", "adamw", 0.05, 0.01, "one_cycle", 0.1, 40)
 CELLS = [
     {"architecture": name, "n_layers": 2, "d_model": 6, "bos": bos}
     for name, bos in (("rnn", True), ("gru", False), ("lstm", True))
@@ -147,9 +149,6 @@ def test_hook_points_of_the_config_are_those_of_the_network(known):
     assert found == set(hook_point_names(model))
 
 
-RECIPE = Recipe("exact", "adamw", 0.05, 0.01, "one_cycle", 0.1, 40)
-
-
 @pytest.mark.parametrize("model", SHAPES, ids=IDS)
 def test_training_learns_and_goes_on_from_its_saved_state_to_the_same_bytes(model):
     process = process_from_config("even", {})
@@ -193,7 +192,23 @@ def test_change_of_a_state_is_read_now_and_handed_on_to_the_next_token(model):
         assert np.abs(later - twins.later()).max() > 0.01
 
 
-MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
+@pytest.mark.parametrize("model", SHAPES, ids=IDS)
+def test_ablation_is_that_of_the_words_side_by_side_and_leaves_no_trace(model):
+    network, tree = random_network({**model, "bos": False}, n_tokens=3), complete_tree(MESS3, CONTEXT, 10**4)
+    rng = np.random.default_rng(0)
+    mean, basis = rng.normal(size=6), np.linalg.qr(rng.normal(size=(6, 2)))[0].T
+    prefix = rng.choice(np.flatnonzero(tree.length == CONTEXT), 8)
+    tokens = torch.tensor([words_of(tree)[node] for node in prefix])
+    twins = Twins(network, tree, prefix, False)
+
+    def without(x):
+        return x - (x - torch.from_numpy(mean)) @ torch.from_numpy(basis.T @ basis)
+
+    for site in [name for name in hook_point_names(model) if name.startswith("layers.")]:
+        with torch.no_grad(), changing(network, site, without):
+            logits = network(tokens.flatten(), Words(*tokens.shape, CPU)).view(*tokens.shape, -1)[:, -1]
+        np.testing.assert_allclose(twins.ablate(site, mean, basis), logits.log_softmax(1), atol=1e-10)
+        np.testing.assert_array_equal(twins.ablate(site, mean, basis[:0]), twins.unchanged)
 
 
 def read_stepwise(network, word, site, change, at):
