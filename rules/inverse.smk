@@ -14,6 +14,7 @@ rule measure_dimension:
     input:
         ground_truth=ground_truth_of,
         decoded="results/{experiment}/{run}/decoded.zarr.zip",
+        generator="results/{experiment}/{run}/generator.zarr.zip",
     output:
         dimension="results/{experiment}/{run}/dimension.csv",
         record="results/provenance/{experiment}/{run}/measure_dimension.json",

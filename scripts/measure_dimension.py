@@ -23,8 +23,11 @@ from geometry.dimension import (
     slope_between,
 )
 from geometry.job import Job
+from geometry.prefixes import tree_of
 from geometry.probe_table import decoded_beliefs
 from geometry.process import Process
+from geometry.recovery import follow
+from geometry.recovery_scores import alignment, read_recovered
 from geometry.storage import open_dataset, write_table
 from geometry.tasks import process_of
 
@@ -110,24 +113,42 @@ def dimension_rows(
 
 
 def measure_dimension(
-    truth: xr.Dataset, decoded: xr.Dataset, process: Process, site: str, n_points: int, seed: int
+    truth: xr.Dataset,
+    decoded: xr.Dataset,
+    generator: xr.Dataset,
+    process: Process,
+    site: str,
+    n_points: int,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """The table of one run: the true beliefs, and those decoded at each snapshot."""
-    rng = np.random.default_rng(seed)
+    """The table of one run: the true beliefs, those decoded at each snapshot, and those of the recovered processes."""
     prefixes, weight = draw_prefixes(truth, n_points, rng)
     sets = {TRUE: truth["target"].values[prefixes]}
-    networks = zip(decoded["seed"].values.tolist(), decoded["step"].values.tolist(), strict=True)
+    networks = list(zip(decoded["seed"].values.tolist(), decoded["step"].values.tolist(), strict=True))
     for (of_seed, step), beliefs in zip(networks, decoded_beliefs(decoded, site), strict=True):
         sets[Origin("decoded", of_seed, step)] = beliefs[prefixes].astype(np.float64)
-    return dimension_rows(sets, {TRUE: process}, weight, rng)
+    processes, tree = {TRUE: process}, tree_of(truth)
+    for index, (of_seed, step) in enumerate(networks):
+        one = generator.isel(snapshot=index, source=list(generator["source"].values).index(site))
+        recovered = read_recovered(one).process
+        if recovered is not None:
+            origin = Origin("recovered", of_seed, step)
+            belief = follow(recovered, tree).belief
+            linear = alignment(belief, truth["target"].values, truth["weight"].values)
+            sets[origin], processes[origin] = belief[prefixes] @ linear, recovered
+    return dimension_rows(sets, processes, weight, rng)
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
         params = snakemake.params
-        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
-            process = process_of(params.task)
-            table = measure_dimension(truth, decoded, process, params.site, params.n_points, params.probe["seed"])
+        process, rng = process_of(params.task), np.random.default_rng(params.probe["seed"])
+        with (
+            open_dataset(snakemake.input.ground_truth) as truth,
+            open_dataset(snakemake.input.decoded) as decoded,
+            open_dataset(snakemake.input.generator) as generator,
+        ):
+            table = measure_dimension(truth, decoded, generator, process, params.site, params.n_points, rng)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table[COLUMNS], snakemake.output.dimension)
         told = table[table["measure"].isin(["kaplan_yorke", "resolution"])]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SCALE = "scale (rms distance = 1)"
 
+RECOVERED = "#D55E00"
+
 
 def colors_of(steps: list[int]) -> dict[int, tuple]:
     """A colour for each snapshot, from light to dark."""
@@ -26,23 +28,29 @@ def colors_of(steps: list[int]) -> dict[int, tuple]:
 
 
 def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int, tuple]) -> pd.DataFrame:
-    """A measure of the decoded set at each snapshot, and of the true one, of which the rows are given back."""
+    """A measure of the decoded set at each snapshot, of the recovered one at the last, and of the true one,
+    of which the rows are given back.
+    """
     rows = select(table, measure=measure)
     for step, of_step in select(rows, set="decoded").groupby("step"):
         ax.plot(of_step["scale"], of_step["value"], color=colors[step], linewidth=0.9, label=f"step {step:.0f}")
+    recovered = select(rows, set="recovered", step=table["step"].max())
+    ax.plot(
+        recovered["scale"], recovered["value"], "--", color=RECOVERED, linewidth=1.2, zorder=3, label="recovered maps"
+    )
     truth = select(rows, set="true")
     ax.plot(truth["scale"], truth["value"], color="black", linewidth=1.4, label="true beliefs")
     ax.set(xscale="log", yscale="log", xlabel=SCALE)
     return truth
 
 
-def draw_slope(ax: Axes, truth: pd.DataFrame, dimension: float) -> None:
+def draw_slope(ax: Axes, truth: pd.DataFrame, dimension: float, name: str) -> None:
     """A line below the true counts of boxes that has the slope of a dimension."""
     scale = truth["scale"].to_numpy()
     inside = (scale > 0.01) & (scale < 0.3)
     anchor = truth["value"].to_numpy()[inside][-1]
     line = 0.6 * anchor * (scale[inside] / scale[inside][-1]) ** -dimension
-    ax.plot(scale[inside], line, "--", color="0.4", linewidth=0.9, label=f"Kaplan-Yorke dimension {dimension:.2f}")
+    ax.plot(scale[inside], line, "--", color="0.4", linewidth=0.9, label=name)
 
 
 def draw_resolution(ax: Axes, table: pd.DataFrame, gap: pd.Series, colors: dict[int, tuple]) -> None:
@@ -68,14 +76,17 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     colors = colors_of(sorted(table["step"].dropna().unique()))
     draw_by_scale(integral, first, "correlation_integral", colors)
     truth = draw_by_scale(boxes, first, "effective_box_count", colors)
-    maps = select(first, measure="kaplan_yorke", set="true")["value"].item()
-    if maps > 0:
-        draw_slope(boxes, truth, maps)
+    maps = select(first, measure="kaplan_yorke")
+    true = select(maps, set="true")["value"].item()
+    if true > 0:
+        recovered = select(maps, set="recovered", step=first["step"].max())["value"]
+        beside = f", {recovered.item():.3f} of the recovered maps" if len(recovered) else ""
+        draw_slope(boxes, truth, true, f"Kaplan-Yorke dimension {true:.3f}{beside}")
     draw_resolution(fineness, table, loss.groupby(["seed", "step"])["gap_nats"].mean(), colors)
     integral.set(title="Correlation integral", ylabel="share of pairs nearer than that")
     boxes.set(title="Boxes that hold points", ylabel="effective number of boxes")
     fineness.set(title="Resolution by loss")
-    figure.legend(*boxes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(*boxes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -18,7 +18,7 @@ from geometry.recovery import (
     counted_language,
     follow,
 )
-from geometry.recovery_scores import EXACT, GUESS, SAMPLED, Yardstick, eigenvalues, read_recovered, wander
+from geometry.recovery_scores import EXACT, GUESS, SAMPLED, Yardstick, alignment, eigenvalues, read_recovered, wander
 from geometry.storage import open_dataset, write_dataset, write_table
 from geometry.tasks import process_of
 
@@ -61,7 +61,7 @@ def picture(generator: xr.Dataset, site: str, yardstick: Yardstick, rng: np.rand
     n_dimensions = exact.n_states if recovered is None else max(exact.n_states, recovered.n_states)
     found = np.full((exact.n_tokens, n_dimensions), np.nan, complex)
     if recovered is not None:
-        linear = yardstick.aligned(follow(recovered, yardstick.tree).belief)
+        linear = alignment(follow(recovered, yardstick.tree).belief, yardstick.belief, yardstick.weight)
         said, true = wander(recovered, yardstick.process, N_POINTS, N_TOKENS, rng)
         said, found = said @ linear, eigenvalues(recovered, n_dimensions)
     values = np.stack([eigenvalues(exact, n_dimensions), found])

@@ -52,6 +52,16 @@ def eigenvalue_error(recovered: Process, exact: Process) -> float:
     return max(errors, default=float("nan"))
 
 
+def alignment(
+    recovered: Float[ndarray, "prefix dimension"],
+    true: Float[ndarray, "prefix component"],
+    weight: Float[ndarray, " prefix"],
+) -> Float[ndarray, "dimension component"]:
+    """The linear map that lays recovered beliefs, whose read-out is 1, on the true ones by least squares."""
+    scale = np.sqrt(weight)[:, None]
+    return np.linalg.lstsq(scale * recovered, scale * true, rcond=None)[0]
+
+
 class Yardstick:
     """The true process: long words of it, and its beliefs along a tree of prefixes."""
 
@@ -74,14 +84,9 @@ class Yardstick:
         guess = self.process.stationary_distribution @ self.process.emission_matrix
         return self.kl_rate_nats(np.broadcast_to(np.maximum(guess, np.finfo(float).tiny), self.optimum.shape))
 
-    def aligned(self, belief: Float[ndarray, "prefix dimension"]) -> Float[ndarray, "dimension component"]:
-        """The linear map that lays recovered beliefs, whose read-out is 1, on the true ones by least squares."""
-        scale = np.sqrt(self.weight)[:, None]
-        return np.linalg.lstsq(scale * belief, scale * self.belief, rcond=None)[0]
-
     def belief_r2(self, belief: Float[ndarray, "prefix dimension"]) -> float:
         """How much of the true beliefs recovered ones explain, after that map."""
-        left = self.belief - belief @ self.aligned(belief)
+        left = self.belief - belief @ alignment(belief, self.belief, self.weight)
         centred = self.belief - np.average(self.belief, axis=0, weights=self.weight)
         return float(1 - (self.weight @ left**2).sum() / (self.weight @ centred**2).sum())
 
