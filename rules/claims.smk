@@ -15,6 +15,8 @@ rule collect_claims:
         steering=in_every_run("steering.csv", MARKOV),
         recovery=in_every_run("recovery.csv", MARKOV),
         untrained_recovery=expand("results/{experiment}/{run}/recovery.csv", experiment=MARKOV, run=UNTRAINED),
+        symmetry=in_every_run("symmetry.csv", MARKOV),
+        untrained_symmetry=expand("results/{experiment}/{run}/symmetry.csv", experiment=MARKOV, run=UNTRAINED),
         circuit=in_every_run("circuit.csv", MODULAR),
         untrained_circuit=expand("results/{experiment}/{run}/circuit.csv", experiment=MODULAR, run=UNTRAINED),
         bases=in_every_run("bases.csv", MODULAR),

@@ -20,6 +20,7 @@ from geometry.recovery import (
 )
 from geometry.recovery_scores import EXACT, GUESS, SAMPLED, Yardstick, alignment, eigenvalues, read_recovered, wander
 from geometry.storage import open_dataset, write_dataset, write_table
+from geometry.symmetry import Permutation, cycles, symmetries_of_predictions
 from geometry.tasks import process_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def table_of(generator: xr.Dataset, yardstick: Yardstick, baselines: dict[str, R
         rows += [(*which, source, *row) for row in rows_of(recovery.from_outputs(), recovery.n_ahead, yardstick)]
     rows.append((*which, GUESS, "kl_rate_nats", yardstick.kl_rate_of_guess_nats()))
     return pd.DataFrame(rows, columns=["seed", "step", "source", "measure", "value"])
+
+
+def symmetry_rows(table: pd.DataFrame, symmetries: list[Permutation]) -> pd.DataFrame:
+    """The permutations of the tokens that are symmetries of the true process, beside what else is known of it."""
+    known = table[table["source"] == EXACT].iloc[:1]
+    return pd.concat([known.assign(measure=f"symmetry {cycles(g)}", value=1.0) for g in symmetries])
 
 
 def picture(generator: xr.Dataset, site: str, yardstick: Yardstick, rng: np.random.Generator) -> xr.Dataset:
@@ -87,6 +94,8 @@ if __name__ == "__main__":
             baselines = {name: Recovery(of, np.random.default_rng(params.seed)) for name, of in baselines.items()}
             yardstick = Yardstick(process, baselines[EXACT].from_outputs().process, tree, rng)
             table = table_of(generator, yardstick, baselines)
+            exact = language.tree, language.next_token_probability, language.prefix_probability
+            table = pd.concat([table, symmetry_rows(table, symmetries_of_predictions(*exact))])
             table.insert(0, "experiment", snakemake.wildcards.experiment)
             write_table(table, snakemake.output.recovery)
             write_dataset(picture(generator, params.site, yardstick, rng), snakemake.output.fractal)

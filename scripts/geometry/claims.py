@@ -45,6 +45,8 @@ class Evidence:
     steering: pd.DataFrame
     recovery: pd.DataFrame
     untrained_recovery: pd.DataFrame
+    symmetry: pd.DataFrame
+    untrained_symmetry: pd.DataFrame
 
     @property
     def streams(self) -> list[str]:
@@ -215,6 +217,30 @@ def recovered(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure)
 
 
+def symmetric(evidence: Evidence) -> Iterator[Claim]:
+    """Whether the symmetries of a process that has any act linearly on its activations, on a plane chosen without them.
+
+    The estimate is the share of the variance that the maps explain, in the mean over the symmetries.
+    """
+    known = select(evidence.recovery, source=EXACT)["measure"]
+    known = known[known.str.startswith("symmetry (")].str.removeprefix("symmetry ")
+    symmetries = set(known) - {"()"}
+    last = evidence.streams[-1]
+
+    def explained(table: pd.DataFrame, **where) -> pd.Series:
+        rows = select(table, site=last, measure="error", n_dimensions=2, **where)
+        return 1 - rows[rows["permutation"].isin(symmetries)].groupby("seed")["value"].mean()
+
+    if symmetries:
+        steps = evidence.symmetry["step"]
+        estimate = explained(evidence.symmetry, step=steps.max())
+        untrained = explained(evidence.untrained_symmetry)
+        floors = {"before training": explained(evidence.symmetry, step=steps.min())}
+        floors |= {f"best of {len(untrained)} untrained networks": 0 * estimate + untrained.max()}
+        measure = "share of the variance on two principal components"
+        yield Claim("has the symmetry of its process", last, estimate, floors, "more", "symmetry.csv", measure)
+
+
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
     """Every claim that can be made of an experiment: some need streams, some more than one of them."""
     yield from predicted(evidence.loss)
@@ -226,4 +252,5 @@ def claims_of(evidence: Evidence) -> Iterator[Claim]:
     if evidence.streams:
         yield from duplicated(evidence)
         yield from recovered(evidence)
+        yield from symmetric(evidence)
     yield from causal(evidence)

@@ -177,6 +177,18 @@ def prediction_change(
     return float(weight[covered] @ distance / weight[covered].sum())
 
 
+def symmetries_of_predictions(
+    tree: PrefixTree, probability: Float[ndarray, "prefix token"], weight: Float[ndarray, " prefix"]
+) -> list[Permutation]:
+    """The permutations that exact predictions along a complete tree have as symmetries."""
+    images = {g: image_of_prefixes(tree, g) for g in token_permutations(probability.shape[1])}
+    return [
+        g
+        for g, image in images.items()
+        if (image >= 0).all() and prediction_change(probability, weight, image, g) < 1 - COVERED
+    ]
+
+
 def is_symmetry(found: Equivariance, change: float) -> bool:
     """Whether a permutation counts as a symmetry: of the geometry and, by the `prediction_change`, of what is said."""
     return found.error < ACCEPTED and change < UNCHANGED and found.coverage > COVERED

@@ -95,13 +95,14 @@ def probe_table(seeds, steps, scores, targets):
     return pd.DataFrame(rows, columns=names)
 
 
-def recovery_table(seeds, rows):
+def recovery_table(seeds, rows, symmetries=("()",)):
     """Ranks and rates of divergence of each source, by step; a rate of None is of what is no process."""
     found = []
     for seed in seeds:
         for source, step, rank, rate in rows:
             found.append(("e", seed, step, source, "rank", rank))
             found += [("e", seed, step, source, "kl_rate_nats", rate)] * (rate is not None)
+        found += [("e", seed, 10, "exact", f"symmetry {g}", 1.0) for g in symmetries]
     return pd.DataFrame(found, columns=["experiment", "seed", "step", "source", "measure", "value"])
 
 
@@ -115,7 +116,23 @@ RECOVERED = [
 ]
 
 
-def claims_of_tables(scores, targets=TARGETS):
+def symmetry_table(seeds, errors):
+    """The error of each permutation, by step, at each stream, in one and in two dimensions."""
+    rows = [
+        ("e", seed, step, site, n_dimensions, permutation, "error", error if n_dimensions == 2 else 0.9)
+        for seed in seeds
+        for (step, permutation), error in errors.items()
+        for site in STREAMS[1:]
+        for n_dimensions in (1, 2)
+    ]
+    columns = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", "measure", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+SYMMETRY = {(0, "(0 1)"): 0.5, (10, "()"): 0.0, (10, "(0 1)"): 0.1, (10, "(0 2)"): 0.9}
+
+
+def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)")):
     ways = [("any", 0), ("equal_next_token", 1)]
     level = {"pattern": [0.1, 0.2, 0.1], "filter": [0.9] * 3, "random": [0.5, 0.6, 0.5]}  # by stream, at full dose
     steering = [
@@ -137,8 +154,10 @@ def claims_of_tables(scores, targets=TARGETS):
         ),
         "steering": pd.DataFrame(steering, columns=columns),
         "circuit": pd.DataFrame({"experiment": []}),
-        "recovery": recovery_table((1, 2), RECOVERED),
+        "recovery": recovery_table((1, 2), RECOVERED, symmetries),
         "untrained_recovery": recovery_table((7, 8), [("blocks.1.hook_resid_post", 0, 2, 0.4)]),
+        "symmetry": symmetry_table((1, 2), SYMMETRY),
+        "untrained_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
     }
     found = collect(tables, ["e"], {"confidence": 0.95, "margin": 0.1})
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])
@@ -177,6 +196,7 @@ def test_claims_read_the_right_rows():
         "causal for what only later tokens reveal": (0.8, 0.4, "random direction"),
         "shows how many dimensions its process has": (0.8, 0.4, "best of 2 untrained networks"),
         "its process can be read out of it": (0.8, 0.2, "best of 2 untrained networks"),
+        "has the symmetry of its process": (0.9, 0.6, "best of 2 untrained networks"),
         "tells its process better than the words that it read": (0.8, 0.9, "spectral learning on as many words"),
     }
     assert set(claims.index) == set(expected)
@@ -202,7 +222,7 @@ def test_what_predictions_tell_must_persist_and_cannot_be_told_from_them():
         ("blocks.0.hook_resid_post", "belief_state", "held_out_prefix", 10): 0.905,
         ("next_token_probability", "belief_state", "held_out_prefix"): 1.0,
     }
-    claims = claims_of_tables(scores, targets=["belief_state", "shuffled_belief_state"])
+    claims = claims_of_tables(scores, targets=["belief_state", "shuffled_belief_state"], symmetries=["()"])
     assert claims.loc["persists to the last layer where predictions need it", "verdict"] == "supported"
     assert claims.loc["beyond next-token prediction", "verdict"] == "cannot be told"
-    assert not [name for name in claims.index if "fades" in name or "duplicate" in name]
+    assert not [name for name in claims.index if "fades" in name or "duplicate" in name or "symmetry" in name]
