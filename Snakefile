@@ -55,6 +55,7 @@ include: "rules/steering.smk"
 if MARKOV:
 
     include: "rules/recovery.smk"
+    include: "rules/inverse.smk"
 
 
 if MODULAR:
@@ -62,11 +63,6 @@ if MODULAR:
     include: "rules/circuit.smk"
     include: "rules/bases.smk"
     include: "rules/surgery.smk"
-
-
-if MARKOV:
-
-    include: "rules/inverse.smk"
 
 
 include: "rules/claims.smk"

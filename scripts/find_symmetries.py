@@ -1,6 +1,7 @@
 """Which permutations of the tokens act linearly on a network's activations, at each site, before and after training.
 
-Prefixes are weighted by the probability that the network itself gives them, not by the true one.
+Prefixes are weighted by the probability that the network itself gives them, not by the true one; of the ground truth
+only the prefixes are read, as a tree, up to the length up to which all are there.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import xarray as xr
 
 from geometry.job import Job
 from geometry.prefixes import PrefixTree, tree_of
+from geometry.recovery import Language, complete_part
 from geometry.storage import open_dataset, write_table
 from geometry.symmetry import (
     Permutation,
@@ -34,23 +36,6 @@ MOST_DIMENSIONS = 6
 """Leading principal components on which permutations are tried, from one up to so many."""
 
 COLUMNS = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", "then", "measure", "component", "value"]
-
-
-def prefix_probability(tree: PrefixTree, next_token_probability: np.ndarray) -> np.ndarray:
-    """The probability that a network gives each prefix among words of its length.
-
-    Of the first token, the law that its predictions after one token leave as it is, as of a stationary process.
-    """
-    n_tokens = next_token_probability.shape[1]
-    first, step = tree.levels[0], np.zeros((n_tokens, n_tokens))
-    step[tree.last_token[first]] = next_token_probability[first]
-    equations = np.vstack([step.T - np.eye(n_tokens), np.ones(n_tokens)])
-    law = np.maximum(np.linalg.lstsq(equations, np.eye(n_tokens + 1)[-1], rcond=None)[0], 0)
-    probability = (law / law.sum())[tree.last_token]
-    for level in tree.levels[1:]:
-        parent, token = tree.parent[level], tree.last_token[level]
-        probability[level] = probability[parent] * next_token_probability[parent, token]
-    return probability
 
 
 def site_rows(
@@ -88,15 +73,15 @@ def network_rows(
     tree: PrefixTree, activations: xr.Dataset, index: int, images: dict, n_dimensions: int
 ) -> Iterator[tuple]:
     """The rows of one snapshot: what its predictions tell, and each site."""
-    probability = np.exp(activations["log_probability"][index].values.astype(np.float64))
+    probability = np.exp(activations["log_probability"][index, : len(tree)].values.astype(np.float64))
     probability /= probability.sum(axis=1, keepdims=True)
-    weight = prefix_probability(tree, probability)
+    weight = Language(tree, probability).prefix_probability
     changes = {g: prediction_change(probability, weight, image, g) for g, image in images.items()}
     for g, image in images.items():
         yield "", None, cycles(g), "", "coverage", None, weight[image >= 0].sum() / weight.sum()
         yield "", None, cycles(g), "", "prediction_change", None, changes[g]
     for place, site in enumerate(activations["site"].values.tolist()):
-        scores = principal_scores(activations["activation"][index, place].values, weight, MOST_DIMENSIONS)
+        scores = principal_scores(activations["activation"][index, place, : len(tree)].values, weight, MOST_DIMENSIONS)
         for row in site_rows(scores, weight, images, changes, n_dimensions):
             yield site, *row
 
@@ -104,8 +89,8 @@ def network_rows(
 def find_symmetries(
     truth: xr.Dataset, activations: xr.Dataset, snapshots: list[int], n_dimensions: int
 ) -> pd.DataFrame:
-    """The table of some snapshots of one run; of the truth, only which prefixes there are is used."""
-    tree, rows = tree_of(truth), []
+    """The table of some snapshots of one run."""
+    tree, rows = complete_part(tree_of(truth), truth.attrs["complete_length"]), []
     images = {g: image_of_prefixes(tree, g) for g in token_permutations(activations.sizes["token"])}
     for index in snapshots:
         which = int(activations["seed"][index]), int(activations["step"][index])

@@ -1,7 +1,7 @@
 """How near decoded beliefs come to the true ones, beside observers who recall only the last tokens.
 
 Errors are root mean square distances, weighted by the probability of the prefix. The beliefs are decoded
-from each residual stream, each prefix by a probe fitted without it.
+from each stream, each prefix by a probe fitted without it.
 """
 
 from collections.abc import Iterator

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 from reference_tree import words_of
 
-from find_symmetries import find_symmetries, prefix_probability
+from find_symmetries import find_symmetries
 from geometry.ground_truth import markov_ground_truth
-from geometry.prefixes import complete_tree, complete_tree_with_beliefs, tree_of
+from geometry.prefixes import complete_tree, complete_tree_with_beliefs
 from geometry.process import build_process
 from geometry.processes import process_from_config
 from geometry.symmetry import (
@@ -195,10 +195,3 @@ def test_group_of_planted_beliefs_is_found_and_no_other(process, group):
     assert table.loc[table["measure"] == "is_group", "value"].eq(1).all()
     errors = table[(table["measure"] == "error") & (table["step"] == 0) & (table["permutation"] != "()")]
     assert errors["value"].min() > 3 * ACCEPTED
-
-
-def test_weights_are_the_probabilities_that_the_predictions_make():
-    process = lopsided()
-    truth = markov_ground_truth(process, 5, 10**4, seed=0)
-    found = prefix_probability(tree_of(truth), truth["next_token_probability"].values)
-    np.testing.assert_allclose(found, truth["probability"].values, rtol=1e-9)
