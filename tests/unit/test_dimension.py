@@ -25,6 +25,14 @@ from measure_dimension import TRUE, Origin, dimension_rows
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 NOISY = process_from_config("mess3", {"x": 0.15, "alpha": 0.6})
+ONE_WAY = build_process(  # from each state to the next: a word and its reverse are not alike
+    "one_way",
+    [
+        [[0.64, 0.16, 0.0], [0.0, 0.05, 0.05], [0.27, 0.0, 0.03]],
+        [[0.08, 0.02, 0.0], [0.0, 0.4, 0.4], [0.09, 0.0, 0.01]],
+        [[0.08, 0.02, 0.0], [0.0, 0.05, 0.05], [0.54, 0.0, 0.06]],
+    ],
+)
 SCALES = np.logspace(-3, 0.3, 34)
 
 
@@ -48,7 +56,7 @@ def test_sierpinski_has_its_dimension():
         assert kaplan_yorke_dimension(exponents) == pytest.approx(np.log(3) / np.log(2), abs=2e-3)
 
 
-@pytest.mark.parametrize("process", [MESS3, NOISY], ids=["mess3", "mess3_noisy"])
+@pytest.mark.parametrize("process", [MESS3, NOISY, ONE_WAY], ids=["mess3", "mess3_noisy", "one_way"])
 def test_sampled_exponents_and_those_of_all_words_agree(process):
     sampled, exact = lyapunov_exponents(process, rng()), exponents_of_words(process)
     assert kaplan_yorke_dimension(sampled) == pytest.approx(kaplan_yorke_dimension(exact), abs=0.02)
