@@ -27,6 +27,12 @@ KINDS = [
     "mess3/seed_1/distances.zarr.zip",
     "mess3/seed_1/components.zarr.zip",
     "rrxor/seed_1/steering.csv",
+    "mess3/seed_1/generator.zarr.zip",
+    "rrxor/seed_2/recovery.csv",
+    "mess3/seed_1/fractal.zarr.zip",
+    "mess3/untrained/symmetry.csv",
+    "mess3/seed_2/dimension.csv",
+    "rrxor/seed_1/convergence.csv",
     "mess3/untrained/probe.csv",
     "claims.csv",
     "findings.md",
@@ -89,6 +95,7 @@ def test_every_kind_of_artefact_was_tried(finished):
     files = [p for p in results.rglob("*") if p.is_file() and p.parent.name != "provenance"]
     made = {p.name for p in files if p.suffix != ".json" and "workflow" not in p.parts}
     others = ["belief_simplex", "components", "controls", "distances", "emergence", "r2_by_site", "sites", "steering"]
+    others += ["recovery", "dimension", "symmetry", "convergence"]
     assert made - tried == {f"{figure}.png" for figure in others}  # one of the figures stands for all
 
 

@@ -15,10 +15,16 @@ COMPONENTS = {"measure_components": 2, "plot_components": 2}
 STEERING = {"steer_network": 4, "plot_steering": 2}
 FIGURES = CLOUDS | SCORES | {"plot_loss": 2, "plot_distances": 2, "plot_explainer": 1}
 FIGURES |= {"plot_components": 2, "plot_steering": 2}
-AFTER_PROBE = CLOUDS | SCORES | CLAIMS | {"measure_distances": 2, "plot_distances": 2}
-AFTER_ACTIVATIONS = AFTER_PROBE | COMPONENTS | STEERING | {"measure_loss": 4, "probe_beliefs": 4, "plot_loss": 2}
+DIMENSION = {"measure_dimension": 4, "plot_dimension": 2}
+MEMORY = {"measure_convergence": 4, "plot_convergence": 2}
+INVERSE = {"recover_process": 4, "score_recovery": 4, "find_symmetries": 4, "plot_recovery": 2, "plot_symmetry": 2}
+FIGURES |= {"plot_recovery": 2, "plot_dimension": 2, "plot_symmetry": 2, "plot_convergence": 2}
+AFTER_PROBE = CLOUDS | SCORES | CLAIMS | DIMENSION | MEMORY | {"measure_distances": 2, "plot_distances": 2}
+AFTER_ACTIVATIONS = AFTER_PROBE | COMPONENTS | STEERING | INVERSE
+AFTER_ACTIVATIONS |= {"measure_loss": 4, "probe_beliefs": 4, "plot_loss": 2}
 AFTER_TRAINING = AFTER_ACTIVATIONS | {"extract_activations": 4}
-UNTRAINED = {"extract_activations": 6, "probe_beliefs": 6}  # those that are never trained too
+OF_ALL_RUNS = {"recover_process": 6, "score_recovery": 6, "find_symmetries": 6}  # those that are never trained too
+UNTRAINED = {"extract_activations": 6, "probe_beliefs": 6} | OF_ALL_RUNS
 EVERYTHING = (
     AFTER_TRAINING
     | UNTRAINED
@@ -49,13 +55,19 @@ CONFIGURATIONS = {
     ),
     "memory allowed": ({"memory_gb": 9}, {"write_report": 1, "export_crate": 1, "all": 1}),  # both tell all of it
     "resolution": ({"figures": {"dpi": 61}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
-    "points drawn": ({"figures": {"max_points": 400}}, CLOUDS | {"plot_components": 2, "plot_explainer": 1} | LAST),
+    "points drawn": (
+        {"figures": {"max_points": 400}},
+        CLOUDS | {"plot_components": 2, "plot_recovery": 2, "plot_explainer": 1} | LAST,
+    ),
     "format": ({"figures": {"format": "svg"}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
     "margin of the claims": ({"claims": {"margin": 0.2}}, CLAIMS),
     "folds": ({"defaults": {"probe": {"folds": 4}}}, AFTER_PROBE | {"probe_beliefs": 6}),
     "networks that are never trained": (
         {"defaults": {"probe": {"untrained": 6}}},
-        SCORES | CLAIMS | {"initialize_networks": 2, "extract_activations": 2, "probe_beliefs": 2},
+        SCORES
+        | CLAIMS
+        | {"initialize_networks": 2, "extract_activations": 2, "probe_beliefs": 2}
+        | {"recover_process": 2, "score_recovery": 2, "find_symmetries": 2, "plot_recovery": 2, "plot_symmetry": 2},
     ),
     "a wrong target of one experiment": (
         {"experiments": {"mess3": {"probe": {"other_parameters": {"x": 0.1, "alpha": 0.7}}}}},
@@ -90,6 +102,7 @@ CONFIGURATIONS = {
         {
             **{"sample_sequences": 1, "train_model": 2, "extract_activations": 2, "measure_loss": 2},
             **{"probe_beliefs": 2, "steer_network": 2, "plot_loss": 2, "plot_steering": 2},
+            **dict.fromkeys([*DIMENSION, *MEMORY, *INVERSE], 2),
             **SCORES,
             **CLAIMS,
         },
@@ -133,7 +146,7 @@ CODE = {
     ),
     "a statement of the probe": (
         ("scripts/geometry/probe.py", "return AffineMap(matrix, self.", "return AffineMap(matrix, +self."),
-        AFTER_PROBE | COMPONENTS | STEERING | {"probe_beliefs": 6},
+        AFTER_PROBE | COMPONENTS | STEERING | {"probe_beliefs": 6} | INVERSE | OF_ALL_RUNS,
     ),
     "a statement of the model": (("scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5"), TORCH),
     "a statement of the training": (
@@ -264,7 +277,7 @@ def test_deleted_file_is_made_again_only_when_asked_for(name, finished, tmp_path
 def test_changed_content_reruns_what_reads_it_if_its_date_is_new(finished, tmp_path):
     study = finished.copy(tmp_path / "study")
     rewrite(study.folder / "results/mess3/seed_2/loss.csv", "new")
-    assert study.planned() == {"plot_loss": 1} | CLAIMS
+    assert study.planned() == {"plot_loss": 1, "plot_dimension": 1} | CLAIMS
 
 
 def test_changed_content_behind_an_old_date_is_found_by_the_audit_which_says_how_to_mend_just_that(finished, tmp_path):

@@ -30,6 +30,10 @@ FIGURES = [
     "r2_by_site.png",
     "sites.png",
     "steering.png",
+    "recovery.png",
+    "dimension.png",
+    "symmetry.png",
+    "convergence.png",
 ]
 EXPERIMENTS = ["mess3", "rrxor"]
 
