@@ -34,10 +34,12 @@ class Size:
     tree_bytes: int
     extract_bytes: int
     probe_bytes: int
+    recovery_bytes: int
     circuit_bytes: int
     train_seconds: float
     extract_seconds: float  # of one snapshot
     probe_seconds: float  # of one snapshot
+    recovery_seconds: float  # of one snapshot
     surgery_seconds: float
 
 
@@ -114,10 +116,12 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
         tree_bytes=tree,
         extract_bytes=tree + 4 * n_prefixes * node.kept * n_layers + 4 * PREFIXES_AT_ONCE * node.floats + stored,
         probe_bytes=tree + n_prefixes * (12 * features + 32 * columns) + 8 * (cells + 10) * gram,
+        recovery_bytes=640 * (features + 14) ** 2 + 4 * n_prefixes * features,  # twenty Gram matrices, four times
         circuit_bytes=0,
         train_seconds=training["steps"] * n_layers * (nodes * node.train_seconds + n_ctx * node.call_seconds),
         extract_seconds=2 * n_prefixes * weights / FLOPS,
         probe_seconds=(6 * n_prefixes * gram + 1200 * features**3) / FLOPS,
+        recovery_seconds=(2 * n_prefixes * features**2 + 200 * features**3) / FLOPS,
         surgery_seconds=0.0,
     )
 
@@ -139,10 +143,12 @@ def _size_of_modular(task, model, training, probe, process: ModularArithmetic, m
         tree_bytes=tree,
         extract_bytes=tree + stored,
         probe_bytes=tree + n_pairs * (8 * d_model + 60 * p) + 8 * cells * columns**2,
+        recovery_bytes=0,
         circuit_bytes=60 * p**3 + stored,
         train_seconds=training["steps"] * (4.5 * process.n_trained * weights / FLOPS + 0.01),
         extract_seconds=2 * n_pairs * weights / FLOPS,
         probe_seconds=28 * n_pairs * columns**2 / FLOPS,
+        recovery_seconds=0.0,
         surgery_seconds=PAIRS * 2 * (model["d_mlp"] + width) * (width + 75) / FLOPS,
     )
 
@@ -161,6 +167,8 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
     "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,
     "measure_components": lambda size: SCIENCE + 1500 * size.n_prefixes,
+    "recover_process": lambda size: SCIENCE + size.recovery_bytes,
+    "score_recovery": lambda size: 0.25e9 + 300 * size.n_prefixes,
     "measure_dimension": lambda size: SCIENCE + 500 * size.n_prefixes,
     "find_symmetries": lambda size: SCIENCE + 1000 * size.n_prefixes,
     "measure_convergence": lambda size: SCIENCE + 500 * size.n_prefixes,
@@ -181,6 +189,9 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
     "probe_beliefs": lambda size: 2 + size.n_probed * size.probe_seconds,
     "steer_network": lambda size: 3,
+    "recover_process": lambda size: size.n_probed * size.recovery_seconds,
+    "score_recovery": lambda size: 2,
+    "find_symmetries": lambda size: 2,
     "measure_circuit": lambda size: 5 * size.n_snapshots * size.extract_seconds,
     "transplant_modulus": lambda size: 8 + size.surgery_seconds,
 }
