@@ -92,7 +92,8 @@ if __name__ == "__main__":
             language = Language(tree, truth["next_token_probability"].values[: len(tree)])
             baselines = {EXACT: language, SAMPLED: counted_language(language, params.n_words, rng)}
             baselines = {name: Recovery(of, np.random.default_rng(params.seed)) for name, of in baselines.items()}
-            yardstick = Yardstick(process, baselines[EXACT].from_outputs().process, tree, rng)
+            minimal = baselines[EXACT].from_outputs().process  # None if all that is complete is too short
+            yardstick = Yardstick(process, minimal or process, tree, rng)
             table = table_of(generator, yardstick, baselines)
             exact = language.tree, language.next_token_probability, language.prefix_probability
             table = pd.concat([table, symmetry_rows(table, symmetries_of_predictions(*exact))])
