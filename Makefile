@@ -48,5 +48,5 @@ lock:
 # The pictures and the table of claims in the README, from the default study.
 readme: environment
 	$(BIN)/snakemake study
-	cp results/figures/mess3/belief_simplex.png results/figures/rrxor/controls.png docs/
+	cp results/figures/mess3/belief_simplex.png results/figures/mess3/recovery.png results/figures/rrxor/controls.png docs/
 	$(BIN)/python docs/quote_findings.py

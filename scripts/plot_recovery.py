@@ -73,7 +73,8 @@ def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
         ax.plot(range(1, len(drawn) + 1), drawn, marker=marker, color=color, markersize=3.5, linewidth=0.8, label=label)
     ax.set(yscale="log", xlabel="place", ylabel="singular value")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(fontsize=6, loc="upper right")
+    ax.set_ylim(bottom=ax.get_ylim()[0] / 30)  # room for the legend
+    ax.legend(fontsize=6, loc="lower left")
     ax.set_title("Dimensions of the futures")
 
 
