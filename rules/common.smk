@@ -167,6 +167,11 @@ def training_of(wildcards):
     return EXPERIMENTS[wildcards.experiment]["training"]
 
 
+def is_trained_here(wildcards):
+    """Whether the study trains these networks: of others, not even the steps are known."""
+    return wildcards.experiment in TRAINED
+
+
 def batches_of(wildcards):
     """The part of the training section that the sequences depend on."""
     return {key: training_of(wildcards)[key] for key in ("batch_size", "steps")}
