@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from geometry.job import Job
 from geometry.probe_table import select
@@ -42,6 +42,7 @@ def draw_networks(ax: Axes, rows: pd.DataFrame, labels: list[str]) -> None:
     """A line for each network, a mark for each seed."""
     ax.plot(rows["value"], rows["label"].map(labels.index), "o", color=TRAINED, markersize=3.5, markerfacecolor="none")
     ax.set(xscale="log", ylim=(len(labels) - 0.5, -0.5))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_yticks(range(len(labels)), labels)
     ax.grid(axis="y", color="0.92", linewidth=0.6)
 
@@ -66,7 +67,7 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     tasks = [rows for _, rows in with_unexplained(table).groupby("task", sort=False)]
     by_width = [rows["d_model"].nunique() >= WIDTHS for rows in tasks]
     heights = [
-        1.9 if wide else 0.35 + 0.19 * rows["label"].nunique() for rows, wide in zip(tasks, by_width, strict=True)
+        2.2 if wide else 0.35 + 0.19 * rows["label"].nunique() for rows, wide in zip(tasks, by_width, strict=True)
     ]
     size = WIDTH, sum(heights) + 0.6
     figure, axes = plt.subplots(len(tasks), 3, figsize=size, height_ratios=heights, squeeze=False)
@@ -76,13 +77,13 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
             some = select(rows, measure=measure)
             if wide:
                 draw_widths(ax, some)
-                ax.set_ylabel(name)
+                ax.set_ylabel(name, fontsize=7)
             else:
                 draw_networks(ax, some, labels)
                 if row is axes[-1]:
                     ax.set_xlabel(name)
         if wide:
-            row[0].legend(fontsize=6)
+            row[-1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
         else:
             for ax in row[1:]:
                 ax.tick_params(labelleft=False)
