@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from harness import ROOT, Study
 
 from geometry.records import read_record, record_paths
@@ -39,10 +38,13 @@ def test_bill_counts_every_job_and_its_longest_chain_begins_with_a_training(tmp_
     assert not (study.folder / "results").exists()
 
 
-@pytest.mark.parametrize("rule", ["train_model", "extract_activations", "probe_beliefs"])
-def test_jobs_stay_within_the_memory_that_they_ask_for(rule, finished, monkeypatch):
+def test_jobs_ask_for_more_memory_than_they_take_and_not_much_over_twice_that(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
-    said = finished.run("--dry-run", "--forceall")
-    asked = max(int(n) for n in re.findall(rf"^rule {rule}:.*?mem_mb=(\d+)", said, re.S | re.M))
-    records = [record.content for record in map(read_record, record_paths()) if record.content["rule"] == rule]
-    assert max(record["run"]["peak_memory_bytes"] for record in records) < asked * 1e6
+    said, asked, taken = finished.run("--dry-run", "--forceall"), {}, {}
+    for rule, mem_mb in re.findall(r"^rule (\w+):.*?mem_mb=(\d+)", said, re.S | re.M):
+        asked[rule] = max(int(mem_mb) * 1e6, asked.get(rule, 0))
+    for record in (read_record(path).content for path in record_paths()):
+        taken[record["rule"]] = max(record["run"]["peak_memory_bytes"], taken.get(record["rule"], 0))
+    assert {
+        rule: asked[rule] / n_bytes for rule, n_bytes in taken.items() if not n_bytes < asked[rule] < 2.2 * n_bytes
+    } == {}
