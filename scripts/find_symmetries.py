@@ -12,8 +12,8 @@ import pandas as pd
 import xarray as xr
 
 from geometry.job import Job
+from geometry.language import Language, complete_part
 from geometry.prefixes import PrefixTree, tree_of
-from geometry.recovery import Language, complete_part
 from geometry.storage import open_dataset, write_table
 from geometry.symmetry import (
     Permutation,

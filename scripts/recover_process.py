@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from geometry.job import Job
+from geometry.language import Language, complete_part
 from geometry.prefixes import tree_of
-from geometry.recovery import MOST_DIMENSIONS, Language, Recovered, Recovery, complete_part
+from geometry.recovery import MOST_DIMENSIONS, Recovered, Recovery
 from geometry.sites import CONCATENATED, OUTPUT, is_stream, with_streams_joined
 from geometry.storage import open_dataset, write_dataset
 

@@ -8,16 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from geometry.job import Job
+from geometry.language import Language, complete_part, counted_language
 from geometry.prefixes import tree_of
-from geometry.recovery import (
-    MOST_DIMENSIONS,
-    Language,
-    Recovered,
-    Recovery,
-    complete_part,
-    counted_language,
-    follow,
-)
+from geometry.recovery import MOST_DIMENSIONS, Recovered, Recovery, follow
 from geometry.recovery_scores import EXACT, GUESS, SAMPLED, Yardstick, alignment, eigenvalues, read_recovered, wander
 from geometry.storage import open_dataset, write_dataset, write_table
 from geometry.symmetry import Permutation, cycles, symmetries_of_predictions

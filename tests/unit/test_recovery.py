@@ -6,19 +6,11 @@ import numpy as np
 import pytest
 
 from geometry.ground_truth import complete_length
+from geometry.language import Language, complete_part, counted_language
 from geometry.prefixes import belief_states, complete_tree, sampled_tree
 from geometry.process import build_process
 from geometry.processes import PROCESSES
-from geometry.recovery import (
-    Language,
-    Recovery,
-    complete_part,
-    counted_language,
-    follow,
-    recovered_process,
-    spectrum,
-    tokens_ahead,
-)
+from geometry.recovery import Recovery, follow, recovered_process, spectrum, tokens_ahead
 from geometry.recovery_scores import Yardstick, eigenvalue_error, eigenvalues, products, wander
 
 STAY = [[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.1, 0.3, 0.6]]

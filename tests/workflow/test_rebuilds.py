@@ -17,7 +17,8 @@ FIGURES = CLOUDS | SCORES | {"plot_loss": 2, "plot_distances": 2, "plot_explaine
 FIGURES |= {"plot_components": 2, "plot_steering": 2}
 DIMENSION = {"measure_dimension": 4, "plot_dimension": 2}
 MEMORY = {"measure_convergence": 4, "plot_convergence": 2}
-INVERSE = {"recover_process": 4, "score_recovery": 4, "find_symmetries": 4, "plot_recovery": 2, "plot_symmetry": 2}
+RECOVERY = {"recover_process": 4, "score_recovery": 4, "plot_recovery": 2}
+INVERSE = RECOVERY | {"find_symmetries": 4, "plot_symmetry": 2}
 FIGURES |= {"plot_recovery": 2, "plot_dimension": 2, "plot_symmetry": 2, "plot_convergence": 2}
 AFTER_PROBE = CLOUDS | SCORES | CLAIMS | DIMENSION | MEMORY | {"measure_distances": 2, "plot_distances": 2}
 AFTER_ACTIVATIONS = AFTER_PROBE | COMPONENTS | STEERING | INVERSE
@@ -146,7 +147,12 @@ CODE = {
     ),
     "a statement of the probe": (
         ("scripts/geometry/probe.py", "return AffineMap(matrix, self.", "return AffineMap(matrix, +self."),
-        AFTER_PROBE | COMPONENTS | STEERING | {"probe_beliefs": 6} | INVERSE | OF_ALL_RUNS,
+        AFTER_PROBE
+        | COMPONENTS
+        | STEERING
+        | {"probe_beliefs": 6}
+        | RECOVERY
+        | {"recover_process": 6, "score_recovery": 6},
     ),
     "a statement of the model": (("scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5"), TORCH),
     "a statement of the training": (
