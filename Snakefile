@@ -19,6 +19,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/targets.smk"
 
 
 rule all:

@@ -167,6 +167,11 @@ def training_of(wildcards):
     return EXPERIMENTS[wildcards.experiment]["training"]
 
 
+def is_trained_here(wildcards):
+    """Whether the study trains these networks: of others, not even the steps are known."""
+    return wildcards.experiment in TRAINED
+
+
 def batches_of(wildcards):
     """The part of the training section that the sequences depend on."""
     return {key: training_of(wildcards)[key] for key in ("batch_size", "steps")}
@@ -273,79 +278,3 @@ def last_stream_of(wildcards):
 
 def compared_sites_of(wildcards):
     return compared_sites(EXPERIMENTS[wildcards.experiment])
-
-
-PLOTS_OF_BELIEFS = ["belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"]
-PLOTS_OF_BELIEFS += ["distances", "steering", "recovery", "dimension", "symmetry", "convergence"]
-PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery"]
-# Not of a network from elsewhere, whose training is not known
-OVER_TRAINING = ["emergence", "loss", "dimension", "progress"]
-OF_ADDITION = ["circles", "surgery"]  # not of an operation that is no sum or difference
-EMERGING = [name for name in MARKOV if name in TRAINED]
-
-
-def plots_of(experiment):
-    """The names of an experiment's plots."""
-    if experiment in MODULAR:
-        plots = [name for name in PLOTS_OF_CIRCUIT if experiment in LINEAR or name not in OF_ADDITION]
-    else:
-        plots = PLOTS_OF_BELIEFS
-    return [name for name in plots if not (experiment in FOREIGN and name in OVER_TRAINING)]
-
-
-def figures_of_the_study(wildcards):
-    """Every figure: those of each experiment, and the explainer and the comparison if the study has them."""
-    return [
-        *([f"results/figures/explainer.{FORMAT}"] if EXPLAINED else []),
-        *([f"results/figures/comparison.{FORMAT}"] if COMPARED else []),
-        *(
-            f"results/figures/{experiment}/{name}.{FORMAT}"
-            for experiment in EXPERIMENTS
-            for name in plots_of(experiment)
-        ),
-        *expand("results/figures/{experiment}/emergence.gif", experiment=EMERGING),
-    ]
-
-
-def labels_of_the_report(wildcards):
-    """How the report names and sorts what it shows."""
-    shown = ((rule, file.flags.get("report")) for rule in workflow.rules for file in rule.output)
-    return {rule.name: [entry.category, entry.labels] for rule, entry in shown if entry}
-
-
-def records_of_runs(experiment):
-    """What the jobs of an experiment's networks leave of themselves."""
-    made_by = "import_model" if is_foreign(EXPERIMENTS[experiment]) else "train_model"
-    runs, per_run = runs_of(experiment), ["extract_activations", "probe_beliefs"]
-    if experiment in MODULAR:
-        per_run += ["measure_circuit", "compare_bases"]
-        of_kind = expand("{run}/transplant_modulus", run=runs) if experiment in LINEAR else []
-    else:
-        per_run += ["recover_process", "score_recovery", "find_symmetries"]
-        of_kind = expand("{run}/{rule}", run=runs, rule=["steer_network", "measure_convergence"])
-        of_kind += expand("{run}/measure_{what}", run=runs[0], what=["distances", "components"])
-        of_kind += expand("{run}/measure_dimension", run=[] if is_foreign(EXPERIMENTS[experiment]) else runs)
-    return [
-        *expand("{run}/{rule}", run=runs, rule=[made_by, *per_run, "measure_loss"]),
-        *expand("{run}/{rule}", run=UNTRAINED, rule=["initialize_networks", *per_run]),
-        *of_kind,
-    ]
-
-
-def records_of_the_study(wildcards):
-    """What each job behind the claims and figures leaves of itself."""
-    with_words = [name for name in TRAINED if reads_words(EXPERIMENTS[name])]
-    figures = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if EXPLAINED else []
-    figures += [f"plot_comparison.{FORMAT}"] if COMPARED else []
-    names = [
-        "collect_claims",
-        "write_findings",
-        *(["compare_experiments"] if COMPARED else []),
-        *(f"figures/{rule}" for rule in figures),
-        *(f"tasks/{task}/build_ground_truth" for task in TASKS),
-        *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
-        *(f"{experiment}/{record}" for experiment in EXPERIMENTS for record in records_of_runs(experiment)),
-        *(f"figures/{name}/plot_{plot}.{FORMAT}" for name in EXPERIMENTS for plot in plots_of(name)),
-        *expand("figures/{experiment}/animate_emergence", experiment=EMERGING),
-    ]
-    return [f"results/provenance/{name}.json" for name in names]

@@ -85,6 +85,7 @@ rule plot_recovery:
     resources:
         **asks("plot_recovery"),
     params:
+        trained_here=is_trained_here,
         max_points=config["figures"]["max_points"],
         dpi=config["figures"]["dpi"],
         style=content("scripts/geometry/study.mplstyle"),

@@ -1,7 +1,7 @@
 """How near decoded beliefs come to the true ones, beside observers who recall only the last tokens.
 
 Errors are root mean square distances, weighted by the probability of the prefix. The beliefs are decoded
-from each stream, each prefix by a probe fitted without it.
+from each stream (without any, from the last site), each prefix by a probe fitted without it.
 """
 
 from collections.abc import Iterator
@@ -38,12 +38,12 @@ def decoded_errors(truth: xr.Dataset, decoded: xr.Dataset) -> Iterator[tuple[int
     """Seed, step, site and error at each position, at the first and the last snapshot."""
     tree, weight, belief = tree_of(truth), truth["weight"].values, truth["target"].values
     split = decoded["split"].values.tolist().index("held_out_prefix")
+    sites = decoded["site"].values.tolist()
     for index in dict.fromkeys([0, decoded.sizes["snapshot"] - 1]):
         seed, step = (int(decoded[name][index]) for name in ("seed", "step"))
-        for place, site in enumerate(decoded["site"].values.tolist()):
-            if is_stream(site):
-                found = decoded["decoded_belief"][split, index, place].values
-                yield seed, step, site, rms_errors(tree, weight, belief, found)
+        for site in list(filter(is_stream, sites)) or sites[-1:]:
+            found = decoded["decoded_belief"][split, index, sites.index(site)].values
+            yield seed, step, site, rms_errors(tree, weight, belief, found)
 
 
 def measure_convergence(truth: xr.Dataset, decoded: xr.Dataset, process: Process, seed: int) -> pd.DataFrame:

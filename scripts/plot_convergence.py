@@ -37,7 +37,12 @@ def draw_positions(ax: Axes, table: pd.DataFrame, colors: dict[str, tuple]) -> N
         ax.plot(rows["position"], rows["value"], f"{marker}-", color=color, markersize=3, label=short_site(site))
     untrained = select(errors, step=errors["step"].min(), site=list(colors)[-1])
     ax.plot(untrained["position"], untrained["value"], "x:", color=UNTRAINED, label="the last one, untrained")
-    ax.set(yscale="log", xlabel="observed tokens", ylabel="rms distance from the true belief")
+    ax.set(
+        yscale="log",
+        xlim=(0.8, errors["position"].max() + 0.2),
+        xlabel="observed tokens",
+        ylabel="rms distance from the true belief",
+    )
     ax.set_title("Error by position")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -63,7 +68,8 @@ def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) 
                 k, at_longest[site], marker, color=color, markersize=4.5, markeredgecolor="black", markeredgewidth=0.4
             )
     ax.set(yscale="log", ylim=(0.5 * lowest, 8 * observers["value"].max()))
-    ax.set(xlabel="recalled tokens k", ylabel="rms distance from the true belief")
+    ends = {"xlim": (-0.2, longest["position"].max() + 0.2)}
+    ax.set(**ends, xlabel="recalled tokens k", ylabel="rms distance from the true belief")
     ax.set_title("Memory in tokens")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="upper right")

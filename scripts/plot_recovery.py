@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from geometry.job import Job
 from geometry.probe_table import select
-from geometry.recovery_scores import EXACT, GUESS, SAMPLED
+from geometry.recovery_scores import EXACT, GUESS, SAMPLED, is_told
 from geometry.simplex import ANCHORS, belief_colors
 from geometry.sites import OUTPUT, short_site
 from geometry.storage import open_dataset, read_table
@@ -28,15 +28,23 @@ NAMES = {OUTPUT: "outputs alone", SAMPLED: "sampled tokens", GUESS: "token frequ
 
 
 def draw_fractals(axes: np.ndarray, truth: xr.Dataset, fractal: xr.Dataset, max_points: int) -> None:
-    """The same random tokens on the true and on the recovered maps, in the true belief's colour."""
+    """Random tokens that the recovered maps draw, on the true maps and on these, in the true belief's colour.
+
+    Grey on the recovered maps is what cannot happen by the true ones; there, nothing is drawn.
+    """
     painter = BeliefPainter(truth, max_points)
     true, recovered = (fractal[f"{name}_belief"].values.astype(np.float64) for name in ("true", "recovered"))
     known = np.isfinite(true).all(axis=1)
-    colors = belief_colors(true[known], bool(truth.attrs["generalized"]))
+    colors = np.full((len(true), 3), 0.8)
+    colors[known] = belief_colors(true[known], bool(truth.attrs["generalized"]))
+    order = np.argsort(known, kind="stable")
     for ax, belief, title in ((axes[0], true, "True maps"), (axes[1], recovered, "Recovered maps")):
-        draw_cloud(ax, painter.projection(belief[known]), colors)
+        drawn = order[np.isfinite(belief[order]).all(axis=1)]
+        draw_cloud(ax, painter.projection(belief[drawn]), colors[drawn])
         painter.frame(ax)
-        ax.set_title(f"{title}\nafter {known.sum():,} random words")
+        if painter.lift.any():
+            ax.set_ylabel("")  # these words are all of one length
+        ax.set_title(f"{title}\nafter {len(drawn):,} random words")
 
 
 def draw_eigenvalues(ax: Axes, fractal: xr.Dataset) -> None:
@@ -81,7 +89,7 @@ def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
 def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> None:
     """The rate of divergence by what the process was recovered from; a mark for each seed."""
     rates = select(scores, measure="kl_rate_nats", step=scores["step"].max())
-    sources = [source for source in rates["source"].unique() if source != EXACT]
+    sources = [source for source in scores["source"].unique() if source != EXACT]
     never = select(untrained[~untrained["source"].isin([EXACT, SAMPLED, GUESS])], measure="kl_rate_nats")
     of_network = rates[~rates["source"].isin([EXACT, SAMPLED, GUESS])]
     of_none = rates[rates["source"].isin([SAMPLED, GUESS])]
@@ -100,8 +108,11 @@ def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> Non
     ax.set_title("Distance to the truth")
 
 
-def draw_training(ax: Axes, scores: pd.DataFrame, site: str) -> None:
-    """The rate of divergence over training, of the last stream and of the outputs; a line for each seed."""
+def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool) -> None:
+    """The rate of divergence over training, of the last stream and of the outputs; a line for each seed.
+
+    Of a network from elsewhere, whose steps are not known: of a new one of its shape, and of it.
+    """
     ends = scores["step"].max()
     for source, color, name in ((site, TRAINED, short_site(site)), (OUTPUT, "#009E73", NAMES[OUTPUT])):
         for seed, rows in select(scores, measure="kl_rate_nats", source=source).groupby("seed"):
@@ -111,14 +122,23 @@ def draw_training(ax: Axes, scores: pd.DataFrame, site: str) -> None:
     for source, line in ((SAMPLED, ":"), (GUESS, "--")):
         level = select(scores, measure="kl_rate_nats", source=source, step=ends)["value"].mean()
         ax.axhline(max(level, LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
-    ax.set_xscale("symlog", linthresh=10)
-    ax.set(yscale="log", xlabel="training step", ylabel="divergence, nats per token")
+    ax.set(yscale="log", ylabel="divergence, nats per token")
+    if trained_here:
+        ax.set_xscale("symlog", linthresh=10)
+        ax.set(xlabel="training step", title="Over training")
+    else:
+        ax.set_xticks([0, ends], ["new", "from elsewhere"])
+        ax.set(xlim=(-0.4, 1.4), title="Without and with training")
     ax.legend(fontsize=6)
-    ax.set_title("Over training")
 
 
 def plot_recovery(
-    truth: xr.Dataset, fractal: xr.Dataset, scores: pd.DataFrame, untrained: pd.DataFrame, max_points: int
+    truth: xr.Dataset,
+    fractal: xr.Dataset,
+    scores: pd.DataFrame,
+    untrained: pd.DataFrame,
+    max_points: int,
+    trained_here: bool,
 ) -> Figure:
     """Above: maps and operators of the first run. Below: dimensions, and rates of divergence."""
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 0.72 * WIDTH))
@@ -127,7 +147,7 @@ def plot_recovery(
     draw_eigenvalues(axes[0, 2], fractal)
     draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), site)
     draw_sources(axes[1, 1], scores, untrained)
-    draw_training(axes[1, 2], scores, site)
+    draw_training(axes[1, 2], scores, site, trained_here)
     return figure
 
 
@@ -137,10 +157,12 @@ if __name__ == "__main__":
         scores = pd.concat([read_table(path) for path in snakemake.input.recovery])
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.fractal) as fractal:
             untrained = read_table(snakemake.input.untrained)
-            figure = plot_recovery(truth, fractal, scores, untrained, snakemake.params.max_points)
+            params, n = snakemake.params, scores["seed"].nunique()
+            figure = plot_recovery(truth, fractal, scores, untrained, params.max_points, params.trained_here)
+            told = "no hidden state looked at" if is_told(scores) else "too few tokens to tell the whole of it"
             figure.suptitle(
                 f"{snakemake.wildcards.experiment}: the process read out of {short_site(fractal.attrs['site'])}, "
-                f"no hidden state looked at; {scores['seed'].nunique()} trained networks",
+                f"{told}; {n} trained network{'s' * (n > 1)}",
                 fontsize=9,
             )
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from geometry.probe_table import FLOORS, select
-from geometry.recovery_scores import EXACT, GUESS, SAMPLED
+from geometry.recovery_scores import EXACT, GUESS, SAMPLED, is_told
 from geometry.sites import CONCATENATED, INPUT, OUTPUT, is_behind_layer, is_state, is_stream
 
 TOKENS = ["last token", "all tokens, additive"]
@@ -242,7 +242,7 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
 
 
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
-    """Every claim that can be made of an experiment: some need streams, some more than one of them."""
+    """Every claim that can be made of an experiment: some need streams, some several, some long enough prefixes."""
     yield from predicted(evidence.loss)
     if evidence.streams:
         yield from represented(evidence)
@@ -251,6 +251,7 @@ def claims_of(evidence: Evidence) -> Iterator[Claim]:
         yield from across_layers(evidence)
     if evidence.streams:
         yield from duplicated(evidence)
+    if evidence.streams and is_told(evidence.recovery):
         yield from recovered(evidence)
         yield from symmetric(evidence)
     yield from causal(evidence)

@@ -36,6 +36,9 @@ SAME_DECIMALS = 9
 MOST_WORDS = 20_000
 """Words whose matrices are multiplied out at most."""
 
+LONGEST_WORD = 100
+"""Tokens of a word at most: of a process that hardly chooses, words stay few however long they are."""
+
 ROWS_AT_ONCE = 128
 """Points whose distances to all later ones are held at a time."""
 
@@ -95,7 +98,9 @@ def exponents_of_words(process: Process) -> Float[ndarray, " state"]:
     """
     belief, weight = process.stationary_distribution[None], np.ones(1)
     matrix, growth, least = np.eye(process.n_states)[None], [np.zeros(process.n_states)], 1.0
-    while len(growth) < 3 or (len(weight) * process.n_tokens <= MOST_WORDS and least > LEAST_RATIO):
+    for length in range(1, LONGEST_WORD + 1):
+        if length > 2 and (len(weight) * process.n_tokens > MOST_WORDS or least <= LEAST_RATIO):
+            break
         shares = (weight[:, None] * _clipped(process, belief)).ravel()
         kept = np.flatnonzero(shares > IMPOSSIBLE)
         parent, token = np.divmod(kept, process.n_tokens)

@@ -270,8 +270,8 @@ def follow(process: Process, tree: PrefixTree) -> Followed:
 
 
 def complete_part(tree: PrefixTree, complete_length: int) -> PrefixTree:
-    """The prefixes up to the length up to which a tree has all that occur."""
-    stop = tree.levels[complete_length - 1].stop
+    """The prefixes up to the length up to which a tree has all that occur; of no such length, those of one token."""
+    stop = tree.levels[max(complete_length, 1) - 1].stop
     return PrefixTree(tree.last_token[:stop], tree.parent[:stop], tree.length[:stop])
 
 

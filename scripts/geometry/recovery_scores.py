@@ -1,12 +1,14 @@
 """How near a recovered process is to the true one: by what no coordinates change, and by what it predicts."""
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Complex, Float, Integer
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
 from geometry.prefixes import PrefixTree, belief_states, sample_words, tree_of_words
+from geometry.probe_table import select
 from geometry.process import Process
 from geometry.recovery import Recovered, Spectrum, follow, recovered_process
 
@@ -15,6 +17,12 @@ EXACT, SAMPLED, GUESS = "exact", "sampled_tokens", "token_frequencies"
 
 NEGLIGIBLE = 0.01
 """An eigenvalue whose error is not told as a share of it; the sum of all operators has 1 as its largest."""
+
+UNTOLD = 0.01
+"""The share of what token frequencies lack that exact predictions may lack where they tell a process.
+
+They lack none of it or, where prefixes are too short to tell the dimensions apart, more than half.
+"""
 
 N_WORDS, WORD_LENGTH, N_SKIPPED = 500, 60, 20
 """Words on which the rate of divergence is measured, their tokens, and the first of these, which do not count."""
@@ -100,6 +108,13 @@ class Yardstick:
             "eigenvalue_error": eigenvalue_error(recovered, self.exact),
             "eigenvalue_error_of_pairs": eigenvalue_error(products(recovered), products(self.exact)),
         }
+
+
+def is_told(scores: pd.DataFrame) -> bool:
+    """Whether the process comes out of exact predictions on the same prefixes; if not, these are too short for it."""
+    rates = select(scores, measure="kl_rate_nats")
+    exact, guess = (select(rates, source=source)["value"] for source in (EXACT, GUESS))
+    return len(exact) > 0 and bool(exact.max() < UNTOLD * guess.max())
 
 
 def read_recovered(one: xr.Dataset) -> Recovered:

@@ -92,7 +92,7 @@ def draw_gallery(
 
 def draw_cloud(ax: Axes, points: Float[ndarray, "row 2"], colors: Float[ndarray, "row 3"]) -> None:
     """Points as a picture of a size that does not grow with their number; the more, the smaller."""
-    size = float(np.clip(12_000 / len(points), 0.12, 14))
+    size = float(np.clip(12_000 / max(len(points), 1), 0.12, 14))
     ax.scatter(*points.T, c=colors, s=size, linewidths=0, rasterized=True)
 
 

@@ -132,7 +132,7 @@ def symmetry_table(seeds, errors):
 SYMMETRY = {(0, "(0 1)"): 0.5, (10, "()"): 0.0, (10, "(0 1)"): 0.1, (10, "(0 2)"): 0.9}
 
 
-def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)")):
+def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recovered=RECOVERED):
     ways = [("any", 0), ("equal_next_token", 1)]
     level = {"pattern": [0.1, 0.2, 0.1], "filter": [0.9] * 3, "random": [0.5, 0.6, 0.5]}  # by stream, at full dose
     steering = [
@@ -154,7 +154,7 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)")):
         ),
         "steering": pd.DataFrame(steering, columns=columns),
         "circuit": pd.DataFrame({"experiment": []}),
-        "recovery": recovery_table((1, 2), RECOVERED, symmetries),
+        "recovery": recovery_table((1, 2), recovered, symmetries),
         "untrained_recovery": recovery_table((7, 8), [("blocks.1.hook_resid_post", 0, 2, 0.4)]),
         "symmetry": symmetry_table((1, 2), SYMMETRY),
         "untrained_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
@@ -207,6 +207,16 @@ def test_claims_read_the_right_rows():
         scale = floor if row["kind"] == "no less" else 1 - floor
         assert row["gain"] == pytest.approx((estimate - floor) / scale)
     assert claims.loc["does not linearly tell duplicate states apart", "verdict"] == "supported"
+
+
+@pytest.mark.parametrize("rate", [None, 0.3])
+def test_nothing_is_claimed_of_a_process_that_exact_predictions_do_not_give_back(rate):
+    """Where the prefixes are too short, what comes out of a network has nothing to be compared with."""
+    short = [row if row[0] != "exact" else ("exact", 10, 1, rate) for row in RECOVERED]
+    scores = {("blocks.1.hook_resid_post", "belief_state", "held_out_prefix", 10): 0.9}
+    claims = claims_of_tables(scores, targets=["belief_state", "shuffled_belief_state"], recovered=short)
+    assert "emerges with training" in claims.index
+    assert not [name for name in claims.index if "process" in name]
 
 
 def test_layer_is_chosen_on_the_other_seeds():

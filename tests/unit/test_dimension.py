@@ -91,6 +91,12 @@ def test_beliefs_that_never_contract_have_no_dimension_if_they_are_finitely_many
     assert kaplan_yorke_dimension(exponents) == 1 and belief_dimension(process, exponents) == 0
 
 
+def test_words_of_a_process_that_never_chooses_come_to_an_end():
+    process = build_process("turns", [[[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]])
+    for exponents in (lyapunov_exponents(process, rng(), 50, 100), exponents_of_words(process)):
+        assert exponents[0] == 0 and belief_dimension(process, exponents) == 0
+
+
 def test_dimension_is_at_most_that_of_the_space():
     process = process_from_config("bloch_walk", {})
     assert kaplan_yorke_dimension(lyapunov_exponents(process, rng(), 50, 100)) == 2

@@ -66,24 +66,27 @@ def test_memory_reached_by_hand():
     assert memory_reached(0.1, np.zeros(3)) == 0
 
 
+def decoded_dataset(decoded, sites):
+    return xr.Dataset(
+        {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), decoded)},
+        coords={
+            "split": ["held_out_prefix", "in_sample"],
+            "site": sites,
+            "step": ("snapshot", [0, 9]),
+            "seed": ("snapshot", [1, 1]),
+        },
+    )
+
+
 @pytest.mark.parametrize("recalled", [1, 2, 4])
 def test_planted_observer_is_recognised_and_noise_is_not(recalled):
     """The beliefs of who recalls so many tokens are found at one site; the prior at the other reaches nothing."""
     truth = markov_ground_truth(MESS3, 6, 10**4, seed=0)
     tree, belief = tree_of(truth), truth["target"].values
-    observer = list(observer_beliefs(MESS3, tree, belief))[recalled - 1]
     decoded = np.zeros((2, 2, 2, *belief.shape), np.float32) + 1 / 3
-    decoded[0, 1, 1] = observer
+    decoded[0, 1, 1] = list(observer_beliefs(MESS3, tree, belief))[recalled - 1]
     decoded[1] = belief  # in sample: not to be read
-    dataset = xr.Dataset(
-        {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), decoded)},
-        coords={
-            "split": ["held_out_prefix", "in_sample"],
-            "site": SITES,
-            "step": ("snapshot", [0, 9]),
-            "seed": ("snapshot", [1, 1]),
-        },
-    )
+    dataset = decoded_dataset(decoded, SITES)
     table = measure_convergence(truth, dataset, MESS3, 0)
     reached = table[table["measure"] == "memory_reached"].set_index(["step", "site"])["value"]
     assert reached[9, SITES[1]] == pytest.approx(recalled, abs=1e-3)
@@ -92,3 +95,11 @@ def test_planted_observer_is_recognised_and_noise_is_not(recalled):
     rates = table[table["measure"] == "mixing"]["value"].to_numpy()
     np.testing.assert_allclose(rates[1:] / rates[:-1], 0.85)
     assert (errors["value"].iloc[:recalled] < 1e-6).all() and (errors["value"].iloc[recalled:] > 1e-3).all()
+
+
+def test_last_site_stands_for_the_streams_where_none_is_probed():
+    truth = markov_ground_truth(MESS3, 3, 10**4, seed=0)
+    decoded = np.zeros((2, 2, 2, *truth["target"].shape), np.float32)
+    sites = ["blocks.0.hook_attn_out", "blocks.0.hook_mlp_out"]
+    table = measure_convergence(truth, decoded_dataset(decoded, sites), MESS3, 0)
+    assert set(table["site"]) == {"", "blocks.0.hook_mlp_out"}

@@ -168,3 +168,4 @@ def test_complete_part_of_a_sample_has_every_prefix():
     np.testing.assert_array_equal(part.last_token, expected.last_token)
     np.testing.assert_array_equal(part.parent, expected.parent)
     assert sample.levels[length].stop < len(complete_tree(process, length + 1, 10**6))
+    assert set(complete_part(sample, 0).length) == {1}  # of a sample that lacks a token, those that it has
