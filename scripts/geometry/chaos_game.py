@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.prefixes import IMPOSSIBLE
+from geometry.prefixes import IMPOSSIBLE, draw_by_weight, images_after
 from geometry.process import Process, build_process
 
 
@@ -31,9 +31,9 @@ def play(
     """
     belief = np.eye(process.n_states)[rng.integers(process.n_states, size=n_points)]
     for _ in range(n_tokens):
-        possible = np.cumsum(belief @ process.emission_matrix > IMPOSSIBLE, axis=1)
-        token = (rng.random((n_points, 1)) * possible[:, -1:] >= possible[:, :-1]).sum(axis=1)
-        image = np.einsum("ps,pst->pt", belief, process.transition_tensor[token])
+        is_possible = belief @ process.emission_matrix > IMPOSSIBLE
+        token = draw_by_weight(is_possible.astype(np.float64), rng)
+        image = images_after(process, belief, token)
         belief = image / (image @ process.readout)[:, None]
     return belief, token
 

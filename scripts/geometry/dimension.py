@@ -18,7 +18,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.special import entr
 
-from geometry.prefixes import IMPOSSIBLE
+from geometry.prefixes import IMPOSSIBLE, draw_by_weight, images_after
 from geometry.process import Process
 
 SINGULAR = 1e-13
@@ -56,7 +56,7 @@ def _after(
     process: Process, belief: Float[ndarray, "row state"], token: Integer[ndarray, " row"]
 ) -> Float[ndarray, "row state"]:
     """Each belief after a token."""
-    image = np.einsum("rs,rst->rt", belief, process.transition_tensor[token])
+    image = images_after(process, belief, token)
     return image / (image @ process.readout)[:, None]
 
 
@@ -76,8 +76,7 @@ def lyapunov_exponents(
     frame = np.linalg.qr(frame)[0]
     total, singular = np.zeros((n_runs, process.n_states)), np.zeros((n_runs, process.n_states), dtype=bool)
     for place in range(n_transient + n_tokens):
-        edges = np.cumsum(_clipped(process, belief), axis=1)
-        token = (rng.random((n_runs, 1)) * edges[:, -1:] >= edges[:, :-1]).sum(axis=1)
+        token = draw_by_weight(_clipped(process, belief), rng)
         belief = _after(process, belief, token)
         frame, triangle = np.linalg.qr(process.transition_tensor[token].swapaxes(1, 2) @ frame)
         growth = np.abs(np.diagonal(triangle, axis1=1, axis2=2))

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from geometry.prefixes import IMPOSSIBLE, PrefixTree
+from geometry.prefixes import IMPOSSIBLE, PrefixTree, images_after
 from geometry.process import Process
 
 
@@ -28,10 +28,7 @@ def observer_beliefs(
     has_parent = tree.parent >= 0
     for recalled in range(1, int(tree.length.max()) + 1):
         before = np.where(has_parent[:, None], fewer[tree.parent], stationary)
-        image = np.empty_like(belief)
-        for symbol, matrix in enumerate(process.transition_tensor):
-            rows = tree.last_token == symbol
-            image[rows] = before[rows] @ matrix
+        image = images_after(process, before, tree.last_token)
         total = (image @ process.readout)[:, None]
         possible = total > IMPOSSIBLE
         after = np.where(possible, image / np.where(possible, total, 1), before)

@@ -150,6 +150,17 @@ def tree_of_words(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree,
     return PrefixTree(ordered[word, position].astype(np.int64), parent, position + 1), nodes
 
 
+def images_after(
+    process: Process, belief: Float[ndarray, "row state"], token: Integer[ndarray, " row"]
+) -> Float[ndarray, "row state"]:
+    """Each row's unnormalised belief after its token."""
+    image = np.empty(belief.shape)
+    for symbol, matrix in enumerate(process.transition_tensor):
+        rows = token == symbol
+        image[rows] = belief[rows] @ matrix
+    return image
+
+
 def belief_states(
     process: Process, tree: PrefixTree
 ) -> tuple[Float[ndarray, "prefix state"], Float[ndarray, " prefix"]]:
@@ -160,10 +171,7 @@ def belief_states(
         parent, token = tree.parent[level], tree.last_token[level]
         first = level.start == 0
         source = np.broadcast_to(process.initial_state, (len(token), process.n_states)) if first else belief[parent]
-        image = np.empty_like(source)
-        for symbol in range(process.n_tokens):
-            rows = token == symbol
-            image[rows] = source[rows] @ process.transition_tensor[symbol]
+        image = images_after(process, source, token)
         conditional = image @ process.readout
         belief[level] = image / conditional[:, None]
         probability[level] = conditional if first else probability[parent] * conditional
@@ -218,6 +226,12 @@ def _draw(
     return np.searchsorted(edges.ravel(), value, side="right") - row * edges.shape[1]
 
 
+def draw_by_weight(weight: Float[ndarray, "row outcome"], rng: np.random.Generator) -> Integer[ndarray, " row"]:
+    """An outcome for each row, by its weights."""
+    edges = np.cumsum(weight, axis=1)
+    return (rng.random((len(weight), 1)) * edges[:, -1:] >= edges[:, :-1]).sum(axis=1)
+
+
 def _tokens_by_belief(
     process: Process, n_words: int, length: int, rng: np.random.Generator
 ) -> Iterator[Integer[ndarray, " word"]]:
@@ -225,9 +239,7 @@ def _tokens_by_belief(
     emission, place = process.emission_matrix, np.arange(n_words)
     belief = np.broadcast_to(process.initial_state, (n_words, process.n_states))
     for _ in range(length):
-        cumulative = np.cumsum(belief @ emission, axis=1)
-        draw = rng.random((n_words, 1)) * cumulative[:, -1:]
-        token = (draw >= cumulative[:, :-1]).sum(axis=1)
+        token = draw_by_weight(belief @ emission, rng)
         yield token
         images, probability = _images(process, belief)
         belief = images[place, token] / probability[place, token, None]

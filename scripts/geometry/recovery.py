@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from geometry.language import Language
 from geometry.moments import cell_moments
-from geometry.prefixes import PrefixTree
+from geometry.prefixes import PrefixTree, images_after
 from geometry.probe import STRENGTHS, decode, regress, residual, squared_error
 from geometry.process import Process
 from geometry.splits import by_prefix
@@ -206,9 +206,7 @@ def follow(process: Process, tree: PrefixTree) -> Followed:
     for level in tree.levels:
         token, parent = tree.last_token[level], tree.parent[level]
         source = np.tile(process.initial_state, (len(token), 1)) if level.start == 0 else belief[parent]
-        image = np.empty_like(source)
-        for symbol, operator in enumerate(process.transition_tensor):
-            image[token == symbol] = source[token == symbol] @ operator
+        image = images_after(process, source, token)
         conditional = image @ process.readout
         held_possible = conditional > LEAST_PROBABILITY
         image[held_possible] /= conditional[held_possible, None]

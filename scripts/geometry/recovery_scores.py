@@ -3,11 +3,18 @@
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Complex, Float, Integer
+from jaxtyping import Complex, Float
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
-from geometry.prefixes import PrefixTree, belief_states, sample_words, tree_of_words
+from geometry.prefixes import (
+    PrefixTree,
+    belief_states,
+    draw_by_weight,
+    images_after,
+    sample_words,
+    tree_of_words,
+)
 from geometry.probe_table import select
 from geometry.process import Process
 from geometry.recovery import Recovered, Spectrum, follow, recovered_process
@@ -138,16 +145,10 @@ def wander(
     said = np.broadcast_to(recovered.initial_state, (n_points, recovered.n_states))
     belief = np.broadcast_to(process.initial_state, (n_points, process.n_states))
     for _ in range(n_tokens):
-        token = draw(np.maximum(said @ recovered.emission_matrix, 0), rng)
-        said = np.einsum("ps,pst->pt", said, recovered.transition_tensor[token])
+        token = draw_by_weight(recovered.next_token_probability(said), rng)
+        said = images_after(recovered, said, token)
         said = said / (said @ recovered.readout)[:, None]
-        belief = np.einsum("ps,pst->pt", belief, process.transition_tensor[token])
+        belief = images_after(process, belief, token)
         probability = (belief @ process.readout)[:, None]
         belief = np.divide(belief, probability, out=np.full_like(belief, np.nan), where=probability > 0)
     return said, belief
-
-
-def draw(weight: Float[ndarray, "row outcome"], rng: np.random.Generator) -> Integer[ndarray, " row"]:
-    """An outcome for each row, by its weights."""
-    edges = np.cumsum(weight, axis=1)
-    return (rng.random((len(weight), 1)) * edges[:, -1:] >= edges[:, :-1]).sum(axis=1)
