@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from geometry.claims import PROBED
 from geometry.components import affine_dimension
 from geometry.job import Job
-from geometry.moments import cell_moments
-from geometry.probe import regress
 from geometry.probe_table import last_stream, select
 from geometry.storage import open_dataset, read_table, write_table
 
@@ -18,18 +18,14 @@ if TYPE_CHECKING:
 def belief_dimension(path: str) -> int:
     """How many dimensions the beliefs of a task span."""
     with open_dataset(path) as truth:
-        belief, weight = truth["target"].values, truth["weight"].values
-    cell = pd.Series(0, range(len(belief))).values
-    (moments,) = cell_moments(belief[:, :0], belief, weight[None], cell)
-    return affine_dimension(regress(moments).target_covariance)
+        return affine_dimension(np.cov(truth["target"].values.T, aweights=truth["weight"].values))
 
 
 def compare(loss: pd.DataFrame, probe: pd.DataFrame, recovery: pd.DataFrame) -> pd.DataFrame:
     """The scores of one trained network at its last step, by measure."""
     site = last_stream(probe)
-    scored = {"split": "held_out_prefix", "estimator": "ridge", "weighting": "probability", "metric": "r2"}
     ends = probe["step"].max()
-    r2 = select(probe, site=site, step=ends, target="belief_state", features="activations", **scored)["value"]
+    r2 = select(probe, site=site, step=ends, target="belief_state", features="activations", **PROBED)["value"]
     found = select(recovery, source=site, step=ends).set_index("measure")["value"]
     values = {
         "loss_gap_nats": select(loss, step=ends)["gap_nats"].mean(),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from geometry.claims import Claim, predicted
+from geometry.claims import Claim, best_untrained, predicted
 from geometry.probe_table import FLOORS, circle_scores, last_stream, select
 from geometry.sites import OUTPUT
 
@@ -41,11 +41,6 @@ class CircuitEvidence:
 
 def of_seeds(rows: pd.DataFrame) -> pd.Series:
     return rows.set_index("seed")["value"]
-
-
-def best_untrained(like: pd.Series, scores: pd.Series) -> dict[str, pd.Series]:
-    """The highest score among networks that were never trained, as a floor for each seed."""
-    return {f"best of {len(scores)} untrained networks": 0 * like + scores.max()}
 
 
 def when_memorised(circuit: pd.DataFrame) -> pd.Series:

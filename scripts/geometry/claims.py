@@ -70,11 +70,16 @@ class Evidence:
     def best_untrained(self, like: pd.Series, site: str, target: str = "belief_state", **where) -> dict[str, pd.Series]:
         """The highest R2 among the networks that were never trained, as a floor for each seed."""
         found = self.of_untrained(site, target, **where)
-        return {f"best of {len(found)} untrained networks": 0 * like + found.max()}
+        return best_untrained(like, found)
 
     def floors(self, names: list[str], target: str = "belief_state", **where) -> dict[str, pd.Series]:
         """R2 of what needs no activations, by its name among `FLOORS`."""
         return {name: self.r2(FLOORS[name][0], target, FLOORS[name][1], **where) for name in names}
+
+
+def best_untrained(like: pd.Series, scores: pd.Series) -> dict[str, pd.Series]:
+    """The highest score among networks that were never trained, as a floor for each seed."""
+    return {f"best of {len(scores)} untrained networks": 0 * like + scores.max()}
 
 
 def guess(like: pd.Series) -> dict[str, pd.Series]:
@@ -189,7 +194,6 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
 def recovered(evidence: Evidence) -> Iterator[Claim]:
     """Whether the process comes out of the last stream alone, and whether better than out of the words that it read."""
     last, steps = evidence.streams[-1], evidence.recovery["step"]
-    seeds = evidence.recovery["seed"].unique()
     guess = select(evidence.recovery, measure="kl_rate_nats", source=GUESS)["value"].mean()
 
     def told(table: pd.DataFrame, **where) -> pd.Series:
@@ -208,11 +212,12 @@ def recovered(evidence: Evidence) -> Iterator[Claim]:
     }
     for name, (score, measure) in claims.items():
         estimate = score(evidence.recovery, source=last, step=steps.max())
-        untrained = score(evidence.untrained_recovery, source=last)
-        floors = {"before training": score(evidence.recovery, source=last, step=steps.min())}
-        floors |= {f"best of {len(untrained)} untrained networks": 0 * estimate + untrained.max()}
-        yield Claim(name, last, estimate, {"token frequencies": 0 * estimate} | floors, "more", "recovery.csv", measure)
-    floors = {"spectral learning on as many words": told(evidence.recovery, source=SAMPLED).loc[seeds]}
+        floors = {"token frequencies": 0 * estimate}
+        floors |= {"before training": score(evidence.recovery, source=last, step=steps.min())}
+        floors |= best_untrained(estimate, score(evidence.untrained_recovery, source=last))
+        yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure)
+    estimate = told(evidence.recovery, source=last, step=steps.max())
+    floors = {"spectral learning on as many words": told(evidence.recovery, source=SAMPLED)}
     name = "tells its process better than the words that it read"
     yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure)
 
@@ -234,9 +239,8 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
     if symmetries:
         steps = evidence.symmetry["step"]
         estimate = explained(evidence.symmetry, step=steps.max())
-        untrained = explained(evidence.untrained_symmetry)
         floors = {"before training": explained(evidence.symmetry, step=steps.min())}
-        floors |= {f"best of {len(untrained)} untrained networks": 0 * estimate + untrained.max()}
+        floors |= best_untrained(estimate, explained(evidence.untrained_symmetry))
         measure = "share of the variance on two principal components"
         yield Claim("has the symmetry of its process", last, estimate, floors, "more", "symmetry.csv", measure)
 

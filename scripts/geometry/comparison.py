@@ -2,26 +2,24 @@
 
 from collections.abc import Mapping
 
-COMPARED = ("architecture", "coupled", "n_layers", "d_model")
-"""The keys of a model section by which networks on one task are told apart."""
+COMPARED = ("architecture", "n_layers", "d_model")
+"""The keys of a model section by which networks on one task are told apart; an ablation is always named."""
 
 
 def network_labels(models: Mapping[str, Mapping]) -> dict[str, str]:
     """A name for each experiment's network, of what differs among them; the experiment's own where that is not all."""
-    differing = [key for key in COMPARED if len({model.get(key) for model in models.values()} - {None}) > 1]
-    if any(model.get("coupled") is False for model in models.values()):
-        differing.append("coupled")
+    differing = {"coupled", *(key for key in COMPARED if len({model[key] for model in models.values()}) > 1)}
     labels = {name: ", ".join(_parts(model, differing)) for name, model in models.items()}
     return {
         name: label if label and list(labels.values()).count(label) == 1 else name for name, label in labels.items()
     }
 
 
-def _parts(model: Mapping, differing: list[str]) -> list[str]:
+def _parts(model: Mapping, differing: set[str]) -> list[str]:
     n_layers = model["n_layers"]
     parts = {
         "architecture": model["architecture"],
-        "coupled": "uncoupled" * (model.get("coupled") is False),
+        "coupled": "" if model.get("coupled", True) else "uncoupled",
         "n_layers": f"{n_layers} layer{'s' * (n_layers > 1)}",
         "d_model": f"{model['d_model']} wide",
     }
