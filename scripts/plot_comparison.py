@@ -80,8 +80,8 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
                 ax.set_ylabel(name, fontsize=7)
             else:
                 draw_networks(ax, some, labels)
-                if row is axes[-1]:
-                    ax.set_xlabel(name)
+                if ax.get_subplotspec().is_last_row():
+                    ax.set_xlabel(name, fontsize=7)
         if wide:
             row[-1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
         else:

@@ -1,6 +1,10 @@
 """Networks that share a task are called by what differs among them."""
 
+import pandas as pd
+from matplotlib import pyplot as plt
+
 from geometry.comparison import network_labels
+from plot_comparison import MEASURES, plot_comparison
 
 GRU = {"architecture": "gru", "n_layers": 1, "d_model": 8}
 OSCILLATORS = {"architecture": "kuramoto", "n_layers": 1, "d_model": 8, "coupled": True}
@@ -18,3 +22,16 @@ def test_networks_are_told_apart_by_what_differs_alone():
 def test_networks_that_differ_in_nothing_told_keep_the_names_of_their_experiments():
     models = {"short": GRU, "long": GRU, "wide": {**GRU, "d_model": 16}}
     assert network_labels(models) == {"short": "short", "long": "long", "wide": "16 wide"}
+
+
+def test_figure_names_each_measure_below_the_last_task():
+    measures = {"loss_gap_nats": 1e-3, "belief_r2": 0.99, "kl_rate_nats": 1e-2}
+    rows = [
+        {"task": task, "label": label, "belief_dimension": 2, "d_model": 8, "measure": measure, "value": value}
+        for task in ("one", "other")
+        for label in ("gru", "rnn")
+        for measure, value in measures.items()
+    ]
+    figure = plot_comparison(pd.DataFrame(rows))
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "", *MEASURES.values()]
+    plt.close(figure)
