@@ -1,7 +1,9 @@
 """Sites: where in a network its activations are read."""
 
+import re
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 
 PREFIXES_AT_ONCE = 1024
 """Prefixes whose activations are computed at a time, so that a hidden layer stays in the cache."""
@@ -55,7 +57,12 @@ def hook_point_names(model: Mapping) -> list[str]:
 
 def chosen_sites(model: Mapping, probe: Mapping) -> list[str]:
     """The hook points that match the probe's patterns, in the order of the forward pass."""
-    return [name for name in hook_point_names(model) if any(fnmatchcase(name, p) for p in probe["sites"])]
+    return list(filter(_any_of(tuple(probe["sites"])).match, hook_point_names(model)))
+
+
+@cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern:
+    return re.compile("|".join(map(translate, patterns)))
 
 
 def with_streams_joined(sites: list[str]) -> list[str]:
