@@ -130,7 +130,7 @@ def asks(rule):
         return attempt * (around + math.ceil(ESTIMATES.memory_bytes(rule, dict(wildcards.items())) / 1e6))
 
     def runtime(wildcards, attempt):
-        return attempt * math.ceil(5 + ESTIMATES.seconds(rule, dict(wildcards.items())) / 20)
+        return attempt * math.ceil(5 + ESTIMATES.seconds(rule, dict(wildcards.items())) / 10)
 
     return {"mem_mb": mem_mb, "runtime": runtime} | ({"gpu": config["gpus"]} if rule in ESTIMATES.on_gpu else {})
 

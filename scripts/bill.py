@@ -8,7 +8,7 @@ import yaml
 from geometry.experiments import resolve_experiments
 from geometry.job import job_name, project_folder
 from geometry.plan import PlannedJob, planned_jobs
-from geometry.resources import Estimates
+from geometry.resources import Estimates, slowness
 from geometry.schedule import longest_chain, makespan, seconds_to_the_end
 
 if TYPE_CHECKING:
@@ -49,4 +49,6 @@ if __name__ == "__main__":
     schema = yaml.safe_load((project / "rules/schemas/config.schema.yaml").read_text())
     estimates = Estimates(resolve_experiments(config, schema), config["tree"]["max_prefixes"])
     jobs = {job.record: job for job in planned_jobs(project / "Snakefile", config)}
-    print(bill(jobs, {name: estimates.seconds(job.rule, job.wildcards) for name, job in jobs.items()}))
+    times = slowness()
+    print(bill(jobs, {name: times * estimates.seconds(job.rule, job.wildcards) for name, job in jobs.items()}))
+    print(f"\nOf this machine, which now takes {times:.2f} times as long as the one that was measured.")

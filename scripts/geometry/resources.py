@@ -1,18 +1,23 @@
 """What a job asks of the machine that runs it: memory and time by rule, estimated from the configuration.
 
 The constants are measured on one core of a small virtual machine; benchmarks/measure_resources.py sets what they give
-beside what the jobs of a finished study took. Memory is meant to be above what a job takes, and below twice that.
+beside what the jobs of a finished study took. Memory is meant to be above what a job takes, and below twice that. Time
+is that of the machine of the constants; `slowness` tells how many times it another one takes.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
 
 from geometry.modular import ModularArithmetic
 from geometry.process import Process
 from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, is_stream
 from geometry.tasks import process_of, task_name
 
-FLOPS = 40e9
+FLOPS = 50e9
 """Operations per second of one core in products of matrices."""
 
 PASS_SECONDS, CALL_SECONDS = 3e-9, 3e-4
@@ -119,9 +124,9 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
         recovery_bytes=640 * (features + 14) ** 2 + 4 * n_prefixes * features,  # twenty Gram matrices, four times
         circuit_bytes=0,
         train_seconds=training["steps"] * n_layers * (nodes * node.train_seconds + n_ctx * node.call_seconds),
-        extract_seconds=2 * n_prefixes * weights / FLOPS,
-        probe_seconds=(6 * n_prefixes * gram + 1200 * features**3) / FLOPS,
-        recovery_seconds=(2 * n_prefixes * features**2 + 200 * features**3) / FLOPS,
+        extract_seconds=3 * n_prefixes * weights / FLOPS,
+        probe_seconds=(13 * n_prefixes * gram + 900 * features**3) / FLOPS,
+        recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3) / FLOPS,
         surgery_seconds=0.0,
     )
 
@@ -177,7 +182,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "transplant_modulus": lambda size: TORCH + size.stored_bytes,
     "edit_network": lambda size: TORCH + size.stored_bytes,
     "collect_claims": lambda size: 0.3e9,
-    "write_report": lambda size: 0.35e9,
+    "write_report": lambda size: 0.42e9,
 } | dict.fromkeys(
     ["plot_belief_simplex", "plot_emergence", "animate_emergence", "plot_sites", "plot_components"],
     lambda size: DRAWING + 500 * size.n_prefixes,
@@ -187,18 +192,44 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
 SECONDS: Mapping[str, Callable[[Size], float]] = {
     "train_model": lambda size: size.train_seconds,
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
-    "probe_beliefs": lambda size: 2 + size.n_probed * size.probe_seconds,
-    "steer_network": lambda size: 3,
-    "recover_process": lambda size: size.n_probed * size.recovery_seconds,
-    "score_recovery": lambda size: 2,
-    "find_symmetries": lambda size: 2,
+    "probe_beliefs": lambda size: 1.5 + size.n_probed * size.probe_seconds,
+    "steer_network": lambda size: 2,
+    "recover_process": lambda size: 0.5 + size.n_probed * size.recovery_seconds,
+    "score_recovery": lambda size: 0.8 + 2e-5 * size.n_prefixes,
+    "find_symmetries": lambda size: 3e-5 * size.n_prefixes,
+    "measure_dimension": lambda size: 1.5 + 3e-5 * size.n_prefixes,
+    "animate_emergence": lambda size: 1 + 5e-5 * size.n_prefixes,
     "measure_circuit": lambda size: 5 * size.n_snapshots * size.extract_seconds,
-    "transplant_modulus": lambda size: 8 + size.surgery_seconds,
+    "transplant_modulus": lambda size: 6 + size.surgery_seconds,
+    "write_report": lambda size: 4,
 }
-"""How long the work of a job takes one core; of the rules that are not here, less than a second."""
+"""How long the work of a job takes one core; of the rules that are not here, less than half a second."""
 
-START, START_TORCH = 4.5, 6.0
+START, START_DRAWING, START_TORCH = 1.3, 2.1, 2.7
 """Seconds until a job has begun and ended besides: Snakemake, the interpreter, its packages, the record."""
+
+WITH_TORCH = ("train_model", "initialize_networks", "import_model", "extract_activations", "steer_network")
+WITH_TORCH += ("measure_circuit", "transplant_modulus", "edit_network")
+
+YARDSTICK = """
+import pandas, torch, xarray, zarr
+torch.set_num_threads(1)
+for _ in range(30):
+    torch.ones(1000, 1000) @ torch.ones(1000, 1000)
+"""
+YARDSTICK_SECONDS = 2.5
+"""How long the machine of the constants takes that: to start, and to multiply matrices."""
+
+
+def slowness() -> float:
+    """How many times the seconds of these constants this machine takes, as it is now: the median of three tries."""
+
+    def tried() -> float:
+        begin = perf_counter()
+        subprocess.run([sys.executable, "-c", YARDSTICK], check=True)
+        return perf_counter() - begin
+
+    return median(tried() for _ in range(3)) / YARDSTICK_SECONDS
 
 
 ON_GPU = ("train_model", "extract_activations")
@@ -220,9 +251,9 @@ class Estimates:
 
     def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how long a job takes on one core."""
-        if rule not in SECONDS:
-            return START
-        return START_TORCH + max(SECONDS[rule](size) for size in self._behind(wildcards))
+        is_drawing = rule.startswith(("plot_", "animate_"))
+        start = START_TORCH if rule in WITH_TORCH else START_DRAWING if is_drawing else START
+        return start + max((SECONDS[rule](size) for size in self._behind(wildcards) if rule in SECONDS), default=0.0)
 
     def _behind(self, wildcards: Mapping[str, str]) -> list[Size]:
         """The sizes of the experiments that a job works for: of one, of those of one task, or of all."""
