@@ -13,7 +13,7 @@ study: environment
 	$(BIN)/snakemake
 
 test: cluster check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal  # each worker's threads would only get in the other's way
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -n 3 --dist worksteal  # threads of each would only get in the others' way
 
 check: environment
 	$(BIN)/ruff check

@@ -8,6 +8,11 @@ import pytest
 from harness import SMALLEST, Study
 
 
+def pytest_collection_modifyitems(items):
+    """The test on a cluster begins first: it takes longest, and mostly waits."""
+    items.sort(key=lambda item: item.path.name != "test_slurm.py")
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """A function: a folder that is filled by the first of pytest's workers that needs it, and copied for each."""

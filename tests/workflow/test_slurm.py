@@ -1,6 +1,5 @@
 """The same study on a Slurm cluster of one node: the same bytes, whatever befalls its jobs."""
 
-import os
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -125,7 +124,6 @@ def undisturbed(submitted, tmp_path):
     return study
 
 
-@pytest.mark.skipif("SLURM" not in os.environ, reason="takes some minutes more: SLURM=1 make test")
 def test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it(
     submitted, smallest, undisturbed, subtests
 ):
