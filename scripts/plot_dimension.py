@@ -8,6 +8,7 @@ from matplotlib import colormaps
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from geometry.job import Job
 from geometry.probe_table import select
@@ -56,17 +57,13 @@ def draw_slope(ax: Axes, truth: pd.DataFrame, dimension: float, name: str) -> No
 def draw_resolution(ax: Axes, table: pd.DataFrame, gap: pd.Series, colors: dict[int, tuple]) -> None:
     """The resolution of each snapshot against how far its loss is above the optimum, a line through each seed."""
     found = select(table, measure="resolution", set="decoded").set_index(["seed", "step"])["value"]
-    for place, (_, values) in enumerate(found.groupby("seed")):
-        x = gap.reindex(values.index)
-        steps = values.index.get_level_values("step")
+    for _, values in found.groupby("seed"):
+        x, steps = gap.reindex(values.index), values.index.get_level_values("step")
         ax.plot(x, values, color="0.7", linewidth=0.7, zorder=0)
         ax.scatter(x, values, c=[colors[step] for step in steps], s=16, edgecolors="black", linewidths=0.4)
-        for step, at, value in zip(steps, x, values, strict=True):
-            if place == 0:
-                offset = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 6}
-                ax.annotate(f"{step:.0f}", (at, value), **offset)
     ax.set(xscale="log", yscale="log", ylim=(min(0.1, 0.6 * found.min()), 3))
-    ax.set(xlabel="loss over the optimum (nats)", ylabel="resolution")
+    ax.set(xlabel="loss over the optimum (nats)", ylabel="resolution (color: step)")
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
