@@ -182,9 +182,9 @@ def batches_of(wildcards):
 
 
 def n_words_of(wildcards):
-    """As many words as a training reads; a million for a network from elsewhere, of which that is not known."""
-    if wildcards.experiment in FOREIGN:
-        return 1_000_000
+    """How many words a training reads; None where it is told more than words, or not known."""
+    if wildcards.experiment in FOREIGN or training_of(wildcards)["labels"] != "sampled":
+        return None
     return training_of(wildcards)["batch_size"] * training_of(wildcards)["steps"]
 
 

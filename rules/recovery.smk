@@ -55,6 +55,7 @@ rule score_recovery:
         task=task_of,
         site=last_stream_of,
         n_words=n_words_of,
+        words_seed=seed_of_run,
         seed=0,
         code=code("score_recovery.py"),
     script:

@@ -12,10 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from geometry.dimension import (
-    belief_dimension,
+    belief_set_dimension,
     box_counts,
     correlation_integral,
     exponents_of_words,
+    has_finite_beliefs,
     local_slopes,
     lyapunov_exponents,
     resolution,
@@ -84,7 +85,7 @@ def set_rows(points: np.ndarray, weight: np.ndarray, integral: np.ndarray) -> It
 def process_rows(process: Process, rng: np.random.Generator) -> Iterator[tuple]:
     """Lyapunov exponents, and the dimension that they give: from random words, and from all words of some tokens."""
     for name, exponents in {"": lyapunov_exponents(process, rng), "_of_words": exponents_of_words(process)}.items():
-        yield np.nan, f"kaplan_yorke{name}", belief_dimension(process, exponents)
+        yield np.nan, f"kaplan_yorke{name}", belief_set_dimension(process, exponents)
         for place, exponent in enumerate(exponents, 1):
             yield np.nan, f"lyapunov_exponent_{place}{name}_nats", exponent
 
@@ -99,7 +100,7 @@ def dimension_rows(
     unit = rms_distance(sets[TRUE], weight)
     integrals = {origin: correlation_integral(points / unit, weight, SCALES) for origin, points in sets.items()}
     n_pairs = (weight.sum() ** 2 - (weight**2).sum()) / 2
-    compared = integrals[TRUE] * n_pairs >= FEWEST_PAIRS
+    compared = (integrals[TRUE] * n_pairs >= FEWEST_PAIRS) & (not has_finite_beliefs(processes[TRUE]))
     rows = [(*TRUE, np.nan, "rms_distance", unit)]
     for origin, points in sets.items():
         rows += [(*origin, *row) for row in set_rows(points / unit, weight, integrals[origin])]

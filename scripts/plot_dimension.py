@@ -57,6 +57,10 @@ def draw_slope(ax: Axes, truth: pd.DataFrame, dimension: float, name: str) -> No
 def draw_resolution(ax: Axes, table: pd.DataFrame, gap: pd.Series, colors: dict[int, tuple]) -> None:
     """The resolution of each snapshot against how far its loss is above the optimum, a line through each seed."""
     found = select(table, measure="resolution", set="decoded").set_index(["seed", "step"])["value"]
+    if not len(found):
+        ax.text(0.5, 0.5, "of a finite set there is none", ha="center", va="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return
     for _, values in found.groupby("seed"):
         x, steps = gap.reindex(values.index), values.index.get_level_values("step")
         ax.plot(x, values, color="0.7", linewidth=0.7, zorder=0)

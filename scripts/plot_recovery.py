@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from geometry.job import Job
 from geometry.probe_table import select
-from geometry.recovery_scores import EXACT, GUESS, SAMPLED, is_told
+from geometry.recovery_scores import EXACT, GUESS, POSSIBLE, SAMPLED, is_told
 from geometry.simplex import ANCHORS, belief_colors
 from geometry.sites import OUTPUT, short_site
 from geometry.storage import open_dataset, read_table
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 LEAST = 1e-7
 """The rate of divergence, in nats, at which the axes end."""
 
-NAMES = {OUTPUT: "outputs alone", SAMPLED: "sampled tokens", GUESS: "token frequencies"}
+NO_NETWORK = {SAMPLED: "sampled tokens", POSSIBLE: "which words occur", GUESS: "token frequencies"}
+NAMES = {OUTPUT: "outputs alone", **NO_NETWORK}
 """How the figure calls what is no activation."""
 
 
@@ -90,9 +91,9 @@ def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> Non
     """The rate of divergence by what the process was recovered from; a mark for each seed."""
     rates = select(scores, measure="kl_rate_nats", step=scores["step"].max())
     sources = [source for source in scores["source"].unique() if source != EXACT]
-    never = select(untrained[~untrained["source"].isin([EXACT, SAMPLED, GUESS])], measure="kl_rate_nats")
-    of_network = rates[~rates["source"].isin([EXACT, SAMPLED, GUESS])]
-    of_none = rates[rates["source"].isin([SAMPLED, GUESS])]
+    never = select(untrained[~untrained["source"].isin([EXACT, *NO_NETWORK])], measure="kl_rate_nats")
+    of_network = rates[~rates["source"].isin([EXACT, *NO_NETWORK])]
+    of_none = rates[rates["source"].isin(NO_NETWORK)]
     series = (
         ("never trained", never, UNTRAINED, "x"),
         ("trained", of_network, TRAINED, "o"),
@@ -120,8 +121,9 @@ def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool)
             value = rows["value"].clip(lower=LEAST)
             ax.plot(rows["step"], value, "o-", color=color, markersize=3, linewidth=0.8, label=label)
     for source, line in ((SAMPLED, ":"), (GUESS, "--")):
-        level = select(scores, measure="kl_rate_nats", source=source, step=ends)["value"].mean()
-        ax.axhline(max(level, LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
+        level = select(scores, measure="kl_rate_nats", source=source, step=ends)["value"]
+        if len(level):  # not all networks read words
+            ax.axhline(max(level.mean(), LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
     ax.set(yscale="log", ylabel="divergence, nats per token")
     if trained_here:
         ax.set_xscale("symlog", linthresh=10)

@@ -11,7 +11,17 @@ from geometry.job import Job
 from geometry.language import Language, complete_part, counted_language
 from geometry.prefixes import tree_of
 from geometry.recovery import MOST_DIMENSIONS, Recovered, Recovery, follow
-from geometry.recovery_scores import EXACT, GUESS, SAMPLED, Yardstick, alignment, eigenvalues, read_recovered, wander
+from geometry.recovery_scores import (
+    EXACT,
+    GUESS,
+    POSSIBLE,
+    SAMPLED,
+    Yardstick,
+    alignment,
+    eigenvalues,
+    read_recovered,
+    wander,
+)
 from geometry.storage import open_dataset, write_dataset, write_table
 from geometry.symmetry import Permutation, cycles, symmetries_of_predictions
 from geometry.tasks import process_of
@@ -21,6 +31,25 @@ if TYPE_CHECKING:
 
 N_POINTS, N_TOKENS = 30_000, 30
 """Of the chaos game on the recovered maps."""
+
+
+def languages(truth: xr.Dataset, n_words: int | None, seed: int) -> dict[str, Language]:
+    """What is no network, and what it says: the truth, which words occur, and as many words as a network reads."""
+    tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
+    exact = Language(tree, truth["next_token_probability"].values[: len(tree)])
+    all_alike = np.full_like(exact.next_token_probability, 1 / truth.sizes["token"])
+    found = {EXACT: exact, POSSIBLE: Language(tree, all_alike)}  # the tree cuts off what does not occur
+    if n_words:  # as many tokens, where words are longer than what is complete
+        n_whole = round(n_words * int(truth["length"].max()) / len(tree.levels))
+        found[SAMPLED] = counted_language(exact, n_whole, np.random.default_rng(seed))
+    return found
+
+
+def nearest(recovery: Recovery, yardstick: Yardstick) -> Recovered:
+    """A recovery in the number of dimensions that comes nearest to the truth: a floor that no rule could raise."""
+    found = [recovery.from_outputs(rank) for rank in range(1, min(MOST_DIMENSIONS, recovery.futures.shape[1]) + 1)]
+    processes = [one for one in found if one.process is not None]
+    return min(processes, key=lambda one: yardstick.kl_rate_of_nats(one.process), default=found[0])
 
 
 def rows_of(found: Recovered, n_ahead: float, yardstick: Yardstick) -> Iterator[tuple[str, float]]:
@@ -41,7 +70,8 @@ def table_of(generator: xr.Dataset, yardstick: Yardstick, baselines: dict[str, R
             one = generator.isel(snapshot=index, source=place)
             rows += [(*which, source, *row) for row in rows_of(read_recovered(one), int(one["n_ahead"]), yardstick)]
     for source, recovery in baselines.items():
-        rows += [(*which, source, *row) for row in rows_of(recovery.from_outputs(), recovery.n_ahead, yardstick)]
+        found = nearest(recovery, yardstick) if source == SAMPLED else recovery.from_outputs()
+        rows += [(*which, source, *row) for row in rows_of(found, recovery.n_ahead, yardstick)]
     rows.append((*which, GUESS, "kl_rate_nats", yardstick.kl_rate_of_guess_nats()))
     return pd.DataFrame(rows, columns=["seed", "step", "source", "measure", "value"])
 
@@ -81,15 +111,13 @@ if __name__ == "__main__":
         params, rng = snakemake.params, np.random.default_rng(snakemake.params.seed)
         process = process_of(params.task)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.generator) as generator:
-            tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
-            language = Language(tree, truth["next_token_probability"].values[: len(tree)])
-            baselines = {EXACT: language, SAMPLED: counted_language(language, params.n_words, rng)}
-            baselines = {name: Recovery(of, np.random.default_rng(params.seed)) for name, of in baselines.items()}
-            minimal = baselines[EXACT].from_outputs().process  # None if all that is complete is too short
-            yardstick = Yardstick(process, minimal or process, tree, rng)
+            said = languages(truth, params.n_words, params.words_seed)
+            baselines = {name: Recovery(of, np.random.default_rng(params.seed)) for name, of in said.items()}
+            exact = said[EXACT]
+            yardstick = Yardstick(process, baselines[EXACT].from_outputs().process, exact.tree, rng)
             table = table_of(generator, yardstick, baselines)
-            exact = language.tree, language.next_token_probability, language.prefix_probability
-            table = pd.concat([table, symmetry_rows(table, symmetries_of_predictions(*exact))])
+            of_exact = exact.tree, exact.next_token_probability, exact.prefix_probability
+            table = pd.concat([table, symmetry_rows(table, symmetries_of_predictions(*of_exact))])
             table.insert(0, "experiment", snakemake.wildcards.experiment)
             write_table(table, snakemake.output.recovery)
             write_dataset(picture(generator, params.site, yardstick, rng), snakemake.output.fractal)

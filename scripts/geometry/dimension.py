@@ -141,7 +141,7 @@ def kaplan_yorke_dimension(exponents: Float[ndarray, " state"]) -> float:
     return float(k + left[k] / -contraction[k]) if k < len(contraction) else float(k)
 
 
-def belief_dimension(process: Process, exponents: Float[ndarray, " state"]) -> float:
+def belief_set_dimension(process: Process, exponents: Float[ndarray, " state"]) -> float:
     """The Kaplan-Yorke dimension of a process's beliefs; of finitely many, 0."""
     return 0.0 if has_finite_beliefs(process) else kaplan_yorke_dimension(exponents)
 

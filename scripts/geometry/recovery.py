@@ -59,7 +59,7 @@ class Spectrum:
 
     @property
     def rank(self) -> int:
-        """The number of dimensions: the singular values before the largest gap."""
+        """The number of dimensions: the singular values before the largest gap, and so fewer than there are futures."""
         return int(self.gaps.argmax()) + 1
 
 
@@ -113,9 +113,9 @@ class Recovery:
         self.futures = futures @ directions  # what is lost is too faint to be looked for
         self.split = by_prefix(self.n_read, min(N_FOLDS, self.n_read), 1, rng)
 
-    def from_outputs(self) -> Recovered:
-        """Spectral learning on what the network says: the futures themselves, no activations."""
-        return self._recovered(self.futures)
+    def from_outputs(self, rank: int | None = None) -> Recovered:
+        """Spectral learning on what the network says: from the futures themselves; of the rank found, or given."""
+        return self._recovered(self.futures, rank)
 
     def from_features(self, features: Float[ndarray, "prefix feature"]) -> Recovered:
         """From the futures as they are read from features, each prefix by a regression that was fitted without it.
@@ -133,9 +133,9 @@ class Recovery:
         strength = min((0.0, *STRENGTHS), key=error)
         return self._recovered(decode(features, [one.affine_map(strength) for one, _ in folds], self.split.fold)[0])
 
-    def _recovered(self, read: Float[ndarray, "prefix column"]) -> Recovered:
+    def _recovered(self, read: Float[ndarray, "prefix column"], rank: int | None = None) -> Recovered:
         found = spectrum(self.futures, read, self.weight)
-        return Recovered(found, generator(self.language, read @ found.directions[:, : found.rank], self.weight))
+        return Recovered(found, generator(self.language, read @ found.directions[:, : rank or found.rank], self.weight))
 
 
 def generator(

@@ -19,8 +19,10 @@ from geometry.probe_table import select
 from geometry.process import Process
 from geometry.recovery import Recovered, Spectrum, follow, recovered_process
 
-EXACT, SAMPLED, GUESS = "exact", "sampled_tokens", "token_frequencies"
-"""Sources that are no network: the truth's own predictions, words drawn from the process, how frequent tokens are."""
+EXACT, SAMPLED, POSSIBLE, GUESS = "exact", "sampled_tokens", "possible_words", "token_frequencies"
+"""Sources that are no network: the truth's own predictions, words drawn from the process, which words occur at all
+(told by the tree on which everything is recovered), how frequent tokens are.
+"""
 
 NEGLIGIBLE = 0.01
 """An eigenvalue whose error is not told as a share of it; the sum of all operators has 1 as its largest."""
@@ -78,15 +80,24 @@ def alignment(
 
 
 class Yardstick:
-    """The true process: long words of it, and its beliefs along a tree of prefixes."""
+    """The true process: long words of it, and its beliefs along a tree of prefixes.
 
-    def __init__(self, process: Process, exact: Process, tree: PrefixTree, rng: np.random.Generator):
-        self.process, self.exact, self.tree = process, exact, tree
+    Its operators are those of a minimal process that predicts the same, if that is at hand.
+    """
+
+    def __init__(self, process: Process, minimal: Process | None, tree: PrefixTree, rng: np.random.Generator):
+        self.process, self.tree = process, tree
         self.belief, self.weight = belief_states(process, tree)
         words = sample_words(process, N_WORDS, WORD_LENGTH, rng)
         self.long_tree, nodes = tree_of_words(words)
         self.nodes = nodes[:, N_SKIPPED:].ravel()
         self.optimum = process.next_token_probability(belief_states(process, self.long_tree)[0])
+        is_same = minimal is not None and self.kl_rate_of_nats(minimal) < UNTOLD * self.kl_rate_of_guess_nats()
+        self.exact = minimal if is_same else process
+
+    def kl_rate_of_nats(self, recovered: Process) -> float:
+        """That of the predictions of a recovered process."""
+        return self.kl_rate_nats(follow(recovered, self.long_tree).next_token_probability)
 
     def kl_rate_nats(self, predicted: Float[ndarray, "prefix token"]) -> float:
         """The mean divergence of predictions from the optimal ones, per token, far from the beginning of a word."""
@@ -100,10 +111,11 @@ class Yardstick:
         return self.kl_rate_nats(np.broadcast_to(np.maximum(guess, np.finfo(float).tiny), self.optimum.shape))
 
     def belief_r2(self, belief: Float[ndarray, "prefix dimension"]) -> float:
-        """How much of the true beliefs recovered ones explain, after that map."""
+        """How much of the true beliefs recovered ones explain, after that map; nan where these are all the same."""
         left = self.belief - belief @ alignment(belief, self.belief, self.weight)
         centred = self.belief - np.average(self.belief, axis=0, weights=self.weight)
-        return float(1 - (self.weight @ left**2).sum() / (self.weight @ centred**2).sum())
+        variance = (self.weight @ centred**2).sum()
+        return float(1 - (self.weight @ left**2).sum() / variance) if variance > np.finfo(float).eps else float("nan")
 
     def scores(self, recovered: Process) -> dict[str, float]:
         """Every score of a recovered process."""

@@ -137,7 +137,7 @@ def _size_of_modular(task, model, training, probe, process: ModularArithmetic, m
     width = model["n_heads"] * model["d_head"]
     stored = 4 * d_model * (2 * p + 2 * model["d_mlp"] + 4 * width) * max(n_snapshots, probe["untrained"])
     weights = (model["d_mlp"] + width) * (width + p)  # of the products that each pair passes
-    tree = 16 * process.n_prefixes * (2 * p + 20)
+    tree = 3 * process.n_prefixes * (2 * p + 20)
     columns, cells = d_model + 5 * p, probe["folds"] ** probe["repeats"] + 2 * probe["folds"] + 10
     return Size(
         n_prefixes=n_pairs,
@@ -147,7 +147,7 @@ def _size_of_modular(task, model, training, probe, process: ModularArithmetic, m
         train_bytes=4 * n_pairs * (4 * (model["d_mlp"] + 4 * width) + 5 * p) + 3 * stored,
         tree_bytes=tree,
         extract_bytes=tree + stored,
-        probe_bytes=tree + n_pairs * (8 * d_model + 60 * p) + 8 * cells * columns**2,
+        probe_bytes=tree + n_pairs * (18 * d_model + 130 * p) + 18 * cells * columns**2,
         recovery_bytes=0,
         circuit_bytes=60 * p**3 + stored,
         train_seconds=training["steps"] * (4.5 * process.n_trained * weights / FLOPS + 0.01),

@@ -112,6 +112,7 @@ RECOVERED = [
     ("blocks.0.hook_resid_post", 10, 2, 0.3),
     ("exact", 10, 5, 0.0),
     ("sampled_tokens", 10, 5, 0.05),
+    ("possible_words", 10, 1, 0.35),
     ("token_frequencies", 10, 1, 0.5),
 ]
 
@@ -195,7 +196,7 @@ def test_claims_read_the_right_rows():
         "causal blocks.1.hook_resid_post": (0.9, 0.5, "random direction"),
         "causal for what only later tokens reveal": (0.8, 0.4, "random direction"),
         "shows how many dimensions its process has": (0.8, 0.4, "best of 2 untrained networks"),
-        "its process can be read out of it": (0.8, 0.2, "best of 2 untrained networks"),
+        "its process can be read out of it": (0.8, 0.3, "which words occur"),
         "has the symmetry of its process": (0.9, 0.6, "best of 2 untrained networks"),
         "tells its process better than the words that it read": (0.8, 0.9, "spectral learning on as many words"),
     }

@@ -7,7 +7,7 @@ import pytest
 
 from geometry.chaos_game import play, sierpinski
 from geometry.dimension import (
-    belief_dimension,
+    belief_set_dimension,
     box_counts,
     correlation_integral,
     exponents_of_words,
@@ -79,7 +79,7 @@ def test_exponents_of_one_dimensional_maps_are_known_by_hand():
 def test_finitely_many_beliefs_have_no_dimension(name):
     process = process_from_config(name, {})
     for exponents in (lyapunov_exponents(process, rng(), 50, 100), exponents_of_words(process)):
-        assert belief_dimension(process, exponents) == 0
+        assert belief_set_dimension(process, exponents) == 0
 
 
 def test_beliefs_that_never_contract_have_no_dimension_if_they_are_finitely_many():
@@ -88,13 +88,13 @@ def test_beliefs_that_never_contract_have_no_dimension_if_they_are_finitely_many
     process = build_process("swap", [swap, stay], initial_state=[0.9, 0.1])
     exponents = exponents_of_words(process)
     np.testing.assert_allclose(exponents[0], exponents[1], atol=1e-12)
-    assert kaplan_yorke_dimension(exponents) == 1 and belief_dimension(process, exponents) == 0
+    assert kaplan_yorke_dimension(exponents) == 1 and belief_set_dimension(process, exponents) == 0
 
 
 def test_words_of_a_process_that_never_chooses_come_to_an_end():
     process = build_process("turns", [[[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]])
     for exponents in (lyapunov_exponents(process, rng(), 50, 100), exponents_of_words(process)):
-        assert exponents[0] == 0 and belief_dimension(process, exponents) == 0
+        assert exponents[0] == 0 and belief_set_dimension(process, exponents) == 0
 
 
 def test_dimension_is_at_most_that_of_the_space():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from geometry.ground_truth import complete_length
 from geometry.language import Language, complete_part, counted_language
@@ -11,7 +12,17 @@ from geometry.prefixes import belief_states, complete_tree, sampled_tree
 from geometry.process import build_process
 from geometry.processes import PROCESSES
 from geometry.recovery import Recovery, follow, recovered_process, spectrum, tokens_ahead
-from geometry.recovery_scores import Yardstick, eigenvalue_error, eigenvalues, products, wander
+from geometry.recovery_scores import (
+    EXACT,
+    POSSIBLE,
+    SAMPLED,
+    Yardstick,
+    eigenvalue_error,
+    eigenvalues,
+    products,
+    wander,
+)
+from score_recovery import languages, nearest
 
 STAY = [[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.1, 0.3, 0.6]]
 EMIT = [[0.9, 0.05, 0.05], [0.2, 0.75, 0.05], [0, 0.1, 0.9]]
@@ -113,6 +124,44 @@ def test_sampled_words_tell_the_process_the_better_the_more_they_are():
         rates.append(truth.scores(Recovery(sample, rng()).from_outputs().process)["kl_rate_nats"])
     assert 0 < rates[1] < rates[0] / 10
     np.testing.assert_allclose(sample.next_token_probability[:6], language.next_token_probability[:6], atol=5e-3)
+
+
+def truth_of(name, context):
+    """What `score_recovery` reads of a ground truth."""
+    language, *_ = optimum(PROCESSES[name](), context)
+    tree = language.tree
+    arrays = {"last_token": tree.last_token, "parent": tree.parent, "length": tree.length}
+    variables = {key: ("prefix", value) for key, value in arrays.items()}
+    variables["next_token_probability"] = ("prefix", "token"), language.next_token_probability
+    return xr.Dataset(variables, attrs={"complete_length": context})
+
+
+@pytest.mark.parametrize(("name", "context", "is_all"), [("z1r", 8, True), ("rrxor", 10, False)])
+def test_which_words_occur_tells_a_process_whose_free_tokens_are_fair(name, context, is_all):
+    """So a network that tells no more than that has told nothing: it is what the tree of prefixes gives away."""
+    said = languages(truth_of(name, context), None, 0)
+    assert set(said) == {EXACT, POSSIBLE}
+    truth = yardstick(PROCESSES[name](), context)
+    rate = truth.kl_rate_of_nats(Recovery(said[POSSIBLE], rng()).from_outputs().process)
+    assert (rate < 1e-6) == is_all and rate < 0.2 * truth.kl_rate_of_guess_nats()
+
+
+def test_sampled_words_are_read_in_the_dimensions_that_come_nearest_to_the_truth():
+    """As noise may hide the gap; each network's words are its own."""
+    process, context, _ = WHOLE["skew"]
+    language, *_ = optimum(process, context)
+    truth, recovery = yardstick(process, context), Recovery(counted_language(language, 300, rng()), rng())
+    by_rule = truth.kl_rate_of_nats(recovery.from_outputs().process)
+    found = truth.kl_rate_of_nats(nearest(recovery, truth).process)
+    assert found < by_rule
+    assert found == min(truth.kl_rate_of_nats(recovery.from_outputs(rank).process) for rank in (1, 2, 3, 4))
+    first, second = (languages(truth_of("rrxor", 6), 200, seed)[SAMPLED] for seed in (1, 2))
+    assert (first.next_token_probability != second.next_token_probability).any()
+
+
+def test_operators_are_compared_with_the_process_where_prefixes_do_not_tell_it():
+    found = [yardstick(PROCESSES["rrxor"](), context).exact for context in (4, 10)]
+    assert [process.name for process in found] == ["rrxor", "recovered"]
 
 
 def test_valid_process_is_followed_to_its_beliefs_and_an_invalid_one_to_probabilities():
