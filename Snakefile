@@ -62,6 +62,7 @@ if MARKOV:
 if MODULAR:
 
     include: "rules/circuit.smk"
+    include: "rules/translations.smk"
     include: "rules/bases.smk"
     include: "rules/surgery.smk"
 

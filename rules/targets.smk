@@ -43,7 +43,7 @@ def records_of_runs(experiment):
     made_by = "import_model" if is_foreign(EXPERIMENTS[experiment]) else "train_model"
     runs, per_run = runs_of(experiment), ["extract_activations", "probe_beliefs"]
     if experiment in MODULAR:
-        per_run += ["measure_circuit", "compare_bases"]
+        per_run += ["measure_circuit", "compare_bases", "find_translations"]
         of_kind = expand("{run}/transplant_modulus", run=runs) if experiment in LINEAR else []
     else:
         per_run += ["recover_process", "score_recovery", "find_symmetries"]

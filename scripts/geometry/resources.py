@@ -179,6 +179,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "measure_convergence": lambda size: SCIENCE + 500 * size.n_prefixes,
     "steer_network": lambda size: TORCH + size.extract_bytes,
     "measure_circuit": lambda size: TORCH + size.circuit_bytes,
+    "find_translations": lambda size: SCIENCE + size.circuit_bytes,
     "transplant_modulus": lambda size: TORCH + size.stored_bytes,
     "edit_network": lambda size: TORCH + size.stored_bytes,
     "collect_claims": lambda size: 0.3e9,
@@ -200,6 +201,7 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "measure_dimension": lambda size: 1.5 + 3e-5 * size.n_prefixes,
     "animate_emergence": lambda size: 1 + 5e-5 * size.n_prefixes,
     "measure_circuit": lambda size: 5 * size.n_snapshots * size.extract_seconds,
+    "find_translations": lambda size: 2.5e-5 * size.n_probed * size.n_prefixes,
     "transplant_modulus": lambda size: 6 + size.surgery_seconds,
     "write_report": lambda size: 4,
 }
