@@ -2,7 +2,7 @@
 
 PLOTS_OF_BELIEFS = ["belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"]
 PLOTS_OF_BELIEFS += ["distances", "steering", "recovery", "dimension", "symmetry", "convergence"]
-PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery"]
+PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery", "translations"]
 # Not of a network from elsewhere, whose training is not known
 OVER_TRAINING = ["emergence", "loss", "dimension", "progress"]
 OF_ADDITION = ["circles", "surgery"]  # not of an operation that is no sum or difference

@@ -55,7 +55,7 @@ def sums(made_once):
 def test_every_figure_and_claim_of_the_circuit_is_there_and_nothing_runs_again(sums):
     study, how = sums
     results = study.folder / "results"
-    names = {"progress.png", "spectrum.png", "circles.png", "bases.png", "surgery.png"}
+    names = {"progress.png", "spectrum.png", "circles.png", "bases.png", "surgery.png", "translations.png"}
     assert {path.name for path in (results / "figures/sums").iterdir()} == names
     for name in names:
         pixels = np.asarray(Image.open(results / "figures/sums" / name).convert("L"))
