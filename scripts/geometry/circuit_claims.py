@@ -11,6 +11,7 @@ import pandas as pd
 from geometry.claims import Claim, best_untrained, predicted
 from geometry.probe_table import FLOORS, circle_scores, last_stream, select
 from geometry.sites import OUTPUT
+from geometry.translations import DOUBLED, SHIFT, SHUFFLED
 
 MEMORISED = 0.99
 """The accuracy on trained pairs from which on they count as memorised."""
@@ -32,6 +33,8 @@ class CircuitEvidence:
     untrained_circuit: pd.DataFrame
     bases: pd.DataFrame
     untrained_bases: pd.DataFrame
+    translations: pd.DataFrame
+    untrained_translations: pd.DataFrame
     surgery: pd.DataFrame
 
     def measure(self, name: str, **where) -> pd.Series:
@@ -114,6 +117,37 @@ def frequencies_causal(evidence: CircuitEvidence) -> Iterator[Claim]:
         yield Claim("frequencies causal", EMBEDDING, wrong["key"], floors, "more", "circuit.csv", measure)
 
 
+def symmetric(evidence: CircuitEvidence) -> Iterator[Claim]:
+    """Whether the translation of a number is linear on components that were chosen without it."""
+    table, site = evidence.translations, last_stream(evidence.probe)
+    first, last = table["step"].min(), table["step"].max()
+
+    def explained(table: pd.DataFrame, permutation: str = SHIFT, **where) -> pd.Series:
+        return 1 - of_seeds(select(table, site=site, measure="error", permutation=permutation, **where))
+
+    estimate = explained(table, step=last)
+    floors = {"before training": explained(table, step=first)}
+    floors |= best_untrained(estimate, explained(evidence.untrained_translations))
+    others = {name: explained(table, name, step=last) for name in (DOUBLED, SHUFFLED)}
+    floors |= {name: values for name, values in others.items() if len(values)}  # of an even p, doubling is none
+    measure = f"share of the variance, {SHIFT}, leading principal components"
+    yield Claim("has the symmetry of its task", site, estimate, floors, "more", "translations.csv", measure)
+
+
+def frequencies_told(evidence: CircuitEvidence) -> Iterator[Claim]:
+    """Whether the angles of that translation tell the frequencies of the waves in the logits, by their power."""
+    site, last = last_stream(evidence.probe), evidence.translations["step"].max()
+    told = select(evidence.translations, site=site, measure="told_frequency", step=last)
+    share = select(evidence.circuit, measure="explained_share", step=last).set_index(["seed", "frequency"])["value"]
+    is_told = pd.Series(share.index.isin(told.set_index(["seed", "value"]).index), share.index)
+    estimate = share.where(is_told, 0).groupby("seed").sum() / share.groupby("seed").sum()
+    floors = {"as many frequencies by chance": is_told.groupby("seed").mean()}
+    measure = "share of the waves in the logits"
+    yield Claim(
+        "its frequencies are the angles of that symmetry", site, estimate, floors, "more", "translations.csv", measure
+    )
+
+
 def transferred(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether the network, re-cut without training, adds modulo other numbers."""
     found = select(evidence.surgery, measure="accuracy", step=evidence.surgery["step"].max())
@@ -134,4 +168,7 @@ def circuit_claims_of(evidence: CircuitEvidence) -> Iterator[Claim]:
     yield from circles_held(evidence)
     yield from sparse(evidence)
     yield from frequencies_causal(evidence)
+    if len(select(evidence.translations, measure="prediction_change", permutation=SHIFT)):  # not of a polynomial
+        yield from symmetric(evidence)
+        yield from frequencies_told(evidence)
     yield from transferred(evidence)

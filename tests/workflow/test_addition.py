@@ -62,6 +62,7 @@ def test_every_figure_and_claim_of_the_circuit_is_there_and_nothing_runs_again(s
         assert min(pixels.shape) > 100 and pixels.std() > 5, f"{name} is blank"
     claims = set(read_table(results / "claims.csv")["claim"])
     assert {"frequencies causal", "surgery transfers to other moduli", "holds the answer on circles"} <= claims
+    assert {"has the symmetry of its task", "its frequencies are the angles of that symmetry"} <= claims
     assert "### circuit" in (results / "findings.md").read_text()
     assert problems(results) == []
     assert "Sound: " in study.run("audit", **how) and study.planned(**how) == {}
