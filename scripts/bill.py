@@ -35,8 +35,10 @@ def bill(jobs: dict[str, PlannedJob], seconds: dict[str, float]) -> str:
     lines += [f"{rule:22} {row.jobs:6.0f}  {told(row.seconds):>9}" for rule, row in table.iterrows()]
     lines += [f"{'all':22} {len(jobs):6}  {told(table['seconds'].sum()):>9}", ""]
     chain = longest_chain(seconds_to_the_end(seconds, needs), needs)
-    lines += [f"The longest chain takes {told(sum(seconds[name] for name in chain))}:"]
-    lines += [f"  {told(seconds[n]):>8}  {job_name(jobs[n].rule, jobs[n].wildcards)}" for n in chain if seconds[n] >= 5]
+    whole = sum(seconds[name] for name in chain)
+    told_of = [name for name in chain if seconds[name] > whole / 20]
+    lines += [f"The longest chain takes {told(whole)}:"]
+    lines += [f"  {told(seconds[n]):>8}  {job_name(jobs[n].rule, jobs[n].wildcards)}" for n in told_of]
     lines += ["", f"{'workers':>7}  {'time':>9}"]
     lines += [f"{n:7}  {told(makespan(seconds, needs, n)):>9}" for n in WORKERS]
     if on_gpu := sum(seconds[name] * job.n_gpus for name, job in jobs.items()):

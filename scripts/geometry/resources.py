@@ -182,13 +182,16 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "find_translations": lambda size: SCIENCE + size.circuit_bytes,
     "transplant_modulus": lambda size: TORCH + size.stored_bytes,
     "edit_network": lambda size: TORCH + size.stored_bytes,
-    "collect_claims": lambda size: 0.3e9,
-    "write_report": lambda size: 0.42e9,
+    "collect_claims": lambda size: 0.22e9,
+    "write_report": lambda size: 0.17e9,
 } | dict.fromkeys(
     ["plot_belief_simplex", "plot_emergence", "animate_emergence", "plot_sites", "plot_components"],
     lambda size: DRAWING + 500 * size.n_prefixes,
 )
 """What a job takes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
+
+BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "collect_claims": 0.01e9}
+"""What a job takes besides for each experiment of the study: tables, and figures on one page."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {
     "train_model": lambda size: size.train_seconds,
@@ -249,7 +252,8 @@ class Estimates:
     def memory_bytes(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how much memory a job takes."""
         of_rule = BYTES.get(rule, lambda size: DRAWING if rule.startswith("plot_") else SCIENCE)
-        return float(max(of_rule(size) for size in self._behind(wildcards)) + CUDA * (rule in self.on_gpu))
+        of_all = BYTES_PER_EXPERIMENT.get(rule, 0) * len(self.sizes)
+        return float(max(of_rule(size) for size in self._behind(wildcards)) + of_all + CUDA * (rule in self.on_gpu))
 
     def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how long a job takes on one core."""
