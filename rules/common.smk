@@ -142,7 +142,7 @@ def compared_networks():
         models = {name: EXPERIMENTS[name]["model"] for name in ON_TASK[task]}
         for name, label in network_labels(models).items():
             shape = {key: models[name][key] for key in ("architecture", "n_layers", "d_model")}
-            found[name] = {"task": task, "label": label, **shape}
+            found[name] = {"task": task, "process": TASKS[task]["process"], "label": label, **shape}
     return found
 
 

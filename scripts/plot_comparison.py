@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 MEASURES = {
     "loss_gap_nats": "loss above the optimum, nats",
     "unexplained": "unexplained share of the belief",
-    "kl_rate_nats": "recovered process, nats per token",
+    "kl_rate_nats": "recovered process, nats/token",
 }
 """What is drawn, and how its axis is called; all on a logarithmic scale, less is better."""
 
 WIDTHS = 3
-"""Widths of a task's networks from which on they are drawn by width."""
+"""Widths of a task's networks of one kind from which on they are drawn by width."""
 
 LEAST = 1e-8
 """Where the axes end."""
@@ -65,7 +65,9 @@ def draw_widths(ax: Axes, rows: pd.DataFrame) -> None:
 def plot_comparison(table: pd.DataFrame) -> Figure:
     """A row for each task: by network or, where there are many widths, by width."""
     tasks = [rows for _, rows in with_unexplained(table).groupby("task", sort=False)]
-    by_width = [rows["d_model"].nunique() >= WIDTHS for rows in tasks]
+    widths = [rows.groupby(["architecture", "n_layers"])["d_model"].nunique().max() for rows in tasks]
+    by_width = [number >= WIDTHS for number in widths]
+    named = "process" if table["process"].nunique() == len(tasks) else "task"
     heights = [
         2.2 if wide else 0.35 + 0.19 * rows["label"].nunique() for rows, wide in zip(tasks, by_width, strict=True)
     ]
@@ -88,7 +90,7 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
             for ax in row[1:]:
                 ax.tick_params(labelleft=False)
         dimension = int(rows["belief_dimension"].iloc[0])
-        row[0].set_title(f"{rows['task'].iloc[0]}: beliefs of {dimension} dimension{'s' * (dimension > 1)}", loc="left")
+        row[0].set_title(f"{rows[named].iloc[0]}: beliefs of {dimension} dimension{'s' * (dimension > 1)}", loc="left")
     return figure
 
 

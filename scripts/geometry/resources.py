@@ -183,6 +183,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "transplant_modulus": lambda size: TORCH + size.stored_bytes,
     "edit_network": lambda size: TORCH + size.stored_bytes,
     "collect_claims": lambda size: 0.22e9,
+    "write_findings": lambda size: 0.16e9,
     "write_report": lambda size: 0.17e9,
 } | dict.fromkeys(
     ["plot_belief_simplex", "plot_emergence", "animate_emergence", "plot_sites", "plot_components"],
@@ -190,7 +191,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
 )
 """What a job takes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
 
-BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "collect_claims": 0.01e9}
+BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "collect_claims": 0.01e9, "write_findings": 8e6, "export_crate": 4e6}
 """What a job takes besides for each experiment of the study: tables, and figures on one page."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {

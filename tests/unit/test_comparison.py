@@ -24,14 +24,34 @@ def test_networks_that_differ_in_nothing_told_keep_the_names_of_their_experiment
     assert network_labels(models) == {"short": "short", "long": "long", "wide": "16 wide"}
 
 
-def test_figure_names_each_measure_below_the_last_task():
+def comparison(networks):
+    """A table of two tasks, of networks given as architecture and width."""
     measures = {"loss_gap_nats": 1e-3, "belief_r2": 0.99, "kl_rate_nats": 1e-2}
-    rows = [
-        {"task": task, "label": label, "belief_dimension": 2, "d_model": 8, "measure": measure, "value": value}
+    return pd.DataFrame(
+        {
+            "task": task,
+            "process": task,
+            "label": f"{architecture}, {d_model} wide",
+            "belief_dimension": 2,
+            "architecture": architecture,
+            "n_layers": 1,
+            "d_model": d_model,
+            "measure": measure,
+            "value": value,
+        }
         for task in ("one", "other")
-        for label in ("gru", "rnn")
+        for architecture, d_model in networks
         for measure, value in measures.items()
-    ]
-    figure = plot_comparison(pd.DataFrame(rows))
+    )
+
+
+def test_networks_of_several_kinds_stand_by_name_whatever_their_widths():
+    figure = plot_comparison(comparison([("gru", 8), ("rnn", 16), ("lstm", 32)]))
     assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "", *MEASURES.values()]
+    plt.close(figure)
+
+
+def test_networks_of_one_kind_stand_by_width():
+    figure = plot_comparison(comparison([("gru", 8), ("gru", 16), ("gru", 32)]))
+    assert [ax.get_xlabel() for ax in figure.axes] == ["width (d_model)"] * 6
     plt.close(figure)
