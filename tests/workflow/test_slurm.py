@@ -3,6 +3,7 @@
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -112,8 +113,10 @@ def submitted(cluster, tmp_path):
             list(pool.map(lambda name: EVENTS[name][0](running[name]), EVENTS))
         yield running
     finally:
-        for one in [*running.values()]:
-            one.process.kill()
+        for process in psutil.process_iter(["cmdline"]):  # also what has lost its parent, by which Slurm knew it
+            if any(str(folder) in part for part in process.info["cmdline"] or []):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
 
 
 @pytest.fixture
