@@ -16,6 +16,7 @@ from geometry.language import Language, complete_part
 from geometry.prefixes import PrefixTree, tree_of
 from geometry.storage import open_dataset, write_table
 from geometry.symmetry import (
+    COLUMNS,
     Permutation,
     composed,
     composition_error,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 MOST_DIMENSIONS = 6
 """Leading principal components on which permutations are tried, from one up to so many."""
 
-COLUMNS = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", "then", "measure", "component", "value"]
-
 
 def site_rows(
     scores: np.ndarray,
@@ -52,10 +51,8 @@ def site_rows(
     found = {g: equivariances(scores, weight, image) for g, image in images.items()}
     for g, by_dimension in found.items():
         for d, one in enumerate(by_dimension, 1):
-            yield d, cycles(g), "", "error", None, one.error
-            for place, value in enumerate(one.eigenvalues, 1):
-                yield d, cycles(g), "", "eigenvalue_real", place, value.real
-                yield d, cycles(g), "", "eigenvalue_imaginary", place, value.imag
+            for row in one.measures:
+                yield d, cycles(g), "", *row
     d = min(n_dimensions, scores.shape[1])
     chosen = {g: by_dimension[d - 1] for g, by_dimension in found.items()}
     accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g])]

@@ -15,7 +15,7 @@ from geometry.job import Job
 from geometry.modular import ModularArithmetic
 from geometry.probe_table import select
 from geometry.storage import open_dataset, write_table
-from geometry.symmetry import composition_error, equivariances, prediction_change
+from geometry.symmetry import COLUMNS, composition_error, equivariances, prediction_change
 from geometry.tasks import modular_of
 from geometry.translations import (
     SHIFT,
@@ -28,8 +28,6 @@ from geometry.translations import (
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
-
-COLUMNS = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", "then", "measure", "component", "value"]
 
 
 def site_rows(x: np.ndarray, images: dict[str, np.ndarray], modulus: int) -> Iterator[tuple]:
@@ -44,10 +42,8 @@ def site_rows(x: np.ndarray, images: dict[str, np.ndarray], modulus: int) -> Ite
         for n, one in enumerate(found, 1):
             yield n, name, "", "error_by_dimension", None, one.error
         chosen[name] = found[d - 1]
-        yield d, name, "", "error", None, chosen[name].error
-        for place, value in enumerate(chosen[name].eigenvalues, 1):
-            yield d, name, "", "eigenvalue_real", place, value.real
-            yield d, name, "", "eigenvalue_imaginary", place, value.imag
+        for row in chosen[name].measures:
+            yield d, name, "", *row
     eigenvalues = chosen[SHIFT].eigenvalues
     for place, turn in enumerate(turned_frequencies(eigenvalues, modulus), 1):
         yield d, SHIFT, "", "frequency", place, turn

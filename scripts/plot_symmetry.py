@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from geometry.job import Job
 from geometry.probe_table import select
 from geometry.sites import short_site
 from geometry.storage import read_table
-from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_unit_circle, save_figure
 from geometry.symmetry import ACCEPTED
 
 if TYPE_CHECKING:
@@ -57,8 +56,7 @@ def row_labels(table: pd.DataFrame, names: list[str]) -> list[str]:
 
 def draw_eigenvalues(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     """The eigenvalues of the maps of one network in the complex plane, beside the unit circle."""
-    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-    ax.plot(circle.real, circle.imag, color="0.75", linewidth=0.8, zorder=0)
+    draw_unit_circle(ax)
     kinds = list(dict.fromkeys(map(kind, names)))
     for name in names:
         place, rows = kinds.index(kind(name)), select(table, permutation=name)

@@ -12,7 +12,7 @@ from geometry.job import Job
 from geometry.probe_table import select
 from geometry.sites import short_site
 from geometry.storage import read_table
-from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_unit_circle, save_figure
 from geometry.translations import SHIFT
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def draw_errors(ax: Axes, trained: pd.DataFrame, untrained: pd.DataFrame) -> Non
 
 def draw_plane(ax: Axes, trained: pd.DataFrame, untrained: pd.DataFrame, keys: list[int], modulus: int) -> None:
     """The eigenvalues of the map of a + 1 in the complex plane, and where the key frequencies turn it on the circle."""
-    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
-    ax.plot(circle.real, circle.imag, color="0.75", linewidth=0.8, zorder=0)
+    draw_unit_circle(ax)
     keys = sorted(keys)
     angles, radius = 2 * np.pi * np.array(keys) / modulus, BESIDE
     for k, angle, gap in zip(keys, angles, np.diff(angles, prepend=-1), strict=True):

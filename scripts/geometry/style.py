@@ -96,6 +96,12 @@ def draw_cloud(ax: Axes, points: Float[ndarray, "row 2"], colors: Float[ndarray,
     ax.scatter(*points.T, c=colors, s=size, linewidths=0, rasterized=True)
 
 
+def draw_unit_circle(ax: Axes) -> None:
+    """In the complex plane, behind what is drawn there."""
+    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
+    ax.plot(circle.real, circle.imag, color="0.75", linewidth=0.8, zorder=0)
+
+
 def draw_corners(ax: Axes, corners: Float[ndarray, "corner 2"], names: list[str]) -> None:
     """The pure states as coloured marks with their names, joined by thin lines."""
     for i, start in enumerate(corners):

@@ -6,7 +6,7 @@ states are looked at: the activations are those on their own leading principal c
 ``z(g w) = R_g z(w)``, so that R_g R_h = R_gh where g h is first h, then g.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
@@ -41,6 +41,9 @@ COVERED = 1 - 1e-9
 """The share of the prefixes' weight whose images are prefixes too, for a permutation to count as a symmetry."""
 
 ROWS_AT_ONCE = 8192
+
+COLUMNS = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", "then", "measure", "component", "value"]
+"""Of the tables of symmetries, of tokens and of pairs of numbers."""
 
 
 def token_permutations(n_tokens: int) -> list[Permutation]:
@@ -130,6 +133,14 @@ class Equivariance:
         """Of the map, by their angle."""
         found = np.linalg.eigvals(self.matrix).astype(complex)
         return found[np.lexsort((found.real, np.angle(found).round(9)))]
+
+    @property
+    def measures(self) -> Iterator[tuple[str, int | None, float]]:
+        """Measure, component and value of all that a table tells of it."""
+        yield "error", None, self.error
+        for place, value in enumerate(self.eigenvalues, 1):
+            yield "eigenvalue_real", place, value.real
+            yield "eigenvalue_imaginary", place, value.imag
 
 
 def equivariances(
