@@ -7,6 +7,7 @@ from numpy import ndarray
 from geometry.floors import grams, table_predictions
 from geometry.prefixes import PrefixTree, belief_states
 from geometry.process import TOLERANCE, Process
+from geometry.realization import new_directions, observable_directions, unit_images
 
 DISTINCT = 1e-6
 """A difference of beliefs that is more than rounding, after as many tokens as there may be."""
@@ -20,25 +21,10 @@ def hidden_directions(process: Process) -> tuple[Float[ndarray, "a state"], Floa
 
     The first alter predictions of later tokens; the second alter none, ever: a process that has them is not minimal.
     """
-    futures = process.emission_matrix
-    hidden = _left_null_space(futures)
-    for _ in range(process.n_states):  # as many tokens ahead tell all (Cayley and Hamilton)
-        futures = np.hstack([process.emission_matrix, *(process.transition_tensor @ _column_space(futures))])
-    left, values, _ = np.linalg.svd(hidden @ futures)
-    rank = int((values > 1e-9 * np.linalg.norm(futures, 2)).sum())
-    rotated = left.T @ hidden
-    return rotated[:rank], rotated[rank:]
-
-
-def _left_null_space(matrix: Float[ndarray, "state column"]) -> Float[ndarray, "direction state"]:
-    left, values, _ = np.linalg.svd(matrix)
-    rank = int((values > 1e-9 * values[0]).sum())
-    return left[:, rank:].T
-
-
-def _column_space(matrix: Float[ndarray, "state column"]) -> Float[ndarray, "state direction"]:
-    left, values, _ = np.linalg.svd(matrix, full_matrices=False)
-    return left[:, values > 1e-9 * values[0]]
+    observed = observable_directions(process)
+    emitted = unit_images(process.readout[None], process.transition_tensor.transpose(0, 2, 1))
+    n_visible = len(new_directions(emitted, emitted[:0]))  # these come first
+    return observed[n_visible:], np.linalg.svd(observed)[2][len(observed) :]
 
 
 def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
