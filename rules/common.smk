@@ -23,13 +23,14 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 LOCK = Path(workflow.basedir) / "envs/requirements.txt"
 sys.path.append(str(SCRIPTS))
 
+from geometry.checks import probe_caution
 from geometry.comparison import network_labels
 from geometry.digest import code_of, content_digest
 from geometry.experiments import ConfigError, canonical, resolve_experiments
 from geometry.foreign import checkpoint_runs, is_foreign
 from geometry.lock import LockError, read_lock
 from geometry.resources import Estimates
-from geometry.sites import chosen_sites, compared_sites, drawn_site
+from geometry.sites import chosen_sites, compared_sites, drawn_site, joined_sites
 from geometry.tasks import is_modular, task_name
 
 
@@ -54,6 +55,10 @@ try:
     EXPERIMENTS = Known(resolve_experiments(config, SCHEMA))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+for name, experiment in EXPERIMENTS.items() if workflow.is_main_process else ():  # not once more in each job
+    if caution := probe_caution(experiment, config["tree"]["max_prefixes"]):
+        logger.warning(f"experiment {name!r}: {caution}")
 
 ENGINE = read_lock(LOCK)["snakemake"].version
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ  # a folder from which --cache takes what was made elsewhere
@@ -204,7 +209,7 @@ def probe_of(wildcards):
 
 def regression_of(wildcards):
     """The part of the probe section that chooses neither sites nor networks."""
-    choices = "sites", "snapshots", "untrained"
+    choices = "sites", "joined", "snapshots", "untrained"
     return {key: value for key, value in probe_of(wildcards).items() if key not in choices}
 
 
@@ -220,6 +225,11 @@ def n_untrained_of(wildcards):
 def sites_of(wildcards):
     """The hook points that the probe's patterns choose."""
     return chosen_sites(model_of(wildcards), probe_of(wildcards))
+
+
+def joined_of(wildcards):
+    """The hook points, of those that are probed, that are joined to one site."""
+    return joined_sites(sites_of(wildcards), probe_of(wildcards))
 
 
 def ground_truth_of(wildcards):

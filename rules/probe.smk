@@ -28,6 +28,7 @@ rule probe_beliefs:
     params:
         task=task_of,
         probe=regression_of,
+        joined=joined_of,
         code=code("probe_beliefs.py"),
     script:
         "../scripts/probe_beliefs.py"

@@ -27,6 +27,7 @@ rule recover_process:
     resources:
         **asks("recover_process"),
     params:
+        joined=joined_of,
         seed=0,
         code=code("recover_process.py"),
     script:

@@ -19,17 +19,22 @@ if TYPE_CHECKING:
 
 
 def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
-    """One row: the estimate against the best floor, paired by seed."""
-    confidence, estimate = rule["confidence"], claim.estimate.values
-    best = max(claim.floors, key=lambda name: np.nan_to_num(claim.floors[name].mean(), nan=-np.inf))
-    gain = relative_gain(estimate, claim.floors[best].loc[claim.estimate.index].values, claim.kind)
+    """One row: the estimate against the best floor, paired by seed and draw of folds."""
+    confidence, scores = rule["confidence"], pd.DataFrame(claim.estimate)
+    estimate, means = scores.values, {name: floor.values.mean() for name, floor in claim.floors.items()}
+    best = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
+    floor = pd.DataFrame(claim.floors[best]).loc[scores.index].values
+    gain = relative_gain(estimate, floor, claim.kind)
+    n_seeds, n_draws = estimate.shape
     row = {"claim": claim.name, "experiment": experiment, "site": claim.site, "measure": claim.measure}
-    row |= {"n_seeds": len(estimate), "estimate": estimate.mean()}
+    row |= {"n_seeds": n_seeds, "n_draws": n_draws, "estimate": estimate.mean()}
+    row["sd_over_draws"] = estimate.mean(axis=0).std(ddof=1) if n_draws > 1 else np.nan
     row["ci_low"], row["ci_high"] = interval(estimate, confidence)
-    row["bootstrap_low"], row["bootstrap_high"] = bootstrap_interval(estimate, confidence)
-    row |= {"floor": claim.floors[best].mean(), "floor_name": best, "kind": claim.kind, "gain": gain.mean()}
+    row["bootstrap_low"], row["bootstrap_high"] = bootstrap_interval(estimate.mean(axis=1), confidence)
+    row |= {"exact": claim.exact, "floor": means[best], "floor_name": best, "kind": claim.kind, "gain": gain.mean()}
     row["gain_ci_low"], row["gain_ci_high"] = interval(gain, confidence)
-    row["verdict"] = verdict(gain, rule["margin"], confidence, claim.kind)
+    told = verdict(gain, rule["margin"], confidence, claim.kind)
+    row["verdict"] = told if claim.testable else "cannot be told"
     return row | {"source": f"results/{experiment}/*/{claim.source}"}
 
 

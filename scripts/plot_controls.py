@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 WAYS = {
-    "in sample": ("in_sample", "least_squares", "x"),
-    "held-out prefixes": ("held_out_prefix", "least_squares", "o"),
-    "held-out prefixes, ridge": ("held_out_prefix", "ridge", "D"),
-    "held-out subtrees": ("held_out_subtree", "least_squares", "^"),
+    "in sample, least squares": ("in_sample", "least_squares", "x"),
+    "held-out prefixes, ridge": ("held_out_prefix", "ridge", "o"),
+    "held-out subtrees, ridge": ("held_out_subtree", "ridge", "^"),
 }
 
 

@@ -1,4 +1,7 @@
-"""How well the belief is decoded at each site: trained and untrained, in sample and held out, both weightings."""
+"""How well the belief is decoded at each site: trained and untrained, in sample and held out, both weightings.
+
+Held out, by ridge, as verdicts rest on it; in sample by least squares, as published.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 TITLES = {"probability": "weighted by prefix probability", "uniform": "all words alike (as published)"}
-SPLITS = {"held_out_prefix": ("o", "-", "held-out prefixes"), "in_sample": ("x", ":", "in sample")}
+WAYS = {
+    ("held_out_prefix", "ridge"): ("o", "-", "held-out prefixes, ridge"),
+    ("in_sample", "least_squares"): ("x", ":", "in sample, least squares"),
+}
 
 NAMED = {
     "last token": "last token",
@@ -32,27 +38,27 @@ NAMED = {
 
 def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
     """One panel per weighting; a mark per seed, a line through their means, and lines for what needs no network."""
-    weightings = probe["weighting"].unique()
+    weightings = [name for name in TITLES if name in probe["weighting"].values]
     figure, axes = plt.subplots(1, len(weightings), figsize=(WIDTH, 0.52 * WIDTH), sharey=True, squeeze=False)
     axes = axes[0]
     probe, untrained = (select(table, metric="r2") for table in (probe, untrained))
     first, last = probe["step"].min(), probe["step"].max()
     floors = select(probe, step=last, target="belief_state", split="held_out_prefix")
-    at_sites = select(probe, features="activations", estimator="least_squares")
+    at_sites = select(probe, features="activations")
     never = pd.concat([select(table, features="activations", step=first) for table in (probe, untrained)])
     networks = [
         ("trained", TRAINED, select(at_sites, step=last, target="belief_state")),
-        ("untrained", UNTRAINED, select(never, target="belief_state", estimator="least_squares")),
+        ("untrained", UNTRAINED, select(never, target="belief_state")),
         ("trained, shuffled beliefs", CONTROL, select(at_sites, step=last, target="shuffled_belief_state")),
     ]
     sites = list(at_sites["site"].unique())
-    drawn = pd.concat([table["value"] for _, _, table in networks])
-    ends = scale_to_unexplained(axes[0].yaxis, 1 - drawn)
+    shown = [select(table, split=split, estimator=way)["value"] for _, _, table in networks for split, way in WAYS]
+    ends = scale_to_unexplained(axes[0].yaxis, 1 - pd.concat(shown))
     for ax, weighting in zip(axes, weightings, strict=True):
         for name, color, table in networks:
-            for split, (marker, line, split_name) in SPLITS.items():
-                rows = select(table, weighting=weighting, split=split)
-                draw_series(ax, rows, sites, color, marker, line, f"{name}, {split_name}", ends)
+            for (split, estimator), (marker, line, way) in WAYS.items():
+                rows = select(table, weighting=weighting, split=split, estimator=estimator)
+                draw_series(ax, rows, sites, color, marker, line, f"{name}, {way}", ends)
         draw_floors(ax, ends, select(floors, weighting=weighting))
         ax.set_xticks(range(len(sites)), [short_site(site) for site in sites], rotation=35, ha="right")
         ax.set_title(TITLES[weighting])
@@ -63,7 +69,7 @@ def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
 
 def draw_floors(ax: Axes, ends: tuple[float, float], scores: pd.DataFrame) -> None:
     """What is decoded from held-out prefixes without a network, as lines named at their right end."""
-    scores = estimated(scores, "least_squares")
+    scores = estimated(scores, "ridge")
     left = {short: 1 - select(scores, features=FLOORS[name][1])["value"].mean() for name, short in NAMED.items()}
     levels = {name: np.clip(level, *ends) for name, level in left.items()}
     apart, label = (ends[1] / ends[0]) ** 0.045, np.inf

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from geometry.job import Job
 from geometry.probe_table import select
-from geometry.recovery_scores import EXACT, GUESS, POSSIBLE, SAMPLED, is_told
+from geometry.recovery_scores import EXACT, GUESS, POSSIBLE, SAMPLED, TRUTH, is_told
 from geometry.simplex import ANCHORS, belief_colors
 from geometry.sites import OUTPUT, short_site
 from geometry.storage import open_dataset, read_table
@@ -80,6 +80,8 @@ def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
         drawn = values[values > 1e-5]
         label = f"{name}: {rank} dimension{'s' * (rank > 1)}"
         ax.plot(range(1, len(drawn) + 1), drawn, marker=marker, color=color, markersize=3.5, linewidth=0.8, label=label)
+    true = int(select(scores, source=TRUTH, measure="rank")["value"].iloc[0])
+    ax.axvline(true + 0.5, color="0.3", linewidth=0.8, linestyle=":", label=f"process: {true}")
     ax.set(yscale="log", xlabel="place", ylabel="singular value")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_ylim(bottom=ax.get_ylim()[0] / 30)  # room for the legend
@@ -90,7 +92,7 @@ def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
 def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> None:
     """The rate of divergence by what the process was recovered from; a mark for each seed."""
     rates = select(scores, measure="kl_rate_nats", step=scores["step"].max())
-    sources = [source for source in scores["source"].unique() if source != EXACT]
+    sources = [source for source in scores["source"].unique() if source not in (EXACT, TRUTH)]
     never = select(untrained[~untrained["source"].isin([EXACT, *NO_NETWORK])], measure="kl_rate_nats")
     of_network = rates[~rates["source"].isin([EXACT, *NO_NETWORK])]
     of_none = rates[rates["source"].isin(NO_NETWORK)]

@@ -14,7 +14,7 @@ from geometry.job import Job
 from geometry.prefixes import asked, tree_of
 from geometry.probe_table import select
 from geometry.scorecard import COLUMNS, Examination, side_by_side
-from geometry.sites import CONCATENATED, INPUT, OPTIMUM, OUTPUT, is_stream, with_streams_joined
+from geometry.sites import CONCATENATED, INPUT, OPTIMUM, OUTPUT, with_joined
 from geometry.storage import open_dataset, write_table, zarr_archive
 from geometry.tasks import is_modular, other_process, process_of
 
@@ -22,22 +22,23 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 SPLITS = ["held_out_prefix", "in_sample"]
-"""The decoded beliefs that are kept: held out by probability, and in sample by the last weighting, as published."""
+"""The decoded beliefs that are kept: held out, as verdicts rest on them; and in sample, by the published protocol."""
 
 
-def features_of_sites(activations: xr.Dataset, index: int) -> Iterator[tuple[np.ndarray, dict[str, slice]]]:
-    """The features at one snapshot and whose they are: all streams together, other sites singly."""
+def features_of_sites(
+    activations: xr.Dataset, joined: list[str], index: int
+) -> Iterator[tuple[np.ndarray, dict[str, slice]]]:
+    """The features at one snapshot and whose they are: those of the joined sites together, of other sites singly."""
     sites = activations["site"].values.tolist()
     d_model, read = activations.sizes["feature"], activations["activation"][index]
-    streams = [site for site in sites if is_stream(site)]
-    if streams:
-        parts = {site: slice(place * d_model, (place + 1) * d_model) for place, site in enumerate(streams)}
-        features = np.empty((activations.sizes["prefix"], len(streams) * d_model), np.float32)
+    if joined:
+        parts = {site: slice(place * d_model, (place + 1) * d_model) for place, site in enumerate(joined)}
+        features = np.empty((activations.sizes["prefix"], len(joined) * d_model), np.float32)
         for site, part in parts.items():
             features[:, part] = read[sites.index(site)].values
-        yield features, parts | ({CONCATENATED: slice(None)} if len(streams) > 1 else {})
+        yield features, parts | {CONCATENATED: slice(None)}
     for site in sites:
-        if site not in streams:
+        if site not in joined:
             yield read[sites.index(site)].values, {site: slice(None)}
 
 
@@ -60,9 +61,10 @@ def examination(truth: xr.Dataset, task: dict, settings: dict) -> Examination:
 
 
 class Probe:
-    """The probe of one run; what needs no network is computed once."""
+    """The probe of one run; what needs no network is computed once. Some sites are `joined` to one besides."""
 
-    def __init__(self, truth: xr.Dataset, exam: Examination):
+    def __init__(self, truth: xr.Dataset, exam: Examination, joined: list[str]):
+        self.joined = joined
         where = asked(truth)
         of_gram = [np.unique(number[where], return_inverse=True)[1] for number in grams(tree_of(truth), LONGEST_GRAM)]
         tables = [named(rows, INPUT, f"last_{k}_tokens") for k, rows in exam.tables(of_gram)]
@@ -82,22 +84,28 @@ class Probe:
         output = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
         rivals = {} if self.is_certain else self.optimum | output  # predictions of what is certain leave nothing to ask
         tables, decoded = {}, {}
-        for features, parts in features_of_sites(activations, index):
+        for features, parts in features_of_sites(activations, self.joined, index):
             for site, rows, beliefs in self.exam.examine(features, parts, rivals):
                 tables[site], decoded[site] = named(rows, site, "activations"), beliefs
-        sites = with_streams_joined(activations["site"].values.tolist())
+        sites = with_joined(activations["site"].values.tolist(), self.joined)
         table = pd.concat([*(tables[site] for site in sites), *floors(self.exam, output, OUTPUT), *self.floors])
         which = {name: activations[name].values[index] for name in ("seed", "step")}
         return table.assign(**which), {site: decoded[site] for site in sites}
 
 
 def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job, path) -> pd.DataFrame:
-    """The probe's table; the decoded beliefs go to an archive, snapshot by snapshot."""
-    sites = with_streams_joined(activations["site"].values.tolist())
+    """The probe's table; the decoded beliefs go to an archive, snapshot by snapshot, with the folds of every draw.
+
+    The first draw of the first split holds out what is decoded.
+    """
+    sites = with_joined(activations["site"].values.tolist(), probe.joined)
     coordinates = {"split": SPLITS, "step": activations["step"], "site": sites, "component": truth["component"]}
+    folds = {
+        f"fold_{name}": ((f"draw_{name}", "prefix"), fold.astype(np.int8)) for name, fold in probe.exam.folds.items()
+    }
     tables = []
     with zarr_archive(path) as archive:
-        archive.add_variables(xr.Dataset(coords=coordinates))
+        archive.add_variables(xr.Dataset(folds, coords=coordinates))
         one = activations.sizes["prefix"], truth.sizes["component"]
         shape = len(SPLITS), activations.sizes["snapshot"], len(sites), *one
         dims = ("split", "snapshot", "site", "prefix", "component")
@@ -119,7 +127,8 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            probe = Probe(truth, examination(truth, task, settings))
+            probe = Probe(truth, examination(truth, task, settings), snakemake.params.joined)
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
         first = ["experiment", "seed", "step", "site", "features"]
-        write_table(table.assign(experiment=snakemake.wildcards.experiment)[[*first, *COLUMNS]], snakemake.output.probe)
+        table = table.assign(experiment=snakemake.wildcards.experiment).astype({"draw": "Int64"})
+        write_table(table[[*first, *COLUMNS]], snakemake.output.probe)

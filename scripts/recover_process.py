@@ -13,28 +13,30 @@ from geometry.job import Job
 from geometry.language import Language, complete_part
 from geometry.prefixes import tree_of
 from geometry.recovery import MOST_DIMENSIONS, Recovered, Recovery
-from geometry.sites import CONCATENATED, OUTPUT, is_stream, with_streams_joined
+from geometry.sites import OUTPUT, with_joined
 from geometry.storage import open_dataset, write_dataset
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def features_of(activations: xr.DataArray, n_read: int) -> Iterator[np.ndarray]:
-    """The activations of the first prefixes at each site in turn, and those of all residual streams side by side."""
-    sites, streams = activations["site"].values.tolist(), []
-    for place, site in enumerate(sites):
+def features_of(activations: xr.DataArray, joined: list[str], n_read: int) -> Iterator[np.ndarray]:
+    """The activations of the first prefixes at each site in turn, and those of the joined sites side by side."""
+    side_by_side = []
+    for place, site in enumerate(activations["site"].values.tolist()):
         features = activations[place, :n_read].values
-        streams += [features] * is_stream(site)
+        side_by_side += [features] * (site in joined)
         yield features
-    if CONCATENATED in with_streams_joined(sites):
-        yield np.hstack(streams)
+    if joined:
+        yield np.hstack(side_by_side)
 
 
-def recover(language: Language, activations: xr.DataArray, rng: np.random.Generator) -> tuple[int, list[Recovered]]:
+def recover(
+    language: Language, activations: xr.DataArray, joined: list[str], rng: np.random.Generator
+) -> tuple[int, list[Recovered]]:
     """Tokens of the future that are told apart; and the process from each site, and from the outputs alone."""
     recovery = Recovery(language, rng)
-    found = [recovery.from_features(features) for features in features_of(activations, recovery.n_read)]
+    found = [recovery.from_features(features) for features in features_of(activations, joined, recovery.n_read)]
     return recovery.n_ahead, [*found, recovery.from_outputs()]
 
 
@@ -78,12 +80,13 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.activations) as activations,
         ):
             tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
-            sites = with_streams_joined(activations["site"].values.tolist())
+            joined = snakemake.params.joined
+            sites = with_joined(activations["site"].values.tolist(), joined)
             snapshots = []
             for index, step in enumerate(activations["step"].values):
                 said = activations["log_probability"][index, : len(tree)].values.astype(np.float64)
                 rng = np.random.default_rng(snakemake.params.seed)
-                n_ahead, found = recover(Language(tree, np.exp(said)), activations["activation"][index], rng)
+                n_ahead, found = recover(Language(tree, np.exp(said)), activations["activation"][index], joined, rng)
                 snapshots.append(as_dataset(found, truth.sizes["token"]).assign(n_ahead=n_ahead))
                 job.info(f"step {step}: {[one.spectrum.rank for one in found]} dimensions, {n_ahead} tokens ahead")
             result = xr.concat(snapshots, "snapshot").assign_coords(

@@ -16,6 +16,7 @@ from geometry.recovery_scores import (
     GUESS,
     POSSIBLE,
     SAMPLED,
+    TRUTH,
     Yardstick,
     alignment,
     eigenvalues,
@@ -73,6 +74,7 @@ def table_of(generator: xr.Dataset, yardstick: Yardstick, baselines: dict[str, R
         found = nearest(recovery, yardstick) if source == SAMPLED else recovery.from_outputs()
         rows += [(*which, source, *row) for row in rows_of(found, recovery.n_ahead, yardstick)]
     rows.append((*which, GUESS, "kl_rate_nats", yardstick.kl_rate_of_guess_nats()))
+    rows.append((*which, TRUTH, "rank", yardstick.exact.n_states))
     return pd.DataFrame(rows, columns=["seed", "step", "source", "measure", "value"])
 
 
@@ -114,7 +116,7 @@ if __name__ == "__main__":
             said = languages(truth, params.n_words, params.words_seed)
             baselines = {name: Recovery(of, np.random.default_rng(params.seed)) for name, of in said.items()}
             exact = said[EXACT]
-            yardstick = Yardstick(process, baselines[EXACT].from_outputs().process, exact.tree, rng)
+            yardstick = Yardstick(process, exact.tree, rng)
             table = table_of(generator, yardstick, baselines)
             of_exact = exact.tree, exact.next_token_probability, exact.prefix_probability
             table = pd.concat([table, symmetry_rows(table, symmetries_of_predictions(*of_exact))])

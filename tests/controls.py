@@ -4,12 +4,12 @@ from itertools import product
 
 KEYS = ["seed", "step", "site", "features", "target", "weighting", "split", "estimator", "metric"]
 
-WEIGHTINGS = ["probability", "uniform"]
+WEIGHTINGS = ["probability", "uniform", "distinct_prefix"]
 WAYS = [
     *product(WEIGHTINGS, ["in_sample", "held_out_prefix"], ["least_squares"]),
+    *product(WEIGHTINGS, ["held_out_prefix"], ["ridge"]),
     ("probability", "held_out_subtree", "least_squares"),
     ("probability", "held_out_length", "least_squares"),
-    ("probability", "held_out_prefix", "ridge"),
     ("probability", "held_out_subtree", "ridge"),
 ]
 RIVALS = [f"{of}_{form}probability" for of in ("next_token", "network") for form in ("", "log_")]
@@ -31,16 +31,20 @@ def missing_controls(probe, context, has_kernel):
     for site in sites:
         for way in WAYS:
             wanted |= {(site, "activations", target, *way, "r2") for target in true}
-            if way[2] == "least_squares":
-                wanted |= {(site, "activations", target, *way, "r2") for target in wrong}
-                wanted.add((site, "activations", "belief_state", *way, "effective_memory"))
+            wanted |= {(site, "activations", target, *way, "r2") for target in wrong}
+            wanted.add((site, "activations", "belief_state", *way, "effective_memory"))
         for weighting, split in product(["probability"], ["in_sample", "held_out_prefix"]):
             gains = [f"partial_r2_beyond_{rival}" for rival in RIVALS]
             wanted |= {(site, "activations", t, weighting, split, "least_squares", g) for t, g in product(true, gains)}
         lengths = [f"r2_after_{n}_tokens" for n in range(1, context + 1)]
         held_out, published = ("probability", "held_out_prefix"), ("uniform", "in_sample")
-        for way, metric in product((held_out, published), lengths):
-            wanted.add((site, "activations", "belief_state", *way, "least_squares", metric))
+        for way, metric in product(((*held_out, "ridge"), (*published, "least_squares")), lengths):
+            wanted.add((site, "activations", "belief_state", *way, metric))
+        for split, target in product(("held_out_prefix", "held_out_subtree"), true):
+            wanted |= {
+                (site, "activations", target, "probability", split, "ridge", metric)
+                for metric in ("r2_of_draw", "r2_sd_over_draws")
+            }
         of_shape = ["procrustes_disparity", "participation_ratio", "variance_share_1"]
         for weighting, metric in product(WEIGHTINGS, of_shape):
             wanted.add((site, "activations", "belief_state", weighting, "in_sample", "principal_components", metric))

@@ -20,11 +20,11 @@ from geometry.tasks import is_modular, other_process, process_of
 PREFIXES_LOOKED_AT = 1_000
 """How far a task's tree is grown while its configuration is checked."""
 
+PREFIXES_PER_FEATURE = 10
+"""Rows for each regressor that make a linear regression steady, by a rule of thumb (Harrell 2015)."""
+
 CONSTANT = 1e-9
 """Belief states closer than this are the same."""
-
-MOST_CELLS = 128
-"""How many cells of prefixes the repeated folds may cut; the probe holds second moments of each."""
 
 
 ARCHITECTURES = ["transformer", *STATES]
@@ -87,6 +87,21 @@ def fits(process: Process, context: int, max_prefixes: int) -> bool:
     """Whether all prefixes are at most so many; grown only where counting words does not tell."""
     few_words = count_at_most(process.n_tokens, context, max_prefixes) < max_prefixes
     return few_words or complete_tree(process, context, max_prefixes) is not None
+
+
+def probe_caution(experiment: Mapping, max_prefixes: int) -> str | None:
+    """What is said of a task with too few prefixes for what is regressed on the activations after them; or None."""
+    task, probe, n_features = experiment["task"], experiment["probe"], experiment["model"]["d_model"]
+    needed = PREFIXES_PER_FEATURE * n_features
+    few = not is_modular(task) and complete_tree(process_of(task), task["context"], needed)
+    n_prefixes = min(len(few) if few else needed, max_prefixes)
+    if is_modular(task) or n_prefixes >= needed:
+        return None
+    return (
+        f"the probe has {n_prefixes} prefixes for {n_features} features of a site and should have {needed}: its scores "
+        "hang on how the folds fall. A longer task.context, a smaller model.d_model or more draws of the folds "
+        f"(probe.repeats, now {probe['repeats']}) make them steadier."
+    )
 
 
 def check_other_process(task: Mapping, process: Process, parameters: Mapping, where: str) -> None:
@@ -171,11 +186,6 @@ def check_experiment(
 ) -> None:
     """Raise what a schema cannot see: too many folds or prefixes, unknown sites, too much memory."""
     task, probe, training = experiment["task"], experiment["probe"], experiment.get("training")  # none of a checkpoint
-    if probe["folds"] ** probe["repeats"] > MOST_CELLS:
-        raise ConfigError(
-            f"{where}: probe.folds {probe['folds']} to the power of probe.repeats {probe['repeats']} "
-            f"must be at most {MOST_CELLS}"
-        )
     if training and experiment["model"].get("activation") == "gelu_new":
         raise ConfigError(
             f"{where}: model.activation is 'gelu_new', which only a checkpoint may have; allowed are relu, gelu"
@@ -190,9 +200,10 @@ def check_experiment(
     names = hook_point_names(experiment["model"])
     anywhere = [{**experiment["model"], "architecture": other, "normalization": "LN"} for other in ARCHITECTURES]
     known = {name for model in anywhere for name in hook_point_names(model)}
-    for pattern in probe["sites"]:  # one that is of another architecture does no harm
-        if not any(fnmatchcase(name, pattern) for name in known):
-            raise ConfigError(f"{where}: probe.sites has {pattern!r}, which matches none of {', '.join(names)}")
+    for key in ("sites", "joined"):
+        for pattern in probe[key]:  # one that is of another architecture does no harm
+            if not any(fnmatchcase(name, pattern) for name in known):
+                raise ConfigError(f"{where}: probe.{key} has {pattern!r}, which matches none of {', '.join(names)}")
     if not chosen_sites(experiment["model"], probe):
         raise ConfigError(f"{where}: probe.sites is {probe['sites']!r}, which matches none of {', '.join(names)}")
     needed = peak_memory_gb(experiment, max_prefixes)

@@ -9,30 +9,34 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from geometry.probe_table import FLOORS, select
-from geometry.recovery_scores import EXACT, GUESS, POSSIBLE, SAMPLED, is_told
+from geometry.probe_table import FLOORS, PROBED, select
+from geometry.recovery_scores import EXACT, GUESS, POSSIBLE, SAMPLED, TRUTH, is_told
 from geometry.sites import CONCATENATED, INPUT, OUTPUT, is_behind_layer, is_state, is_stream
 
 TOKENS = ["last token", "all tokens, additive"]
 PREDICTIONS = [name for name in FLOORS if name.endswith("probabilities")]
 
-PROBED = {"split": "held_out_prefix", "estimator": "ridge", "weighting": "probability", "metric": "r2"}
+Scores = pd.Series | pd.DataFrame
+"""Scores by seed and, where they rest on folds that are drawn, by draw: one column each."""
 
 
 @dataclass(frozen=True)
 class Claim:
     """What is said of an experiment: an estimate and its floors, by seed, and on which side of them it should be.
 
-    The kind is ``more``, ``no less`` or ``no more``; see `verdicts.verdict`.
+    The kind is ``more``, ``no less`` or ``no more``; see `verdicts.verdict`. `exact` is the estimate of exact
+    predictions on the same prefixes, where there is one: a claim that they do not bear out is not `testable`.
     """
 
     name: str
     site: str
-    estimate: pd.Series
-    floors: dict[str, pd.Series]
+    estimate: Scores
+    floors: dict[str, Scores]
     kind: str = "more"
     source: str = "probe.csv"
     measure: str = "R2, held-out prefixes, ridge"
+    exact: float = float("nan")
+    testable: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,46 +59,62 @@ class Evidence:
     def has(self, **values) -> bool:
         return len(select(self.probe, **values)) > 0
 
-    def r2(self, site: str, target: str = "belief_state", features: str = "activations", **where) -> pd.Series:
-        """R2 by seed, of the trained network unless a step is given."""
+    def r2(self, site: str, target: str = "belief_state", features: str = "activations", **where) -> Scores:
+        """R2 of the trained network unless a step is given."""
         where = {"step": self.probe["step"].max()} | PROBED | where
-        rows = select(self.probe, site=site, target=target, features=features, **where)
-        return rows.set_index("seed")["value"]
+        return by_draw(select(self.probe, site=site, target=target, features=features, **where))
 
-    def of_untrained(self, site: str, target: str = "belief_state", **where) -> pd.Series:
+    def of_untrained(self, site: str, target: str = "belief_state", **where) -> Scores:
         """R2 of the networks that were never trained, by their own seed."""
         where = PROBED | where
-        rows = select(self.untrained, site=site, target=target, features="activations", **where)
-        return rows.set_index("seed")["value"]
+        return by_draw(select(self.untrained, site=site, target=target, features="activations", **where))
 
-    def best_untrained(self, like: pd.Series, site: str, target: str = "belief_state", **where) -> dict[str, pd.Series]:
-        """The highest R2 among the networks that were never trained, as a floor for each seed."""
+    def best_untrained(self, like: Scores, site: str, target: str = "belief_state", **where) -> dict[str, Scores]:
+        """R2 of the best of the networks that were never trained, as a floor for each seed."""
         found = self.of_untrained(site, target, **where)
         return best_untrained(like, found)
 
-    def floors(self, names: list[str], target: str = "belief_state", **where) -> dict[str, pd.Series]:
+    def floors(self, names: list[str], target: str = "belief_state", **where) -> dict[str, Scores]:
         """R2 of what needs no activations, by its name among `FLOORS`."""
         return {name: self.r2(FLOORS[name][0], target, FLOORS[name][1], **where) for name in names}
 
 
-def best_untrained(like: pd.Series, scores: pd.Series) -> dict[str, pd.Series]:
-    """The highest score among networks that were never trained, as a floor for each seed."""
-    return {f"best of {len(scores)} untrained networks": 0 * like + scores.max()}
+def by_draw(rows: pd.DataFrame) -> pd.DataFrame:
+    """The R2 of each draw of folds, by seed."""
+    return select(rows, metric="r2_of_draw").pivot(index="seed", columns="draw", values="value")
 
 
-def guess(like: pd.Series) -> dict[str, pd.Series]:
+def over_draws(scores: Scores) -> pd.Series:
+    """The mean over the draws of folds, by seed."""
+    return scores if isinstance(scores, pd.Series) else scores.mean(axis=1)
+
+
+def best_untrained(like: Scores, scores: Scores) -> dict[str, Scores]:
+    """The scores of the best of the networks that were never trained, as a floor for each seed."""
+    means = over_draws(scores)
+    best = scores.loc[means.idxmax()] if means.notna().any() else float("nan")
+    return {f"best of {len(scores)} untrained networks": 0 * like + best}
+
+
+def guess(like: Scores) -> dict[str, Scores]:
     return {"mean belief": 0 * like}
 
 
-def best_of(scores: list[pd.Series]) -> pd.Series:
-    return pd.concat(scores, axis=1).max(axis=1)
+def best_of(scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """For each seed the scores that are best in the mean over the draws."""
+    means = pd.concat(map(over_draws, scores), axis=1, ignore_index=True)
+    return _chosen(scores, means.idxmax(axis=1))
 
 
-def best_elsewhere(scores: list[pd.Series]) -> pd.Series:
-    """For each seed the score that is best among the means over the other seeds, so that none is chosen by itself."""
-    table = pd.concat(scores, axis=1, ignore_index=True)
+def best_elsewhere(scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """For each seed the scores that are best among the means over the other seeds, so that none is chosen by itself."""
+    table = pd.concat(map(over_draws, scores), axis=1, ignore_index=True)
     others = (table.sum() - table) / max(len(table) - 1, 1) if len(table) > 1 else table
-    return pd.Series([table.loc[seed, others.loc[seed].idxmax()] for seed in table.index], table.index)
+    return _chosen(scores, others.idxmax(axis=1))
+
+
+def _chosen(scores: list[pd.DataFrame], place: pd.Series) -> pd.DataFrame:
+    return pd.DataFrame({seed: scores[one].loc[seed] for seed, one in place.items()}).T.rename_axis("seed")
 
 
 def predicted(loss: pd.DataFrame) -> Iterator[Claim]:
@@ -118,7 +138,7 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
     if evidence.has(split="held_out_subtree"):
         where = {"split": "held_out_subtree"}
         strict = evidence.r2(last, **where)
-        shuffled = evidence.r2(last, "shuffled_belief_state", **where, estimator="least_squares")
+        shuffled = evidence.r2(last, "shuffled_belief_state", **where)
         floors = evidence.floors(TOKENS, **where) | evidence.best_untrained(strict, last, **where)
         floors |= {"shuffled beliefs": shuffled}
         measure = "R2, held-out subtrees, ridge"
@@ -160,8 +180,9 @@ def duplicated(evidence: Evidence) -> Iterator[Claim]:
     target = "unobservable_belief_state"
     if evidence.has(target=target):
         estimate = best_of([evidence.r2(site, target) for site in evidence.streams])
-        untrained = max(evidence.of_untrained(site, target).mean() for site in evidence.streams)
-        floors = guess(estimate) | evidence.floors(TOKENS, target) | {"untrained networks": 0 * estimate + untrained}
+        never = [evidence.of_untrained(site, target).mean() for site in evidence.streams]
+        untrained = 0 * estimate + max(never, key=pd.Series.mean)
+        floors = guess(estimate) | evidence.floors(TOKENS, target) | {"untrained networks": untrained}
         yield Claim("does not linearly tell duplicate states apart", "best stream", estimate, floors, "no more")
 
 
@@ -194,7 +215,9 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
 def recovered(evidence: Evidence) -> Iterator[Claim]:
     """Whether the process comes out of the last stream, and whether better than out of the words that it read, if any.
 
-    A floor is who knows which words occur at all, as the prefixes tell on which everything is recovered.
+    The true number of dimensions is that of the process itself. Where exact predictions on the same prefixes do not
+    show it, or do not tell the process, nothing can be said of a network. A floor is who knows which words occur at
+    all, as the prefixes tell on which everything is recovered.
     """
     last, steps = evidence.streams[-1], evidence.recovery["step"]
     guess = select(evidence.recovery, measure="kl_rate_nats", source=GUESS)["value"].mean()
@@ -206,23 +229,29 @@ def recovered(evidence: Evidence) -> Iterator[Claim]:
 
     def found(table: pd.DataFrame, **where) -> pd.Series:
         """How near the number of dimensions is to the true one, as a share of that, by seed."""
-        true = select(evidence.recovery, measure="rank", source=EXACT)["value"].mean()
+        true = select(evidence.recovery, measure="rank", source=TRUTH)["value"].mean()
         return 1 - abs(select(table, measure="rank", **where).set_index("seed")["value"] / true - 1)
 
+    shown, known = (float(score(evidence.recovery, source=EXACT).mean()) for score in (found, told))
+    process = {"exact": known, "testable": is_told(evidence.recovery)}
     claims = {
-        "shows how many dimensions its process has": (found, "one minus the relative error of the rank"),
-        "its process can be read out of it": (told, "share of the divergence of token frequencies"),
+        "shows how many dimensions its process has": (
+            found,
+            "one minus the relative error of the rank",
+            {"exact": shown, "testable": shown == 1},
+        ),
+        "its process can be read out of it": (told, "share of the divergence of token frequencies", process),
     }
-    for name, (score, measure) in claims.items():
+    for name, (score, measure, exact) in claims.items():
         estimate = score(evidence.recovery, source=last, step=steps.max())
         floors = {"token frequencies": 0 * estimate, "which words occur": score(evidence.recovery, source=POSSIBLE)}
         floors |= {"before training": score(evidence.recovery, source=last, step=steps.min())}
         floors |= best_untrained(estimate, score(evidence.untrained_recovery, source=last))
-        yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure)
+        yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure, **exact)
     if len(select(evidence.recovery, source=SAMPLED)):
         floors = {"spectral learning on as many words": told(evidence.recovery, source=SAMPLED)}
         name = "tells its process better than the words that it read"
-        yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure)
+        yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure, **process)
 
 
 def symmetric(evidence: Evidence) -> Iterator[Claim]:
@@ -258,7 +287,6 @@ def claims_of(evidence: Evidence) -> Iterator[Claim]:
         yield from across_layers(evidence)
     if evidence.streams:
         yield from duplicated(evidence)
-    if evidence.streams and is_told(evidence.recovery):
         yield from recovered(evidence)
         yield from symmetric(evidence)
     yield from causal(evidence)

@@ -11,18 +11,19 @@ from geometry.modular import ModularArithmetic, circles, frequencies
 from geometry.prefixes import tree_of
 from geometry.process import Process
 from geometry.scorecard import Examination
-from geometry.splits import by_first_and_membership, by_prefix, by_stem_and_length
+from geometry.splits import by_first, by_length, by_membership, by_prefix, by_stem, passes
 from geometry.targets import true_targets, wrong_targets
 
 
 def weightings(truth: xr.Dataset) -> dict[str, Float[ndarray, " prefix"]]:
-    """Prefix probability, every length alike; and all words alike at every position, as published.
+    """Prefix probability, every length alike; all words alike at every position, as published; each prefix once.
 
     Of a sampled tree only the first is known: its words were drawn by their probability.
     """
     weights = {"probability": truth["weight"].values}
     if truth.attrs["complete"]:
         weights["uniform"] = truth["words_below"].values.astype(np.float64)
+        weights["distinct_prefix"] = np.ones(truth.sizes["prefix"])
     return weights
 
 
@@ -31,9 +32,10 @@ def markov_examination(truth: xr.Dataset, process: Process, other: Process | Non
     rng, tree = np.random.default_rng(probe["seed"]), tree_of(truth)
     belief, weights = truth["target"].values, weightings(truth)
     wrong = wrong_targets(process, tree, belief, weights["probability"], other, rng)
-    prefix = by_prefix(len(tree), probe["folds"], probe["repeats"], rng)
-    splits = [prefix, *by_stem_and_length(tree, probe["folds"], rng)]
-    return Examination(tree.length, true_targets(process, belief), wrong, weights, splits)
+    draws = probe["folds"], probe["repeats"], rng
+    first = passes({"held_out_prefix": by_prefix(len(tree), *draws)})
+    others = passes({"held_out_length": by_length(tree), "held_out_subtree": by_stem(tree, *draws)})
+    return Examination(tree.length, true_targets(process, belief), wrong, weights, [*first, *others])
 
 
 def modular_examination(task: ModularArithmetic, probe: Mapping) -> Examination:
@@ -50,8 +52,11 @@ def modular_examination(task: ModularArithmetic, probe: Mapping) -> Examination:
         "second_number_circles": circles(second, p),
         "other_operation_circles": circles(other, p),
     }
-    prefix = by_prefix(len(true), probe["folds"], probe["repeats"], rng)
-    splits = [prefix, *by_first_and_membership(first, task.is_trained, probe["folds"], rng)]
+    draws = probe["folds"], probe["repeats"], rng
+    prefix = passes({"held_out_prefix": by_prefix(len(true), *draws)})
+    unseen = {"held_out_from_training": by_membership(task.is_trained), "held_out_subtree": by_first(first, *draws)}
+    splits = [*prefix, *passes(unseen)]
     parts = {f"circle_{k}": slice(2 * k - 2, min(2 * k, p - 1)) for k in frequencies(p)}
     weights = {"probability": np.full(len(true), 1 / len(true))}
-    return Examination(np.full(len(true), 3), {"answer_circles": true}, wrong, weights, splits, parts=parts)
+    true = {"answer_circles": true}
+    return Examination(np.full(p**2, 3), true, wrong, weights, splits, parts=parts, estimator="least_squares")

@@ -12,18 +12,22 @@ INTRODUCTION = """A claim of more is supported if its gain over the best floor, 
 leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence; one of no more, if it stays
 below; one of no less, if it does not fall short by {margin:g} of what the floor explains. It is not supported if the
 opposite holds with that confidence, and undecided otherwise, as always with one network. It cannot be told where the
-floor explains everything. Intervals are Student's t over seeds, given the folds and pairs that all networks share;
-each verdict stands alone, without a correction for their number."""
+floor explains everything, or where exact predictions on the same prefixes do not show what is claimed. Intervals are
+Student's t over seeds and, of what is scored on folds, over the draws of folds that all networks share; each verdict
+stands alone, without a correction for their number."""
 
 WAYS = {
-    "published: in sample, all words alike": ("in_sample", "least_squares", "uniform"),
-    "in sample": ("in_sample", "least_squares", "probability"),
-    "held-out prefixes": ("held_out_prefix", "least_squares", "probability"),
-    "prefixes, ridge": ("held_out_prefix", "ridge", "probability"),
-    "held-out subtrees": ("held_out_subtree", "least_squares", "probability"),
-    "subtrees, ridge": ("held_out_subtree", "ridge", "probability"),
-    "held-out lengths": ("held_out_length", "least_squares", "probability"),
+    "held-out prefixes": ("held_out_prefix", "ridge", "probability"),
+    "each prefix once": ("held_out_prefix", "ridge", "distinct_prefix"),
+    "all words alike": ("held_out_prefix", "ridge", "uniform"),
+    "held-out subtrees": ("held_out_subtree", "ridge", "probability"),
+    "published: in sample, all words alike, least squares": ("in_sample", "least_squares", "uniform"),
+    "in sample, least squares": ("in_sample", "least_squares", "probability"),
+    "prefixes, least squares": ("held_out_prefix", "least_squares", "probability"),
+    "subtrees, least squares": ("held_out_subtree", "least_squares", "probability"),
+    "lengths, least squares": ("held_out_length", "least_squares", "probability"),
 }
+"""Ways of scoring; by ridge and probability, weighted as they stand, unless they say otherwise."""
 
 
 CIRCUIT = {
@@ -76,7 +80,8 @@ def overview(claims: pd.DataFrame) -> Table:
 def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
     """Every claim of the study, experiment by experiment."""
     percent = f"[{confidence:.0%} interval]"
-    header = ["Experiment", "Claim", "Site", "Measure", f"Estimate {percent}", "Best floor", f"Gain {percent}"]
+    header = ["Experiment", "Claim", "Site", "Measure", f"Estimate {percent}", "SD over draws", "Exact", "Best floor"]
+    header += [f"Gain {percent}", "Verdict"]
     rows = [
         [
             row.experiment,
@@ -84,13 +89,15 @@ def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
             row.site,
             row.measure,
             f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}",
+            number(row.sd_over_draws),
+            number(row.exact),
             f"{number(row.floor)} ({row.floor_name})",
             "" if pd.isna(row.gain) else f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
             row.verdict if row.kind == "more" else f"{row.verdict} ({row.kind})",
         ]
         for row in claims.itertuples()
     ]
-    return Table([*header, "Verdict"], rows)
+    return Table(header, rows)
 
 
 def verdicts_in_words(claims: pd.DataFrame) -> str:

@@ -62,11 +62,13 @@ class Regression:
     covariance: Float[ndarray, "direction component"]
     target_covariance: Float[ndarray, "component component"]
 
-    def affine_map(self, strength: float = 0.0) -> AffineMap:
-        """Least squares, with a penalty on the squared coefficients of so many mean variances."""
-        penalty = strength * self.total_variance / max(len(self.feature_mean), 1)
-        matrix = self.directions @ (self.covariance / (self.variance + penalty)[:, None])
-        return AffineMap(matrix, self.target_mean - self.feature_mean @ matrix, len(self.variance))
+    def affine_map(
+        self, strength: float | Float[ndarray, " component"] = 0.0, targets: slice = slice(None)
+    ) -> AffineMap:
+        """Least squares, with a penalty on the squared coefficients of so many mean variances, one or by component."""
+        penalty = np.asarray(strength) * self.total_variance / max(len(self.feature_mean), 1)
+        matrix = self.directions @ (self.covariance[:, targets] / (self.variance[:, None] + penalty))
+        return AffineMap(matrix, self.target_mean[targets] - self.feature_mean @ matrix, len(self.variance))
 
 
 def regress(whole: Moments) -> Regression:
@@ -159,6 +161,13 @@ class Fold:
         return residual(bare.regression.affine_map(), bare.train.shift), bare
 
 
+def score_of(affine: AffineMap, fold: Fold) -> Score:
+    """How a map to all targets does on a fold's test set, against the mean of its training set as a guess."""
+    guess, bare = fold.guess
+    left, weight = residual(affine, fold.train.shift), float(fold.test.gram[0, -1, -1])
+    return Score(squared_error(left, fold.test), squared_error(guess, bare.test), weight)
+
+
 def score(
     fold: Fold, beyond: Mapping[str, slice] | None = None, partial: slice = slice(None)
 ) -> tuple[AffineMap, dict[str, Score]]:
@@ -167,14 +176,14 @@ def score(
     ``beyond`` names some of the targets as rival regressors: for each, there is a score of features and
     rival together against the rival alone, on the components that ``partial`` chooses.
     """
-    affine, weight = fold.regression.affine_map(), float(fold.test.gram[0, -1, -1])
+    affine = fold.regression.affine_map()
     left, (guess, bare) = residual(affine, fold.train.shift), fold.guess
-    scores = {"": Score(squared_error(left, fold.test), squared_error(guess, bare.test), weight)}
+    scores = {"": score_of(affine, fold)}
     for name, rival in (beyond or {}).items():
         both, alone = partial_out(left, fold.train, rival, partial), partial_out(guess, bare.train, rival, partial)
         reference = squared_error(alone, bare.test)
         explained = reference < EXPLAINED * scores[""].reference[partial]  # what is left is rounding
-        scores[name] = Score(squared_error(both, fold.test), np.where(explained, 0, reference), weight)
+        scores[name] = Score(squared_error(both, fold.test), np.where(explained, 0, reference), scores[""].weight)
     return affine, scores
 
 
@@ -186,31 +195,41 @@ def total(scores: Iterable[dict[str, Score]]) -> dict[str, Score]:
     return first
 
 
-def _path(train: Moments, tests: list[Moments]) -> Float[ndarray, "test strength"]:
-    """The error on some test sets with each strength of the penalty."""
-    regression = regress(train)
-    lefts = [residual(regression.affine_map(strength), train.shift) for strength in STRENGTHS]
-    return np.array([[squared_error(left, test).sum() for left in lefts] for test in tests])
+@dataclass(frozen=True)
+class Ridge:
+    """A ridge regression on held-out folds: its score, the map of each fold, and the strength for each component."""
+
+    score: Score
+    maps: list[AffineMap]
+    strength: Float[ndarray, "fold component"]
 
 
-def ridge(folds: list[Fold], targets: slice) -> tuple[Score, list[float]]:
-    """A ridge regression on held-out folds, and the strength of its penalty in each.
+def ridge(folds: list[Fold], targets: Mapping[str, slice]) -> Ridge:
+    """The ridge regression of some targets, side by side from the first column on, each with strengths of its own.
 
     The strength for a fold is the one with the least error when each other fold in turn is held out of
     what is left (nested cross-validation): the fold's own score has no part in it.
     """
-    folds = [Fold(fold.train.of_targets(targets), fold.test.of_targets(targets)) for fold in folds]
-    inner = np.zeros((len(folds), len(STRENGTHS)))
-    for one, fold in enumerate(folds):
-        for other, another in enumerate(folds[:one]):
+    columns = slice(max(part.stop for part in targets.values()))
+    bare = [Fold(fold.train.of_targets(columns), fold.test.of_targets(columns)) for fold in folds]
+    inner = np.zeros((len(folds), len(STRENGTHS), columns.stop))
+    for one, fold in enumerate(bare):
+        for other, another in enumerate(bare[:one]):
             without_both = Moments(fold.train.gram - another.test.gram, fold.train.shift)
             inner[[one, other]] += _path(without_both, [another.test, fold.test])
-    scores, strengths = [], STRENGTHS[inner.argmin(axis=1)].tolist()
-    for fold, strength in zip(folds, strengths, strict=True):
-        left, (guess, bare) = residual(fold.regression.affine_map(strength), fold.train.shift), fold.guess
-        errors = squared_error(left, fold.test), squared_error(guess, bare.test)
-        scores.append({"": Score(*errors, float(fold.test.gram[0, -1, -1]))})
-    return total(scores)[""], strengths
+    strength = np.empty((len(folds), columns.stop))
+    for part in targets.values():
+        strength[:, part] = STRENGTHS[inner[:, :, part].sum(axis=2).argmin(axis=1), None]
+    maps = [fold.regression.affine_map(own, columns) for fold, own in zip(folds, strength, strict=True)]
+    scores = [score_of(affine, fold) for affine, fold in zip(maps, bare, strict=True)]
+    return Ridge(sum(scores[1:], scores[0]), maps, strength)
+
+
+def _path(train: Moments, tests: list[Moments]) -> Float[ndarray, "test strength component"]:
+    """The error on some test sets with each strength of the penalty."""
+    regression, n_targets = regress(train), train.gram.shape[1] - len(train.shift) - 1
+    lefts = np.hstack([residual(regression.affine_map(strength), train.shift) for strength in STRENGTHS])
+    return np.array([squared_error(lefts, test).reshape(-1, n_targets) for test in tests])
 
 
 def decode(

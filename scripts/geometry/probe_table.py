@@ -25,10 +25,13 @@ def decoded_beliefs(decoded: xr.Dataset, site: str) -> Float[ndarray, "snapshot 
     return decoded["decoded_belief"][split, :, place].values
 
 
+PROBED = {"split": "held_out_prefix", "estimator": "ridge", "weighting": "probability"}
+"""The score that verdicts rest on and figures show."""
+
+
 def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
-    """Probability-weighted R2 of least squares on held-out prefixes at one site of one run, by step."""
-    where = {"weighting": "probability", "split": "held_out_prefix", "estimator": "least_squares", "metric": "r2"}
-    return select(probe, target="belief_state", site=site, **where).set_index("step")["value"]
+    """R2 of held-out prefixes at one site of one run, by step, as verdicts rest on it: see `PROBED`."""
+    return select(probe, target="belief_state", site=site, metric="r2", **PROBED).set_index("step")["value"]
 
 
 def circle_scores(probe: pd.DataFrame, features: str = "activations") -> pd.DataFrame:
@@ -57,5 +60,5 @@ def select(table: pd.DataFrame, **values) -> pd.DataFrame:
 
 
 def estimated(table: pd.DataFrame, estimator: str) -> pd.DataFrame:
-    """The rows of one estimator; a table of means is the least squares of what it tells apart."""
-    return table[table["estimator"].isin({estimator, "table"} if estimator == "least_squares" else {estimator})]
+    """The rows of one estimator, and of tables of means, which have no penalty to choose."""
+    return table[table["estimator"].isin({estimator, "table"})]

@@ -19,7 +19,7 @@ from geometry.moments import cell_moments
 from geometry.prefixes import PrefixTree, images_after
 from geometry.probe import STRENGTHS, decode, regress, residual, squared_error
 from geometry.process import Process
-from geometry.splits import by_prefix
+from geometry.splits import by_prefix, split_by
 
 FAINTEST = 0.01
 """The share of the largest singular value below which no dimension is looked for."""
@@ -111,7 +111,7 @@ class Recovery:
         self.weight = language.prefix_probability[: self.n_read]
         directions = spectrum(futures, futures, self.weight).directions[:, : MOST_DIMENSIONS + 1]
         self.futures = futures @ directions  # what is lost is too faint to be looked for
-        self.split = by_prefix(self.n_read, min(N_FOLDS, self.n_read), 1, rng)
+        self.split = split_by("held_out_prefix", by_prefix(self.n_read, min(N_FOLDS, self.n_read), 1, rng))
 
     def from_outputs(self, rank: int | None = None) -> Recovered:
         """Spectral learning on what the network says: from the futures themselves; of the rank found, or given."""

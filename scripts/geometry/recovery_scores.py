@@ -17,11 +17,13 @@ from geometry.prefixes import (
 )
 from geometry.probe_table import select
 from geometry.process import Process
+from geometry.realization import minimal_process
 from geometry.recovery import Recovered, Spectrum, follow, recovered_process
 
-EXACT, SAMPLED, POSSIBLE, GUESS = "exact", "sampled_tokens", "possible_words", "token_frequencies"
-"""Sources that are no network: the truth's own predictions, words drawn from the process, which words occur at all
-(told by the tree on which everything is recovered), how frequent tokens are.
+TRUTH, EXACT, SAMPLED = "process", "exact", "sampled_tokens"
+POSSIBLE, GUESS = "possible_words", "token_frequencies"
+"""Sources that are no network: the process itself, its predictions on the same prefixes, words drawn from it, which
+words occur at all (told by the tree on which everything is recovered), how frequent tokens are.
 """
 
 NEGLIGIBLE = 0.01
@@ -82,18 +84,17 @@ def alignment(
 class Yardstick:
     """The true process: long words of it, and its beliefs along a tree of prefixes.
 
-    Its operators are those of a minimal process that predicts the same, if that is at hand.
+    Its operators (`exact`) are those of a minimal process that predicts the same.
     """
 
-    def __init__(self, process: Process, minimal: Process | None, tree: PrefixTree, rng: np.random.Generator):
+    def __init__(self, process: Process, tree: PrefixTree, rng: np.random.Generator):
         self.process, self.tree = process, tree
         self.belief, self.weight = belief_states(process, tree)
         words = sample_words(process, N_WORDS, WORD_LENGTH, rng)
         self.long_tree, nodes = tree_of_words(words)
         self.nodes = nodes[:, N_SKIPPED:].ravel()
         self.optimum = process.next_token_probability(belief_states(process, self.long_tree)[0])
-        is_same = minimal is not None and self.kl_rate_of_nats(minimal) < UNTOLD * self.kl_rate_of_guess_nats()
-        self.exact = minimal if is_same else process
+        self.exact = minimal_process(process)
 
     def kl_rate_of_nats(self, recovered: Process) -> float:
         """That of the predictions of a recovered process."""

@@ -14,7 +14,8 @@ from time import perf_counter
 
 from geometry.modular import ModularArithmetic
 from geometry.process import Process
-from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, is_stream
+from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, joined_sites
+from geometry.splits import CELLS_AT_ONCE
 from geometry.tasks import process_of, task_name
 
 FLOPS = 50e9
@@ -109,8 +110,8 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
     nodes = n_prefixes if training["labels"] == "tree" else words
     tree = n_prefixes * (80 + 16 * n_tokens * process.n_states)
     # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell.
-    features, columns = d_model * max(1, sum(map(is_stream, sites))), 15 * process.n_states + 4 * n_tokens
-    cells = 2 * probe["folds"] ** probe["repeats"] + (probe["folds"] + 1) * task["context"]
+    features, columns = d_model * max(1, len(joined_sites(sites, probe))), 15 * process.n_states + 4 * n_tokens
+    cells = 3 * CELLS_AT_ONCE
     gram = (features + columns) ** 2
     return Size(
         n_prefixes=n_prefixes,

@@ -9,7 +9,7 @@ PREFIXES_AT_ONCE = 1024
 """Prefixes whose activations are computed at a time, so that a hidden layer stays in the cache."""
 
 CONCATENATED = "residual_streams"
-"""The site that joins the streams of a network; see `is_stream`."""
+"""The site that joins several sites of a network, by default its streams; see `joined_sites`."""
 
 INPUT, OPTIMUM, OUTPUT = "input", "optimal_output", "output"
 """Where what is no activation is found: the tokens, the optimal predictions, the network's own."""
@@ -65,14 +65,21 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern:
     return re.compile("|".join(map(translate, patterns)))
 
 
-def with_streams_joined(sites: list[str]) -> list[str]:
-    """Some sites and, behind them, their streams joined, if they are more than one."""
-    return [*sites, CONCATENATED] if sum(map(is_stream, sites)) > 1 else sites
+def joined_sites(sites: list[str], probe: Mapping) -> list[str]:
+    """Those of some sites that the probe joins to one, which is the more only if they are several."""
+    found = list(filter(_any_of(tuple(probe["joined"])).match, sites)) if probe["joined"] else []
+    return found if len(found) > 1 else []
+
+
+def with_joined(sites: list[str], joined: list[str]) -> list[str]:
+    """Some sites and, behind them, those that are joined, if there are any."""
+    return [*sites, CONCATENATED] if joined else sites
 
 
 def probed_sites(experiment: Mapping) -> list[str]:
     """The sites in the probe's table."""
-    return with_streams_joined(chosen_sites(experiment["model"], experiment["probe"]))
+    sites = chosen_sites(experiment["model"], experiment["probe"])
+    return with_joined(sites, joined_sites(sites, experiment["probe"]))
 
 
 def drawn_site(experiment: Mapping, wanted: str | None) -> str:

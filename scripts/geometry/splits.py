@@ -1,5 +1,6 @@
 """Ways of holding prefixes out: at random, with everything that continues a stem, or by length."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,9 @@ from jaxtyping import Bool, Integer
 from numpy import ndarray
 
 from geometry.prefixes import PrefixTree
+
+CELLS_AT_ONCE = 64
+"""Cells that draws of folds may cut together: the probe holds second moments of each."""
 
 
 @dataclass(frozen=True)
@@ -22,41 +26,77 @@ class Split:
         return self.fold_of_cell[:, self.cell]
 
 
-def by_prefix(n_rows: int, n_folds: int, n_repeats: int, rng: np.random.Generator) -> Split:
+def by_prefix(n_rows: int, n_folds: int, n_repeats: int, rng: np.random.Generator) -> Integer[ndarray, "repeat row"]:
     """Folds of equal size, at random, anew for each repeat: no row that is scored was fitted."""
-    fold = np.stack([rng.permutation(np.arange(n_rows) % n_folds) for _ in range(n_repeats)])
-    fold_of_cell, cell = np.unique(fold, axis=1, return_inverse=True)
-    return Split("held_out_prefix", cell.ravel(), fold_of_cell)
+    return np.stack([rng.permutation(np.arange(n_rows) % n_folds) for _ in range(n_repeats)])
 
 
-def by_first_and_membership(
-    first: Integer[ndarray, " row"], is_trained: Bool[ndarray, " row"], n_folds: int, rng: np.random.Generator
-) -> list[Split]:
-    """Two ways in the same cells: folds by the first number of a pair, and all pairs that a network was not trained on.
-
-    In the second way a probe is fitted on the pairs that were trained on; without others, there is only the first.
-    """
-    fold = rng.permutation(np.arange(first.max() + 1) % n_folds)[first]
-    of_cell, cell = np.unique(np.stack([fold, np.where(is_trained, -1, 0)]), axis=1, return_inverse=True)
-    names = "held_out_subtree", "held_out_from_training"
-    splits = [Split(name, cell.ravel(), folds[None]) for name, folds in zip(names, of_cell, strict=True)]
-    return splits[: 1 if is_trained.all() or not is_trained.any() else 2]
+def by_first(
+    first: Integer[ndarray, " row"], n_folds: int, n_repeats: int, rng: np.random.Generator
+) -> Integer[ndarray, "repeat row"]:
+    """Folds by the first number of a pair, anew for each repeat."""
+    return by_prefix(int(first.max()) + 1, n_folds, n_repeats, rng)[:, first]
 
 
-def by_stem_and_length(tree: PrefixTree, n_folds: int, rng: np.random.Generator) -> list[Split]:
-    """Two ways in the same cells: folds of whole subtrees, and a fold for each length, if there are two.
+def by_stem(tree: PrefixTree, n_folds: int, n_repeats: int, rng: np.random.Generator) -> Integer[ndarray, "repeat row"]:
+    """Folds of whole subtrees, anew for each repeat: what is scored shares but a beginning with what was fitted.
 
-    By subtree, what is scored shares no more than a shorter beginning with what was fitted: stems are the
-    prefixes of the least length that has two for each fold, or of the next to last length; shorter ones are
-    only fitted. By length, what is scored is longer or shorter than all that was fitted.
+    Stems are the prefixes of the least length that has two for each fold, or of the next to last length; shorter
+    prefixes are in no fold, and only fitted. A single stem is in none either.
     """
     sizes = [nodes.stop - nodes.start for nodes in tree.levels]
     level = next((place for place, size in enumerate(sizes) if size >= 2 * n_folds), max(0, len(sizes) - 2))
-    fold = np.full(len(tree), -1)
-    fold[tree.levels[level]] = rng.permutation(np.arange(sizes[level]) % n_folds)
+    fold = np.full((n_repeats, len(tree)), -1)
+    if sizes[level] > 1:
+        fold[:, tree.levels[level]] = by_prefix(sizes[level], n_folds, n_repeats, rng)
     for nodes in tree.levels[level + 1 :]:
-        fold[nodes] = fold[tree.parent[nodes]]
-    of_cell, cell = np.unique(np.stack([fold, tree.length - 1]), axis=1, return_inverse=True)
-    names = "held_out_subtree", "held_out_length"
-    splits = [Split(name, cell.ravel(), folds[None]) for name, folds in zip(names, of_cell, strict=True)]
-    return [split for split in splits if split.fold_of_cell.max() > 0]
+        fold[:, nodes] = fold[:, tree.parent[nodes]]
+    return fold
+
+
+def by_length(tree: PrefixTree) -> Integer[ndarray, "1 row"]:
+    """A fold for each length: what is scored is longer or shorter than all that was fitted."""
+    return (tree.length - 1)[None]
+
+
+def by_membership(is_fitted: Bool[ndarray, " row"]) -> Integer[ndarray, "1 row"]:
+    """One fold, of the rows that are not to be fitted."""
+    return np.where(is_fitted, -1, 0)[None]
+
+
+def passes(folds: Mapping[str, Integer[ndarray, "repeat row"]]) -> Iterator[list[Split]]:
+    """Splits by name, some at a time, whose cells are shared: all draws of folds in turn, as many as cut few cells.
+
+    A split that leaves nothing to fit or nothing to score is left out.
+    """
+    ways = [(name, fold) for name, draws in folds.items() for fold in draws if len(np.unique(fold)) > 1]
+    at_once: list[tuple[str, ndarray]] = []
+    for way in ways:
+        if at_once and _n_cells([*at_once, way]) > CELLS_AT_ONCE:
+            yield _crossed(at_once)
+            at_once = []
+        at_once.append(way)
+    if at_once:
+        yield _crossed(at_once)
+
+
+def split_by(name: str, fold: Integer[ndarray, "repeat row"]) -> Split:
+    """One split in cells of its own."""
+    (found,) = _crossed([(name, one) for one in fold])
+    return found
+
+
+def _crossed(ways: list[tuple[str, Integer[ndarray, " row"]]]) -> list[Split]:
+    of_cell, cell = np.unique(np.stack([fold for _, fold in ways]), axis=1, return_inverse=True)
+    places: dict[str, list[int]] = {}
+    for place, (name, _) in enumerate(ways):
+        places.setdefault(name, []).append(place)
+    cell = cell.ravel()
+    return [Split(name, cell, of_cell[own]) for name, own in places.items()]
+
+
+def _n_cells(ways: list[tuple[str, Integer[ndarray, " row"]]]) -> int:
+    key = np.zeros(len(ways[0][1]), np.int64)
+    for _, fold in ways:
+        key = np.unique(key * (fold.max() + 2) + fold + 1, return_inverse=True)[1]
+    return int(key.max()) + 1

@@ -15,13 +15,25 @@ NOTHING_LEFT = 1e-6
 """What a floor may leave unexplained and count as explaining all."""
 
 
-def interval(values: Float[ndarray, " seed"], confidence: float) -> tuple[float, float]:
-    """Student's t interval of the mean over seeds; unbounded for one seed, or where one has no value."""
-    n = len(values)
+def interval(values: Float[ndarray, "seed draw"], confidence: float) -> tuple[float, float]:
+    """Student's t interval of the mean over seeds and draws of folds; unbounded for one seed, or without a value.
+
+    All seeds share the draws, so that these are a source of error of their own: the variance of the mean is that of
+    the means of seeds over their number, plus that of the means of draws over theirs. Its quantile is the mean of
+    their quantiles by variance (Cochran and Cox 1950), that of draws no less than that of seeds: a second source of
+    error narrows no interval.
+    """
+    n, n_draws = values.shape
     if n < 2 or not np.isfinite(values).all():
         return -np.inf, np.inf
-    half = student_t.ppf((1 + confidence) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
-    return float(np.mean(values) - half), float(np.mean(values) + half)
+    mean, of_seeds = values.mean(), values.mean(axis=1).var(ddof=1) / n
+    of_draws = values.mean(axis=0).var(ddof=1) / n_draws if n_draws > 1 else 0.0
+    variance = of_seeds + of_draws
+    if variance == 0:
+        return float(mean), float(mean)
+    by_seeds, by_draws = student_t.ppf((1 + confidence) / 2, [n - 1, min(n, max(n_draws, 2)) - 1])
+    half = (of_seeds * by_seeds + of_draws * by_draws) / np.sqrt(variance)
+    return float(mean - half), float(mean + half)
 
 
 def bootstrap_interval(values: Float[ndarray, " seed"], confidence: float) -> tuple[float, float]:
@@ -43,8 +55,8 @@ def bootstrap_interval(values: Float[ndarray, " seed"], confidence: float) -> tu
 
 
 def relative_gain(
-    estimate: Float[ndarray, " seed"], floor: Float[ndarray, " seed"], kind: str
-) -> Float[ndarray, " seed"]:
+    estimate: Float[ndarray, "*seed"], floor: Float[ndarray, "*seed"], kind: str
+) -> Float[ndarray, "*seed"]:
     """The share of what the floor leaves unexplained that the estimate explains; nan if it leaves nothing.
 
     For what must be ``no less``, the gain or loss as a share of what the floor explains; nan if it explains nothing.
@@ -53,8 +65,8 @@ def relative_gain(
     return np.where(scale > NOTHING_LEFT, (estimate - floor) / np.maximum(scale, NOTHING_LEFT), np.nan)
 
 
-def verdict(gain: Float[ndarray, " seed"], margin: float, confidence: float, kind: str) -> str:
-    """Whether a gain over the floor, paired by seed, is on the claimed side of a bound with that confidence.
+def verdict(gain: Float[ndarray, "seed draw"], margin: float, confidence: float, kind: str) -> str:
+    """Whether a gain over the floor, paired by seed and draw, is on the claimed side of a bound with that confidence.
 
     ``more`` claims that it exceeds the margin, ``no less`` that it does not fall short of nothing by the
     margin, ``no more`` that it does not exceed the margin.

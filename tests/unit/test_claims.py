@@ -1,5 +1,7 @@
 """Verdicts follow the rule, whatever the data; claims read the rows that they say."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,21 +13,42 @@ from geometry.verdicts import bootstrap_interval, interval, relative_gain, verdi
 
 def test_interval_of_two_seeds_by_hand():
     # Two values 1 apart: standard error 1/2, Student's t with one degree of freedom at 97.5 %: 12.706.
-    low, high = interval(np.array([0.0, 1.0]), 0.95)
+    low, high = interval(np.array([[0.0], [1.0]]), 0.95)
     assert (low, high) == (pytest.approx(0.5 - 6.353, abs=1e-3), pytest.approx(0.5 + 6.353, abs=1e-3))
 
 
 def test_interval_covers_the_mean_as_often_as_it_says():
     rng = np.random.default_rng(1)
-    found = [interval(rng.normal(size=5), 0.95) for _ in range(2000)]
+    found = [interval(rng.normal(size=(5, 1)), 0.95) for _ in range(2000)]
     assert 0.935 < np.mean([low < 0 < high for low, high in found]) < 0.965
+
+
+@pytest.mark.parametrize(("n", "n_draws"), [(2, 10), (5, 2), (5, 10)])
+@pytest.mark.parametrize("of_draws", [0.1, 1, 3])
+def test_interval_counts_what_the_draw_of_folds_adds(of_draws, n, n_draws):
+    """Draws that all seeds share move all of them alike: seeds alone do not show it."""
+    rng = np.random.default_rng(1)
+    covered, by_seeds = [], []
+    for _ in range(2000):
+        drawn = of_draws * np.sqrt(n_draws) * rng.normal(size=n_draws)
+        values = rng.normal(size=(n, 1)) + drawn + 0.3 * rng.normal(size=(n, n_draws))
+        for found, shown in ((covered, values), (by_seeds, values.mean(axis=1, keepdims=True))):
+            low, high = interval(shown, 0.95)
+            found.append(low < 0 < high)
+    assert np.mean(covered) > 0.93
+    assert np.mean(by_seeds) < 0.93 or of_draws < 1
+
+
+def test_interval_of_draws_alike_is_that_of_seeds():
+    values = np.random.default_rng(1).normal(size=(6, 1))
+    np.testing.assert_allclose(interval(np.repeat(values, 3, axis=1), 0.9), interval(values, 0.9))
 
 
 def test_bootstrap_stays_among_the_values_and_near_students_t():
     values = np.random.default_rng(1).normal(size=12)
     low, high = bootstrap_interval(values, 0.95)
     assert values.min() <= low < values.mean() < high <= values.max()
-    np.testing.assert_allclose([low, high], interval(values, 0.95), atol=0.15 * values.std())
+    np.testing.assert_allclose([low, high], interval(values[:, None], 0.95), atol=0.15 * values.std())
     assert np.isnan(bootstrap_interval(values[:4], 0.95)).all()
 
 
@@ -52,7 +75,7 @@ def test_gain_is_a_share_of_what_the_floor_leaves():
     ],
 )
 def test_verdict_needs_the_whole_interval(gain, kind, expected):
-    assert verdict(np.array(gain), margin=0.05, confidence=0.95, kind=kind) == expected
+    assert verdict(np.array(gain)[:, None], margin=0.05, confidence=0.95, kind=kind) == expected
 
 
 STREAMS = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "blocks.1.hook_resid_post"]
@@ -77,8 +100,9 @@ def probe_table(seeds, steps, scores, targets):
                     for split, estimator in [*WAYS, ("held_out_prefix", "table")]:
                         name = site if features == "activations" else features
                         value = scores.get((name, target, split, step), scores.get((name, target, split), 0.01))
-                        for weighting, v in (("probability", value), ("uniform", 0.5)):
-                            rows.append(("e", seed, step, site, features, target, weighting, split, estimator, "r2", v))
+                        for (weighting, v), draw in product((("probability", value), ("uniform", 0.5)), (1, 2)):
+                            place = "e", seed, step, site, features, target, weighting, split, estimator
+                            rows.append((*place, "r2_of_draw", v + 0.002 * (3 - 2 * draw) * (v < 1), draw))
     names = [
         "experiment",
         "seed",
@@ -91,6 +115,7 @@ def probe_table(seeds, steps, scores, targets):
         "estimator",
         "metric",
         "value",
+        "draw",
     ]
     return pd.DataFrame(rows, columns=names)
 
@@ -110,6 +135,7 @@ RECOVERED = [
     ("blocks.1.hook_resid_post", 0, 1, None),
     ("blocks.1.hook_resid_post", 10, 4, 0.1),
     ("blocks.0.hook_resid_post", 10, 2, 0.3),
+    ("process", 10, 5, None),
     ("exact", 10, 5, 0.0),
     ("sampled_tokens", 10, 5, 0.05),
     ("possible_words", 10, 1, 0.35),
@@ -206,24 +232,38 @@ def test_claims_read_the_right_rows():
         assert row["floor_name"] == floor_name
         assert (row["estimate"], row["floor"]) == (pytest.approx(estimate), pytest.approx(floor))
         scale = floor if row["kind"] == "no less" else 1 - floor
-        assert row["gain"] == pytest.approx((estimate - floor) / scale)
+        assert row["gain"] == pytest.approx((estimate - floor) / scale, abs=1e-4)
+        assert (row["n_draws"] == 2) == ("R2" in row["measure"])
+        if row["n_draws"] == 2:
+            assert row["sd_over_draws"] == pytest.approx(0.004 / np.sqrt(2))
     assert claims.loc["does not linearly tell duplicate states apart", "verdict"] == "supported"
 
 
+RANK, PROCESS = "shows how many dimensions its process has", "its process can be read out of it"
+
+
 @pytest.mark.parametrize("rate", [None, 0.3])
-def test_nothing_is_claimed_of_a_process_that_exact_predictions_do_not_give_back(rate):
+def test_nothing_is_said_of_a_process_that_exact_predictions_do_not_give_back(rate):
     """Where the prefixes are too short, what comes out of a network has nothing to be compared with."""
-    short = [row if row[0] != "exact" else ("exact", 10, 1, rate) for row in RECOVERED]
-    scores = {("blocks.1.hook_resid_post", "belief_state", "held_out_prefix", 10): 0.9}
-    claims = claims_of_tables(scores, targets=["belief_state", "shuffled_belief_state"], recovered=short)
-    assert "emerges with training" in claims.index
-    assert not [name for name in claims.index if "process" in name]
+    short = [row if row[0] != "exact" else ("exact", 10, 4, rate) for row in RECOVERED]
+    claims = claims_of_tables({}, targets=["belief_state", "shuffled_belief_state"], recovered=short)
+    assert claims.loc[[RANK, PROCESS], "verdict"].tolist() == ["cannot be told"] * 2
+    np.testing.assert_allclose(claims.loc[[RANK, PROCESS], "exact"], [0.8, 0 if rate is None else 0.4])
+    assert claims.loc[RANK, "estimate"] == 0.8  # as far from the true five dimensions as the exact predictions are
+
+
+def test_true_number_of_dimensions_is_that_of_the_process():
+    """A network that shows as many as exact predictions do, but fewer than the process has, does not show them all."""
+    claims = claims_of_tables({}, recovered=[row if row[0] != "exact" else ("exact", 10, 4, 0.0) for row in RECOVERED])
+    assert claims.loc[RANK, "verdict"] == "cannot be told" and claims.loc[RANK, "exact"] == 0.8
+    assert claims.loc[PROCESS, "verdict"] != "cannot be told" and claims.loc[PROCESS, "exact"] == 1
 
 
 def test_layer_is_chosen_on_the_other_seeds():
-    scores = [pd.Series(values, [1, 2, 3]) for values in ([0.9, 0.1, 0.1], [0.3, 0.4, 0.5])]
-    assert best_elsewhere(scores).tolist() == [0.3, 0.1, 0.1]
-    assert best_elsewhere([score[:1] for score in scores]).tolist() == [0.9]
+    means = [0.9, 0.1, 0.1], [0.3, 0.4, 0.5]
+    scores = [pd.DataFrame({draw: np.array(values) + 0.01 * draw for draw in (-1, 1)}, [1, 2, 3]) for values in means]
+    np.testing.assert_allclose(best_elsewhere(scores), [[0.29, 0.31], [0.09, 0.11], [0.09, 0.11]])
+    np.testing.assert_allclose(best_elsewhere([score[:1] for score in scores]), [[0.89, 0.91]])
 
 
 def test_what_predictions_tell_must_persist_and_cannot_be_told_from_them():

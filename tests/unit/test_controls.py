@@ -10,7 +10,7 @@ from geometry.prefixes import belief_states, complete_tree, complete_tree_with_b
 from geometry.probe import Fold, score
 from geometry.process import build_process
 from geometry.processes import process_from_config
-from geometry.splits import by_prefix, by_stem_and_length
+from geometry.splits import CELLS_AT_ONCE, by_length, by_prefix, by_stem, passes
 from geometry.targets import hidden_directions, labels, true_targets, wrong_targets
 
 
@@ -56,7 +56,7 @@ def test_held_out_table_never_sees_its_own_fold():
     tree = complete_tree(process_from_config("even", {}), 6, 10**4)
     rng = np.random.default_rng(0)
     target, weight = rng.normal(size=(len(tree), 2)), rng.uniform(0.5, 1, len(tree))
-    fold, words = by_prefix(len(tree), 4, 1, rng).fold[0], words_of(tree)
+    fold, words = by_prefix(len(tree), 4, 1, rng)[0], words_of(tree)
     *_, table = table_predictions(target, weight, grams(tree, 3), fold)
     shorter = 0
     for row, word in enumerate(words):
@@ -157,23 +157,37 @@ def test_class_shuffle_is_left_out_where_predictions_tell_the_belief(mess3):
 
 def test_no_stem_is_both_fitted_and_scored(mess3):
     tree, words = mess3[1], words_of(mess3[1])
-    subtree, length = by_stem_and_length(tree, 5, np.random.default_rng(0))
-    assert (length.fold[0] == tree.length - 1).all()
-    fold = subtree.fold[0]
+    assert (by_length(tree)[0] == tree.length - 1).all()
+    fold = by_stem(tree, 5, 2, np.random.default_rng(0))[1]
     assert (fold[tree.length < 3] == -1).all() and (fold[tree.length >= 3] >= 0).all()
-    by_stem = {}
+    folds_of = {}
     for word, k in zip(words, fold.tolist(), strict=True):
         if len(word) >= 3:
-            by_stem.setdefault(word[:3], set()).add(k)
-    assert len(by_stem) == 27 and all(len(folds) == 1 for folds in by_stem.values())
+            folds_of.setdefault(word[:3], set()).add(k)
+    assert len(folds_of) == 27 and all(len(folds) == 1 for folds in folds_of.values())
 
 
 @pytest.mark.parametrize("name", ["even", "z1r", "rrxor"])
 @pytest.mark.parametrize("context", [1, 2, 4, 7])
 def test_every_split_has_rows_to_fit_and_rows_to_score(name, context):
-    tree = complete_tree(process_from_config(name, {}), context, 10**5)
-    by_chance = by_prefix(len(tree), 5, 2, np.random.default_rng(0))
-    for split in (by_chance, *by_stem_and_length(tree, 5, np.random.default_rng(0))):
+    tree, draws = complete_tree(process_from_config(name, {}), context, 10**5), (5, 3, np.random.default_rng(0))
+    folds = {"prefix": by_prefix(len(tree), *draws), "stem": by_stem(tree, *draws), "length": by_length(tree)}
+    found = [split for splits in passes(folds) for split in splits]
+    for split in found:
         for fold in split.fold:
             sizes = np.bincount(fold[fold >= 0])
             assert len(sizes) > 1 and sizes.min() > 0 and sizes.max() < len(tree)
+    for way, drawn in folds.items():
+        if (way, context) != ("length", 1):
+            kept = np.concatenate([split.fold for split in found if split.name == way])
+            np.testing.assert_array_equal(kept, drawn)
+
+
+def test_draws_of_folds_share_cells_that_stay_few(mess3):
+    tree, rng = mess3[1], np.random.default_rng(0)
+    folds = {"length": by_length(tree), "stem": by_stem(tree, 5, 4, rng), "prefix": by_prefix(len(tree), 5, 4, rng)}
+    shared = list(passes(folds))
+    assert 1 < len(shared) < 9
+    for splits in shared:
+        cell = splits[0].cell
+        assert cell.max() < CELLS_AT_ONCE and all((split.cell == cell).all() for split in splits)

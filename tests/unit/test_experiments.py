@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from geometry.checks import probe_caution
 from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
 from geometry.resources import peak_memory_gb
-from geometry.sites import chosen_sites, drawn_site, probed_sites
+from geometry.sites import chosen_sites, drawn_site, joined_sites, probed_sites
 from geometry.tasks import process_of, task_name
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,37 @@ def test_task_name_depends_on_the_task_alone():
         task = {"process": "custom", "parameters": {"transition_tensor": tensor}}
         names.add(task_name(resolve({"experiments": {"mine": {"task": task}}})["mine"]["task"]))
     assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "expected"),
+    [
+        ("z1r", {}, "134 prefixes for 32 features of a site and should have 320"),
+        ("z1r", {"model": {"d_model": 12}}, None),
+        ("z1r", {"task": {"context": 16}}, None),
+        ("mess3", {}, None),
+        ("mess3", {"model": {"d_model": 256}}, "2000 prefixes for 256 features of a site and should have 2560"),
+        ("modular_addition_53", {}, None),
+    ],
+)
+def test_too_few_prefixes_for_a_probe_are_told(name, override, expected):
+    said = probe_caution(resolve({"experiments": {name: override}})[name], max_prefixes=2000)
+    assert said is None if expected is None else said.startswith(f"the probe has {expected}")
+
+
+def test_joined_sites_are_those_of_their_patterns():
+    """By default the streams; the published R2 of rrxor joins the output of the final LayerNorm as well."""
+    streams, last = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"], "ln_final.hook_normalized"
+    probe = resolve({})["z1r"]["probe"]
+    assert joined_sites([*streams, last], probe) == streams
+    assert joined_sites([*streams, last], {**probe, "joined": ["blocks.*", "ln_final.*"]}) == [*streams, last]
+    assert joined_sites([*streams, last], {**probe, "joined": ["ln_final.*"]}) == []
+    assert joined_sites([*streams, last], {**probe, "joined": []}) == []
+    paper = yaml.safe_load((ROOT / "studies/paper.yaml").read_text())
+    assert (
+        len(joined_sites(chosen_sites((one := resolve(paper)["rrxor_paper"])["model"], one["probe"]), one["probe"]))
+        == 6
+    )
 
 
 def test_sites_match_patterns_in_the_order_of_the_forward_pass():
@@ -136,7 +168,8 @@ EXPERIMENT_ERRORS = [
     ({"task": {"context": 1000}}, "task.context 1000 .* GB; memory_gb allows 8"),
     ({"training": {"batch_size": 1_000_000}, "task": {"context": 15}}, "batch_size 1000000 .* GB"),
     ({"model": {"n_layers": 8, "d_model": 1024, "d_mlp": 4096}, "training": {"snapshots": 100}}, " GB"),
-    ({"probe": {"repeats": 9}}, "to the power of probe.repeats 9"),
+    ({"probe": {"repeats": 1}}, "probe.repeats is 1; it must be at least 2"),
+    ({"probe": {"joined": ["blocks.9.*"]}}, "probe.joined has 'blocks.9.\*', which matches none of"),
     ({"task": {"process": "mess4"}}, "'mess4'; allowed are mess3"),
     ({"task": {"parameters": {"x": 0.7}}}, "at least 0"),
     ({"task": {"parameters": {"x": "0.1"}}}, "task.parameters.x is '0.1', a str"),

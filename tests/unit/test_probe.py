@@ -5,14 +5,14 @@ import pytest
 
 from geometry.moments import cell_moments
 from geometry.probe import STRENGTHS, Fold, decode, ridge, score, total
-from geometry.splits import by_prefix
+from geometry.splits import by_prefix, split_by
 
 
 def data(n_rows=600, n_features=12, n_components=3, noise=0.1, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n_rows, n_features)) * rng.uniform(0.1, 10, n_features) + rng.normal(size=n_features) * 5
     y = x @ rng.normal(size=(n_features, n_components)) + noise * rng.normal(size=(n_rows, n_components)) + 3
-    return x.astype(np.float32), y, rng.uniform(0, 1, n_rows), by_prefix(n_rows, 5, 1, rng).cell
+    return x.astype(np.float32), y, rng.uniform(0, 1, n_rows), by_prefix(n_rows, 5, 1, rng)[0]
 
 
 def moments_of(x, y, weight, cell):
@@ -79,7 +79,7 @@ def test_planted_belief_is_found_and_shuffled_belief_is_not():
 
 def test_memory_of_each_row_scores_only_in_sample():
     rng = np.random.default_rng(0)
-    x, y, fold = np.eye(60, dtype=np.float32), rng.normal(size=(60, 2)), by_prefix(60, 5, 1, rng).cell
+    x, y, fold = np.eye(60, dtype=np.float32), rng.normal(size=(60, 2)), by_prefix(60, 5, 1, rng)[0]
     moments = moments_of(x, y, np.ones(60), fold)
     assert score_in_sample(moments)[1].r2() > 1 - 1e-9
     assert score_held_out(moments, np.arange(5))[1].r2() < 0.05
@@ -101,7 +101,7 @@ def test_constant_features_decode_nothing():
 
 def test_repeats_share_cells_and_score_as_if_each_were_alone():
     x, y, weight, _ = data(noise=2.0)
-    folds = by_prefix(len(x), 4, 3, np.random.default_rng(2))
+    folds = split_by("held_out_prefix", by_prefix(len(x), 4, 3, np.random.default_rng(2)))
     shared = moments_of(x, y, weight, folds.cell)
     for fold, fold_of_cell in zip(folds.fold, folds.fold_of_cell, strict=True):
         assert np.bincount(fold).tolist() == [150] * 4
@@ -162,7 +162,8 @@ def test_nothing_is_gained_beyond_a_rival_that_explains_all():
 def test_ridge_is_penalised_least_squares_with_a_strength_from_inner_folds():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(80, 60)).astype(np.float32)
-    y, weight, fold = x[:, :2] + rng.normal(size=(80, 2)), rng.uniform(0.5, 1, 80), by_prefix(80, 4, 1, rng).cell
+    y = np.hstack([x[:, :2] + 0.5 * rng.normal(size=(80, 2)), rng.normal(size=(80, 2))])
+    weight, fold = rng.uniform(0.5, 1, 80), by_prefix(80, 4, 1, rng)[0]
 
     def predicted(train, test, strength):
         share = weight[train] / weight[train].sum()
@@ -173,15 +174,26 @@ def test_ridge_is_penalised_least_squares_with_a_strength_from_inner_folds():
         return (x[test] - mean) @ np.linalg.solve(gram + penalty, (centred.T * share) @ (y[train] - offset)) + offset
 
     def error(train, test, strength):
-        return (weight[test] @ (y[test] - predicted(train, test, strength)) ** 2).sum()
+        return weight[test] @ (y[test] - predicted(train, test, strength)) ** 2
 
-    expected, total_error = [], 0
-    for k in range(4):
-        inner = [[error((fold != k) & (fold != j), fold == j, s) for j in range(4) if j != k] for s in STRENGTHS]
-        expected.append(STRENGTHS[np.sum(inner, axis=1).argmin()])
-        total_error += error(fold != k, fold == k, expected[-1])
+    targets, expected, total_error = {"signal": slice(0, 2), "noise": slice(2, 4)}, np.empty((4, 4)), np.zeros(4)
+    for part in targets.values():
+        for k in range(4):
+            inner = [
+                [error((fold != k) & (fold != j), fold == j, s)[part].sum() for j in range(4) if j != k]
+                for s in STRENGTHS
+            ]
+            expected[k, part] = STRENGTHS[np.sum(inner, axis=1).argmin()]
+            total_error[part] += error(fold != k, fold == k, expected[k, part.start])[part]
     moments = moments_of(x, y, weight, fold)
-    found, strengths = ridge([Fold(*sets) for sets in moments.splits(np.arange(4))], slice(None))
-    assert strengths == pytest.approx(expected)
-    assert found.error.sum() == pytest.approx(total_error, rel=1e-6)
-    assert found.r2() > score_held_out(moments, np.arange(4))[1].r2()
+    found = ridge([Fold(*sets) for sets in moments.splits(np.arange(4))], targets)
+    np.testing.assert_allclose(found.strength, expected)
+    assert (expected[:, 0] < expected[:, 2]).all()  # noise is shrunk, and that is no matter of the signal's
+    np.testing.assert_allclose(found.score.error, total_error, rtol=1e-6)
+    assert found.score.r2() > score_held_out(moments, np.arange(4))[1].r2()
+    test = fold == 2
+    np.testing.assert_allclose(
+        decode(x[test], found.maps, np.full((1, test.sum()), 2))[0][:, :2],
+        predicted(fold != 2, test, expected[2, 0])[:, :2],
+        atol=1e-6,
+    )

@@ -14,7 +14,7 @@ from geometry.prefixes import complete_tree_with_beliefs
 from geometry.probe import regress
 from geometry.processes import process_from_config
 from geometry.scorecard import Examination, r2_by_group
-from geometry.splits import by_prefix, by_stem_and_length
+from geometry.splits import by_length, by_prefix, by_stem, passes
 
 
 def shape_of(x, y):
@@ -66,7 +66,8 @@ def test_memory_is_that_of_the_first_table_that_does_as_well(recalled):
     process = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
     tree, belief, probability = complete_tree_with_beliefs(process, 6, 10**4)
     rng, numbers = np.random.default_rng(0), grams(tree, 4)
-    splits = [by_prefix(len(tree), 5, 1, rng), *by_stem_and_length(tree, 5, rng)]
+    splits = list(passes({"held_out_prefix": by_prefix(len(tree), 5, 1, rng)}))
+    splits += passes({"held_out_length": by_length(tree), "held_out_subtree": by_stem(tree, 5, 1, rng)})
     exam = Examination(tree.length, {"belief_state": belief}, {}, {"probability": probability}, splits)
     tables = [value_of(rows, "in_sample", "r2") for _, rows in exam.tables(numbers)]
     means = list(table_predictions(belief, probability, numbers))
@@ -78,7 +79,7 @@ def test_memory_is_that_of_the_first_table_that_does_as_well(recalled):
 
 
 def value_of(rows, split, metric):
-    (value,) = (row[-1] for row in rows if (row[0], row[2], row[-2]) == ("belief_state", split, metric))
+    (value,) = (row[-2] for row in rows if (row[0], row[2], row[-3]) == ("belief_state", split, metric))
     return value
 
 

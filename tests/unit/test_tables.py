@@ -19,6 +19,7 @@ from probe_beliefs import Probe, probe_run
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 PROBE = {"folds": 3, "repeats": 2, "seed": 0}
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "ln_final.hook_normalized"]
+STREAMS = SITES[:2]
 
 
 @pytest.fixture
@@ -46,9 +47,8 @@ def activations(truth):
 @pytest.fixture
 def probed(truth, activations, tmp_path):
     path = tmp_path / "decoded.zarr.zip"
-    table = probe_run(
-        truth, activations, Probe(truth, markov_examination(truth, MESS3, None, PROBE)), logging.getLogger("test"), path
-    )
+    probe = Probe(truth, markov_examination(truth, MESS3, None, PROBE), STREAMS)
+    table = probe_run(truth, activations, probe, logging.getLogger("test"), path)
     with open_dataset(path) as decoded:
         yield table, decoded.load()
 
@@ -107,7 +107,7 @@ def test_verdict_on_planted_networks(planted, tmp_path):
         },
         coords={"step": ("snapshot", [9]), "seed": ("snapshot", [1]), "site": SITES[1:2]},
     )
-    probe = Probe(truth, markov_examination(truth, MESS3, None, {**PROBE, "folds": 5}))
+    probe = Probe(truth, markov_examination(truth, MESS3, None, {**PROBE, "folds": 5}), [])
     table = probe_run(truth, planted_run, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
     scores = select(table, target="belief_state", weighting="probability", metric="r2")
     r2 = select(scores, features="activations", estimator="least_squares").set_index("split")["value"]
@@ -126,6 +126,7 @@ def test_weightings_are_those_of_the_literature(truth):
     first = truth["length"].values == 1
     np.testing.assert_allclose(weights["uniform"][first], 3**4)
     np.testing.assert_allclose(weights["uniform"][truth["length"].values == 5], 1)
+    assert list(weights) == ["probability", "uniform", "distinct_prefix"] and (weights["distinct_prefix"] == 1).all()
     np.testing.assert_allclose(weights["probability"][first], 1 / 3)
     assert weights["probability"].sum() == pytest.approx(5)
 
