@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geometry.claims import PROBED
 from geometry.components import affine_dimension
 from geometry.job import Job
-from geometry.probe_table import last_stream, select
+from geometry.probe_table import PROBED, last_stream, select
 from geometry.storage import open_dataset, read_table, write_table
 
 if TYPE_CHECKING:
@@ -25,7 +24,9 @@ def compare(loss: pd.DataFrame, probe: pd.DataFrame, recovery: pd.DataFrame) -> 
     """The scores of one trained network at its last step, by measure."""
     site = last_stream(probe)
     ends = probe["step"].max()
-    r2 = select(probe, site=site, step=ends, target="belief_state", features="activations", **PROBED)["value"]
+    r2 = select(probe, site=site, step=ends, target="belief_state", features="activations", metric="r2", **PROBED)[
+        "value"
+    ]
     found = select(recovery, source=site, step=ends).set_index("measure")["value"]
     values = {
         "loss_gap_nats": select(loss, step=ends)["gap_nats"].mean(),
