@@ -24,9 +24,8 @@ def compare(loss: pd.DataFrame, probe: pd.DataFrame, recovery: pd.DataFrame) -> 
     """The scores of one trained network at its last step, by measure."""
     site = last_stream(probe)
     ends = probe["step"].max()
-    r2 = select(probe, site=site, step=ends, target="belief_state", features="activations", metric="r2", **PROBED)[
-        "value"
-    ]
+    where = {"target": "belief_state", "features": "activations", "metric": "r2"} | PROBED
+    r2 = select(probe, site=site, step=ends, **where)["value"]
     found = select(recovery, source=site, step=ends).set_index("measure")["value"]
     values = {
         "loss_gap_nats": select(loss, step=ends)["gap_nats"].mean(),
