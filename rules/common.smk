@@ -30,7 +30,7 @@ from geometry.foreign import checkpoint_runs, is_foreign
 from geometry.lock import LockError, read_lock
 from geometry.resources import Estimates
 from geometry.sites import chosen_sites, compared_sites, drawn_site
-from geometry.tasks import is_modular, task_name
+from geometry.tasks import is_modular, process_of, task_name
 
 
 class Known(dict):
@@ -82,6 +82,9 @@ TRAINED = [name for name, experiment in EXPERIMENTS.items() if not is_foreign(ex
 MODULAR = [name for name, experiment in EXPERIMENTS.items() if is_modular(experiment["task"])]
 LINEAR = [name for name in MODULAR if EXPERIMENTS[name]["task"]["parameters"]["operation"] != "polynomial"]
 MARKOV = [name for name in EXPERIMENTS if name not in MODULAR]
+for name in MARKOV if workflow.is_main_process else ():  # not once more in each job
+    for note in process_of(EXPERIMENTS[name]["task"]).notes:
+        logger.warning(f"experiment {name!r}: {note}")
 TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
 ON_TASK = {task: [] for task in TASKS}
 for name in MARKOV:

@@ -42,6 +42,8 @@ class Process:
     state_names: tuple[str, ...]
     token_names: tuple[str, ...]
     generalized: bool
+    notes: tuple[str, ...] = ()
+    """What was changed in the numbers it was given as, a sentence each."""
 
     @property
     def n_tokens(self) -> int:
@@ -80,8 +82,13 @@ def build_process(
     Beliefs start at `initial_state`, by default the stationary distribution. Raises
     `ProcessError` for a tensor that defines no process.
     """
-    tensor = _checked_tensor(name, transition_tensor, generalized)
+    tensor = _checked_tensor(name, transition_tensor)
     n_tokens, n_states, _ = tensor.shape
+    state_names = checked_names(name, "state_names", state_names, n_states)
+    token_names = checked_names(name, "token_names", token_names, n_tokens)
+    if not generalized:
+        tensor[(tensor < 0) & (tensor >= -TOLERANCE)] = 0  # as 1 - 0.9 - 0.1 is
+        _check_probabilities(name, tensor, state_names)
     readout = _readout(name, tensor.sum(axis=0), generalized)
     initial = None
     if initial_state is not None:
@@ -93,13 +100,21 @@ def build_process(
         initial_state=stationary if initial is None else initial,
         stationary_distribution=stationary,
         readout=readout,
-        state_names=_checked_names(name, "state_names", state_names, n_states),
-        token_names=_checked_names(name, "token_names", token_names, n_tokens),
+        state_names=state_names,
+        token_names=token_names,
         generalized=generalized,
     )
 
 
-def _checked_tensor(name, values, generalized) -> Float[ndarray, "token state state"]:
+def checked_names(name: str, key: str, names, n: int) -> tuple[str, ...]:
+    """The names of states or tokens as text, by default their numbers; raises `ProcessError`."""
+    names = tuple(str(i) for i in (range(n) if names is None else names))
+    if len(names) != n or len(set(names)) != n:
+        raise ProcessError(f"{name}: {key} is {list(names)}; expected {n} different names")
+    return names
+
+
+def _checked_tensor(name, values) -> Float[ndarray, "token state state"]:
     try:
         tensor = np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -116,23 +131,22 @@ def _checked_tensor(name, values, generalized) -> Float[ndarray, "token state st
         raise ProcessError(
             f"{name}: transition_tensor{where} is {tensor[tuple(where)]}; every entry must be a finite number"
         )
-    if generalized:
-        return tensor
-    tensor[(tensor < 0) & (tensor >= -TOLERANCE)] = 0  # as 1 - 0.9 - 0.1 is
+    return tensor
+
+
+def _check_probabilities(name, tensor, state_names) -> None:
     if tensor.min() < 0:
         where = [int(i) for i in np.argwhere(tensor < 0)[0]]
         raise ProcessError(
-            f"{name}: transition_tensor{where} is {tensor[tuple(where)]:.6g}; entries are probabilities, "
-            "at least 0 (negative entries need generalized: true)"
+            f"{name}: transition_tensor{where} is {tensor[tuple(where)]:.6g}; entries are probabilities, at least 0"
         )
     row_sums = tensor.sum(axis=(0, 2))
     worst = int(np.abs(row_sums - 1).argmax())
     if abs(row_sums[worst] - 1) > TOLERANCE:
         raise ProcessError(
-            f"{name}: the probabilities of leaving state {worst} sum to {row_sums[worst]:.9g} "
+            f"{name}: the probabilities of leaving state {state_names[worst]} sum to {row_sums[worst]:.9g} "
             "over tokens and next states; they must sum to 1"
         )
-    return tensor
 
 
 def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
@@ -216,10 +230,3 @@ def _checked_initial_state(name, values, readout, generalized) -> Float[ndarray,
             "it must be a probability distribution over the states"
         )
     return initial
-
-
-def _checked_names(name, key, names, n) -> tuple[str, ...]:
-    names = tuple(str(i) for i in (range(n) if names is None else names))
-    if len(names) != n or len(set(names)) != n:
-        raise ProcessError(f"{name}: {key} is {list(names)}; expected {n} different names")
-    return names
