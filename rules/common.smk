@@ -31,7 +31,7 @@ from geometry.foreign import checkpoint_runs, is_foreign
 from geometry.lock import LockError, read_lock
 from geometry.resources import Estimates
 from geometry.sites import chosen_sites, compared_sites, drawn_site, joined_sites
-from geometry.tasks import is_modular, task_name
+from geometry.tasks import is_modular, process_of, task_name
 
 
 class Known(dict):
@@ -55,10 +55,6 @@ try:
     EXPERIMENTS = Known(resolve_experiments(config, SCHEMA))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
-
-for name, experiment in EXPERIMENTS.items() if workflow.is_main_process else ():  # not once more in each job
-    if caution := probe_caution(experiment, config["tree"]["max_prefixes"]):
-        logger.warning(f"experiment {name!r}: {caution}")
 
 ENGINE = read_lock(LOCK)["snakemake"].version
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ  # a folder from which --cache takes what was made elsewhere
@@ -87,6 +83,10 @@ TRAINED = [name for name, experiment in EXPERIMENTS.items() if not is_foreign(ex
 MODULAR = [name for name, experiment in EXPERIMENTS.items() if is_modular(experiment["task"])]
 LINEAR = [name for name in MODULAR if EXPERIMENTS[name]["task"]["parameters"]["operation"] != "polynomial"]
 MARKOV = [name for name in EXPERIMENTS if name not in MODULAR]
+for name in MARKOV if workflow.is_main_process else ():  # not once more in each job
+    told = *process_of(EXPERIMENTS[name]["task"]).notes, probe_caution(EXPERIMENTS[name], config["tree"]["max_prefixes"])
+    for note in filter(None, told):
+        logger.warning(f"experiment {name!r}: {note}")
 TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
 ON_TASK = {task: [] for task in TASKS}
 for name in MARKOV:

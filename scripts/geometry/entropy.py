@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.special import entr
 
 from geometry.prefixes import PrefixTree, extend_beliefs
-from geometry.process import Process
+from geometry.process import TOLERANCE, Process, ProcessError
 
 CONVERGED = 1e-12
 """Width at which a pair of bounds counts as the exact value, in nats."""
@@ -22,19 +22,35 @@ def next_token_entropy_nats(distribution: Float[ndarray, "prefix token"]) -> Flo
     return entr(distribution).sum(axis=1)
 
 
+def check_descent(what: str, nats: Float[ndarray, " step"], n_tokens: int, may_rise: bool = False) -> None:
+    """Raise `ProcessError` for entropies of one of `n_tokens` tokens outside 0 to ln `n_tokens`, or that rise."""
+    if not (nats.min() >= -TOLERANCE and nats.max() <= math.log(n_tokens) + TOLERANCE):
+        raise ProcessError(
+            f"{what} is {nats.min():.9g} to {nats.max():.9g} nats; with {n_tokens} tokens it must be between 0 and "
+            f"{math.log(n_tokens):.9g}"
+        )
+    if not may_rise and np.diff(nats).max(initial=0) > TOLERANCE:
+        raise ProcessError(f"{what} rises by {np.diff(nats).max():.3g} nats, which more knowledge cannot do")
+
+
 def optimal_loss_nats(
     process: Process,
     tree: PrefixTree,
     weight: Float[ndarray, " prefix"],
     next_token_probability: Float[ndarray, "prefix token"],
+    is_sampled: bool = False,
 ) -> Float[ndarray, " position"]:
     """The loss of an optimal predictor after 0, 1, ... observed tokens (the myopic entropies).
 
-    `weight` sums to 1 over the prefixes of each length.
+    `weight` sums to 1 over the prefixes of each length. From the stationary distribution the loss never rises, unless
+    the weights are those of a sample; from another start it may. Raises `ProcessError` for what cannot be.
     """
     root = next_token_entropy_nats(process.next_token_probability(process.initial_state[None]))
     entropy = next_token_entropy_nats(next_token_probability)
-    return np.array([root[0], *(weight[level] @ entropy[level] for level in tree.levels)])
+    loss = np.array([root[0], *(weight[level] @ entropy[level] for level in tree.levels)])
+    moved = not np.allclose(process.initial_state, process.stationary_distribution, rtol=0, atol=TOLERANCE)
+    check_descent(f"{process.name}: the optimal loss", loss, process.n_tokens, may_rise=is_sampled or moved)
+    return loss
 
 
 def entropy_rate_bounds_nats(process: Process, max_beliefs: int = 250_000) -> tuple[float, float]:
@@ -57,6 +73,7 @@ def entropy_rate_bounds_nats(process: Process, max_beliefs: int = 250_000) -> tu
         levels = [_next_beliefs(process, *level) for level in levels]
         if sum(len(belief) for belief, _ in levels) > max_beliefs:
             break
+    check_descent(f"{process.name}: the entropy rate, from upper to lower bound,", np.array(bounds), process.n_tokens)
     return (bounds[1], max(bounds)) if len(bounds) == 2 else (math.nan, bounds[0])
 
 

@@ -6,6 +6,7 @@ import xarray as xr
 from geometry.entropy import entropy_rate_bounds_nats, optimal_loss_nats
 from geometry.modular import ModularArithmetic, circles, component_names
 from geometry.prefixes import (
+    IMPOSSIBLE,
     PrefixTree,
     belief_states,
     complete_tree,
@@ -13,7 +14,7 @@ from geometry.prefixes import (
     sampled_tree,
     words_below,
 )
-from geometry.process import Process
+from geometry.process import TOLERANCE, Process, ProcessError, check_distributions
 
 DISTINCT_DECIMALS = 6
 """Belief states that agree to this many decimals are counted as one."""
@@ -51,6 +52,19 @@ def complete_length(process: Process, tree: PrefixTree) -> int:
     return len(tree.levels)
 
 
+def check_truth(process: Process, tree: PrefixTree, belief, weight, next_token_probability) -> None:
+    """Raise `ProcessError` for beliefs, predictions or weights that cannot be."""
+    if not process.generalized:
+        check_distributions(f"{process.name}: the belief state after some prefix", belief)
+    elif not np.abs(belief @ process.readout - 1).max() <= TOLERANCE:
+        raise ProcessError(f"{process.name}: the belief state after some prefix has a read-out that is not 1")
+    check_distributions(f"{process.name}: the prediction after some prefix", next_token_probability)
+    total = np.add.reduceat(weight, [level.start for level in tree.levels])
+    left_out = IMPOSSIBLE * process.n_tokens * np.arange(1, len(total) + 1)  # continuations that are no events
+    if not (np.abs(total - 1) <= left_out + TOLERANCE).all():
+        raise ProcessError(f"{process.name}: the prefixes of some length have probability {total.min():.9g} in all")
+
+
 def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed: int) -> xr.Dataset:
     """The tree of all prefixes up to `context` tokens, or a sample of it beyond `max_prefixes`.
 
@@ -66,6 +80,7 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
         tree, weight = sampled_tree(process, context, max_prefixes, np.random.default_rng(seed))
         belief, probability = belief_states(process, tree)
     next_token = process.next_token_probability(belief)
+    check_truth(process, tree, belief, weight, next_token)
     lower, upper = entropy_rate_bounds_nats(process)
     rate = {"entropy_rate_nats": upper}
     if not np.isnan(lower):
@@ -78,7 +93,7 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
             "probability": ("prefix", probability),
             "weight": ("prefix", weight),
             "next_token_probability": (("prefix", "token"), next_token),
-            "optimal_loss_nats": ("position", optimal_loss_nats(process, tree, weight, next_token)),
+            "optimal_loss_nats": ("position", optimal_loss_nats(process, tree, weight, next_token, not complete)),
         },
         {"component": list(process.state_names), "token": list(process.token_names)},
         {

@@ -15,9 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.linalg import matrix_balance
+
+from geometry.stationary import closed_classes, long_run_law
 
 TOLERANCE = 1e-9
 """How far a sum of probabilities or an eigenvalue may be from 1, and an entry below 0."""
+
+UNSETTLED = np.finfo(float).eps / TOLERANCE
+"""A singular value or a cosine below which a vector that is divided by it is not known to the tolerance."""
 
 
 class ProcessError(ValueError):
@@ -36,6 +42,8 @@ class Process:
     state_names: tuple[str, ...]
     token_names: tuple[str, ...]
     generalized: bool
+    notes: tuple[str, ...] = ()
+    """What was changed in the numbers it was given as, a sentence each."""
 
     @property
     def n_tokens(self) -> int:
@@ -74,8 +82,13 @@ def build_process(
     Beliefs start at `initial_state`, by default the stationary distribution. Raises
     `ProcessError` for a tensor that defines no process.
     """
-    tensor = _checked_tensor(name, transition_tensor, generalized)
+    tensor = _checked_tensor(name, transition_tensor)
     n_tokens, n_states, _ = tensor.shape
+    state_names = checked_names(name, "state_names", state_names, n_states)
+    token_names = checked_names(name, "token_names", token_names, n_tokens)
+    if not generalized:
+        tensor[(tensor < 0) & (tensor >= -TOLERANCE)] = 0  # as 1 - 0.9 - 0.1 is
+        _check_probabilities(name, tensor, state_names)
     readout = _readout(name, tensor.sum(axis=0), generalized)
     initial = None
     if initial_state is not None:
@@ -87,13 +100,21 @@ def build_process(
         initial_state=stationary if initial is None else initial,
         stationary_distribution=stationary,
         readout=readout,
-        state_names=_checked_names(name, "state_names", state_names, n_states),
-        token_names=_checked_names(name, "token_names", token_names, n_tokens),
+        state_names=state_names,
+        token_names=token_names,
         generalized=generalized,
     )
 
 
-def _checked_tensor(name, values, generalized) -> Float[ndarray, "token state state"]:
+def checked_names(name: str, key: str, names, n: int) -> tuple[str, ...]:
+    """The names of states or tokens as text, by default their numbers; raises `ProcessError`."""
+    names = tuple(str(i) for i in (range(n) if names is None else names))
+    if len(names) != n or len(set(names)) != n:
+        raise ProcessError(f"{name}: {key} is {list(names)}; expected {n} different names")
+    return names
+
+
+def _checked_tensor(name, values) -> Float[ndarray, "token state state"]:
     try:
         tensor = np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -110,22 +131,22 @@ def _checked_tensor(name, values, generalized) -> Float[ndarray, "token state st
         raise ProcessError(
             f"{name}: transition_tensor{where} is {tensor[tuple(where)]}; every entry must be a finite number"
         )
-    if generalized:
-        return tensor
+    return tensor
+
+
+def _check_probabilities(name, tensor, state_names) -> None:
     if tensor.min() < 0:
         where = [int(i) for i in np.argwhere(tensor < 0)[0]]
         raise ProcessError(
-            f"{name}: transition_tensor{where} is {tensor[tuple(where)]:.6g}; entries are probabilities, "
-            "at least 0 (negative entries need generalized: true)"
+            f"{name}: transition_tensor{where} is {tensor[tuple(where)]:.6g}; entries are probabilities, at least 0"
         )
     row_sums = tensor.sum(axis=(0, 2))
     worst = int(np.abs(row_sums - 1).argmax())
     if abs(row_sums[worst] - 1) > TOLERANCE:
         raise ProcessError(
-            f"{name}: the probabilities of leaving state {worst} sum to {row_sums[worst]:.9g} "
+            f"{name}: the probabilities of leaving state {state_names[worst]} sum to {row_sums[worst]:.9g} "
             "over tokens and next states; they must sum to 1"
         )
-    return tensor
 
 
 def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
@@ -139,44 +160,56 @@ def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
         raise ProcessError(f"{name}: the summed transition tensor has leading eigenvalue {leading:.9g}; it must be 1")
     if n_fixed > 1:
         raise ProcessError(f"{name}: the summed transition tensor has eigenvalue 1 more than once; it must be simple")
-    readout = _null_vector(chain - np.eye(len(chain)))
+    readout = _fixed_vector(name, chain)
     return readout / readout[np.abs(readout).argmax()]
+
+
+def _fixed_vector(name, chain: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:
+    """The vector v with ``chain @ v == v``, in units that balance the matrix; raises one that rounding settles."""
+    balanced, (scale, _) = matrix_balance(chain, permute=False, separate=True)
+    _, values, directions = np.linalg.svd(balanced - np.eye(len(chain)))
+    size = np.linalg.norm(balanced, 2)
+    if values[-1] > TOLERANCE**0.75 * size or (len(values) > 1 and values[-2] < UNSETTLED * size):
+        raise ProcessError(
+            f"{name}: the eigenvector of the summed transition tensor with eigenvalue 1 cannot be told from rounding"
+        )
+    return scale * directions[-1]
 
 
 def _stationary_distribution(name, chain, readout, generalized, initial) -> Float[ndarray, " state"]:
     """The stationary law; of a reducible chain, the long-run average from the initial state."""
-    if not generalized and (n_classes := _count_closed_classes(chain)) > 1:
-        if initial is None:
+    if generalized:
+        stationary = _fixed_vector(name, chain.T)
+        total = stationary @ readout
+        if abs(total) <= UNSETTLED * (np.abs(stationary) @ np.abs(readout)):
             raise ProcessError(
-                f"{name}: the chain is reducible, with {n_classes} stationary distributions; give an initial_state"
+                f"{name}: the stationary state and the read-out vector are orthogonal up to rounding; "
+                "eigenvalue 1 of the summed transition tensor must be simple"
             )
-        return _time_average(chain, initial)
-    stationary = _null_vector(chain.T - np.eye(len(chain)))
-    stationary = stationary / (stationary @ readout)
-    return stationary if generalized else np.maximum(stationary, 0)
+        eigenvalue = stationary @ chain @ readout / total
+        if abs(eigenvalue - 1) > TOLERANCE:
+            raise ProcessError(f"{name}: the summed transition tensor has eigenvalue {eigenvalue:.12g}; it must be 1")
+        return stationary / total
+    classes = closed_classes(chain)
+    if initial is None and len(classes) > 1:
+        raise ProcessError(
+            f"{name}: the chain is reducible, with {len(classes)} stationary distributions; give an initial_state"
+        )
+    start = np.full(len(chain), 1 / len(chain)) if initial is None else initial
+    with np.errstate(all="ignore"):  # what is too small for floating-point numbers gives no distribution
+        stationary = long_run_law(chain, start, classes)
+    check_distributions(f"{name}: the stationary distribution", stationary)
+    return stationary
 
 
-def _count_closed_classes(chain: Float[ndarray, "state state"]) -> int:
-    """How many sets of states the chain can enter and never leave; each has a stationary law of its own."""
-    reach = (chain > 0) | np.eye(len(chain), dtype=bool)
-    for _ in range(len(chain).bit_length()):
-        reach = reach @ reach
-    closed = (reach <= reach.T).all(axis=1)  # whatever such a state reaches leads back to it
-    return len(np.unique(reach[closed], axis=0))
-
-
-def _null_vector(matrix: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:
-    """The vector v with ``matrix @ v == 0``, for a matrix with a one-dimensional null space."""
-    return np.linalg.svd(matrix)[2][-1]
-
-
-def _time_average(chain: Float[ndarray, "state state"], start: Float[ndarray, " state"]) -> Float[ndarray, " state"]:
-    """The long-run average law of a stochastic matrix from a start; the lazy chain has it as its limit."""
-    lazy = (chain + np.eye(len(chain))) / 2
-    for _ in range(50):
-        lazy = lazy @ lazy
-        lazy /= lazy.sum(axis=1, keepdims=True)
-    return start @ lazy
+def check_distributions(what: str, rows: Float[ndarray, "*row outcome"]) -> None:
+    """Raise `ProcessError` where rows are no probability distributions: entries of at least 0 that sum to 1."""
+    total, least = np.atleast_1d(rows.sum(axis=-1)), rows.min()
+    worst = total[np.abs(total - 1).argmax()]  # nan, if there is one
+    if not (abs(worst - 1) <= TOLERANCE and least >= -TOLERANCE):
+        raise ProcessError(
+            f"{what} is no probability distribution: its entries sum to {worst:.9g} and the least is {least:.3g}"
+        )
 
 
 def _checked_initial_state(name, values, readout, generalized) -> Float[ndarray, " state"]:
@@ -197,10 +230,3 @@ def _checked_initial_state(name, values, readout, generalized) -> Float[ndarray,
             "it must be a probability distribution over the states"
         )
     return initial
-
-
-def _checked_names(name, key, names, n) -> tuple[str, ...]:
-    names = tuple(str(i) for i in (range(n) if names is None else names))
-    if len(names) != n or len(set(names)) != n:
-        raise ProcessError(f"{name}: {key} is {list(names)}; expected {n} different names")
-    return names

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from geometry.custom import custom
 from geometry.process import Process, ProcessError, build_process
 
 LARGEST = 1e100
@@ -174,20 +175,6 @@ def fanizza(alpha: float = 2000.0, lamb: float = 0.49) -> Process:
     rotation[1, 1] = lamb
     rotation[2:, 2:] = [[c, -s], [s, c]]
     return build_process("fanizza", [np.outer([1, 1 - lamb, 1 + s - c, 1 - s - c], reset), rotation], generalized=True)
-
-
-def custom(
-    transition_tensor, initial_state=None, state_names=None, token_names=None, generalized: bool = False
-) -> Process:
-    """A process written out in the config; see `build_process`."""
-    return build_process(
-        "custom",
-        transition_tensor,
-        initial_state=initial_state,
-        state_names=state_names,
-        token_names=token_names,
-        generalized=generalized,
-    )
 
 
 PROCESSES = {

@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -287,12 +288,30 @@ def test_bad_custom_process_is_refused(override, sentence):
         (custom(GOOD, initial_state="abc"), "initial_state is 'abc', a str; it must be of type array"),
         (custom(GOOD, token_names=5), "token_names is 5, a int; it must be of type array"),
         (custom(GOOD, state_names="ab"), "state_names is 'ab'"),
+        (custom(GOOD, emitting_state="left"), "emitting_state is 'left'; allowed are from_state, to_state"),
         (custom(GOOD, generalized="false"), "generalized is 'false', a str; it must be of type boolean"),
     ],
 )
 def test_custom_process_of_wrong_types_is_refused(override, sentence):
     with pytest.raises(ConfigError, match=f"experiment 'mine': task.parameters.*{sentence}"):
         resolve(override)
+
+
+def test_custom_process_may_be_two_matrices_with_fractions():
+    parameters = {
+        "transition_matrix": [[0.3333, 0.6666], [0.5, 0.5]],
+        "emission_matrix": [["1/6", "5/6"], [1, 0]],
+        "initial_state": ["1/2", 0.5],
+    }
+    tasks = []
+    for emitting in ("from_state", "to_state"):
+        task = {"process": "custom", "parameters": {**parameters, "emitting_state": emitting}}
+        tasks.append(resolve({"experiments": {"mine": {"task": task}}})["mine"]["task"])
+    process = process_of(tasks[0])
+    assert process.notes[0].startswith("transition_matrix: the probabilities of leaving state 0 summed to 0.9999")
+    np.testing.assert_allclose(process.transition_tensor.sum(axis=(0, 2)), 1, atol=1e-15)
+    assert len(set(map(task_name, tasks))) == 2
+    assert tasks[0]["parameters"] == {**parameters, "emitting_state": "from_state", "generalized": False}
 
 
 def test_custom_process_may_name_its_states_by_numbers():

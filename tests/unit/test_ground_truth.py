@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from reference_tree import words_of
 
-from geometry.entropy import entropy_rate_bounds_nats
-from geometry.ground_truth import markov_ground_truth
+from geometry.entropy import check_descent, entropy_rate_bounds_nats
+from geometry.ground_truth import check_truth, markov_ground_truth
 from geometry.prefixes import (
     belief_states,
     complete_tree,
@@ -20,7 +20,7 @@ from geometry.prefixes import (
     tree_of_words,
     words_below,
 )
-from geometry.process import ProcessError, build_process
+from geometry.process import ProcessError, build_process, check_distributions
 from geometry.processes import process_from_config
 
 MESS3 = {"x": 0.05, "alpha": 0.85}
@@ -206,3 +206,48 @@ def test_large_alphabets_are_stored_in_two_bytes():
     tensor = np.full((300, 1, 1), 1 / 300)
     words = sample_words(build_process("many", tensor), 2000, 2, np.random.default_rng(0))
     assert words.dtype == np.uint16 and words.max() > 255
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrays(np.float64, (2, 3, 3), elements=st.floats(1e-12, 1)), st.integers(1, 6), st.booleans())
+def test_ground_truth_is_within_what_theory_allows(weights, context, is_stationary):
+    """The loss never rises from the stationary start, ends no lower than the entropy rate, and is at most ln 2."""
+    start = None if is_stationary else [1, 0, 0]
+    process = build_process("random", weights / weights.sum(axis=(0, 2))[:, None], initial_state=start)
+    truth = markov_ground_truth(process, context, 10**4, seed=0)
+    loss = truth["optimal_loss_nats"].values
+    assert (loss > -1e-9).all() and (loss < math.log(2) + 1e-9).all()
+    if is_stationary:
+        assert (np.diff(loss) < 1e-9).all() and loss[-1] > truth.attrs["entropy_rate_nats"] - 1e-9
+    for level in range(1, context + 1):
+        assert truth["weight"].values[truth["length"].values == level].sum() == pytest.approx(1, abs=1e-9)
+
+
+def test_loss_may_rise_from_a_known_start():
+    process = build_process("known", [[[0.99, 0.01], [0, 0.5]], [[0, 0], [0, 0.5]]], initial_state=[1, 0])
+    truth = markov_ground_truth(process, 4, 1000, seed=0)
+    assert np.diff(truth["optimal_loss_nats"].values).max() > 0.001
+
+
+def test_what_cannot_be_is_refused_in_one_sentence():
+    process = process_from_config("golden_mean", {})
+    truth = markov_ground_truth(process, 2, 100, seed=0)
+    tree = complete_tree(process, 2, 100)
+    good = [truth[name].values for name in ("target", "weight", "next_token_probability")]
+    check_truth(process, tree, *good)
+    for place, sentence in enumerate(("belief state .*sum to 1.05", "some length have probability 1", "prediction")):
+        bad = [values * 1.05 if k == place else values for k, values in enumerate(good)]
+        with pytest.raises(ProcessError, match=sentence):
+            check_truth(process, tree, *bad)
+    with pytest.raises(ProcessError, match=r"the law .*least is -0.5"):
+        check_distributions("the law", np.array([[0.5, 0.5], [1.5, -0.5]]))
+    for nats, sentence in (
+        ([0.3, -0.1], "is -0.1 to"),
+        ([0.7, 0.6], "0.693147181$"),
+        ([0.1, 0.2], "rises by 0.1 nats"),
+    ):
+        with pytest.raises(ProcessError, match=sentence):
+            check_descent("the loss", np.array(nats), 2)
+    check_descent("the loss", np.array([0.1, 0.2]), 2, may_rise=True)
+    with pytest.raises(ProcessError):
+        check_descent("the loss", np.array([0.1, np.nan]), 2)

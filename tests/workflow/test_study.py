@@ -236,6 +236,16 @@ def test_bad_configuration_stops_before_anything_is_written(override, sentence, 
     assert not {p.name for p in study.folder.iterdir()} - {".snakemake"}
 
 
+def test_rounded_probabilities_are_told_while_planning(tmp_path):
+    tensor = [[[0.3152, 0.0], [0.5, 0.0]], [[0.0, 0.6847], [0.0, 0.5]]]
+    parameters = {"transition_tensor": tensor, "state_names": ["{A}", "B"]}
+    override = {"only": ["m"], "experiments": {"m": {"task": {"process": "custom", "parameters": parameters}}}}
+    result = Study(tmp_path / "rounded").snakemake("--dry-run", override=override)
+    assert result.returncode == 0, result.stderr
+    line = "experiment 'm': the probabilities of leaving state {A} summed to 0.9999 and were divided by it"
+    assert (result.stdout + result.stderr).count(line) == 1
+
+
 STATES = [
     "</script><script>document.title='x'</script>",
     "../x\n{wildcards} $(touch pwned) `touch pwned` {{ 7 * 7 }}",

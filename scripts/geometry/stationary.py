@@ -1,0 +1,56 @@
+"""Long-run laws of Markov chains, from row-stochastic matrices, without a subtraction.
+
+States are eliminated one by one, what they pass on being added to the others: the elimination of Grassmann, Taksar and
+Heyman (1985). It never forms ``1 - p``, so that every entry of the law has full relative accuracy, however slowly the
+chain mixes and however many orders of magnitude the law spans.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+
+def closed_classes(chain: Float[ndarray, "state state"]) -> list[ndarray]:
+    """Sets of states that the chain can enter and never leave; each has one stationary law, no other state any."""
+    number, class_of = connected_components(csr_array(chain > 0), connection="strong")
+    leaves = ((chain > 0) & (class_of[:, None] != class_of)).any(axis=1)
+    is_closed = np.bincount(class_of, weights=leaves, minlength=number) == 0
+    return [np.flatnonzero(class_of == k) for k in np.flatnonzero(is_closed)]
+
+
+def irreducible_law(chain: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:
+    """The stationary law of a chain in which every state leads to every other."""
+    rates = np.array(chain)
+    for k in range(len(rates) - 1, 0, -1):  # a chain that skips the states from k on
+        rates[:k, k] /= rates[k, :k].sum()
+        rates[:k, :k] += np.outer(rates[:k, k], rates[k, :k])
+    law = np.ones(len(rates))
+    for k in range(1, len(rates)):
+        law[k] = law[:k] @ rates[:k, k]
+        law[: k + 1] /= max(law[k], 1)  # or it might overflow
+    return law / law.sum()
+
+
+def long_run_law(
+    chain: Float[ndarray, "state state"], start: Float[ndarray, " state"], classes: list[ndarray]
+) -> Float[ndarray, " state"]:
+    """The mean law over time from a start: of each closed class, its own law times the probability of ending in it."""
+    law = np.zeros(len(chain))
+    for members, share in zip(classes, absorbed(chain, start, classes), strict=True):
+        law[members] = share * irreducible_law(chain[np.ix_(members, members)])
+    return law
+
+
+def absorbed(
+    chain: Float[ndarray, "state state"], start: Float[ndarray, " state"], classes: list[ndarray]
+) -> Float[ndarray, " class"]:
+    """The probability of ending in each closed class from a start."""
+    transient = np.setdiff1d(np.arange(len(chain)), np.concatenate(classes))
+    sources, n = np.vstack([start, chain[transient]]), len(classes)
+    flow = np.column_stack([*(sources[:, members].sum(axis=1) for members in classes), sources[:, transient]])
+    for k in range(len(transient) - 1, -1, -1):
+        onward = flow[k + 1, : n + k]
+        flow[: k + 1, : n + k] += np.outer(flow[: k + 1, n + k] / onward.sum(), onward)
+    return flow[0, :n] / flow[0, :n].sum()
