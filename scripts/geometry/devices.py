@@ -47,7 +47,7 @@ def free_cuda_device() -> torch.device:
     for index in range(n_devices):
         path = Path(tempfile.gettempdir()) / f"belief-geometry-{torch.cuda.get_device_properties(index).uuid}.lock"
         try:
-            lock = path.open("a")
+            lock = path.open("ab")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # held, or another user's
             continue

@@ -9,8 +9,8 @@ import yaml
 from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
 
 ROOT = Path(__file__).parents[2]
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 HOSTILE = [
     "../x",
     "/etc/passwd",
@@ -67,7 +67,7 @@ def test_no_code_reads_or_writes_what_can_run_code():
     modules = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
     calls = {"torch.load", "torch.save", "np.load", "np.save", "yaml.load", "os.system", "eval", "exec"}
     for path in [*(ROOT / "scripts").rglob("*.py"), *(ROOT / "envs").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
                 assert not names & modules, path

@@ -42,14 +42,14 @@ def test_same_content_gives_the_same_bytes(tmp_path):
 
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.zarr.zip"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     with pytest.raises(RuntimeError), zarr_archive(path) as archive:
         archive.write_chunk(archive.add_array("x", ("row",), (4,), np.float32, (2,)), (0,), np.ones(2))
         raise RuntimeError
     with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise RuntimeError
-    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr.zip"] and path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr.zip"] and path.read_text(encoding="utf-8") == "old"
 
 
 def test_array_written_in_chunks_is_labelled(tmp_path):

@@ -63,7 +63,7 @@ def found(project=ROOT, config=None):
 
 def config_of(folder):
     """The configuration that a study was run with."""
-    return json.loads((folder / "results/provenance/write_report.json").read_text())["params"]["config"]
+    return json.loads((folder / "results/provenance/write_report.json").read_text(encoding="utf-8"))["params"]["config"]
 
 
 def named(sentences):
@@ -101,7 +101,7 @@ def test_every_kind_of_artefact_was_tried(finished):
 
 def test_edited_cell_is_found(study):
     path = study.folder / "results/claims.csv"
-    path.write_text(path.read_text().replace("undecided", "supported", 1))
+    path.write_text(path.read_text(encoding="utf-8").replace("undecided", "supported", 1))
     assert named(found()) == ["results/claims.csv"]
 
 
@@ -121,7 +121,7 @@ def test_swapped_models_with_their_records_are_found(study):
         shutil.move(other, one)
         shutil.move(aside, other)
     records = [results / f"provenance/mess3/seed_{seed}/train_model.json" for seed in (1, 2)]
-    one, other = (json.loads(path.read_text()) for path in records)
+    one, other = (json.loads(path.read_text(encoding="utf-8")) for path in records)
     for path, mine, yours in ((records[0], one, other), (records[1], other, one)):
         outputs = {
             key: yours["outputs"][key.replace("seed_1", "S").replace("seed_2", "seed_1").replace("S", "seed_2")]
@@ -130,7 +130,7 @@ def test_swapped_models_with_their_records_are_found(study):
             for key, digest in mine["outputs"].items()
         }
         changed = {**mine, "outputs": outputs}
-        path.write_text(json.dumps({**changed, "seal": seal_of(changed)}))
+        path.write_text(json.dumps({**changed, "seal": seal_of(changed)}), encoding="utf-8")
     sentences = found()
     for seed in (1, 2):
         start = f"results/mess3/seed_{seed}/activations.zarr.zip: made from another results/mess3/seed_{seed}/snapshots"
@@ -147,20 +147,20 @@ def test_edited_record_is_found_whichever_part(study):
     path = study.folder / "results/provenance/mess3/seed_1/train_model.json"
     edit(path, '"learning_rate": 0.02', '"learning_rate": 0.01')
     other = study.folder / "results/provenance/mess3/seed_2/train_model.json"
-    other.write_text(re.sub('"started": "20', '"started": "19', other.read_text()))
+    other.write_text(re.sub('"started": "20', '"started": "19', other.read_text(encoding="utf-8")))
     assert {str(p.relative_to(study.folder)) for p in (path, other)} <= set(named(found()))
 
 
 def test_record_that_claims_another_parameter_is_found(study):
     path = study.folder / "results/provenance/mess3/seed_1/train_model.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     record["params"]["training"]["learning_rate"] = 0.01
-    path.write_text(json.dumps({**record, "seal": seal_of(record)}))
+    path.write_text(json.dumps({**record, "seal": seal_of(record)}), encoding="utf-8")
     assert any("training.learning_rate was 0.01, is 0.02" in sentence for sentence in found())
 
 
 def test_file_that_is_no_record_is_found(study):
-    (study.folder / "results/provenance/mess3/seed_1/other.json").write_text("{}")
+    (study.folder / "results/provenance/mess3/seed_1/other.json").write_text("{}", encoding="utf-8")
     (sentence,) = found()
     assert sentence.startswith("results/provenance/mess3/seed_1/other.json: no record: $: 'rule' is a required")
 
@@ -190,8 +190,8 @@ def test_missing_artefact_is_found(study):
 
 def test_stray_files_are_found(study):
     results = study.folder / "results"
-    (results / "mess3/seed_1/notes.txt").write_text("mine")
-    (results / "figures/.hidden").write_text("mine")
+    (results / "mess3/seed_1/notes.txt").write_text("mine", encoding="utf-8")
+    (results / "figures/.hidden").write_text("mine", encoding="utf-8")
     os.symlink("/nowhere", results / "link")
     assert named(found()) == ["results/figures/.hidden", "results/link", "results/mess3/seed_1/notes.txt"]
 
@@ -217,7 +217,7 @@ def test_changed_code_is_found_by_module(study, tmp_path):
 def test_changed_line_of_the_lock_is_found(package, study, tmp_path):
     project = clone(tmp_path / "project")
     lock = project / "envs/requirements.txt"
-    lock.write_text(re.sub(rf"(?m)^{package}==\S+", f"{package}==0.0", lock.read_text()))
+    lock.write_text(re.sub(rf"(?m)^{package}==\S+", f"{package}==0.0", lock.read_text(encoding="utf-8")))
     sentences = found(project)
     assert any(s.startswith(f"envs/requirements.txt: pins {package}==0.0, installed is ") for s in sentences)
     made_with = [s for s in sentences if f"{package} was" in s and "envs/requirements.txt pins 0.0" in s]

@@ -48,9 +48,9 @@ def test_every_figure_is_drawn_and_small(finished):
 
 
 def test_report_holds_claims_and_figures(finished):
-    text = (finished.folder / "results/report.html").read_text()
+    text = (finished.folder / "results/report.html").read_text(encoding="utf-8")
     assert text.count("belief_simplex.png") and text.count("claims.csv") and "optimal" in text
-    findings = (finished.folder / "results/findings.md").read_text()
+    findings = (finished.folder / "results/findings.md").read_text(encoding="utf-8")
     for row in read_table(finished.folder / "results/claims.csv").itertuples():
         assert f"{row.estimate:.4f}" in findings and row.claim in findings and row.floor_name in findings
 
@@ -63,7 +63,7 @@ def test_study_is_a_valid_research_object(finished, tmp_path):
 
 
 def test_provenance_page_shows_every_job_that_leads_to_a_claim_or_a_figure(finished):
-    page = (finished.folder / "results/provenance/index.html").read_text()
+    page = (finished.folder / "results/provenance/index.html").read_text(encoding="utf-8")
     jobs = json.loads(re.search(r'type="application/json">(.*?)</script>', page)[1])["jobs"]
     records = finished.folder.glob("results/provenance/**/*.json")
     last = {"draw_provenance", "write_report", "export_crate"}
@@ -110,8 +110,10 @@ def test_activations_are_labelled_and_belong_to_the_snapshots(finished):
 
 @pytest.mark.parametrize(("experiment", "bos"), [("mess3", False), ("rrxor", True)])
 def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experiment, bos):
-    config = canonical(merged(*(yaml.safe_load((ROOT / n).read_text()) for n in ("config.yaml", "tests/config.yaml"))))
-    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+    config = canonical(
+        merged(*(yaml.safe_load((ROOT / n).read_text(encoding="utf-8")) for n in ("config.yaml", "tests/config.yaml")))
+    )
+    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     settings = resolve_experiments(config, schema)[experiment]
     assert settings["model"]["bos"] == bos
     run = finished.folder / "results" / experiment / "seed_1"
@@ -182,7 +184,7 @@ def test_published_recipe_is_planned_in_full(tmp_path):
     result = study.snakemake("--dry-run", configs=[ROOT / "studies/paper.yaml"])
     assert result.returncode == 0, result.stderr
     base, paper, schema = (
-        yaml.safe_load((ROOT / name).read_text())
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
         for name in ("config.yaml", "studies/paper.yaml", "rules/schemas/config.schema.yaml")
     )
     experiments = resolve_experiments(canonical(merged(base, paper)), schema)
@@ -256,7 +258,7 @@ def recurrent(made_once) -> Study:
 
 def test_hostile_names_of_states_and_tokens_stay_text(recurrent):
     for name in ("report.html", "provenance/index.html"):
-        page = (recurrent.folder / "results" / name).read_text()
+        page = (recurrent.folder / "results" / name).read_text(encoding="utf-8")
         assert "<script>document" not in page and "<img src=x" not in page
     truth = recurrent.folder.glob("results/tasks/*/ground_truth.zarr.zip")
     with open_dataset(next(truth)) as found:
@@ -285,4 +287,4 @@ def test_failed_job_names_its_cause_in_its_log(finished, tmp_path):
     (copy.folder / "results/mess3/seed_1/model.safetensors").unlink()
     result = copy.snakemake("results/mess3/seed_1/model.safetensors")
     assert result.returncode != 0
-    assert "BadZipFile" in (copy.folder / "logs/train_model/mess3_seed_1.log").read_text()
+    assert "BadZipFile" in (copy.folder / "logs/train_model/mess3_seed_1.log").read_text(encoding="utf-8")
