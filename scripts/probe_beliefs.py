@@ -94,7 +94,8 @@ class Probe:
 def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job, path) -> pd.DataFrame:
     """The probe's table; the decoded beliefs go to an archive, snapshot by snapshot."""
     sites = with_streams_joined(activations["site"].values.tolist())
-    coordinates = {"split": SPLITS, "step": activations["step"], "site": sites, "component": truth["component"]}
+    coordinates = {name: activations[name] for name in ("step", "prefix")}
+    coordinates |= {"split": SPLITS, "site": sites, "component": truth["component"]}
     tables = []
     with zarr_archive(path) as archive:
         archive.add_variables(xr.Dataset(coords=coordinates))

@@ -172,7 +172,7 @@ def test_copied_record_is_found_whatever_its_name(study):
         shutil.copy(record, record.parent / name)
     sentences = found()
     copies = [f"results/provenance/mess3/seed_1/other/{name}.json" for name in ("train_model", "x")]
-    assert named(sentences) == copies and all(". Delete" in sentence for sentence in sentences)
+    assert named(sentences) == copies and all("out of results/" in sentence for sentence in sentences)
 
 
 def test_nothing_made_yet_is_told_in_a_sentence_per_job(tmp_path, monkeypatch, finished):
