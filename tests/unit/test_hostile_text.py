@@ -86,8 +86,8 @@ def is_text_without_encoding(call):
     if name == "open":  # by itself, or of a path: then the mode comes first
         modes = [*call.args, keywords.get("mode")][isinstance(call.func, ast.Name) :]
         mode = next((a.value for a in modes if isinstance(a, ast.Constant) and isinstance(a.value, str)), None)
-        if mode is None and (isinstance(call.func, ast.Attribute) and call.args):
-            return False  # of an archive or an image
+        if isinstance(call.func, ast.Attribute) and call.args and (mode is None or len(call.args) > 1):
+            return False  # of an image or an archive
         return "b" not in (mode or "r") and "encoding" not in keywords
     of_object = isinstance(call.func, ast.Attribute)
     return of_object and name in ("read_text", "write_text", "FileHandler", "fdopen") and "encoding" not in keywords
@@ -119,6 +119,7 @@ def test_every_text_file_says_its_encoding():
         ("path.open('a')", True),
         ("path.open('ab')", False),
         ("Image.open(buffer)", False),
+        ("archive.open(entry, 'w')", False),
         ("subprocess.run(command, text=True)", True),
         ("subprocess.run(command, encoding='utf-8')", False),
         ("logging.FileHandler(path)", True),

@@ -224,7 +224,7 @@ def test_change_of_a_pin_reruns_exactly(package, finished, tmp_path):
 def test_job_refuses_to_run_on_packages_that_are_not_the_pinned_ones(tmp_path):
     study = Study(tmp_path / "study", clone(tmp_path / "project"))
     lock = study.project / "envs/requirements.txt"
-    lock.write_text(re.sub(r"(?m)^numpy==\S+", "numpy==0.0", lock.read_text(encoding="utf-8")))
+    lock.write_text(re.sub(r"(?m)^numpy==\S+", "numpy==0.0", lock.read_text(encoding="utf-8")), encoding="utf-8")
     result = study.snakemake("results/mess3/seed_1/sequences.zarr.zip")
     assert result.returncode != 0 and "is installed, envs/requirements.txt pins 0.0; run: rm .venv" in result.stderr
     assert "Traceback" not in result.stderr

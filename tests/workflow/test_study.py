@@ -136,6 +136,24 @@ def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experimen
         np.testing.assert_allclose(found["log_probability"][-1, row].values, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_example_of_reading_results_finds_what_a_network_predicts(finished, monkeypatch):
+    text = (ROOT / "docs/reading_results.md").read_text(encoding="utf-8")
+    names = {}
+    monkeypatch.chdir(finished.folder)
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(block.replace("_context10/", "_context4/"), names)
+    truth, activations, row = names["truth"], names["activations"], 3 + 9 + 5  # behind 12 shorter ones, 0 0 0 ... 0 1 2
+    assert names["row"] == row and names["word"] == "2 0 2 1"
+    assert np.exp(activations["log_probability"].values[-1, row]).tolist() == names["predicted"].values.tolist()
+    belief = truth.attrs["target_name"] == "belief_state" and names["belief"].values
+    np.testing.assert_allclose(belief, truth["target"].values[row])
+    assert names["optimal"].values.tolist() == truth["next_token_probability"].values[row].tolist()
+    place = activations["site"].values.tolist().index("ln_final.hook_normalized")
+    assert names["vector"].values.tolist() == activations["activation"].values[-1, place, row].tolist()
+    assert names["read_out"].values.tolist() == names["decoded"]["decoded_belief"].values[0, :, place, row].tolist()
+    assert names["of_the_same_prefixes"]["length"].equals(truth["length"])
+
+
 def test_exact_loss_agrees_with_the_training_curve(finished):
     run = finished.folder / "results/mess3/seed_1"
     loss, training = read_table(run / "loss.csv"), read_table(run / "training.csv")
