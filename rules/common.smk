@@ -72,6 +72,11 @@ if not Path(".snakemake/metadata").exists() and Path("results/provenance").exist
     if SHARED:
         raise WorkflowError(f"{lost} Unset $SNAKEMAKE_OUTPUT_CACHE, run snakemake audit, then snakemake --touch.")
     logger.warning(f"{lost} Run snakemake audit; if it finds no break, run snakemake --touch.")
+for path in [Path("results"), *Path("results").glob("*"), *Path("results").glob("*/*")]:
+    if path.is_symlink() and not path.exists():
+        logger.warning(
+            f"{path} is a link to {os.readlink(path)}, where nothing is: bring that back, or remove the link."
+        )
 HOW_TO_GO_ON = """
 What is finished is kept. When the cause is mended, run the same command again: a training that was
 interrupted goes on from where it was. If Snakemake itself was killed, run snakemake --unlock first.

@@ -56,7 +56,7 @@ def card(record: Record, parents: list[str]) -> dict:
         "modules": list(content["code"]["modules"]),
         "software": [f"Python {content['python']}", *map(" ".join, content["packages"].items())],
         "ran": record.ran,
-        "commit": f"{run['commit']}{' with uncommitted changes' if run['dirty'] else ''}",
+        "commit": f"{run['commit'] or 'unknown'}{' with uncommitted changes' if run['dirty'] else ''}",
     }
 
 

@@ -25,7 +25,7 @@ def describe_file(path: str, digest: str) -> str:
 def describe_job(record: Record, maker: Mapping[str, Record]) -> Iterator[str]:
     """One job, in a few lines."""
     run = record.content["run"]
-    tree = {None: "unknown", False: "clean", True: "with uncommitted changes"}[run["dirty"]]
+    tree = {None: "", False: " (clean)", True: " (with uncommitted changes)"}[run["dirty"]]
     yield record.job
     yield from (f"  wrote  {describe_file(*item)}" for item in record.outputs.items())
     for path, digest in record.inputs.items():
@@ -36,7 +36,7 @@ def describe_job(record: Record, maker: Mapping[str, Record]) -> Iterator[str]:
     yield from (f"  with   {line}" for line in text.splitlines())
     yield f"  code   {record.content['code']['digest']}: {' '.join(record.content['code']['modules'])}"
     yield f"  ran    {record.ran}"
-    yield f"  commit {run['commit']} ({tree})"
+    yield f"  commit {run['commit'] or 'unknown'}{tree}"
 
 
 def describe_software(records: list[Record]) -> Iterator[str]:
