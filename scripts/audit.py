@@ -12,6 +12,7 @@ from geometry.audit import (
     broken_links,
     broken_plan,
     is_behind,
+    is_closed,
     is_dead,
     remedy,
     rival_records,
@@ -46,17 +47,17 @@ def breaks(project: Path, config: dict) -> Iterator[str]:
                 yield f"{error}. {mend}"
     maker, by_path = makers(records), {record.path: record for record in records}
     known = {*KEPT, *maker, *by_path, *unreadable, *planned}
-    holders = {str(folder) for path in known for folder in Path(path).parents}
-    files = list(files_below(Path("results"), is_entered=lambda link: str(link) in holders))
-    dead = {str(path) for path in files if is_dead(path)}
+    on_the_way = {str(folder) for path in known for folder in Path(path).parents}
+    files = list(files_below(Path("results"), is_entered=lambda link: str(link) in on_the_way))
+    closed = {str(path) for path in files if is_closed(path)}
     yield from broken_environment(read_lock(lock))
-    yield from broken_files(records, planned, dead)
+    yield from broken_files(records, planned, closed)
     yield from broken_links(records, maker, planned)
     yield from rival_records(records, maker, planned)
     yield from stray_files(files, known)
     for job in plan:
         record = by_path.get(job.record)
-        lost = record is None and any(is_behind(path, dead) for path in (job.record, *job.outputs))
+        lost = record is None and any(is_behind(path, closed) for path in (job.record, *job.outputs))
         if job.record not in unreadable and not lost:  # else that has been told already
             code = code_of(project / "scripts" / f"{job.rule}.py", lock)
             yield from broken_plan(job, record, code, read_lock(lock))

@@ -15,11 +15,11 @@ from geometry.plan import PlannedJob
 from geometry.records import Record
 
 
-def broken_files(records: Iterable[Record], plan: Container[str], dead: Container[str] = ()) -> Iterator[str]:
-    """Files that are gone or are not what their job wrote; of those behind `dead` links, the links are told."""
+def broken_files(records: Iterable[Record], plan: Container[str], closed: Container[str] = ()) -> Iterator[str]:
+    """Files that are gone or are not what their job wrote; of those behind something `closed`, that is told itself."""
     for record in records:
         for path, digest in record.outputs.items():
-            if is_behind(path, dead):
+            if is_behind(path, closed):
                 continue
             if not Path(path).is_file():
                 yield f"{path}: missing; {record.job} wrote it. {remedy(path, plan)}"
@@ -60,11 +60,11 @@ def stray_files(files: Iterable[Path], known: Container[str]) -> Iterator[str]:
         if is_dead(path):
             remove = "Bring that back, or remove the link and run: snakemake"
             yield f"{path}: a link to {os.readlink(path)}, where nothing is. {remove}"
-        elif path.is_dir() and not path.is_symlink():
+        elif is_closed(path):
             yield f"{path}: a folder that cannot be read. Make it readable, and audit again"
         elif str(path) not in known:
             leads = f"a link to {os.readlink(path)}; " if path.is_symlink() else ""
-            again = "" if path.is_dir() else ", or make it again with its record"
+            again = "" if os.path.isdir(path) else ", or make it again with its record"
             yield f"{path}: {leads}no record that can be read tells of it. {MOVE_AWAY}{again}"
 
 
@@ -73,9 +73,14 @@ def is_dead(path: Path) -> bool:
     return path.is_symlink() and not os.path.exists(path)
 
 
-def is_behind(path: str, links: Container[str]) -> bool:
-    """Whether a path is one of some links, or leads through one."""
-    return any(str(part) in links for part in (Path(path), *Path(path).parents))
+def is_closed(path: Path) -> bool:
+    """Whether nothing behind a path that `files_below` tells can be read: a dead link, or a folder."""
+    return is_dead(path) or (os.path.isdir(path) and not path.is_symlink())
+
+
+def is_behind(path: str, closed: Container[str]) -> bool:
+    """Whether a path is one of some others, or leads through one."""
+    return any(str(part) in closed for part in (Path(path), *Path(path).parents))
 
 
 def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mapping[str, Pin]) -> Iterator[str]:

@@ -40,14 +40,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def files_below(folder: str | Path, is_entered: Callable[[Path], bool] = lambda link: True) -> Iterator[Path]:
-    """Every file below a folder by its path there, sorted; through links to folders too, each of these entered once.
+    """Every file below a folder by its path there, sorted, through links to folders too.
 
-    What cannot be looked into is told itself: a link that leads nowhere, back up, or where another one led
-    before, or that `is_entered` refuses; a folder that must not be read. What an operating system leaves is not told.
+    What is not looked into is told itself: a link that leads nowhere or back up, or that `is_entered` refuses,
+    or that stands behind a link and leads where another one led before; a folder that must not be read. What
+    an operating system leaves is not told.
     """
     entered = set()
 
-    def walk(folder: Path, holders: tuple[str, ...]) -> Iterator[Path]:
+    def walk(
+        folder: Path, holders: tuple[str, ...]
+    ) -> Iterator[Path]:  # holders: the real folders of the links on the way
         try:
             paths = sorted(folder.iterdir())
         except OSError:
@@ -56,16 +59,18 @@ def files_below(folder: str | Path, is_entered: Callable[[Path], bool] = lambda 
         for path in paths:
             if LEFT_BEHIND.fullmatch(path.name):
                 continue
-            place = os.path.realpath(path) if path.is_symlink() else None
-            if not path.is_dir():
+            if not os.path.isdir(path):
                 yield path
-            elif place is None:
+                continue
+            if not path.is_symlink():
                 yield from walk(path, holders)
-            elif place in entered or not is_entered(path) or leads_up(place, (*holders, os.path.realpath(folder))):
+                continue
+            place, behind = os.path.realpath(path), (*holders, os.path.realpath(folder))
+            if leads_up(place, behind) or not is_entered(path) or (holders and place in entered):
                 yield path
             else:
                 entered.add(place)
-                yield from walk(path, (*holders, os.path.realpath(folder)))
+                yield from walk(path, behind)
 
     yield from walk(Path(folder), ()) if os.path.lexists(folder) else ()
 
