@@ -172,6 +172,15 @@ def test_commit_of_a_worktree_and_of_a_submodule_is_told(repository, tmp_path):
     assert git_state(tmp_path / "tree") == git_state(outer / "part") == (head, False)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+def test_commit_of_another_user_s_folder_is_told(repository):
+    mine = repository("mine")
+    for folder, _, files in os.walk(mine):
+        for path in (folder, *(f"{folder}/{name}" for name in files)):
+            os.chown(path, 12345, 12345)
+    assert git_state(mine) == (git(mine, "-c", f"safe.directory={mine}", "rev-parse", "HEAD"), False)
+
+
 def test_anything_that_differs_is_dirty_whatever_git_is_set_to_show(repository):
     mine = repository("mine")
     git(mine, "config", "status.showUntrackedFiles", "no")
