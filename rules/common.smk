@@ -72,7 +72,7 @@ if not Path(".snakemake/metadata").exists() and Path("results/provenance").exist
     if SHARED:
         raise WorkflowError(f"{lost} Unset $SNAKEMAKE_OUTPUT_CACHE, run snakemake audit, then snakemake --touch.")
     logger.warning(f"{lost} Run snakemake audit; if it finds no break, run snakemake --touch.")
-for path in [Path("results"), *Path("results").glob("*"), *Path("results").glob("*/*")]:
+for path in [Path("results"), *(path for depth in ("*", "*/*", "*/*/*") for path in Path("results").glob(depth))]:
     if path.is_symlink() and not path.exists():
         logger.warning(
             f"{path} is a link to {os.readlink(path)}, where nothing is: bring that back, or remove the link."

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snakemake.exceptions import WorkflowError
+
 from geometry.audit import (
     MOVE_AWAY,
     broken_environment,
@@ -33,7 +35,14 @@ KEPT = {"results/.gitignore", "results/README.md"}
 
 def breaks(project: Path, config: dict) -> Iterator[str]:
     """Every break in the chain from the configuration to the report, as a sentence."""
-    plan, lock = planned_jobs(project / "Snakefile", config), project / "envs/requirements.txt"
+    lock, dead = project / "envs/requirements.txt", list(filter(is_dead, files_below("results")))
+    try:
+        plan = planned_jobs(project / "Snakefile", config)
+    except WorkflowError:  # Snakemake cannot plan with such a link in place of a file
+        if not dead:
+            raise
+        yield from stray_files(dead, ())
+        return
     planned = {path: job for job in plan for path in (job.record, *job.outputs)}
     records: list[Record] = []
     unreadable = set()

@@ -73,7 +73,7 @@ def installed_version(package: str) -> str:
     """The version of a package in the environment that runs this, or "none"."""
     try:
         return version(package) or "none"
-    except PackageNotFoundError:
+    except (PackageNotFoundError, OSError, KeyError):  # the last two: of metadata that is cut short
         return "none"
 
 
@@ -98,7 +98,8 @@ def hidden_package(package: str, pin: Pin) -> str | None:
         specs = (PathFinder.find_spec(module, [folder]) for module in pin.modules)
         if found is None and not any(spec and spec.origin for spec in specs):
             continue
-        covers = (found and found.version) or "of unknown version"
+        covers = installed_version(package) if found else "none"  # the first that is found
+        covers = "of unknown version" if covers == "none" else covers
         if not is_pinned(covers, pin.version):
             return (
                 f"{package} {covers} in {folder} hides what this environment has; "

@@ -232,19 +232,28 @@ def test_moved_and_linked_results_are_verified_like_others(moved, study, tmp_pat
 
 def test_links_that_lead_nowhere_or_back_are_told_once_each(study, tmp_path):
     results = study.folder / "results"
-    for name in ("mess3", "provenance/rrxor", "claims.csv"):
+    for name in ("mess3", "provenance/rrxor"):
         shutil.move(results / name, tmp_path / Path(name).name)
         (results / name).symlink_to(tmp_path / "gone" / name)
     (results / "rrxor/up").symlink_to("../..")
     (results / "rrxor/data").symlink_to(tmp_path)
     sentences = {sentence.split(":")[0]: sentence for sentence in found()}
-    dead, others = ["results/claims.csv", "results/mess3", "results/provenance/rrxor"], ["rrxor/data", "rrxor/up"]
+    dead, others = ["results/mess3", "results/provenance/rrxor"], ["rrxor/data", "rrxor/up"]
     assert set(sentences) >= {*dead, *(f"results/{name}" for name in others)}
     assert all(", where nothing is. Bring that back, or remove the link" in sentences[path] for path in dead)
     assert all("a link to " in sentences[f"results/{name}"] for name in others)
     assert not any("elete" in sentence for sentence in sentences.values())
     rest = [path for path in sentences if path not in dead and path.removeprefix("results/") not in others]
     assert not [path for path in rest if path.startswith(("results/mess3/", "results/provenance/rrxor/"))]
+
+
+@pytest.mark.parametrize("name", ["claims.csv", "mess3/seed_1/model.safetensors"])
+def test_file_that_leads_nowhere_is_told_although_nothing_can_be_planned_then(name, study):
+    path = study.folder / "results" / name
+    path.unlink()
+    path.symlink_to("/nowhere")
+    (sentence,) = found()
+    assert sentence.startswith(f"results/{name}: a link to /nowhere, where nothing is. Bring that back")
 
 
 def test_changed_configuration_is_found_with_both_values(study):
