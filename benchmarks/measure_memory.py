@@ -33,12 +33,14 @@ def study() -> dict:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(dir=PROJECT / "benchmarks") as folder:
         config = Path(folder) / "study.yaml"
-        config.write_text(yaml.safe_dump(study()))
+        config.write_text(yaml.safe_dump(study()), encoding="utf-8")
         targets = [f"results/million/seed_1/{name}" for name in ("probe.csv", "loss.csv")]
         command = [Path(sys.executable).with_name("snakemake"), "--cores", "1", *targets]
         command += ["--configfile", str(config), "--directory", folder]
         subprocess.run(command, check=True, cwd=PROJECT, capture_output=True)
-        records = [json.loads(path.read_text()) for path in Path(folder).glob("results/provenance/**/*.json")]
+        records = [
+            json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("results/provenance/**/*.json")
+        ]
         runs = {record["rule"]: record["run"] for record in records}
         report(
             [

@@ -26,17 +26,19 @@ rule one:
 
 def dry_run(*arguments: str) -> str:
     command = [Path(sys.executable).with_name("snakemake"), "--dry-run", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT).stdout
+    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", cwd=PROJECT).stdout
 
 
 def measure(n: int, folder: Path) -> dict:
     task = {"process": "mess3"}
     experiments = {f"e{i}": {"task": {**task, "parameters": {"x": 0.05 + i / 1e4, "alpha": 0.85}}} for i in range(n)}
     config, bare = folder / f"{n}.yaml", folder / f"{n}.smk"
-    config.write_text(yaml.safe_dump({"seeds": [1], "experiments": experiments, "only": list(experiments)}))
+    config.write_text(
+        yaml.safe_dump({"seeds": [1], "experiments": experiments, "only": list(experiments)}), encoding="utf-8"
+    )
     arguments = ["--configfile", str(config), "--directory", str(folder)]
     n_jobs = int(re.search(r"total +(\d+)", dry_run(*arguments))[1])
-    bare.write_text(BARE.format(n_jobs=n_jobs - 1))
+    bare.write_text(BARE.format(n_jobs=n_jobs - 1), encoding="utf-8")
     found = alternate(
         {
             "all_seconds": lambda: seconds(lambda: dry_run(*arguments)),

@@ -43,8 +43,8 @@ def by_rule(table: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    config = canonical(yaml.safe_load((PROJECT / "config.yaml").read_text()))
-    schema = yaml.safe_load((PROJECT / "rules/schemas/config.schema.yaml").read_text())
+    config = canonical(yaml.safe_load((PROJECT / "config.yaml").read_text(encoding="utf-8")))
+    schema = yaml.safe_load((PROJECT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     subprocess.run([Path(sys.executable).with_name("snakemake"), "--quiet"], check=True, cwd=PROJECT)
     table = by_rule(jobs(Estimates(resolve_experiments(config, schema), config["tree"]["max_prefixes"])))
     total = {"rule": "all", **table[["jobs", "seconds", "estimated_seconds"]].sum().to_dict()}

@@ -49,7 +49,7 @@ class Peer:
         command = [PROJECT / ".venv-peers/bin/python", PROJECT / "benchmarks/peer.py"]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8", env=environment)
 
     def __call__(self, **question) -> float:
         print(json.dumps(question), file=self.process.stdin, flush=True)

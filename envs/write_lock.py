@@ -52,7 +52,7 @@ def lock_lines() -> list[str]:
 
 def write_study(lines: list[str]) -> None:
     (ENVS / "requirements.txt").write_text(
-        "\n".join(["# Made by 'make lock' from requirements.in; do not edit.", *lines]) + "\n"
+        "\n".join(["# Made by 'make lock' from requirements.in; do not edit.", *lines]) + "\n", encoding="utf-8"
     )
     head = """\
 # Made by 'make lock': the pins of requirements.txt, for 'snakemake --sdm conda'; do not edit.
@@ -62,14 +62,16 @@ dependencies:
   - pip
   - pip:
 """
-    (ENVS / "study.yaml").write_text(head + "".join(f"      - {line.split(' ')[0]}\n" for line in lines))
+    (ENVS / "study.yaml").write_text(
+        head + "".join(f"      - {line.split(' ')[0]}\n" for line in lines), encoding="utf-8"
+    )
 
 
 def write_cluster(lines: list[str]) -> None:
-    study = {line.split(" ")[0] for line in (ENVS / "requirements.txt").read_text().splitlines()}
+    study = {line.split(" ")[0] for line in (ENVS / "requirements.txt").read_text(encoding="utf-8").splitlines()}
     others = [pin for pin in (line.split(" ")[0] for line in lines) if pin not in study]
     head = "# Made by 'make lock' from cluster.in; do not edit."
-    (ENVS / "cluster.txt").write_text("\n".join([head, *others]) + "\n")
+    (ENVS / "cluster.txt").write_text("\n".join([head, *others]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

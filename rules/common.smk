@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -22,13 +23,16 @@ if not sys.executable.startswith("'"):  # a process may read this file again
 SCRIPTS = Path(workflow.basedir) / "scripts"
 LOCK = Path(workflow.basedir) / "envs/requirements.txt"
 sys.path.append(str(SCRIPTS))
+library = SCRIPTS / "geometry/__init__.py"
+if "geometry" not in sys.modules and not library.samefile(found := find_spec("geometry").origin):
+    raise WorkflowError(f"{found} hides the package 'geometry' of {SCRIPTS}: unset PYTHONPATH, or uninstall it")
 
 from geometry.checks import probe_caution
 from geometry.comparison import network_labels
 from geometry.digest import code_of, content_digest
 from geometry.experiments import ConfigError, canonical, resolve_experiments
 from geometry.foreign import checkpoint_runs, is_foreign
-from geometry.lock import LockError, read_lock
+from geometry.lock import LockError, hidden_package, read_lock
 from geometry.resources import Estimates
 from geometry.sites import chosen_sites, compared_sites, drawn_site, joined_sites
 from geometry.tasks import is_modular, process_of, task_name
@@ -50,7 +54,7 @@ SOURCE = [
     for pattern in SOURCE_PATTERNS
     for path in sorted(Path(workflow.basedir).glob(pattern))
 ]
-SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_text())
+SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_bytes())
 try:
     EXPERIMENTS = Known(resolve_experiments(config, SCHEMA))
 except ConfigError as error:
@@ -69,6 +73,11 @@ if not Path(".snakemake/metadata").exists() and Path("results/provenance").exist
     if SHARED:
         raise WorkflowError(f"{lost} Unset $SNAKEMAKE_OUTPUT_CACHE, run snakemake audit, then snakemake --touch.")
     logger.warning(f"{lost} Run snakemake audit; if it finds no break, run snakemake --touch.")
+for path in [Path("results"), *(path for depth in ("*", "*/*", "*/*/*") for path in Path("results").glob(depth))]:
+    if path.is_symlink() and not path.exists():
+        logger.warning(
+            f"{path} is a link to {os.readlink(path)}, where nothing is: bring that back, or remove the link."
+        )
 HOW_TO_GO_ON = """
 What is finished is kept. When the cause is mended, run the same command again: a training that was
 interrupted goes on from where it was. If Snakemake itself was killed, run snakemake --unlock first.
@@ -113,9 +122,13 @@ wildcard_constraints:
 def code(script):
     """What a rule's script does, digested with every local module and every package that it imports."""
     try:
-        return code_of(SCRIPTS / script, LOCK).digest
+        found = code_of(SCRIPTS / script, LOCK)
     except LockError as error:
         raise WorkflowError(f"{script}: {error}") from None
+    for name in found.packages:
+        if problem := hidden_package(name, read_lock(LOCK)[name]):
+            raise WorkflowError(problem)
+    return found.digest
 
 
 def content(pattern):

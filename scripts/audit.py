@@ -5,11 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snakemake.exceptions import WorkflowError
+
 from geometry.audit import (
+    MOVE_AWAY,
     broken_environment,
     broken_files,
     broken_links,
     broken_plan,
+    is_behind,
+    is_closed,
+    is_dead,
     remedy,
     rival_records,
     stray_files,
@@ -19,6 +25,7 @@ from geometry.job import project_folder
 from geometry.lock import read_lock
 from geometry.plan import planned_jobs
 from geometry.records import Record, RecordError, makers, read_record, record_paths
+from geometry.storage import files_below
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -28,29 +35,46 @@ KEPT = {"results/.gitignore", "results/README.md"}
 
 def breaks(project: Path, config: dict) -> Iterator[str]:
     """Every break in the chain from the configuration to the report, as a sentence."""
-    plan, lock = planned_jobs(project / "Snakefile", config), project / "envs/requirements.txt"
+    lock, dead = project / "envs/requirements.txt", list(filter(is_dead, files_below("results")))
+    try:
+        plan = planned_jobs(project / "Snakefile", config)
+    except WorkflowError:  # Snakemake cannot plan with such a link in place of a file
+        if not dead:
+            raise
+        yield from stray_files(dead, ())
+        return
     planned = {path: job for job in plan for path in (job.record, *job.outputs)}
     records: list[Record] = []
+    unreadable = set()
     for path in map(str, record_paths()):
         try:
             records.append(read_record(path))
         except RecordError as error:
-            yield f"{error}. {remedy(planned[path].outputs[0], planned) if path in planned else 'Delete it'}"
+            unreadable.add(path)
+            mend = remedy(planned[path].outputs[0], planned) if path in planned else MOVE_AWAY
+            if not is_dead(Path(path)):
+                yield f"{error}. {mend}"
     maker, by_path = makers(records), {record.path: record for record in records}
+    known = {*KEPT, *maker, *by_path, *unreadable, *planned}
+    on_the_way = {str(folder) for path in known for folder in Path(path).parents}
+    files = list(files_below(Path("results"), is_entered=lambda link: str(link) in on_the_way))
+    closed = {str(path) for path in files if is_closed(path)}
     yield from broken_environment(read_lock(lock))
-    yield from broken_files(records, planned)
+    yield from broken_files(records, planned, closed)
     yield from broken_links(records, maker, planned)
     yield from rival_records(records, maker, planned)
-    yield from stray_files(Path("results"), {*KEPT, *maker, *map(str, record_paths()), *planned})
+    yield from stray_files(files, known)
     for job in plan:
-        if job.record in by_path or not Path(job.record).exists():  # else its record has been named already
+        record = by_path.get(job.record)
+        lost = record is None and any(is_behind(path, closed) for path in (job.record, *job.outputs))
+        if job.record not in unreadable and not lost:  # else that has been told already
             code = code_of(project / "scripts" / f"{job.rule}.py", lock)
-            yield from broken_plan(job, by_path.get(job.record), code, read_lock(lock))
+            yield from broken_plan(job, record, code, read_lock(lock))
 
 
 if __name__ == "__main__":
     found = list(breaks(project_folder(snakemake), snakemake.params.config))
-    Path(snakemake.log[0]).write_text(f"{len(found)} breaks\n")
+    Path(snakemake.log[0]).write_text(f"{len(found)} breaks\n", encoding="utf-8")
     if found:
         what_to_run = "What is to be run needs the same --configfile and --directory as the audit."
         sys.exit("\n".join([*found, f"{len(found)} breaks. {what_to_run}"]))

@@ -48,7 +48,7 @@ def bill(jobs: dict[str, PlannedJob], seconds: dict[str, float]) -> str:
 
 if __name__ == "__main__":
     project, config = project_folder(snakemake), snakemake.params.config
-    schema = yaml.safe_load((project / "rules/schemas/config.schema.yaml").read_text())
+    schema = yaml.safe_load((project / "rules/schemas/config.schema.yaml").read_bytes())
     estimates = Estimates(resolve_experiments(config, schema), config["tree"]["max_prefixes"])
     jobs = {job.record: job for job in planned_jobs(project / "Snakefile", config)}
     times = slowness()

@@ -9,7 +9,7 @@ import yaml
 
 from geometry.job import Job
 from geometry.records import Record, makers, read_record
-from geometry.storage import atomic_path
+from geometry.storage import write_text
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -56,7 +56,7 @@ def card(record: Record, parents: list[str]) -> dict:
         "modules": list(content["code"]["modules"]),
         "software": [f"Python {content['python']}", *map(" ".join, content["packages"].items())],
         "ran": record.ran,
-        "commit": f"{run['commit']}{' with uncommitted changes' if run['dirty'] else ''}",
+        "commit": f"{run['commit'] or 'unknown'}{' with uncommitted changes' if run['dirty'] else ''}",
     }
 
 
@@ -74,6 +74,5 @@ def provenance_page(records: list[Record], template: str) -> str:
 if __name__ == "__main__":
     with Job(snakemake, reproducible=False) as job:
         records = [read_record(path) for path in snakemake.input]
-        with atomic_path(snakemake.output.page) as path:
-            path.write_text(provenance_page(records, PAGE.read_text()))
+        write_text(provenance_page(records, PAGE.read_text(encoding="utf-8")), snakemake.output.page)
         job.info(f"drew {len(records)} jobs")

@@ -74,6 +74,7 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
             "step": ("snapshot", steps),
             "seed": ("snapshot", snapshots["seed"]),
             "site": sites,
+            "prefix": np.arange(wanted.start, len(tree), dtype=np.int32),
             "token": truth["token"],
         },
     ).set_coords("length")

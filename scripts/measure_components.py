@@ -39,7 +39,7 @@ def measure_components(truth: xr.Dataset, activations: xr.Dataset, site: str) ->
             "variance_share": (("snapshot", "component"), shares),
             "procrustes_disparity": ("snapshot", disparity),
         },
-        coords={"step": ("snapshot", activations["step"].values[[0, -1]])},
+        coords={"step": ("snapshot", activations["step"].values[[0, -1]]), "prefix": activations["prefix"].values},
         attrs={"site": site, "belief_dimension": affine_dimension(np.cov(belief.T, aweights=weight))},
     )
 

@@ -99,7 +99,8 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job
     The first draw of the first split holds out what is decoded.
     """
     sites = with_joined(activations["site"].values.tolist(), probe.joined)
-    coordinates = {"split": SPLITS, "step": activations["step"], "site": sites, "component": truth["component"]}
+    coordinates = {name: activations[name] for name in ("step", "prefix")}
+    coordinates |= {"split": SPLITS, "site": sites, "component": truth["component"]}
     folds = {
         f"fold_{name}": ((f"draw_{name}", "prefix"), fold.astype(np.int8)) for name, fold in probe.exam.folds.items()
     }

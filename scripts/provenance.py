@@ -25,7 +25,7 @@ def describe_file(path: str, digest: str) -> str:
 def describe_job(record: Record, maker: Mapping[str, Record]) -> Iterator[str]:
     """One job, in a few lines."""
     run = record.content["run"]
-    tree = {None: "unknown", False: "clean", True: "with uncommitted changes"}[run["dirty"]]
+    tree = {None: "", False: " (clean)", True: " (with uncommitted changes)"}[run["dirty"]]
     yield record.job
     yield from (f"  wrote  {describe_file(*item)}" for item in record.outputs.items())
     for path, digest in record.inputs.items():
@@ -36,7 +36,7 @@ def describe_job(record: Record, maker: Mapping[str, Record]) -> Iterator[str]:
     yield from (f"  with   {line}" for line in text.splitlines())
     yield f"  code   {record.content['code']['digest']}: {' '.join(record.content['code']['modules'])}"
     yield f"  ran    {record.ran}"
-    yield f"  commit {run['commit']} ({tree})"
+    yield f"  commit {run['commit'] or 'unknown'}{tree}"
 
 
 def describe_software(records: list[Record]) -> Iterator[str]:
@@ -47,12 +47,16 @@ def describe_software(records: list[Record]) -> Iterator[str]:
             versions.setdefault(name, set()).add(version)
     software = (f"{name} {' and '.join(sorted(found))}" for name, found in versions.items())
     yield f"software: {', '.join(software)}"
-    yield f"platform: {' and '.join(sorted({record.content['run']['platform'] for record in records}))}"
+    for name in ("platform", "processor"):
+        yield f"{name}: {' and '.join(sorted({record.content['run'][name] for record in records}))}"
 
 
 def ancestry(path: str, records: list[Record]) -> Iterator[str]:
     """The jobs behind a file, the last first; raises `LookupError` if no job is recorded that wrote it."""
     maker = makers(records) | {record.path: record for record in records}
+    if path not in maker:  # it may be called by the place that a link leads to
+        place = os.path.realpath(path)
+        path = next((known for known in maker if os.path.realpath(known) == place), path)
     if path not in maker:
         near = get_close_matches(path, maker, n=3, cutoff=0.3)
         raise LookupError(f"artefact is {path!r}, which no recorded job wrote; similar are {', '.join(near) or 'none'}")
@@ -71,5 +75,6 @@ if __name__ == "__main__":
         lines = list(ancestry(os.path.relpath(str(artefact)), [read_record(path) for path in record_paths()]))
     except (LookupError, ValueError) as error:
         sys.exit(str(error))
-    Path(snakemake.log[0]).write_text("\n".join(lines))
+    sys.stdout.reconfigure(errors="backslashreplace")  # of a terminal that cannot show what is in the records
+    Path(snakemake.log[0]).write_text("\n".join(lines), encoding="utf-8", errors="backslashreplace")
     print("\n".join(lines))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from geometry.document import as_html, as_markdown
 from geometry.findings import findings
 from geometry.job import Job
-from geometry.storage import atomic_path, read_table, together
+from geometry.storage import read_table, together, write_text
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -20,6 +20,5 @@ if __name__ == "__main__":
             (snakemake.output.text, as_markdown(parts)),
             (snakemake.output.page, as_html("Findings", parts)),
         ):
-            with atomic_path(path) as temporary:
-                temporary.write_text(text)
+            write_text(text, path)
         job.info(f"{len(claims)} claims on {claims['experiment'].nunique()} experiments")

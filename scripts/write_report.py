@@ -1,6 +1,7 @@
 """Snakemake's own report of the study, written by Snakemake in a process beside the one that runs this job."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,12 @@ def write_report(snakefile: Path, config: dict, path: Path) -> str:
     """Write the report of rule `study`; returns what Snakemake said. No job runs and no lock is taken."""
     with tempfile.TemporaryDirectory() as folder:
         merged = Path(folder) / "config.json"
-        merged.write_text(json.dumps(config))
+        merged.write_text(json.dumps(config), encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", "."]
         command += ["--configfile", merged, "--nolock", "--report", path, "--", "study"]
-        result = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+        # Snakemake opens its own templates in the encoding of the locale.
+        result = subprocess.run(command, check=False, env={**os.environ, "PYTHONUTF8": "1"}, **pipes)
     if result.returncode:
         raise RuntimeError(f"Snakemake could not write the report:\n{result.stdout}")
     return result.stdout

@@ -4,19 +4,23 @@ Each function yields the breaks that it finds, each one sentence that names the 
 mend just that. What the present study does not make (`plan` lacks it) belongs to another one.
 """
 
+import os
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from geometry.digest import Code, file_digest
-from geometry.lock import HOW_TO_INSTALL, Pin, installed_version, is_pinned
+from geometry.lock import HOW_TO_INSTALL, Pin, hidden_package, installed_version, is_pinned
 from geometry.plan import PlannedJob
 from geometry.records import Record
 
 
-def broken_files(records: Iterable[Record], plan: Container[str]) -> Iterator[str]:
-    """Files that are gone or are not what their job wrote."""
+def broken_files(records: Iterable[Record], plan: Container[str], closed: Container[str] = ()) -> Iterator[str]:
+    """Files that are gone or are not what their job wrote; of those behind something `closed`, that is told itself."""
     for record in records:
         for path, digest in record.outputs.items():
+            if is_behind(path, closed):
+                continue
             if not Path(path).is_file():
                 yield f"{path}: missing; {record.job} wrote it. {remedy(path, plan)}"
             elif file_digest(path) != digest:
@@ -46,14 +50,37 @@ def rival_records(records: Iterable[Record], maker: Mapping[str, Record], plan: 
         for path in record.outputs:
             if maker[path] is not record:
                 pair = sorted([record.path, maker[path].path], key=lambda name: name in plan)
-                yield f"{pair[0]}: tells of {path}, of which {pair[1]} tells too. Delete the one that is wrong"
+                told = f"tells of {path}, of which {pair[1]} tells too"
+                yield f"{pair[0]}: {told}. Move the one that is wrong out of results/"
 
 
-def stray_files(results: Path, known: Container[str]) -> Iterator[str]:
-    """Files under the results that no record names."""
-    for path in sorted(p for p in results.rglob("*") if p.is_file() or p.is_symlink()):
-        if str(path) not in known:
-            yield f"{path}: no record that can be read tells of it. Delete it, or make it again with its record"
+def stray_files(files: Iterable[Path], known: Container[str]) -> Iterator[str]:
+    """Files of `files_below` that no record names, folders that must not be read, and links that lead nowhere."""
+    for path in files:
+        if is_dead(path):
+            remove = "Bring that back, or remove the link and run: snakemake"
+            yield f"{path}: a link to {os.readlink(path)}, where nothing is. {remove}"
+        elif is_closed(path):
+            yield f"{path}: a folder that cannot be read. Make it readable, and audit again"
+        elif str(path) not in known:
+            leads = f"a link to {os.readlink(path)}; " if path.is_symlink() else ""
+            again = "" if os.path.isdir(path) else ", or make it again with its record"
+            yield f"{path}: {leads}no record that can be read tells of it. {MOVE_AWAY}{again}"
+
+
+def is_dead(path: Path) -> bool:
+    """Whether a path is a link that leads nowhere, or to itself."""
+    return path.is_symlink() and not os.path.exists(path)
+
+
+def is_closed(path: Path) -> bool:
+    """Whether nothing behind a path that `files_below` tells can be read: a dead link, or a folder."""
+    return is_dead(path) or (os.path.isdir(path) and not path.is_symlink())
+
+
+def is_behind(path: str, closed: Container[str]) -> bool:
+    """Whether a path is one of some others, or leads through one."""
+    return any(str(part) in closed for part in (Path(path), *Path(path).parents))
 
 
 def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mapping[str, Pin]) -> Iterator[str]:
@@ -88,17 +115,22 @@ def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
     """Pins of the lock that are not what is installed."""
     for name, pin in pins.items():
         installed = installed_version(name)
-        if not is_pinned(installed, pin.version):
+        if problem := hidden_package(name, pin):
+            yield f"envs/requirements.txt: {problem}"
+        elif not is_pinned(installed, pin.version):
             yield f"envs/requirements.txt: pins {name}=={pin.version}, installed is {installed}; {HOW_TO_INSTALL}"
+
+
+MOVE_AWAY = "Move it out of results/"
 
 
 def remedy(path: str, plan: Container[str]) -> str:
     """How to mend a file, and nothing else."""
     if path not in plan:
-        return (
-            "This study does not make it: audit with the --configfile of the one that does, or delete it and its record"
-        )
-    shared = f"Delete {Path(path).readlink()}, the shared file. " if Path(path).is_symlink() else ""
+        other = "audit with the --configfile of the one that does, or move it and its record out of results/"
+        return f"This study does not make it: {other}"
+    target = Path(path).readlink() if Path(path).is_symlink() else Path()
+    shared = f"Delete {target}, the shared file. " if re.match("[0-9a-f]{64}", target.name) else ""
     return f"{shared}Make it again: snakemake --force {path}, then snakemake"
 
 

@@ -180,7 +180,7 @@ def job_entities(record: Record) -> Iterator[dict]:
     """A job: what it did, that the workflow had it done, its record and its parameters."""
     rule, run, values = record.content["rule"], record.content["run"], parameter_values(record)
     commit = f"{run['commit'] or 'unknown'}{' with uncommitted changes' if run['dirty'] else ''}"
-    text = f"{rule} ran on {run['device']}, {run['platform']}, commit {commit}"
+    text = f"{rule} ran on {run['device']}, {run['processor']}, {run['platform']}, commit {commit}"
     objects = [*map(file_id, record.inputs), *(value["@id"] for value in values)]
     done = {"description": text, "result": links(map(file_id, record.outputs)), **span([record])}
     identifier, control, step = job_id(record), job_id(record, "control"), fragment("step", rule)

@@ -1,12 +1,12 @@
 """Where a network runs, and what is done so that it runs the same way twice."""
 
-import fcntl
 import os
 import tempfile
 from pathlib import Path
 
 import torch
 
+from geometry.machine import try_lock
 from geometry.paths import Branches
 from geometry.transformer import Transformer, TransformerConfig
 
@@ -41,18 +41,19 @@ def select_device(name: str, threads: int) -> torch.device:
 def free_cuda_device() -> torch.device:
     """The first GPU of this machine that no other job of a study holds; this one holds it until it ends.
 
-    Where there are more jobs than GPUs (`--resources gpu=N` keeps them to N), they share some.
+    Where there are more jobs than GPUs (`--resources gpu=N` keeps them to N), or no locks, they share some.
     """
     n_devices = torch.cuda.device_count()
     for index in range(n_devices):
         path = Path(tempfile.gettempdir()) / f"belief-geometry-{torch.cuda.get_device_properties(index).uuid}.lock"
         try:
-            lock = path.open("a")
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # held, or another user's
+            lock = path.open("ab")
+        except OSError:  # another user's
             continue
-        HELD.append(lock)
-        return torch.device("cuda", index)
+        if try_lock(lock):
+            HELD.append(lock)
+            return torch.device("cuda", index)
+        lock.close()
     return torch.device("cuda", os.getpid() % n_devices)
 
 

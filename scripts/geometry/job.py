@@ -7,7 +7,6 @@ identical jobs.
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -25,11 +24,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from geometry.digest import Code, code_of, file_digest
-from geometry.lock import HOW_TO_INSTALL, installed_version, is_pinned
-from geometry.storage import atomic_path
+from geometry.lock import HOW_TO_UNCOVER, hidden_package, installed_version, read_lock, wrong_version
+from geometry.machine import peak_memory_bytes, processor, try_lock
+from geometry.storage import write_text
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake
+
+
+LOCK = "envs/requirements.txt"
 
 
 class CodeError(RuntimeError):
@@ -39,9 +42,10 @@ class CodeError(RuntimeError):
 class Job:
     """The context in which a script's main part runs, around the object that Snakemake gives it.
 
-    On entry the log file is opened; on success the record is written, after everything else. A request
-    to terminate ends the job like Ctrl-C does: nothing half-written stays. Of a job whose bytes tell
-    times (`reproducible` is false), the digests of files stand in ``run``.
+    On entry the log file is opened, and all of the record is gathered that is known by then: what may fail
+    fails before the work. On success the record is written, after everything else. A request to terminate
+    ends the job like Ctrl-C does: nothing half-written stays. Of a job whose bytes tell times
+    (`reproducible` is false), the digests of files stand in ``run``.
     """
 
     def __init__(self, snakemake: "Snakemake", reproducible: bool = True):
@@ -61,7 +65,7 @@ class Job:
         except CodeError as error:
             self.journal.error(error)
             sys.exit(1)
-        self.commit, self.dirty = git_state(project_folder(self.snakemake))
+        self.origin, self.place = self._origin(), self._place()
         self.inputs = digests(self.snakemake.input)
         return self
 
@@ -87,47 +91,66 @@ class Job:
         A job outlives a Snakemake that is killed; the one that is started next waits for it to end.
         """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handlers = logging.FileHandler(path), logging.StreamHandler()
+        handlers = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace"), logging.StreamHandler()
         self.journal.setLevel(logging.INFO)
         for handler in handlers:
             handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
             self.journal.addHandler(handler)
         file = handlers[0].stream
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        locked = try_lock(file)
+        if locked is False:
             self.info("waiting for the same job, which outlived the Snakemake that had started it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            locked = try_lock(file, wait=True)
         file.truncate(0)
+        if locked is None:
+            self.info(
+                f"going on without a lock, as the file system of {path} has none: "
+                "the same job, if it outlived a Snakemake that was killed, is not waited for"
+            )
 
-    def _record(self) -> dict:
-        """The record of this job as it stands when its outputs are written."""
-        snakemake, root = self.snakemake, project_folder(self.snakemake)
-        ended = datetime.now(UTC)
-        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        outputs = digests(path for path in snakemake.output if path != snakemake.output.record)
-        files = {"outputs": outputs, "inputs": self.inputs}
-        blank = {key: dict.fromkeys(value) for key, value in files.items()}
-        return {
+    def _origin(self) -> dict:
+        """What the job is and what it runs, the same whenever it runs."""
+        snakemake = self.snakemake
+        origin = {
             "rule": snakemake.rule,
             "wildcards": dict(snakemake.wildcards.items()),
-            **(files if self.reproducible else blank),
             "params": dict(snakemake.params.items()),
             "code": {"digest": self.code.digest, "modules": self.code.modules},
             "packages": {name: installed_version(name) for name in self.code.packages},
-            "lock": file_digest(root / "envs/requirements.txt"),
+            "lock": file_digest(project_folder(snakemake) / LOCK),
             "python": platform.python_version(),
+        }
+        return json.loads(json.dumps(origin))
+
+    def _place(self) -> dict:
+        """Where the job runs, and from which commit."""
+        commit, dirty = git_state(project_folder(self.snakemake))
+        return {
+            "platform": platform.platform(),
+            "processor": processor(),
+            "threads": self.snakemake.threads,
+            "commit": commit,
+            "dirty": dirty,
+        }
+
+    def _record(self) -> dict:
+        """The record of this job as it stands when its outputs are written."""
+        ended = datetime.now(UTC)
+        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        output = self.snakemake.output
+        files = {"outputs": digests(path for path in output if path != output.record), "inputs": self.inputs}
+        blank = {key: dict.fromkeys(value) for key, value in files.items()}
+        return {
+            **self.origin,
+            **(files if self.reproducible else blank),
             "run": {
                 "started": self.started.isoformat(timespec="seconds"),
                 "ended": ended.isoformat(timespec="seconds"),
                 "wall_seconds": round((ended - self.started).total_seconds(), 3),
                 "cpu_seconds": round(sum(usage.ru_utime + usage.ru_stime for usage in usages), 3),
                 "peak_memory_bytes": peak_memory_bytes(),
-                "platform": platform.platform(),
                 "device": self.device,
-                "threads": snakemake.threads,
-                "commit": self.commit,
-                "dirty": self.dirty,
+                **self.place,
                 **({} if self.reproducible else files),
             },
         }
@@ -135,18 +158,6 @@ class Job:
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 """Errors of a place that cannot be written to: the cause is not in the code, and a trace tells nothing."""
-
-
-def peak_memory_bytes() -> int:
-    """The most memory that this process, or one that it started, has had.
-
-    Of this process Linux tells `getrusage` what the one that started it had, if that was more.
-    """
-    own, others = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    status = Path("/proc/self/status")
-    if status.exists():
-        own = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1])
-    return max(own, others) * (1 if sys.platform == "darwin" else 1024)
 
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
@@ -180,12 +191,14 @@ def project_folder(snakemake: "Snakemake") -> Path:
 def planned_code(snakemake: "Snakemake") -> Code:
     """The code that this job runs; raises `CodeError` if it is not what was planned."""
     root = project_folder(snakemake)
-    code = code_of(root / "scripts" / f"{snakemake.rule}.py", root / "envs/requirements.txt")
+    if not Path(__file__).samefile(root / "scripts/geometry/job.py"):
+        raise CodeError(f"{Path(__file__).parent} is imported as 'geometry', not that of {root}; {HOW_TO_UNCOVER}")
+    code, pins = code_of(root / "scripts" / f"{snakemake.rule}.py", root / LOCK), read_lock(root / LOCK)
     if code.digest != snakemake.params.code:
         raise CodeError(f"the code of {snakemake.rule} changed while the workflow ran; run snakemake again")
-    for name, pinned in code.packages.items():
-        if not is_pinned(installed := installed_version(name), pinned):
-            raise CodeError(f"{name} {installed} is installed, envs/requirements.txt pins {pinned}; {HOW_TO_INSTALL}")
+    for name in code.packages:
+        if problem := hidden_package(name, pins[name]) or wrong_version(name, pins[name]):
+            raise CodeError(problem)
     return code
 
 
@@ -195,14 +208,19 @@ def digests(paths) -> dict[str, str]:
 
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit that is checked out and whether anything differs from it; None where there is no git."""
-    command = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
+    """The commit that is checked out in a folder and whether anything differs from it; None where there is no git.
+
+    Of this folder's own repository: not of one that it lies in, nor of one that the environment names.
+    """
+    command = ["git", "--no-optional-locks", f"--git-dir={folder / '.git'}", f"--work-tree={folder}"]
+    command += ["status", "--porcelain=v2", "--branch", "--untracked-files=normal"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        said = subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment).stdout
     except (OSError, subprocess.CalledProcessError):
         return None, None
-    commit = next(line.split()[-1] for line in lines if line.startswith("# branch.oid"))
-    return commit, any(not line.startswith("#") for line in lines)
+    commit = re.search(rb"^# branch.oid ([0-9a-f]+)$", said, re.MULTILINE)  # before the first commit, it is none
+    return commit and commit[1].decode(), any(not line.startswith(b"#") for line in said.splitlines())
 
 
 def seal_of(record: dict) -> str:
@@ -213,8 +231,8 @@ def seal_of(record: dict) -> str:
 
 def write_record(path: str | Path, record: dict) -> None:
     sealed = {**record, "seal": seal_of(record)}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(sealed, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    text = json.dumps(sealed, indent=2, sort_keys=True, ensure_ascii=False)
+    write_text(f"{text}\n", path)
 
 
 def _interrupt(number: int, frame) -> None:

@@ -1,10 +1,15 @@
 """The lock file: exact pins, the names that packages are imported by, and what they need themselves."""
 
+import os
 import re
+import site
+import sys
+import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.machinery import PathFinder
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -13,6 +18,7 @@ NOTES = r"(?: imported as (?P<modules>[^;]+);?)?(?: needs (?P<needs>.+))?"
 LINE = re.compile(rf"(?P<name>[\w.-]+)==(?P<version>[^\s#]+)(?:  #{NOTES})?")
 
 HOW_TO_INSTALL = "run: rm .venv/lock.txt; make environment"
+HOW_TO_UNCOVER = "unset PYTHONPATH"
 
 
 class LockError(ValueError):
@@ -32,7 +38,7 @@ class Pin:
 def read_lock(path: Path) -> dict[str, Pin]:
     """The pins of a lock by canonical package name."""
     pins = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line or line.startswith("#"):
             continue
         found = LINE.fullmatch(line)
@@ -66,11 +72,48 @@ def packages_of(modules: Iterable[str], lock: Path) -> dict[str, str]:
 def installed_version(package: str) -> str:
     """The version of a package in the environment that runs this, or "none"."""
     try:
-        return version(package)
-    except PackageNotFoundError:
+        return version(package) or "none"
+    except (PackageNotFoundError, OSError, KeyError):  # the last two: of metadata that is cut short
         return "none"
 
 
 def is_pinned(installed: str, pinned: str) -> bool:
     """Whether a version is the one pinned, whichever build of it (2.13.0+cpu is 2.13.0)."""
     return installed.split("+", maxsplit=1)[0] == pinned
+
+
+def wrong_version(package: str, pin: Pin) -> str | None:
+    """That another version is installed than is pinned, in a sentence; None if it is that one."""
+    installed = installed_version(package)
+    if is_pinned(installed, pin.version):
+        return None
+    return f"{package} {installed} is installed, envs/requirements.txt pins {pin.version}; {HOW_TO_INSTALL}"
+
+
+@cache
+def hidden_package(package: str, pin: Pin) -> str | None:
+    """That a package is hidden by another version in a folder that comes before the environment, in a sentence."""
+    for folder, remedy in covering_folders().items():
+        found = next(iter(distributions(name=package, path=[folder])), None)
+        specs = (PathFinder.find_spec(module, [folder]) for module in pin.modules)
+        if found is None and not any(spec and spec.origin for spec in specs):
+            continue
+        covers = installed_version(package) if found else "none"  # the first that is found
+        covers = "of unknown version" if covers == "none" else covers
+        if not is_pinned(covers, pin.version):
+            return (
+                f"{package} {covers} in {folder} hides what this environment has; "
+                f"envs/requirements.txt pins {pin.version}: {remedy}"
+            )
+    return None
+
+
+def covering_folders() -> dict[str, str]:
+    """The folders that come before the environment's own packages because of a variable, and how to take each away."""
+    own = {os.path.realpath(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
+    named = os.environ.get("PYTHONPATH")
+    found = dict.fromkeys(map(os.path.abspath, named.split(os.pathsep)), HOW_TO_UNCOVER) if named else {}
+    if site.ENABLE_USER_SITE:
+        found.setdefault(site.getusersitepackages(), "set PYTHONNOUSERSITE=1")
+    searched = set(map(os.path.abspath, sys.path))
+    return {folder: how for folder, how in found.items() if folder in searched and os.path.realpath(folder) not in own}

@@ -29,7 +29,7 @@ def planned_jobs(snakefile: Path, config: dict) -> list[PlannedJob]:
     """
     with tempfile.TemporaryDirectory() as folder, SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         merged = Path(folder) / "config.json"
-        merged.write_text(json.dumps(config))
+        merged.write_text(json.dumps(config), encoding="utf-8")
         settings = ConfigSettings(configfiles=[merged])
         workflow_api = api.workflow(ResourceSettings(cores=1), settings, snakefile=snakefile, workdir=Path())
         workflow_api.dag(DAGSettings())

@@ -10,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from geometry.job import job_name, seal_of
+from geometry.storage import files_below
 
 FOLDER = Path("results/provenance")
 SCHEMA = Path(__file__).parents[2] / "rules/schemas/record.schema.yaml"
@@ -72,12 +73,12 @@ def read_record(path: str | Path) -> Record:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
+    return Draft202012Validator(yaml.safe_load(SCHEMA.read_bytes()))
 
 
 def record_paths() -> list[Path]:
-    """Every file that should be a record."""
-    return sorted(FOLDER.rglob("*.json"))
+    """Every file that should be a record, wherever links lead."""
+    return [path for path in files_below(FOLDER) if path.suffix == ".json"]
 
 
 def makers(records: list[Record]) -> dict[str, Record]:

@@ -4,9 +4,10 @@ Everything is written under a temporary name beside its place and moved there wh
 """
 
 import os
+import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +37,62 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(folder / path.name, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def files_below(folder: str | Path, is_entered: Callable[[Path], bool] = lambda link: True) -> Iterator[Path]:
+    """Every file below a folder by its path there, sorted, through links to folders too.
+
+    What is not looked into is told itself: a link that leads nowhere or back up, or that `is_entered` refuses,
+    or that stands behind a link and leads where another one led before; a folder that must not be read. What
+    an operating system leaves is not told.
+    """
+    entered = set()
+
+    def walk(
+        folder: Path, holders: tuple[str, ...]
+    ) -> Iterator[Path]:  # holders: the real folders of the links on the way
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError:
+            yield folder
+            return
+        for path in paths:
+            if LEFT_BEHIND.fullmatch(path.name):
+                continue
+            if not os.path.isdir(path):
+                yield path
+                continue
+            if not path.is_symlink():
+                yield from walk(path, holders)
+                continue
+            place, behind = os.path.realpath(path), (*holders, os.path.realpath(folder))
+            if leads_up(place, behind) or not is_entered(path) or (holders and place in entered):
+                yield path
+            else:
+                entered.add(place)
+                yield from walk(path, behind)
+
+    yield from walk(Path(folder), ()) if os.path.lexists(folder) else ()
+
+
+def leads_up(place: str, holders: Iterable[str]) -> bool:
+    """Whether a folder is one of some others or holds one of them."""
+    return any(Path(holder).is_relative_to(place) for holder in holders)
+
+
+LEFT_BEHIND = re.compile(
+    r"\.DS_Store|\._.*|\.AppleDouble|\.apdisk|\.localized|Icon\r|\.Spotlight-V100|\.fseventsd|\.TemporaryItems|\.Trashes"
+    r"|Thumbs\.db|ehthumbs\.db|desktop\.ini|\$RECYCLE\.BIN|System Volume Information"
+    r"|\.nfs[0-9a-fA-F]+|\.fuse_hidden\w+|\.directory|\.Trash-\d+|lost\+found|\.snapshot|@eaDir",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What macOS, Windows and Linux, their desktops and network file systems leave in folders."""
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """A text file in UTF-8, whatever the locale; half a surrogate pair, which has no place there, as its escape."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode(errors="backslashreplace"))
 
 
 class Archive:

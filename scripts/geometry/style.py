@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
+matplotlib.rcdefaults()  # whatever a matplotlibrc of the user says
 
 import numpy as np
 import pandas as pd

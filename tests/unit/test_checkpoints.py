@@ -24,8 +24,8 @@ from geometry.transformer import Transformer, TransformerConfig
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/data"
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 TASK = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": 8}
 NETWORKS = [
     ("plain.safetensors", "relu", "LN"),

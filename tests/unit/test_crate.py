@@ -29,7 +29,7 @@ def saved_record(rule, inputs, outputs, params, started, ended):
     """The record of a job, read back from the file it was written to."""
     times = {"started": f"2026-01-02T03:04:{started}+00:00", "ended": f"2026-01-02T03:04:{ended}+00:00"}
     cost = {"wall_seconds": 1.0, "cpu_seconds": 1.0, "peak_memory_bytes": 1, "threads": 1}
-    place = {"platform": "Linux", "device": "cpu", "commit": None, "dirty": None}
+    place = {"platform": "Linux", "processor": "6502", "device": "cpu", "commit": None, "dirty": None}
     content = {
         "rule": rule,
         "wildcards": {"seed": "1"},
@@ -53,7 +53,7 @@ def records(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in [WORDS, MODEL, LOSS, *(f"results/{path}" for path in SOURCE)]:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(f"content of {path}")
+        (tmp_path / path).write_text(f"content of {path}", encoding="utf-8")
     training = {"steps": 30, "warm up": None, "rates": [0.1, 2], "bos": False, "label": TEXT}
     return [
         saved_record("sample", [], [WORDS], {"seed": 1}, started=10, ended=20),
@@ -67,7 +67,7 @@ def crate(records):
 
 
 def problems_of(crate):
-    Path("results/ro-crate-metadata.json").write_text(json.dumps(crate))
+    Path("results/ro-crate-metadata.json").write_text(json.dumps(crate), encoding="utf-8")
     return problems(Path("results").resolve())
 
 

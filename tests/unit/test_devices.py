@@ -1,9 +1,10 @@
+import errno
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from geometry import devices
+from geometry import devices, machine
 
 
 @pytest.fixture
@@ -24,3 +25,11 @@ def test_each_job_takes_a_gpu_of_its_own_until_it_ends(two_gpus):
 def test_gpu_whose_lock_is_another_users_is_taken_last(two_gpus, tmp_path):
     (tmp_path / "belief-geometry-GPU-0.lock").mkdir()  # which cannot be opened, as another user's file cannot
     assert devices.free_cuda_device().index == 1
+
+
+def test_gpu_is_taken_where_locks_cannot_be_had(two_gpus, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(machine.fcntl, "flock", flock)
+    assert devices.free_cuda_device().index in (0, 1) and devices.HELD == []

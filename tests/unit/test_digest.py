@@ -33,7 +33,7 @@ def code_after(tmp_path):
         for path, text in FILES.items():
             (tmp_path / path).parent.mkdir(exist_ok=True)
             assert path != name or old in text
-            (tmp_path / path).write_text(text.replace(old, new) if path == name else text)
+            (tmp_path / path).write_text(text.replace(old, new) if path == name else text, encoding="utf-8")
         return code_of(tmp_path / "run.py", tmp_path / "lock.txt")
 
     return edit

@@ -14,8 +14,8 @@ from geometry.sites import chosen_sites, drawn_site, joined_sites, probed_sites
 from geometry.tasks import process_of, task_name
 
 ROOT = Path(__file__).parents[2]
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 
 GOOD = [[[0.5, 0.0], [0.3, 0.0]], [[0.0, 0.5], [0.0, 0.7]]]
 
@@ -29,7 +29,7 @@ def resolve(override):
 )
 def test_shipped_studies_are_valid(path, monkeypatch):
     monkeypatch.chdir(ROOT)  # where a study's own files are looked for
-    assert resolve(yaml.safe_load(path.read_text()) if path else {})
+    assert resolve(yaml.safe_load(path.read_text(encoding="utf-8")) if path else {})
 
 
 def test_experiment_overrides_only_what_it_names():

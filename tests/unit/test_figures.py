@@ -1,5 +1,9 @@
 """What figures must not get wrong, whatever they look like."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,3 +82,16 @@ def test_circles_of_the_re_cut_network_are_those_of_its_new_frequencies():
 def test_network_without_a_key_frequency_has_no_circles_to_show():
     untrained = {name: np.zeros_like(array) for name, array in planted_network(29, KEYS).items()}
     assert circles_dataset(untrained, 1, [2, 3]).sizes["key"] == 0
+
+
+def test_figures_look_the_same_whatever_the_user_has_set(tmp_path):
+    (tmp_path / "matplotlibrc").write_text(
+        "axes.grid: True\nlines.dashed_pattern: 1, 1\nsavefig.dpi: 7\n", encoding="utf-8"
+    )
+    code = "import matplotlib\nbefore = matplotlib.rcParams['axes.grid']\nimport geometry.style\n"
+    code += "names = 'axes.grid', 'lines.dashed_pattern', 'savefig.dpi'\n"
+    code += "print(before, *(matplotlib.rcParams[name] == matplotlib.rcParamsDefault[name] for name in names))"
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, env=environment, check=True, capture_output=True, encoding="utf-8").stdout
+    assert said.split() == ["True"] * 4

@@ -1,6 +1,7 @@
 """What a configuration may say: no text of it reaches a path or a page unless it was checked or escaped."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import yaml
 from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
 
 ROOT = Path(__file__).parents[2]
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 HOSTILE = [
     "../x",
     "/etc/passwd",
@@ -67,10 +68,62 @@ def test_no_code_reads_or_writes_what_can_run_code():
     modules = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
     calls = {"torch.load", "torch.save", "np.load", "np.save", "yaml.load", "os.system", "eval", "exec"}
     for path in [*(ROOT / "scripts").rglob("*.py"), *(ROOT / "envs").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
                 assert not names & modules, path
             if isinstance(node, ast.Call):
                 assert is_of_tensors_alone(node) or ast.unparse(node.func) not in calls, path
                 assert not any(k.arg == "shell" for k in node.keywords), path
+
+
+def is_text_without_encoding(call):
+    """Whether a call opens text in whatever encoding the locale has."""
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+    name = getattr(call.func, "attr", getattr(call.func, "id", None))
+    if name in ("run", "Popen", "check_output"):
+        return "text" in keywords or "universal_newlines" in keywords
+    if name == "open":  # by itself, or of a path: then the mode comes first
+        modes = [*call.args, keywords.get("mode")][isinstance(call.func, ast.Name) :]
+        mode = next((a.value for a in modes if isinstance(a, ast.Constant) and isinstance(a.value, str)), None)
+        if isinstance(call.func, ast.Attribute) and call.args and (mode is None or len(call.args) > 1):
+            return False  # of an image or an archive
+        return "b" not in (mode or "r") and "encoding" not in keywords
+    of_object = isinstance(call.func, ast.Attribute)
+    return of_object and name in ("read_text", "write_text", "FileHandler", "fdopen") and "encoding" not in keywords
+
+
+def test_every_text_file_says_its_encoding():
+    """As the locale's would make other bytes, or none, of the same text."""
+    files = [
+        path for folder in ("scripts", "envs", "docs", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")
+    ]
+    for path in files:
+        calls = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
+        found = [f"{path}, line {call.lineno}: {ast.unparse(call)}" for call in calls if is_text_without_encoding(call)]
+        assert found == []
+    for path in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk"), ROOT / "benchmarks/Snakefile"]:
+        assert not re.search(r"(read|write)_text\((?!.*encoding)|\bopen\(", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize(
+    ("code", "is_wrong"),
+    [
+        ("path.read_text()", True),
+        ("path.read_text(encoding='utf-8')", False),
+        ("path.write_text(text)", True),
+        ("open(path)", True),
+        ("open(path, 'w')", True),
+        ("open(path, 'rb')", False),
+        ("path.open()", True),
+        ("path.open('a')", True),
+        ("path.open('ab')", False),
+        ("Image.open(buffer)", False),
+        ("archive.open(entry, 'w')", False),
+        ("subprocess.run(command, text=True)", True),
+        ("subprocess.run(command, encoding='utf-8')", False),
+        ("logging.FileHandler(path)", True),
+    ],
+)
+def test_text_without_encoding_is_told_from_what_is_none(code, is_wrong):
+    assert is_text_without_encoding(ast.parse(code).body[0].value) is is_wrong

@@ -1,5 +1,6 @@
 """Artefacts: whole or not at all, the same bytes for the same content, and what went in comes out."""
 
+import os
 import time
 
 import numpy as np
@@ -9,12 +10,14 @@ import xarray as xr
 
 from geometry.storage import (
     atomic_path,
+    files_below,
     open_dataset,
     read_table,
     read_tensors,
     write_dataset,
     write_table,
     write_tensors,
+    write_text,
     zarr_archive,
 )
 
@@ -42,14 +45,14 @@ def test_same_content_gives_the_same_bytes(tmp_path):
 
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.zarr.zip"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     with pytest.raises(RuntimeError), zarr_archive(path) as archive:
         archive.write_chunk(archive.add_array("x", ("row",), (4,), np.float32, (2,)), (0,), np.ones(2))
         raise RuntimeError
     with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         raise RuntimeError
-    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr.zip"] and path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr.zip"] and path.read_text(encoding="utf-8") == "old"
 
 
 def test_array_written_in_chunks_is_labelled(tmp_path):
@@ -71,3 +74,75 @@ def test_table_and_tensors_come_back_exactly(tmp_path):
     write_tensors(tensors, tmp_path / "t.safetensors")
     for name, value in read_tensors(tmp_path / "t.safetensors").items():
         np.testing.assert_array_equal(value, tensors[name])
+
+
+def test_text_is_utf8_with_the_same_line_ends_everywhere(tmp_path):
+    write_text("雨 é\n\ud800\n", tmp_path / "a.md")
+    assert (tmp_path / "a.md").read_bytes() == "雨 é\n\\ud800\n".encode()
+
+
+def touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def names_below(folder, **settings):
+    return [path.relative_to(folder).as_posix() for path in files_below(folder, **settings)]
+
+
+def test_files_are_found_through_links_of_links_by_the_names_that_they_have_there(tmp_path):
+    touch(tmp_path / "disk/one/b", tmp_path / "disk/one/deep/c", tmp_path / "results/a", tmp_path / "disk/file")
+    (tmp_path / "again").symlink_to("disk/one")
+    (tmp_path / "results/one").symlink_to(tmp_path / "again")
+    (tmp_path / "results/file").symlink_to("../disk/file")
+    (tmp_path / "link").symlink_to("results")
+    for folder in ("results", "link"):
+        assert names_below(tmp_path / folder) == ["a", "file", "one/b", "one/deep/c"]
+
+
+def test_links_that_lead_nowhere_or_back_are_told_themselves(tmp_path):
+    results = tmp_path / "results"
+    touch(results / "a/file", results / "b/file", tmp_path / "beside")
+    links = {"a/up": "..", "a/self": "self", "a/over": "../..", "b/dead": "/nowhere", "b/here": ".", "b/top": "/"}
+    for name, target in links.items():
+        (results / name).symlink_to(target)
+    assert names_below(results) == sorted(["a/file", "b/file", *links])
+    assert names_below(tmp_path / "nothing") == []
+    (tmp_path / "dead").symlink_to("nowhere")
+    assert list(files_below(tmp_path / "dead")) == [tmp_path / "dead"]
+
+
+def test_folders_that_all_link_to_one_another_are_walked_a_few_times_only(tmp_path):
+    names = [f"{number:02}" for number in range(20)]
+    for name in names:
+        touch(tmp_path / name / "file")
+        for other in names:
+            (tmp_path / name / f"to_{other}").symlink_to(tmp_path / other)
+    found = names_below(tmp_path)
+    assert {f"{name}/file" for name in names} <= set(found) and len(found) < 10_000
+
+
+def test_link_that_is_not_entered_is_told_itself(tmp_path):
+    touch(tmp_path / "disk/file", tmp_path / "results/a")
+    (tmp_path / "results/link").symlink_to("../disk")
+    assert names_below(tmp_path / "results", is_entered=lambda link: link.name != "link") == ["a", "link"]
+
+
+def test_what_an_operating_system_leaves_is_not_told(tmp_path):
+    left = [".DS_Store", "._model.safetensors", ".nfs000000000123abcd00000001", "Thumbs.db", "desktop.ini"]
+    left += [".fuse_hidden0000001a00000001", ".directory", "lost+found/x", ".Trash-1000/files/y", "Desktop.ini"]
+    kept = [".hidden", "nfs", "DS_Store", "thumbs.db.csv", ".nfsmine", "lost"]
+    touch(*(tmp_path / "results" / name for name in (*left, *kept)))
+    assert names_below(tmp_path / "results") == sorted(kept)
+
+
+def test_folder_that_cannot_be_read_is_told_itself(tmp_path, monkeypatch):
+    touch(tmp_path / "results/locked/file", tmp_path / "results/open")
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda p: refuse(p) if str(p).endswith("locked") else listed(p))
+    assert names_below(tmp_path / "results") == ["locked", "open"]
+
+
+def refuse(path):
+    raise PermissionError(path)

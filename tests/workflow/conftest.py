@@ -21,7 +21,7 @@ def made_once(tmp_path_factory):
 
     def folder(name, fill):
         first, filled = shared / f"{name}_first", shared / f"{name}_filled"
-        with open(shared / f"{name}_lock", "w") as lock:
+        with open(shared / f"{name}_lock", "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not filled.exists():
                 first.mkdir()

@@ -27,7 +27,7 @@ class Study:
         configs = [str(path) for path in configs]
         if override is not None:
             path = self.folder.parent / f"{self.folder.name}.override.yaml"
-            path.write_text(yaml.safe_dump(override, sort_keys=False))
+            path.write_text(yaml.safe_dump(override, sort_keys=False), encoding="utf-8")
             configs.append(str(path))
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.project / "Snakefile")]
         command += ["--directory", str(self.folder), "--cores", str(cores), "--configfile", *configs, "--"]
@@ -39,7 +39,7 @@ class Study:
         """Run Snakemake from a folder that is neither the project nor the results."""
         environment = {**os.environ, **(environment or {})}
         command = self.command(*arguments, **settings)
-        return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd="/", env=environment, capture_output=True, encoding="utf-8", check=False)
 
     def run(self, *arguments, **settings) -> str:
         """What Snakemake says, which must succeed."""
@@ -74,7 +74,7 @@ def hashes(study: Study) -> dict[str, str]:
 def clone(folder: Path) -> Path:
     """The project as it stands, in another folder with new dates."""
     command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0"):
+    for name in subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout.split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
@@ -83,6 +83,6 @@ def clone(folder: Path) -> Path:
 
 def edit(path: Path, old: str, new: str) -> None:
     """Replace one passage of a file."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")

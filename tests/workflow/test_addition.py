@@ -36,7 +36,7 @@ experiments:
 
 def study_of(folder, config):
     path = folder / "modular.yaml"
-    path.write_text(config)
+    path.write_text(config, encoding="utf-8")
     return Study(folder / "study"), {"configs": [path]}
 
 
@@ -63,7 +63,7 @@ def test_every_figure_and_claim_of_the_circuit_is_there_and_nothing_runs_again(s
     claims = set(read_table(results / "claims.csv")["claim"])
     assert {"frequencies causal", "surgery transfers to other moduli", "holds the answer on circles"} <= claims
     assert {"has the symmetry of its task", "its frequencies are the angles of that symmetry"} <= claims
-    assert "### circuit" in (results / "findings.md").read_text()
+    assert "### circuit" in (results / "findings.md").read_text(encoding="utf-8")
     assert problems(results) == []
     assert "Sound: " in study.run("audit", **how) and study.planned(**how) == {}
 

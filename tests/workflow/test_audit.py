@@ -63,7 +63,7 @@ def found(project=ROOT, config=None):
 
 def config_of(folder):
     """The configuration that a study was run with."""
-    return json.loads((folder / "results/provenance/write_report.json").read_text())["params"]["config"]
+    return json.loads((folder / "results/provenance/write_report.json").read_text(encoding="utf-8"))["params"]["config"]
 
 
 def named(sentences):
@@ -101,7 +101,7 @@ def test_every_kind_of_artefact_was_tried(finished):
 
 def test_edited_cell_is_found(study):
     path = study.folder / "results/claims.csv"
-    path.write_text(path.read_text().replace("undecided", "supported", 1))
+    path.write_text(path.read_text(encoding="utf-8").replace("undecided", "supported", 1), encoding="utf-8")
     assert named(found()) == ["results/claims.csv"]
 
 
@@ -121,7 +121,7 @@ def test_swapped_models_with_their_records_are_found(study):
         shutil.move(other, one)
         shutil.move(aside, other)
     records = [results / f"provenance/mess3/seed_{seed}/train_model.json" for seed in (1, 2)]
-    one, other = (json.loads(path.read_text()) for path in records)
+    one, other = (json.loads(path.read_text(encoding="utf-8")) for path in records)
     for path, mine, yours in ((records[0], one, other), (records[1], other, one)):
         outputs = {
             key: yours["outputs"][key.replace("seed_1", "S").replace("seed_2", "seed_1").replace("S", "seed_2")]
@@ -130,7 +130,7 @@ def test_swapped_models_with_their_records_are_found(study):
             for key, digest in mine["outputs"].items()
         }
         changed = {**mine, "outputs": outputs}
-        path.write_text(json.dumps({**changed, "seal": seal_of(changed)}))
+        path.write_text(json.dumps({**changed, "seal": seal_of(changed)}), encoding="utf-8")
     sentences = found()
     for seed in (1, 2):
         start = f"results/mess3/seed_{seed}/activations.zarr.zip: made from another results/mess3/seed_{seed}/snapshots"
@@ -147,20 +147,20 @@ def test_edited_record_is_found_whichever_part(study):
     path = study.folder / "results/provenance/mess3/seed_1/train_model.json"
     edit(path, '"learning_rate": 0.02', '"learning_rate": 0.01')
     other = study.folder / "results/provenance/mess3/seed_2/train_model.json"
-    other.write_text(re.sub('"started": "20', '"started": "19', other.read_text()))
+    other.write_text(re.sub('"started": "20', '"started": "19', other.read_text(encoding="utf-8")), encoding="utf-8")
     assert {str(p.relative_to(study.folder)) for p in (path, other)} <= set(named(found()))
 
 
 def test_record_that_claims_another_parameter_is_found(study):
     path = study.folder / "results/provenance/mess3/seed_1/train_model.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     record["params"]["training"]["learning_rate"] = 0.01
-    path.write_text(json.dumps({**record, "seal": seal_of(record)}))
+    path.write_text(json.dumps({**record, "seal": seal_of(record)}), encoding="utf-8")
     assert any("training.learning_rate was 0.01, is 0.02" in sentence for sentence in found())
 
 
 def test_file_that_is_no_record_is_found(study):
-    (study.folder / "results/provenance/mess3/seed_1/other.json").write_text("{}")
+    (study.folder / "results/provenance/mess3/seed_1/other.json").write_text("{}", encoding="utf-8")
     (sentence,) = found()
     assert sentence.startswith("results/provenance/mess3/seed_1/other.json: no record: $: 'rule' is a required")
 
@@ -172,7 +172,7 @@ def test_copied_record_is_found_whatever_its_name(study):
         shutil.copy(record, record.parent / name)
     sentences = found()
     copies = [f"results/provenance/mess3/seed_1/other/{name}.json" for name in ("train_model", "x")]
-    assert named(sentences) == copies and all(". Delete" in sentence for sentence in sentences)
+    assert named(sentences) == copies and all("out of results/" in sentence for sentence in sentences)
 
 
 def test_nothing_made_yet_is_told_in_a_sentence_per_job(tmp_path, monkeypatch, finished):
@@ -190,10 +190,70 @@ def test_missing_artefact_is_found(study):
 
 def test_stray_files_are_found(study):
     results = study.folder / "results"
-    (results / "mess3/seed_1/notes.txt").write_text("mine")
-    (results / "figures/.hidden").write_text("mine")
+    (results / "mess3/seed_1/notes.txt").write_text("mine", encoding="utf-8")
+    (results / "figures/.hidden").write_text("mine", encoding="utf-8")
     os.symlink("/nowhere", results / "link")
     assert named(found()) == ["results/figures/.hidden", "results/link", "results/mess3/seed_1/notes.txt"]
+
+
+def move_and_link(path, disk):
+    """Move a file or a folder to another disk, and link it back, by a link to a link."""
+    disk.mkdir(exist_ok=True)
+    shutil.move(path, disk / path.name)
+    (disk / f"{path.name}.link").symlink_to(disk / path.name)
+    path.symlink_to(disk / f"{path.name}.link")
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        ["results"],
+        ["results/mess3"],
+        ["results/provenance"],
+        ["results/provenance/mess3", "results/rrxor", "results/figures/mess3", "results/workflow"],
+        ["results/mess3/seed_1/model.safetensors", "results/provenance/mess3/seed_1/train_model.json"],
+    ],
+)
+def test_moved_and_linked_results_are_verified_like_others(moved, study, tmp_path):
+    for place, name in enumerate(moved):
+        move_and_link(study.folder / name, tmp_path / f"disk_{place}")
+    left = ["results/.DS_Store", "results/mess3/._seed_1", "results/rrxor/.nfs00000000a1b2c3d400000001"]
+    for name in left:
+        (study.folder / name).touch()
+    assert found() == []
+    flip_a_byte(study.folder / "results/mess3/seed_1/model.safetensors")
+    (sentence,) = found()
+    assert sentence.startswith("results/mess3/seed_1/model.safetensors: not the content that train_model mess3 seed 1")
+    assert "elete" not in sentence
+    path = next(iter(read_record("results/provenance/mess3/seed_1/train_model.json").outputs))
+    records = [read_record(path) for path in record_paths()]
+    assert list(ancestry(os.path.realpath(path), records)) == list(ancestry(path, records))
+
+
+def test_links_that_lead_nowhere_or_back_are_told_once_each(study, tmp_path):
+    results = study.folder / "results"
+    for name in ("mess3", "provenance/rrxor"):
+        shutil.move(results / name, tmp_path / Path(name).name)
+        (results / name).symlink_to(tmp_path / "gone" / name)
+    (results / "rrxor/up").symlink_to("../..")
+    (results / "rrxor/data").symlink_to(tmp_path)
+    sentences = {sentence.split(":")[0]: sentence for sentence in found()}
+    dead, others = ["results/mess3", "results/provenance/rrxor"], ["rrxor/data", "rrxor/up"]
+    assert set(sentences) >= {*dead, *(f"results/{name}" for name in others)}
+    assert all(", where nothing is. Bring that back, or remove the link" in sentences[path] for path in dead)
+    assert all("a link to " in sentences[f"results/{name}"] for name in others)
+    assert not any("elete" in sentence for sentence in sentences.values())
+    rest = [path for path in sentences if path not in dead and path.removeprefix("results/") not in others]
+    assert not [path for path in rest if path.startswith(("results/mess3/", "results/provenance/rrxor/"))]
+
+
+@pytest.mark.parametrize("name", ["claims.csv", "mess3/seed_1/model.safetensors"])
+def test_file_that_leads_nowhere_is_told_although_nothing_can_be_planned_then(name, study):
+    path = study.folder / "results" / name
+    path.unlink()
+    path.symlink_to("/nowhere")
+    (sentence,) = found()
+    assert sentence.startswith(f"results/{name}: a link to /nowhere, where nothing is. Bring that back")
 
 
 def test_changed_configuration_is_found_with_both_values(study):
@@ -217,7 +277,9 @@ def test_changed_code_is_found_by_module(study, tmp_path):
 def test_changed_line_of_the_lock_is_found(package, study, tmp_path):
     project = clone(tmp_path / "project")
     lock = project / "envs/requirements.txt"
-    lock.write_text(re.sub(rf"(?m)^{package}==\S+", f"{package}==0.0", lock.read_text()))
+    lock.write_text(
+        re.sub(rf"(?m)^{package}==\S+", f"{package}==0.0", lock.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     sentences = found(project)
     assert any(s.startswith(f"envs/requirements.txt: pins {package}==0.0, installed is ") for s in sentences)
     made_with = [s for s in sentences if f"{package} was" in s and "envs/requirements.txt pins 0.0" in s]

@@ -27,7 +27,7 @@ def study_of(folder, config=MINE, network="bare.safetensors", names=("network.sa
     """A study with the files of its networks in its working directory, and how to call it."""
     study = Study(folder / "study")
     path = folder / "mine.yaml"
-    path.write_text(config)
+    path.write_text(config, encoding="utf-8")
     for name in names:
         shutil.copyfile(DATA / network, study.folder / name)
     return study, {"configs": [path]}
@@ -53,7 +53,7 @@ def test_it_has_claims_and_figures_but_none_over_training(finished_foreign):
     assert drawn == {f"{name}.png" for name in names}
     claims = read_table(results / "claims.csv")
     assert set(claims["experiment"]) == {"mine"} and (claims["n_seeds"] == 1).all()
-    assert (results / "report.html").read_text().count("belief_simplex.png")
+    assert (results / "report.html").read_text(encoding="utf-8").count("belief_simplex.png")
     assert problems(results) == []
 
 

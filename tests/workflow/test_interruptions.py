@@ -22,7 +22,7 @@ STATE = "unfinished/train_model/mess3_seed_1.safetensors"
 def start(study, *arguments, **settings):
     """Snakemake in a process group of its own."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts with & ignore it
-    log = open(study.folder.parent / f"{study.folder.name}.log", "a")  # noqa: SIM115
+    log = open(study.folder.parent / f"{study.folder.name}.log", "ab")  # noqa: SIM115
     command = study.command(*arguments, **settings)
     return subprocess.Popen(command, cwd="/", stdout=log, stderr=log, start_new_session=True)
 
@@ -59,8 +59,10 @@ def kill(victim, process, rule):
     process.wait()
 
 
-RULES = {path.stem for path in (ROOT / "scripts").glob("*.py") if "Job(snakemake" in path.read_text()}
-OF_MODULAR = re.findall(r"^rule (\w+)", "".join((ROOT / f"rules/{n}.smk").read_text() for n in MODULAR_FILES), re.M)
+RULES = {path.stem for path in (ROOT / "scripts").glob("*.py") if "Job(snakemake" in path.read_text(encoding="utf-8")}
+OF_MODULAR = re.findall(
+    r"^rule (\w+)", "".join((ROOT / f"rules/{n}.smk").read_text(encoding="utf-8") for n in MODULAR_FILES), re.M
+)
 NOT_THERE = {"import_model", "compare_experiments", "plot_comparison", *OF_MODULAR}
 RULES = sorted(RULES - NOT_THERE)  # that study is of networks that it trains on Markov models
 
@@ -129,7 +131,7 @@ def test_interrupted_study_stops_cleanly_and_says_how_to_go_on(number, tmp_path)
     assert wait_for((study.folder / STATE).exists, process)
     os.killpg(process.pid, number)
     assert process.wait() != 0
-    said = (tmp_path / "study.log").read_text()
+    said = (tmp_path / "study.log").read_text(encoding="utf-8")
     assert "interrupted; to go on, run snakemake again" in said and "run the same command again" in said
     assert not [p for p in study.folder.rglob("*.partial")] and not (study.folder / MODEL).exists()
     assert (study.folder / STATE).exists() and study.planned(MODEL, override=LONGER) == {"train_model": 1}
@@ -155,7 +157,9 @@ def test_job_refuses_code_that_was_edited_after_the_plan(tmp_path):
     assert wait_for((study.folder / STATE).exists, process)
     edit(study.project / "scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5")
     assert process.wait() != 0
-    assert "the code of extract_activations changed while the workflow ran" in (tmp_path / "study.log").read_text()
+    assert "the code of extract_activations changed while the workflow ran" in (tmp_path / "study.log").read_text(
+        encoding="utf-8"
+    )
     assert not (study.folder / activations).exists()
     assert study.planned(activations, override=LONG) == {"train_model": 1, "extract_activations": 1}
 

@@ -215,16 +215,16 @@ PINS = {
 def test_change_of_a_pin_reruns_exactly(package, finished, tmp_path):
     project = clone(tmp_path)
     lock = project / "envs/requirements.txt"
-    text, n = re.subn(rf"(?m)^{package}==\S+", f"{package}==0.0", lock.read_text())
+    text, n = re.subn(rf"(?m)^{package}==\S+", f"{package}==0.0", lock.read_text(encoding="utf-8"))
     assert n == 1
-    lock.write_text(text)
+    lock.write_text(text, encoding="utf-8")
     assert Study(finished.folder, project).planned() == PINS[package]
 
 
 def test_job_refuses_to_run_on_packages_that_are_not_the_pinned_ones(tmp_path):
     study = Study(tmp_path / "study", clone(tmp_path / "project"))
     lock = study.project / "envs/requirements.txt"
-    lock.write_text(re.sub(r"(?m)^numpy==\S+", "numpy==0.0", lock.read_text()))
+    lock.write_text(re.sub(r"(?m)^numpy==\S+", "numpy==0.0", lock.read_text(encoding="utf-8")), encoding="utf-8")
     result = study.snakemake("results/mess3/seed_1/sequences.zarr.zip")
     assert result.returncode != 0 and "is installed, envs/requirements.txt pins 0.0; run: rm .venv" in result.stderr
     assert "Traceback" not in result.stderr

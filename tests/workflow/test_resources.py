@@ -9,7 +9,7 @@ from geometry.records import read_record, record_paths
 
 def test_every_rule_asks_by_its_own_name():
     for path in (ROOT / "rules").glob("*.smk"):
-        for block in re.split(r"^(?=rule )", path.read_text(), flags=re.M)[1:]:
+        for block in re.split(r"^(?=rule )", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
             name = re.match(r"rule (\w+)", block)[1]
             assert f'resources:\n        **asks("{name}"),\n' in block, f"{name} in {path.name}"
 

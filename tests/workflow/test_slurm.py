@@ -19,7 +19,7 @@ LITTLE_MEMORY = [f"{rule}:mem_mb=250 if attempt == 1 else 2000" for rule in ("sa
 
 
 def slurm(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
 
 
 class Submitted:
@@ -29,7 +29,7 @@ class Submitted:
         self.study, self.said = Study(folder), folder.parent / f"{folder.name}.log"
         command = self.study.command(*arguments, configs=[SMALLEST], **settings)
         command[3:3] = [*SLURM, *(["--set-resources", *resources] if resources else [])]
-        with self.said.open("w") as log:
+        with self.said.open("wb") as log:
             self.process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
 
     def training(self):
@@ -41,7 +41,7 @@ class Submitted:
                     if script.startswith(str(self.study.folder)) and script.endswith(".train_model.py"):
                         return process
             time.sleep(0.02)
-        raise AssertionError(self.said.read_text()[-5000:])
+        raise AssertionError(self.said.read_text(encoding="utf-8")[-5000:])
 
     def job(self):
         """Slurm's number of the job that runs."""
@@ -50,8 +50,8 @@ class Submitted:
 
     def finish(self):
         """What Snakemake said, which must have succeeded."""
-        assert self.process.wait() == 0, self.said.read_text()[-5000:]
-        return self.said.read_text()
+        assert self.process.wait() == 0, self.said.read_text(encoding="utf-8")[-5000:]
+        return self.said.read_text(encoding="utf-8")
 
 
 def run_out_of_time(training):
@@ -92,7 +92,9 @@ EVENTS = {
 def cluster(tmp_path):
     """A cluster of one node, for as long as a test takes."""
     folder = tmp_path / "cluster"
-    started = subprocess.run([ROOT / "tests/slurm/start.sh", folder], check=False, capture_output=True, text=True)
+    started = subprocess.run(
+        [ROOT / "tests/slurm/start.sh", folder], check=False, capture_output=True, encoding="utf-8"
+    )
     if started.returncode == 77:
         pytest.skip(started.stderr.strip())
     assert started.returncode == 0, started.stderr
@@ -141,6 +143,6 @@ def test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it(
             said = training.finish()
             assert EVENTS[name][2] in said and ("Trying to restart job" in said) == (name != "preempted")
             if name != "over_memory":  # which ends it before it trains
-                assert "going on from step" in (training.study.folder / LOG).read_text()
+                assert "going on from step" in (training.study.folder / LOG).read_text(encoding="utf-8")
             assert hashes(training.study) == hashes(undisturbed)
             assert not (training.study.folder / STATE).exists()

@@ -48,9 +48,9 @@ def test_every_figure_is_drawn_and_small(finished):
 
 
 def test_report_holds_claims_and_figures(finished):
-    text = (finished.folder / "results/report.html").read_text()
+    text = (finished.folder / "results/report.html").read_text(encoding="utf-8")
     assert text.count("belief_simplex.png") and text.count("claims.csv") and "optimal" in text
-    findings = (finished.folder / "results/findings.md").read_text()
+    findings = (finished.folder / "results/findings.md").read_text(encoding="utf-8")
     for row in read_table(finished.folder / "results/claims.csv").itertuples():
         assert f"{row.estimate:.4f}" in findings and row.claim in findings and row.floor_name in findings
 
@@ -63,7 +63,7 @@ def test_study_is_a_valid_research_object(finished, tmp_path):
 
 
 def test_provenance_page_shows_every_job_that_leads_to_a_claim_or_a_figure(finished):
-    page = (finished.folder / "results/provenance/index.html").read_text()
+    page = (finished.folder / "results/provenance/index.html").read_text(encoding="utf-8")
     jobs = json.loads(re.search(r'type="application/json">(.*?)</script>', page)[1])["jobs"]
     records = finished.folder.glob("results/provenance/**/*.json")
     last = {"draw_provenance", "write_report", "export_crate"}
@@ -110,8 +110,10 @@ def test_activations_are_labelled_and_belong_to_the_snapshots(finished):
 
 @pytest.mark.parametrize(("experiment", "bos"), [("mess3", False), ("rrxor", True)])
 def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experiment, bos):
-    config = canonical(merged(*(yaml.safe_load((ROOT / n).read_text()) for n in ("config.yaml", "tests/config.yaml"))))
-    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+    config = canonical(
+        merged(*(yaml.safe_load((ROOT / n).read_text(encoding="utf-8")) for n in ("config.yaml", "tests/config.yaml")))
+    )
+    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
     settings = resolve_experiments(config, schema)[experiment]
     assert settings["model"]["bos"] == bos
     run = finished.folder / "results" / experiment / "seed_1"
@@ -132,6 +134,24 @@ def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experimen
             np.testing.assert_allclose(found["activation"][-1, place, row].values, expected, rtol=1e-4, atol=1e-5)
         expected = logits.log_softmax(1)[-1, :n_tokens].detach().numpy()
         np.testing.assert_allclose(found["log_probability"][-1, row].values, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_example_of_reading_results_finds_what_a_network_predicts(finished, monkeypatch):
+    text = (ROOT / "docs/reading_results.md").read_text(encoding="utf-8")
+    names = {}
+    monkeypatch.chdir(finished.folder)
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(block.replace("_context10/", "_context4/"), names)
+    truth, activations, row = names["truth"], names["activations"], 3 + 9 + 5  # behind 12 shorter ones, 0 0 0 ... 0 1 2
+    assert names["row"] == row and names["word"] == "2 0 2 1"
+    assert np.exp(activations["log_probability"].values[-1, row]).tolist() == names["predicted"].values.tolist()
+    belief = truth.attrs["target_name"] == "belief_state" and names["belief"].values
+    np.testing.assert_allclose(belief, truth["target"].values[row])
+    assert names["optimal"].values.tolist() == truth["next_token_probability"].values[row].tolist()
+    place = activations["site"].values.tolist().index("ln_final.hook_normalized")
+    assert names["vector"].values.tolist() == activations["activation"].values[-1, place, row].tolist()
+    assert names["read_out"].values.tolist() == names["decoded"]["decoded_belief"].values[0, :, place, row].tolist()
+    assert names["of_the_same_prefixes"]["length"].equals(truth["length"])
 
 
 def test_exact_loss_agrees_with_the_training_curve(finished):
@@ -182,7 +202,7 @@ def test_published_recipe_is_planned_in_full(tmp_path):
     result = study.snakemake("--dry-run", configs=[ROOT / "studies/paper.yaml"])
     assert result.returncode == 0, result.stderr
     base, paper, schema = (
-        yaml.safe_load((ROOT / name).read_text())
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
         for name in ("config.yaml", "studies/paper.yaml", "rules/schemas/config.schema.yaml")
     )
     experiments = resolve_experiments(canonical(merged(base, paper)), schema)
@@ -266,7 +286,7 @@ def recurrent(made_once) -> Study:
 
 def test_hostile_names_of_states_and_tokens_stay_text(recurrent):
     for name in ("report.html", "provenance/index.html"):
-        page = (recurrent.folder / "results" / name).read_text()
+        page = (recurrent.folder / "results" / name).read_text(encoding="utf-8")
         assert "<script>document" not in page and "<img src=x" not in page
     truth = recurrent.folder.glob("results/tasks/*/ground_truth.zarr.zip")
     with open_dataset(next(truth)) as found:
@@ -295,4 +315,4 @@ def test_failed_job_names_its_cause_in_its_log(finished, tmp_path):
     (copy.folder / "results/mess3/seed_1/model.safetensors").unlink()
     result = copy.snakemake("results/mess3/seed_1/model.safetensors")
     assert result.returncode != 0
-    assert "BadZipFile" in (copy.folder / "logs/train_model/mess3_seed_1.log").read_text()
+    assert "BadZipFile" in (copy.folder / "logs/train_model/mess3_seed_1.log").read_text(encoding="utf-8")
