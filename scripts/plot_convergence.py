@@ -57,17 +57,19 @@ def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) 
         rate = select(longest, measure=measure)
         if rate["value"].iloc[-1] > 0:
             ax.plot(rate["n_recalled"], rate["value"], line, color="0.3", linewidth=0.9, label=label)
-    lowest = observers["value"].min()
+    reached_by = observers["value"].tolist()
     for table in tables:
         last = select(table, step=table["step"].max())
         reached, errors = (select(last, measure=name) for name in ("memory_reached", "belief_error"))
         at_longest = select(errors, position=errors["position"].max()).set_index("site")["value"]
         for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
-            k, lowest = select(reached, site=site)["value"].item(), min(lowest, at_longest[site])
+            k = select(reached, site=site)["value"].item()
+            reached_by += [at_longest[site]] * (at_longest[site] > 0)
             ax.plot(
                 k, at_longest[site], marker, color=color, markersize=4.5, markeredgecolor="black", markeredgewidth=0.4
             )
-    ax.set(yscale="log", ylim=(0.5 * lowest, 8 * observers["value"].max()))
+    if reached_by:
+        ax.set(yscale="log", ylim=(0.5 * min(reached_by), 8 * max(observers["value"], default=max(reached_by))))
     ends = {"xlim": (-0.2, longest["position"].max() + 0.2)}
     ax.set(**ends, xlabel="recalled tokens k", ylabel="rms distance from the true belief")
     ax.set_title("Memory in tokens")

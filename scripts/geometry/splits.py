@@ -8,6 +8,9 @@ from numpy import ndarray
 
 from geometry.prefixes import PrefixTree
 
+FEWEST_FOLDS = 3
+"""Folds on which a penalty can be chosen: one is scored, and what is left is fitted on one to score the other."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -34,13 +37,15 @@ def by_first_and_membership(
 ) -> list[Split]:
     """Two ways in the same cells: folds by the first number of a pair, and all pairs that a network was not trained on.
 
-    In the second way a probe is fitted on the pairs that were trained on; without others, there is only the first.
+    In the second way a probe is fitted on the pairs that were trained on. The first is left out where there are fewer
+    than `FEWEST_FOLDS` numbers, the second where all pairs were trained on, or none.
     """
     fold = rng.permutation(np.arange(first.max() + 1) % n_folds)[first]
     of_cell, cell = np.unique(np.stack([fold, np.where(is_trained, -1, 0)]), axis=1, return_inverse=True)
     names = "held_out_subtree", "held_out_from_training"
+    is_asked = first.max() + 1 >= FEWEST_FOLDS, is_trained.any() and not is_trained.all()
     splits = [Split(name, cell.ravel(), folds[None]) for name, folds in zip(names, of_cell, strict=True)]
-    return splits[: 1 if is_trained.all() or not is_trained.any() else 2]
+    return [split for split, asked in zip(splits, is_asked, strict=True) if asked]
 
 
 def by_stem_and_length(tree: PrefixTree, n_folds: int, rng: np.random.Generator) -> list[Split]:
