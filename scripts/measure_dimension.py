@@ -98,8 +98,8 @@ def dimension_rows(
 ) -> pd.DataFrame:
     """The table of some sets of beliefs, with the same prefixes in each and the true one among them, and processes.
 
-    `weight` is how often each prefix was drawn. Where the true beliefs are all the same, there is no unit of distance, and
-    of the sets nothing is told.
+    `weight` is how often each prefix was drawn. Where the true beliefs are all the same, there is no unit of distance,
+    and of the sets nothing is told.
     """
     unit = rms_distance(sets[TRUE], weight)
     rows = [(*TRUE, np.nan, "rms_distance", unit)]

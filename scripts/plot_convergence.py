@@ -57,19 +57,20 @@ def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) 
         rate = select(longest, measure=measure)
         if rate["value"].iloc[-1] > 0:
             ax.plot(rate["n_recalled"], rate["value"], line, color="0.3", linewidth=0.9, label=label)
-    reached_by = observers["value"].tolist()
+    known, drawn = observers["value"].tolist(), []
     for table in tables:
         last = select(table, step=table["step"].max())
         reached, errors = (select(last, measure=name) for name in ("memory_reached", "belief_error"))
         at_longest = select(errors, position=errors["position"].max()).set_index("site")["value"]
         for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
             k = select(reached, site=site)["value"].item()
-            reached_by += [at_longest[site]] * (at_longest[site] > 0)
+            drawn.append(at_longest[site])
             ax.plot(
                 k, at_longest[site], marker, color=color, markersize=4.5, markeredgecolor="black", markeredgewidth=0.4
             )
-    if reached_by:
-        ax.set(yscale="log", ylim=(0.5 * min(reached_by), 8 * max(observers["value"], default=max(reached_by))))
+    positive = [error for error in (*known, *drawn) if error > 0]
+    if positive:
+        ax.set(yscale="log", ylim=(0.5 * min(positive), 8 * max(known or positive)))
     ends = {"xlim": (-0.2, longest["position"].max() + 0.2)}
     ax.set(**ends, xlabel="recalled tokens k", ylabel="rms distance from the true belief")
     ax.set_title("Memory in tokens")

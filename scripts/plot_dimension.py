@@ -41,9 +41,12 @@ def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int,
     )
     truth = select(rows, set="true")
     ax.plot(truth["scale"], truth["value"], color="black", linewidth=1.4, label="true beliefs")
-    ax.set(xscale="log", yscale="log", xlabel=SCALE)
+    ax.set_xlabel(SCALE)
     if truth.empty:
         note(ax, "after the longest prefixes,\nall beliefs are the same")
+        ax.set(xticks=[], yticks=[])
+    else:
+        ax.set(xscale="log", yscale="log")
     return truth
 
 

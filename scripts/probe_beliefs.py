@@ -120,6 +120,8 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.activations) as activations,
         ):
             probe = Probe(truth, examination(truth, task, settings))
+            folds = (f"{split.name} {split.fold_of_cell.max() + 1}" for split in probe.exam.splits)
+            job.info(f"folds: {', '.join(folds)}")
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
         first = ["experiment", "seed", "step", "site", "features"]
         write_table(table.assign(experiment=snakemake.wildcards.experiment)[[*first, *COLUMNS]], snakemake.output.probe)

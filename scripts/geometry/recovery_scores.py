@@ -145,7 +145,8 @@ def is_told(scores: pd.DataFrame) -> bool:
 def read_recovered(one: xr.Dataset) -> Recovered:
     """What came out of one source at one snapshot, as `recover_process` has written it."""
     values, operators = one["singular_value"].values, one["operator"].values
-    spectrum = Spectrum(values[np.isfinite(values)], np.empty((0, 0)))
+    values = values[np.isfinite(values)]
+    spectrum = Spectrum(values, np.empty((0, len(values))))
     rank = int(np.isfinite(operators[0, :, 0]).sum())
     if not rank:
         return Recovered(spectrum, None)

@@ -12,6 +12,7 @@ from geometry.storage import (
     open_dataset,
     read_table,
     read_tensors,
+    together,
     write_dataset,
     write_table,
     write_tensors,
@@ -71,3 +72,14 @@ def test_table_and_tensors_come_back_exactly(tmp_path):
     write_tensors(tensors, tmp_path / "t.safetensors")
     for name, value in read_tensors(tmp_path / "t.safetensors").items():
         np.testing.assert_array_equal(value, tensors[name])
+
+
+def test_table_without_rows_leaves_the_types_of_the_others(tmp_path):
+    tables = {"empty.csv": pd.DataFrame(columns=["experiment", "value"])}
+    tables["full.csv"] = pd.DataFrame({"experiment": ["e"], "value": [0.5]})
+    for name, table in tables.items():
+        write_table(table, tmp_path / name)
+    found = together([str(tmp_path / name) for name in tables])
+    assert found["value"].dtype == float and found["value"].tolist() == [0.5]
+    assert list(together([str(tmp_path / "empty.csv")]).columns) == ["experiment", "value"]
+    assert together([]).empty
