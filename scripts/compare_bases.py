@@ -21,8 +21,9 @@ LARGEST = sorted({10, *(2**k for k in range(12)), *(3 * 2**k for k in range(11))
 
 
 def measures(energy: Float[ndarray, " vector"]) -> dict[str, float]:
-    """By name, how sparse some energies are."""
-    share = np.cumsum(np.sort(energy)[::-1]) / energy.sum()
+    """By name, how sparse some energies are; shares of no energy are nan."""
+    total = energy.sum() or np.nan
+    share = np.cumsum(np.sort(energy)[::-1]) / total
     return {
         "participation_ratio": participation_ratio(energy),
         "gini": gini(energy),
@@ -41,7 +42,7 @@ def measured(snapshots: dict[str, ndarray], p: int) -> Iterator[tuple]:
     """The rows of the table, and for each matrix one of what no basis is asked for, the share of the means."""
     for index, (seed, step) in enumerate(zip(snapshots["seed"], snapshots["step"], strict=True)):
         for matrix, functions in functions_of_the_token(snapshots, index, p).items():
-            share_of_means = p * (functions.mean(axis=0) ** 2).sum() / (functions**2).sum()
+            share_of_means = p * (functions.mean(axis=0) ** 2).sum() / ((functions**2).sum() or np.nan)
             yield seed, step, matrix, "constant", "share", share_of_means
             for basis, energy in energies_by_basis(functions, np.random.default_rng(seed)).items():
                 for measure, value in measures(energy).items():

@@ -46,6 +46,9 @@ FACTOR = 1.1
 FEWEST_PAIRS = 1000
 """Pairs below which a share of the sample is too rough to compare, to 3 %."""
 
+SAME = 1e-9
+"""A distance of beliefs that is rounding."""
+
 COLUMNS = ["experiment", "seed", "step", "set", "scale", "measure", "value"]
 
 
@@ -95,13 +98,18 @@ def dimension_rows(
 ) -> pd.DataFrame:
     """The table of some sets of beliefs, with the same prefixes in each and the true one among them, and processes.
 
-    `weight` is how often each prefix was drawn.
+    `weight` is how often each prefix was drawn. Where the true beliefs are all the same, there is no unit of distance,
+    and of the sets nothing is told.
     """
     unit = rms_distance(sets[TRUE], weight)
+    rows = [(*TRUE, np.nan, "rms_distance", unit)]
+    if unit < SAME:
+        sets = {}
     integrals = {origin: correlation_integral(points / unit, weight, SCALES) for origin, points in sets.items()}
     n_pairs = (weight.sum() ** 2 - (weight**2).sum()) / 2
-    compared = (integrals[TRUE] * n_pairs >= FEWEST_PAIRS) & (not has_finite_beliefs(processes[TRUE]))
-    rows = [(*TRUE, np.nan, "rms_distance", unit)]
+    compared = np.zeros(len(SCALES), dtype=bool)
+    if sets and not has_finite_beliefs(processes[TRUE]):
+        compared = integrals[TRUE] * n_pairs >= FEWEST_PAIRS
     for origin, points in sets.items():
         rows += [(*origin, *row) for row in set_rows(points / unit, weight, integrals[origin])]
         if origin != TRUE and compared.any():

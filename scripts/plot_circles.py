@@ -16,7 +16,7 @@ from geometry.job import Job
 from geometry.probe_table import circle_scores, last_stream, select
 from geometry.sites import short_site
 from geometry.storage import open_dataset, read_table
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, name_peaks, save_figure
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, name_peaks, note, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -81,17 +81,19 @@ def draw_circles(figure: SubFigure, circles: xr.DataArray, frequencies: list[int
         draw_circle(ax, points, k, name)
 
 
-def draw_scores(ax: Axes, networks: dict[str, pd.DataFrame], keys: list[int]) -> None:
+def draw_scores(ax: Axes, networks: dict[str, pd.DataFrame], keys: list[int], p: int) -> None:
     """R2 by frequency, a stem for the trained network; the key frequencies named."""
     for kind, rows in reversed(networks.items()):
         style = {"linestyle": "none", "markersize": 3.5, "markeredgewidth": 0.8}
         ax.plot(rows["frequency"], rows["value"].clip(LOWEST_R2), label=kind, **style | NETWORKS[kind])
-    trained = networks[TRAINED_NETWORK].set_index("frequency")["value"]
+    trained = networks[TRAINED_NETWORK].set_index("frequency")["value"].dropna()
     ax.vlines(trained.index, 0, trained.clip(LOWEST_R2), color=TRAINED, linewidth=0.8)
-    heights = {k: max(trained[k], 0) + 0.06 for k in keys}
-    name_peaks(ax, heights, dict.fromkeys(keys, TRAINED), near=0.025 * len(trained), line_height=0.12)
+    heights = {k: max(trained[k], 0) + 0.06 for k in keys if k in trained}
+    name_peaks(ax, heights, dict.fromkeys(keys, TRAINED), near=0.0125 * p, line_height=0.12)
+    if trained.empty:
+        note(ax, "no pairs are held out on which a circle could be decoded")
     ax.axhline(0, color="black", linewidth=0.6, zorder=0)
-    ax.set(xlim=(0, trained.index.max() + 1), ylim=(1.1 * LOWEST_R2, 1.3), xlabel="frequency k", ylabel="R²")
+    ax.set(xlim=(0, p // 2 + 1), ylim=(1.1 * LOWEST_R2, 1.3), xlabel="frequency k", ylabel="R²")
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
 
 
@@ -120,10 +122,12 @@ def plot_circles(
         part.suptitle(title, fontsize=9)
         if names:
             draw_circles(part, dataset["embedding_circle"], frequencies, names)
+        else:
+            part.text(0.5, 0.4, "no key frequency", ha="center", fontsize=8, color="0.4")
     site, ax = last_stream(probe), below.subplots()
     scores, never = (select(circle_scores(table), site=site) for table in (probe, untrained))
     steps = [scores[scores["step"] == step] for step in (scores["step"].max(), scores["step"].min())]
-    draw_scores(ax, dict(zip(NETWORKS, (*steps, never), strict=True)), keys)
+    draw_scores(ax, dict(zip(NETWORKS, (*steps, never), strict=True)), keys, p)
     ax.set_title(f"Circles of the answer, decoded from {short_site(site)} on held-out pairs")
     handles, labels = ax.get_legend_handles_labels()
     below.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=3)

@@ -57,17 +57,20 @@ def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) 
         rate = select(longest, measure=measure)
         if rate["value"].iloc[-1] > 0:
             ax.plot(rate["n_recalled"], rate["value"], line, color="0.3", linewidth=0.9, label=label)
-    lowest = observers["value"].min()
+    known, drawn = observers["value"].tolist(), []
     for table in tables:
         last = select(table, step=table["step"].max())
         reached, errors = (select(last, measure=name) for name in ("memory_reached", "belief_error"))
         at_longest = select(errors, position=errors["position"].max()).set_index("site")["value"]
         for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
-            k, lowest = select(reached, site=site)["value"].item(), min(lowest, at_longest[site])
+            k = select(reached, site=site)["value"].item()
+            drawn.append(at_longest[site])
             ax.plot(
                 k, at_longest[site], marker, color=color, markersize=4.5, markeredgecolor="black", markeredgewidth=0.4
             )
-    ax.set(yscale="log", ylim=(0.5 * lowest, 8 * observers["value"].max()))
+    positive = [error for error in (*known, *drawn) if error > 0]
+    if positive:
+        ax.set(yscale="log", ylim=(0.5 * min(positive), 8 * max(known or positive)))
     ends = {"xlim": (-0.2, longest["position"].max() + 0.2)}
     ax.set(**ends, xlabel="recalled tokens k", ylabel="rms distance from the true belief")
     ax.set_title("Memory in tokens")

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 from geometry.job import Job
 from geometry.probe_table import select
 from geometry.storage import read_table
-from geometry.style import STYLE_SHEET, WIDTH, save_figure
+from geometry.style import STYLE_SHEET, WIDTH, note, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -41,7 +41,12 @@ def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int,
     )
     truth = select(rows, set="true")
     ax.plot(truth["scale"], truth["value"], color="black", linewidth=1.4, label="true beliefs")
-    ax.set(xscale="log", yscale="log", xlabel=SCALE)
+    ax.set_xlabel(SCALE)
+    if truth.empty:
+        note(ax, "after the longest prefixes,\nall beliefs are the same")
+        ax.set(xticks=[], yticks=[])
+    else:
+        ax.set(xscale="log", yscale="log")
     return truth
 
 
@@ -58,7 +63,7 @@ def draw_resolution(ax: Axes, table: pd.DataFrame, gap: pd.Series, colors: dict[
     """The resolution of each snapshot against how far its loss is above the optimum, a line through each seed."""
     found = select(table, measure="resolution", set="decoded").set_index(["seed", "step"])["value"]
     if not len(found):
-        ax.text(0.5, 0.5, "of a finite set there is none", ha="center", va="center", transform=ax.transAxes)
+        note(ax, "of a finite set there is none")
         ax.set_axis_off()
         return
     for _, values in found.groupby("seed"):
@@ -79,7 +84,7 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     truth = draw_by_scale(boxes, first, "effective_box_count", colors)
     maps = select(first, measure="kaplan_yorke")
     true = select(maps, set="true")["value"].item()
-    if true > 0:
+    if true > 0 and len(truth):
         recovered = select(maps, set="recovered", step=first["step"].max())["value"]
         beside = f", {recovered.item():.3f} of the recovered maps" if len(recovered) else ""
         draw_slope(boxes, truth, true, f"Kaplan-Yorke dimension {true:.3f}{beside}")

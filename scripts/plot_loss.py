@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.job import Job
@@ -25,7 +26,7 @@ def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     means = means[means["step"] > 0]
     by_step.plot(means["step"], means["gap_nats"], "o", color="black", markersize=2.5, label="snapshots, exact")
     by_step.plot([], [], color=TRAINED, label="training batches")
-    by_step.set(xscale="log", yscale="log", xlabel="training step", ylabel="loss over the optimum (nats)")
+    by_step.set(xscale="log", yscale=scale_of(by_step), xlabel="training step", ylabel="loss over the optimum (nats)")
     by_step.set_title("Gap by step")
     by_step.legend()
     for step, color, name in ((loss["step"].min(), UNTRAINED, "untrained"), (loss["step"].max(), TRAINED, "trained")):
@@ -39,10 +40,15 @@ def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     by_position.set(xlabel="observed tokens", ylabel="loss (nats)")
     by_position.set_title("Loss by position")
     by_position.legend()
-    gap.set(yscale="log", xlabel="observed tokens", ylabel="loss over the optimum (nats)")
+    gap.set(yscale=scale_of(gap), xlabel="observed tokens", ylabel="loss over the optimum (nats)")
     gap.set_title("Gap by position")
     gap.legend()
     return figure
+
+
+def scale_of(ax: Axes) -> str:
+    """That of an axis of gaps: logarithmic, unless all are 0, as where one token is all that can follow."""
+    return "log" if ax.dataLim.ymax > 0 else "linear"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Grokking, told by its circuit: loss, accuracy, and the circles that can be decoded, by training step."""
 
 from itertools import pairwise
-from math import log
+from math import inf, log
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,7 +14,7 @@ from geometry.job import Job
 from geometry.probe_table import circle_scores, last_stream, select
 from geometry.sites import short_site
 from geometry.storage import read_table
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, note, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -68,25 +68,34 @@ def accuracies(training: pd.DataFrame, surgery: pd.DataFrame | None) -> Curves:
 
 
 def decoded_circles(probe: pd.DataFrame, circuit: pd.DataFrame) -> Curves:
-    """R2 of the key frequencies of the last snapshot by site, and of all others at the last stream: means."""
+    """R2 of the key frequencies of the last snapshot by site, and of all others at the last stream: means.
+
+    What is below the panel is drawn at its edge.
+    """
     last = select(circuit, step=circuit["step"].max(), measure="is_key")
     scores, stream = circle_scores(probe), last_stream(probe)
     is_key = scores["frequency"].isin(last.loc[last["value"] > 0, "frequency"])
     groups = {short_site(site): rows for site, rows in scores[is_key].groupby("site", sort=False)}
     groups |= {OTHERS: select(scores[~is_key], site=stream)}
-    return {name: rows.groupby("step")["value"].mean() for name, rows in groups.items()}
+    return {name: rows.groupby("step")["value"].mean().clip(LOWEST_R2) for name, rows in groups.items()}
 
 
 def draw_networks(ax: Axes, networks: list[Curves], styles: dict[str, dict], level: tuple[str, float]) -> None:
-    """All networks as thin curves; the first as thick ones, with their names, and that of a level to compare with."""
+    """All networks as thin curves; the first as thick ones, with their names, and that of a level to compare with.
+
+    On a logarithmic axis, what is 0 is left out: a loss that is less than rounding.
+    """
     ax.axhline(level[1], color="black", linewidth=0.6, zorder=0)
+    least = 0 if ax.get_yscale() == "log" else -inf
+    ends: dict[str, float] = {}
     for place, curves in reversed(list(enumerate(networks))):
         width = {"alpha": 0.7, "linewidth": 0.7, "markersize": 1.5} if place else {"linewidth": 1.7, "markersize": 3.5}
         for name, values in curves.items():
-            shown = values[(values.index > 0) & values.notna()]
+            shown = values[(values.index > 0) & (values > least)]
             ax.plot(shown.index, shown, **styles[name] | width)
+            if place == 0 and len(shown):
+                ends[name] = shown.iloc[-1]
     ax.get_ylim()  # the limits are needed now
-    ends = {name: values.iloc[-1] for name, values in networks[0].items() if values.notna().any()}
     name_ends(ax, ends | dict([level]), {name: styles[name]["color"] for name in ends} | {level[0]: "black"})
 
 
@@ -142,7 +151,9 @@ def plot_progress(
     circle.set(ylim=(LOWEST_R2, 1.03), ylabel="R² (mean over frequencies)")
     circle.set_title("Circles of the key frequencies that a network ends with, decoded on held-out pairs")
     curves = list(map(decoded_circles, probe, circuit))
-    sites = [name for name in curves[0] if name != OTHERS]
+    sites = list(dict.fromkeys(name for of_one in curves for name in of_one if name != OTHERS))
+    if not sites:
+        note(circle, "no network has a key frequency")
     draw_networks(circle, curves, STYLES | dict(zip(sites[::-1], OF_SITES, strict=False)), ("the mean alone", 0))
     return figure
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from geometry.job import Job
 from geometry.storage import open_dataset
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, name_peaks, save_figure
+from geometry.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, name_peaks, note, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -42,7 +42,7 @@ def draw_spectrum(ax: Axes, values: xr.DataArray, keys: dict[int, dict]) -> None
         ax.bar(k, after[k], width=0.85, **keys.get(k, REST) | {"hatch": None})
     ax.step(frequency[1:], before[1:], where="mid", **BEFORE)
     ax.set_xlim(-0.5, frequency[-1] + 1)
-    highest = max(after[1:].max(), before[1:].max())
+    highest = max(after[1:].max(), before[1:].max(), np.finfo(float).tiny)
     ax.set_ylim(1.1 * min(0, after[1:].min()), 1.25 * highest)
     heights, colors = {k: after[k] for k in keys}, {k: style["color"] for k, style in keys.items()}
     name_peaks(ax, heights, colors, near=NEAR * len(frequency), line_height=0.1 * highest)
@@ -74,8 +74,12 @@ def plot_spectrum(circuits: list[xr.Dataset]) -> Figure:
         keys = dict(zip((k for k in network["key_frequency"].values.tolist() if k), OF_KEYS, strict=False))
         for ax, matrix in zip(row, MATRICES, strict=False):
             draw_spectrum(ax, network["energy"].sel(matrix=matrix), keys)
-        if np.isfinite(network["logit_amplitude"]).all():  # of a sum or a difference alone
+        if np.isfinite(network["logit_amplitude"]).all():
             draw_spectrum(row[2], network["logit_amplitude"], keys)
+            if not keys:
+                note(row[2], "no key\nfrequency")
+        else:
+            note(row[2], "no waves of a sum\nor a difference")
         draw_neurons(row[3], network["neuron_frequency"].values, network["neuron_share"].values, keys)
         for ax, label in zip(
             row, (f"seed {int(network['seed'])}\nenergy", "energy", "amplitude", "neurons"), strict=True

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 AWAY, BACK = "kl_to_counterfactual_nats", "kl_to_original_nats"
+LEAST = 1e-9
+"""Nats below which a divergence is rounding."""
+
 MOST_DOSE_CURVES = 6
 MOST_NAMES = 7
 PATTERN = {"color": TRAINED, "marker": "o", "linestyle": "-"}
@@ -112,8 +115,7 @@ def draw_ablation(ax: Axes, table: pd.DataFrame) -> None:
     draw_series(ax, select(table, intervention="ablate_belief"), "site", "those of the belief", PATTERN)
     draw_series(ax, select(table, intervention="ablate_random"), "site", "as many at random", RANDOM)
     draw_level(ax, select(table, intervention="none"), "none")
-    scale_to_divergence(ax)
-    low, high = ax.dataLim.intervaly
+    low, high = scale_to_divergence(ax)
     ax.set_ylim(low / 2, high * (high / low) ** 0.5)  # room for the legend
     ax.set_title("Directions removed\nat all positions")
     ax.set_ylabel("KL to the optimum (nats)")
@@ -140,13 +142,17 @@ def draw_level(ax: Axes, rows: pd.DataFrame, label: str) -> None:
     ax.axhline(rows["value"].mean(), color="black", linewidth=0.7, linestyle=(0, (6, 3)), label=label, zorder=0)
 
 
-def scale_to_divergence(ax: Axes) -> None:
-    """A logarithmic axis with numbers that can be read, also within one decade."""
-    low, high = ax.dataLim.intervaly
+def scale_to_divergence(ax: Axes) -> tuple[float, float]:
+    """A logarithmic axis with numbers that can be read, also within one decade; gives back the ends of the data.
+
+    A divergence that is rounding, of a network that is certain where the optimum is, counts as `LEAST`.
+    """
+    low, high = np.maximum(ax.dataLim.intervaly, LEAST)
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=[1] if high > 100 * low else [1, 2, 5]))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
+    return low, high
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from geometry.job import Job
 from geometry.probe_table import select
 from geometry.sites import short_site
 from geometry.storage import read_table
-from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_unit_circle, save_figure
+from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_unit_circle, note, save_figure
 from geometry.symmetry import ACCEPTED
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def draw_errors(ax: Axes, networks: list[tuple[str, str, str, pd.DataFrame]], na
             ax.plot(max(error, LEAST), names.index(name), marker, **mark)
         ax.plot([], [], marker, color=color, markerfacecolor="none", label=label)
     ax.axvline(ACCEPTED, color="0.4", linewidth=0.8, linestyle="--")
-    ax.set(xscale="log", xlim=(LEAST, 1.3), ylim=(len(names) - 0.5, -0.5), xlabel="share of the variance left")
+    ax.set(xscale="log", xlim=(LEAST, 1.3), ylim=(max(len(names), 1) - 0.5, -0.5), xlabel="share of the variance left")
+    if not names:
+        note(ax, "one token: there is no permutation\nbut the identity")
 
 
 def row_labels(table: pd.DataFrame, names: list[str]) -> list[str]:
@@ -88,7 +90,8 @@ def plot_symmetry(trained: list[pd.DataFrame], untrained: pd.DataFrame, site: st
     draw_eigenvalues(plane, at_site[0], names)
     plane.set_title("Eigenvalues of the maps, trained")
     errors.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
-    plane.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    if names:
+        plane.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return figure
 
 

@@ -81,6 +81,8 @@ def plot_translations(
         own = [select(table, permutation=SHIFT) for table in (after, at_first)]
         draw_plane(ax, *own, key_frequencies(circuit), modulus)
         ax.set_title(f"Map of {SHIFT}, seed {after['seed'].iloc[0]}")
+        if not key_frequencies(circuit):
+            ax.text(0, BESIDE, "no key frequency", ha="center", va="center", fontsize=7, color="0.4")
     planes[0].set_ylabel("imaginary part")
     handles = [plt.Line2D([], [], **style) for style in (AFTER, BEFORE, KEY)]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)

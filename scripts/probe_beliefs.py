@@ -129,6 +129,8 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.activations) as activations,
         ):
             probe = Probe(truth, examination(truth, task, settings), snakemake.params.joined)
+            folds = (f"{name} {fold.max() + 1}" for name, fold in probe.exam.folds.items())
+            job.info(f"folds: {', '.join(folds)}")
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
         first = ["experiment", "seed", "step", "site", "features"]
         table = table.assign(experiment=snakemake.wildcards.experiment).astype({"draw": "Int64"})

@@ -69,7 +69,7 @@ def as_dataset(found: list[Recovered], n_tokens: int) -> xr.Dataset:
         for name, arrays in parts.items()
     }
     variables["rank"] = "source", [one.spectrum.rank for one in found]
-    variables["gap"] = "source", [float(one.spectrum.gaps.max()) for one in found]
+    variables["gap"] = "source", [one.spectrum.gap for one in found]
     return xr.Dataset(variables)
 
 

@@ -55,7 +55,7 @@ def nearest(recovery: Recovery, yardstick: Yardstick) -> Recovered:
 
 def rows_of(found: Recovered, n_ahead: float, yardstick: Yardstick) -> Iterator[tuple[str, float]]:
     """The measures of one recovery, and their values; of what is no process, its dimensions alone."""
-    yield from {"n_ahead": n_ahead, "rank": found.spectrum.rank, "gap": found.spectrum.gaps.max()}.items()
+    yield from {"n_ahead": n_ahead, "rank": found.spectrum.rank, "gap": found.spectrum.gap}.items()
     values = found.spectrum.singular_values[: MOST_DIMENSIONS + 1]
     yield from ((f"singular_value_{place}", value) for place, value in enumerate(values, 1))
     if found.process is not None:

@@ -48,9 +48,9 @@ def best_packet_basis(functions: Float[ndarray, "p d_model"], wavelet: str) -> F
     """Of all bases of wavelet packets, that in which the energy of these functions has the least entropy.
 
     The search of Coifman and Wickerhauser (1992), for all functions together. The basis adapts to what it is
-    asked of, so it must be compared with what it makes of noise.
+    asked of, so it must be compared with what it makes of noise; of functions without energy, all are alike.
     """
-    total = (functions**2).sum()
+    total = (functions**2).sum() or 1.0
 
     def best(node: Float[ndarray, "vector p"]) -> tuple[Float[ndarray, "vector p"], float]:
         entropy = entropy_nats(energies(functions, node) / total)

@@ -15,6 +15,7 @@ from geometry.prefixes import complete_tree, extend_beliefs
 from geometry.process import Process, ProcessError
 from geometry.resources import count_at_most, peak_memory_gb
 from geometry.sites import STATES, chosen_sites, hook_point_names
+from geometry.splits import FEWEST_FOLDS
 from geometry.tasks import is_modular, other_process, process_of
 
 PREFIXES_LOOKED_AT = 1_000
@@ -127,8 +128,8 @@ def check_other_process(task: Mapping, process: Process, parameters: Mapping, wh
 
 
 def check_task(experiment: Mapping, where: str) -> Process | ModularArithmetic:
-    """The process of an experiment; raises an impossible one, one without geometry, and more folds than prefixes."""
-    task, folds = experiment["task"], experiment["probe"]["folds"]
+    """The process of an experiment; raises an impossible one, one without geometry, and too few prefixes."""
+    task = experiment["task"]
     try:
         process = process_of(task)
         if is_modular(task):
@@ -139,10 +140,10 @@ def check_task(experiment: Mapping, where: str) -> Process | ModularArithmetic:
     if spread < CONSTANT:
         raise ConfigError(f"{where}: task.process: {process.name}: every prefix leads to the same belief state")
     check_other_process(task, process, experiment["probe"]["other_parameters"] or {}, where)
-    if n_prefixes < 2 * folds:
+    if n_prefixes < FEWEST_FOLDS:
         raise ConfigError(
-            f"{where}: probe.folds is {folds} and needs at least {2 * folds} prefixes; "
-            f"the task has {n_prefixes} up to task.context {task['context']}"
+            f"{where}: task.context is {task['context']}, up to which {process.name} has {n_prefixes} prefixes; "
+            f"holding them out needs at least {FEWEST_FOLDS}, so it must be greater"
         )
     return process
 
@@ -164,12 +165,6 @@ def check_modular(experiment: Mapping, task: ModularArithmetic, where: str, max_
         found = experiment.get(section, {}).get(name, value)  # a checkpoint comes without training
         if found != value:
             raise ConfigError(f"{where}: {key} is {found!r}; {task.name} needs {_as_yaml(value)}, {reason}")
-    folds = experiment["probe"]["folds"]
-    if task.modulus < 2 * folds:
-        raise ConfigError(
-            f"{where}: probe.folds is {folds} and holds numbers out; it needs a modulus of at least {2 * folds}, "
-            f"and task.parameters.modulus is {task.modulus}"
-        )
     if task.n_prefixes > max_prefixes:
         raise ConfigError(
             f"{where}: task.parameters.modulus is {task.modulus}, which gives {task.n_prefixes} prefixes; "

@@ -22,6 +22,9 @@ from geometry.fourier import fourier_basis, projected
 KEY_SHARE = 0.005
 """The least share of the logits' variance that a key frequency explains."""
 
+ROUNDING = 64
+"""Units in the last place of the largest of some logits by which they differ where they are the same."""
+
 RANDOM_DRAWS = 3
 """Sets of frequencies whose mean effect is compared with that of the key frequencies."""
 
@@ -93,13 +96,17 @@ def logit_amplitudes(
 def explained_shares(
     logits: Float[ndarray, "pair d_vocab"], argument: Integer[ndarray, " pair"]
 ) -> Float[ndarray, " frequency"]:
-    """The share of the variance of the numbers' logits, around the mean of each pair, of each A_k cos w_k (x - c)."""
+    """The share of the variance of the numbers' logits, around the mean of each pair, of each A_k cos w_k (x - c).
+
+    0 where the numbers' logits are the same, but for rounding.
+    """
     numbers = logits[:, :-1]
     power = np.square(logit_amplitudes(logits, argument)) / 2
     if numbers.shape[1] % 2 == 0:
         power[-1] *= 2
     variance = np.square(numbers - numbers.mean(axis=1, keepdims=True)).mean()
-    return power / max(variance, np.finfo(float).tiny)  # constant logits have no power either
+    rounding = ROUNDING * np.finfo(logits.dtype).eps * np.abs(numbers).max()
+    return power / variance if variance > rounding**2 else np.zeros(len(power))
 
 
 def key_frequencies(logits: Float[ndarray, "pair d_vocab"], argument: Integer[ndarray, " pair"]) -> list[int]:
@@ -211,9 +218,11 @@ def distance_irrelevance(
     """The standard deviation of the right logit over the pairs of one distance, in the mean, to that over all pairs.
 
     About 1 in a Clock, near 0 in a Pizza, whose right logit is a function of the distance (Zhong et al. 2023).
-    The distance is a - b where the argument is a + b: the argument with the sign of b turned.
+    The distance is a - b where the argument is a + b: the argument with the sign of b turned. nan where the right logit
+    is the same for all pairs.
     """
     p = math.isqrt(len(argument))
     distance = (2 * argument.reshape(p, p)[:, :1] - argument.reshape(p, p)).ravel() % p
     right = np.take_along_axis(logits, answer[:, None], axis=1)[:, 0]
-    return float(right[np.argsort(distance, kind="stable")].reshape(p, p).std(axis=1).mean() / right.std())
+    within, overall = right[np.argsort(distance, kind="stable")].reshape(p, p).std(axis=1).mean(), right.std()
+    return float(within / overall) if overall > 0 else math.nan

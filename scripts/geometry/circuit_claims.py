@@ -3,6 +3,7 @@
 An accuracy or an R2 is of pairs that the network was not trained on, unless a claim's measure says otherwise.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -69,9 +70,11 @@ def grokked(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 
 def third_circle(table: pd.DataFrame, features: str = "activations", **where) -> pd.Series:
-    """By seed the R2 of the circle that is decoded third best."""
+    """By seed the R2 of the circle that is decoded third best; nan where there are not so many."""
     rows = select(circle_scores(table, features), **where)
-    return rows.groupby("seed")["value"].apply(lambda r2: r2.nlargest(CIRCLES).iloc[-1])
+    of_seed = rows.groupby("seed")["value"]
+    best = of_seed.agg(lambda r2: r2.nlargest(CIRCLES).iloc[-1] if len(r2) >= CIRCLES else math.nan)
+    return best.reindex(table["seed"].unique())
 
 
 def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:

@@ -134,16 +134,21 @@ def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> T
     return Table(["R²", *WAYS], rows)
 
 
+def key_frequencies_in_words(circuit: pd.DataFrame) -> str:
+    """The key frequencies of one network, the strongest first; nothing where no waves are looked for."""
+    is_key = select(circuit, measure="is_key").dropna(subset="frequency").set_index("frequency")["value"]
+    amplitude = select(circuit, measure="logit_amplitude").set_index("frequency")["value"]
+    key = amplitude[is_key[is_key == 1].index].sort_values(ascending=False).index
+    return ", ".join(f"{k:.0f}" for k in key) or "no key frequency" * (len(is_key) > 0)
+
+
 def circuit_table(circuit: pd.DataFrame, surgery: pd.DataFrame) -> Table:
     """What each network of modular arithmetic computes with, in numbers, and how it fares with other moduli."""
     rows = {name: [] for name in ["Key frequencies, the strongest first", *CIRCUIT, *SURGERY]}
     seeds = list(circuit["seed"].unique())
     for seed in seeds:
         own = select(circuit, seed=seed, step=select(circuit, seed=seed)["step"].max())
-        amplitude = select(own, measure="logit_amplitude").set_index("frequency")["value"]
-        is_key = select(own, measure="is_key").set_index("frequency")["value"] == 1
-        key = amplitude[is_key[is_key].index].sort_values(ascending=False).index if is_key.any() else []
-        rows["Key frequencies, the strongest first"].append(", ".join(f"{k:.0f}" for k in key))
+        rows["Key frequencies, the strongest first"].append(key_frequencies_in_words(own))
         for name, measure in CIRCUIT.items():
             rows[name].append(", ".join(f"{value:.3g}" for value in select(own, measure=measure)["value"]))
         re_cut = select(surgery, seed=seed, measure="accuracy", network="surgery")

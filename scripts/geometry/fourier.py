@@ -5,6 +5,7 @@ even p, p / 2 has cos(pi t) alone. Arrays with an axis of frequencies have all o
 their index is the frequency.
 """
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -48,21 +49,23 @@ def energy_by_frequency(x: Float[ndarray, "token feature"]) -> Float[ndarray, " 
 
 
 def participation_ratio(energy: Float[ndarray, " vector"]) -> float:
-    """How many vectors would share the energy if all had the same: (sum e)^2 / sum e^2."""
-    return float(energy.sum() ** 2 / np.square(energy).sum())
+    """How many vectors would share the energy if all had the same: (sum e)^2 / sum e^2; nan of no energy."""
+    return float(energy.sum() ** 2 / np.square(energy).sum()) if energy.any() else math.nan
 
 
 def gini(energy: Float[ndarray, " vector"]) -> float:
-    """The Gini coefficient: 0 if all vectors have the same energy, 1 - 1/n if one of n has it all."""
+    """The Gini coefficient: 0 if all vectors have the same energy, 1 - 1/n if one of n has it all; nan of no energy."""
+    if not energy.any():
+        return math.nan
     n = len(energy)
     rank = 2 * np.arange(1, n + 1) - n - 1
     return float(rank @ np.sort(energy) / (n * energy.sum()))
 
 
 def vectors_for(energy: Float[ndarray, " vector"], share: float) -> int:
-    """The least number of vectors that hold a share of the energy together."""
+    """The least number of vectors that hold a share of the energy together; 0 of no energy."""
     held = np.cumsum(np.sort(energy)[::-1])
-    return int(np.searchsorted(held, share * held[-1])) + 1
+    return int(np.searchsorted(held, share * held[-1])) + 1 if held[-1] > 0 else 0
 
 
 def circle_coordinates(x: Float[ndarray, "token feature"], frequency: int) -> Float[ndarray, "token 2"]:
@@ -70,10 +73,12 @@ def circle_coordinates(x: Float[ndarray, "token feature"], frequency: int) -> Fl
 
     The plane is spanned by the coefficients of the cosine and of the sine; its axes are the orthonormal pair
     that is closest to these two, so that neither is preferred and token t of a perfect circle stands at
-    2 pi k t / p. All of the array is projected on it, whatever its frequency. Frequency p / 2 has a line.
+    2 pi k t / p. All of the array is projected on it, whatever its frequency. Frequency p / 2 has a line. Tokens
+    that are all the same stand at the centre.
     """
     coefficients = waves_of([frequency], len(x)) @ x
     left, _, right = np.linalg.svd(coefficients, full_matrices=False)
     coordinates = (x - x.mean(axis=0)) @ (left @ right).T
     coordinates = np.pad(coordinates, ((0, 0), (0, 2 - coordinates.shape[1])))
-    return coordinates / np.linalg.norm(coordinates, axis=1).mean()
+    size = np.linalg.norm(coordinates, axis=1).mean()
+    return coordinates / size if size > 0 else coordinates

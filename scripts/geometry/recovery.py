@@ -59,8 +59,16 @@ class Spectrum:
 
     @property
     def rank(self) -> int:
-        """The number of dimensions: the singular values before the largest gap, and so fewer than there are futures."""
-        return int(self.gaps.argmax()) + 1
+        """The number of dimensions: the singular values before the largest gap, and so fewer than there are futures.
+
+        A single future has one: it is certain.
+        """
+        return int(self.gaps.argmax()) + 1 if len(self.gaps) else 1
+
+    @property
+    def gap(self) -> float:
+        """The largest gap; nan of a single future."""
+        return float(self.gaps.max()) if len(self.gaps) else float("nan")
 
 
 def spectrum(

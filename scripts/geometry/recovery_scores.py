@@ -35,6 +35,9 @@ UNTOLD = 0.01
 They lack none of it or, where prefixes are too short to tell the dimensions apart, more than half.
 """
 
+ROUNDING_NATS = 1e-12
+"""A rate of divergence that is rounding: token frequencies predict as well as can be."""
+
 N_WORDS, WORD_LENGTH, N_SKIPPED = 500, 60, 20
 """Words on which the rate of divergence is measured, their tokens, and the first of these, which do not count."""
 
@@ -131,16 +134,20 @@ class Yardstick:
 
 
 def is_told(scores: pd.DataFrame) -> bool:
-    """Whether the process comes out of exact predictions on the same prefixes; if not, these are too short for it."""
+    """Whether the process comes out of exact predictions on the same prefixes.
+
+    If not, these are too short for it, or there is nothing to tell: token frequencies predict as well as can be.
+    """
     rates = select(scores, measure="kl_rate_nats")
     exact, guess = (select(rates, source=source)["value"] for source in (EXACT, GUESS))
-    return len(exact) > 0 and bool(exact.max() < UNTOLD * guess.max())
+    return len(exact) > 0 and bool(guess.max() > ROUNDING_NATS and exact.max() < UNTOLD * guess.max())
 
 
 def read_recovered(one: xr.Dataset) -> Recovered:
     """What came out of one source at one snapshot, as `recover_process` has written it."""
     values, operators = one["singular_value"].values, one["operator"].values
-    spectrum = Spectrum(values[np.isfinite(values)], np.empty((0, 0)))
+    values = values[np.isfinite(values)]
+    spectrum = Spectrum(values, np.empty((0, len(values))))
     rank = int(np.isfinite(operators[0, :, 0]).sum())
     if not rank:
         return Recovered(spectrum, None)

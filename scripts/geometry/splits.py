@@ -12,6 +12,9 @@ from geometry.prefixes import PrefixTree
 CELLS_AT_ONCE = 64
 """Cells that draws of folds may cut together: the probe holds second moments of each."""
 
+FEWEST_FOLDS = 3
+"""Folds on which a penalty can be chosen: one is scored, and what is left is fitted on one to score the other."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -31,24 +34,28 @@ def by_prefix(n_rows: int, n_folds: int, n_repeats: int, rng: np.random.Generato
     return np.stack([rng.permutation(np.arange(n_rows) % n_folds) for _ in range(n_repeats)])
 
 
+def _dealt(n: int, n_folds: int, n_repeats: int, rng: np.random.Generator) -> Integer[ndarray, "repeat thing"]:
+    """The folds of things that are fewer than prefixes; of too few for a penalty to be chosen on, none."""
+    return by_prefix(n, n_folds, n_repeats, rng) if n >= FEWEST_FOLDS else np.full((n_repeats, n), -1)
+
+
 def by_first(
     first: Integer[ndarray, " row"], n_folds: int, n_repeats: int, rng: np.random.Generator
 ) -> Integer[ndarray, "repeat row"]:
     """Folds by the first number of a pair, anew for each repeat."""
-    return by_prefix(int(first.max()) + 1, n_folds, n_repeats, rng)[:, first]
+    return _dealt(int(first.max()) + 1, n_folds, n_repeats, rng)[:, first]
 
 
 def by_stem(tree: PrefixTree, n_folds: int, n_repeats: int, rng: np.random.Generator) -> Integer[ndarray, "repeat row"]:
     """Folds of whole subtrees, anew for each repeat: what is scored shares but a beginning with what was fitted.
 
     Stems are the prefixes of the least length that has two for each fold, or of the next to last length; shorter
-    prefixes are in no fold, and only fitted. A single stem is in none either.
+    prefixes are in no fold, and only fitted.
     """
     sizes = [nodes.stop - nodes.start for nodes in tree.levels]
     level = next((place for place, size in enumerate(sizes) if size >= 2 * n_folds), max(0, len(sizes) - 2))
     fold = np.full((n_repeats, len(tree)), -1)
-    if sizes[level] > 1:
-        fold[:, tree.levels[level]] = by_prefix(sizes[level], n_folds, n_repeats, rng)
+    fold[:, tree.levels[level]] = _dealt(sizes[level], n_folds, n_repeats, rng)
     for nodes in tree.levels[level + 1 :]:
         fold[:, nodes] = fold[:, tree.parent[nodes]]
     return fold

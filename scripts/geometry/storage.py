@@ -172,8 +172,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def together(paths: list[str]) -> pd.DataFrame:
-    """The rows of some tables of experiments, of which there may be none."""
-    return pd.concat(map(read_table, paths)) if paths else pd.DataFrame(columns=["experiment"])
+    """The rows of some tables of experiments, of which there may be none.
+
+    A table without rows, whose columns are of no type, leaves those of the others as they are.
+    """
+    tables = [read_table(path) for path in paths] or [pd.DataFrame(columns=["experiment"])]
+    return pd.concat([table for table in tables if len(table)] or tables[:1])
 
 
 def write_tensors(tensors: dict[str, ndarray], path: str | Path) -> None:

@@ -128,6 +128,11 @@ def name_peaks(ax: Axes, heights: dict[int, float], colors: dict[int, str], near
         ax.text(x, bases[x], str(x), **text)
 
 
+def note(ax: Axes, text: str) -> None:
+    """What a panel has not to show, and why, in its middle."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=8, color="0.4")
+
+
 def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
     """Write a figure whole or not at all, without a date, in the format of its suffix."""
     kind = Path(path).suffix[1:]

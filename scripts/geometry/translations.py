@@ -68,8 +68,8 @@ def leading_scores(x: Float[ndarray, "pair feature"], modulus: int) -> tuple[Flo
     If none do, that is all of them.
     """
     scores = principal_scores(x, np.ones(len(x)), min(MOST_DIMENSIONS, modulus // 2))
-    held = scores.var(axis=0).cumsum() / x.var(axis=0, dtype=np.float64).sum()
-    return scores, min(int((held < HELD).sum()) + 1, len(held))
+    held, whole = scores.var(axis=0).cumsum(), x.var(axis=0, dtype=np.float64).sum()
+    return scores, min(int((held < HELD * whole).sum()) + 1, len(held))
 
 
 def turned_frequencies(eigenvalues: ndarray, modulus: int) -> Float[ndarray, " dimension"]:

@@ -71,7 +71,7 @@ def transplants(
     """The surgery with chosen frequencies and its controls by name, each an ordinary network for addition modulo p'."""
     untrained_choice, _ = choose_frequencies(untrained_torus, modulus)
     moved = transplanted(weights, torus, choice, modulus)
-    permuted = transplanted(weights, torus, (*choice[1:], choice[0]), modulus)
+    permuted = transplanted(weights, torus, choice[1:] + choice[:1], modulus)
     nearest = nearest_tokens(weights, modulus)
     unembedding = ("unembed.W_U", "unembed.b_U")
     return {

@@ -181,7 +181,6 @@ EXPERIMENT_ERRORS = [
     ({"model": {"d_head": 0}}, "model.d_head is 0; it must be at least 1"),
     ({"model": {"d_model": 1.5}}, "model.d_model is 1.5.*integer"),
     ({"probe": {"sites": ["blocks.9.hook_resid_post"]}}, "'blocks.9.hook_resid_post', which matches none of"),
-    ({"probe": {"folds": 20}, "task": {"context": 2}}, "needs at least 40 prefixes; the task has 12"),
 ]
 
 
@@ -190,6 +189,22 @@ def test_bad_experiment_is_refused_naming_it_and_the_key(override, sentence):
     with pytest.raises(ConfigError, match=sentence) as error:
         resolve({"experiments": {"mess3": override}})
     assert str(error.value).startswith("experiment 'mess3': ") and "\n" not in str(error.value)
+
+
+def test_task_is_refused_only_where_no_prefix_can_be_held_out():
+    cycle = [[[0, 1, 0], [0, 0, 1], [1, 0, 0]]]
+    task = {"process": "custom", "parameters": {"transition_tensor": cycle, "initial_state": [1, 0, 0]}}
+    with pytest.raises(
+        ConfigError, match=r"task.context is 2, up to which custom has 2 prefixes; .* at least 3, so it m"
+    ):
+        resolve({"experiments": {"mine": {"task": {**task, "context": 2}}}})
+    resolve({"experiments": {"mine": {"task": {**task, "context": 3}}}})
+
+
+@pytest.mark.parametrize("modulus", range(2, 13))
+def test_every_modulus_goes_with_the_default_folds(modulus):
+    experiment = {"task": {"parameters": {"modulus": modulus, "train_fraction": 0.7}}}
+    resolve({"experiments": {"modular_addition_53": experiment}})
 
 
 def test_modular_arithmetic_is_for_transformers():
@@ -204,7 +219,7 @@ MODULAR_ERRORS = [
     ({"task": {"parameters": {"operation": "division"}}}, "is 'division'; allowed are addition, subtraction, polynom"),
     ({"task": {"parameters": {"modulus": 5.5}}}, "modulus is 5.5; it must be a whole number from 2"),
     ({"task": {"parameters": {"modulus": 400}}}, "modulus is 400, which gives 320400 prefixes; tree.max_prefixes"),
-    ({"task": {"parameters": {"modulus": 7}}}, "probe.folds is 5 and holds numbers out; it needs a modulus of at le"),
+    ({"task": {"parameters": {"modulus": 1}}}, "modulus is 1; it must be a whole number from 2"),
     ({"task": {"parameters": {"primes": 1}}}, "parameter 'primes' is unknown; allowed are modulus, operation, train"),
     ({"model": {"n_layers": 2}}, "model.n_layers is 2; modular_arithmetic needs 1"),
     ({"model": {"normalization": "LN"}}, "model.normalization is 'LN'; modular_arithmetic needs none"),

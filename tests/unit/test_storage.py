@@ -14,6 +14,7 @@ from geometry.storage import (
     open_dataset,
     read_table,
     read_tensors,
+    together,
     write_dataset,
     write_table,
     write_tensors,
@@ -146,3 +147,14 @@ def test_folder_that_cannot_be_read_is_told_itself(tmp_path, monkeypatch):
 
 def refuse(path):
     raise PermissionError(path)
+
+
+def test_table_without_rows_leaves_the_types_of_the_others(tmp_path):
+    tables = {"empty.csv": pd.DataFrame(columns=["experiment", "value"])}
+    tables["full.csv"] = pd.DataFrame({"experiment": ["e"], "value": [0.5]})
+    for name, table in tables.items():
+        write_table(table, tmp_path / name)
+    found = together([str(tmp_path / name) for name in tables])
+    assert found["value"].dtype == float and found["value"].tolist() == [0.5]
+    assert list(together([str(tmp_path / "empty.csv")]).columns) == ["experiment", "value"]
+    assert together([]).empty

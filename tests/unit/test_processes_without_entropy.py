@@ -1,0 +1,164 @@
+"""Hidden Markov models where there is nothing to predict, or nothing to tell apart: results, without a warning."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib import pyplot as plt
+
+from find_symmetries import find_symmetries
+from geometry.claims import Evidence, claims_of
+from geometry.examinations import markov_examination
+from geometry.ground_truth import markov_ground_truth
+from geometry.language import Language
+from geometry.prefixes import tree_of
+from geometry.probe_table import select
+from geometry.processes import process_from_config
+from geometry.recovery import Recovery, Spectrum
+from geometry.recovery_scores import EXACT, Yardstick, is_told
+from geometry.storage import open_dataset
+from geometry.style import STYLE_SHEET
+from measure_convergence import measure_convergence
+from measure_dimension import TRUE, Origin, dimension_rows
+from measure_distances import compare_distances
+from measure_loss import loss_table
+from plot_convergence import plot_convergence
+from plot_dimension import plot_dimension
+from plot_distances import plot_distances
+from plot_loss import plot_loss
+from plot_recovery import plot_recovery
+from plot_symmetry import plot_symmetry
+from probe_beliefs import Probe, probe_run
+from recover_process import as_dataset, recover
+from score_recovery import languages, picture, symmetry_rows, table_of
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"]
+TURN = np.roll(np.eye(3), 1, axis=1)
+START = {"initial_state": [1, 0, 0]}
+PROCESSES = {
+    "one token": ({"transition_tensor": [TURN.tolist()], **START}, 4),
+    "three in turn": ({"transition_tensor": [np.diag(row).dot(TURN).tolist() for row in np.eye(3)], **START}, 6),
+    "one for ever": (
+        {"transition_tensor": [[[0, 1, 0], [0, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 1], [0, 0, 1]]], **START},
+        4,
+    ),
+    "blind": (
+        {"transition_tensor": [[[0.27, 0.03], [0.06, 0.24]], [[0.63, 0.07], [0.14, 0.56]]], "initial_state": [1, 0]},
+        4,
+    ),
+    "a token that never is": (
+        {"transition_tensor": [[[0.5, 0.2], [0.1, 0.3]], [[0.1, 0.2], [0.4, 0.2]], [[0, 0], [0, 0]]]},
+        3,
+    ),
+}
+
+
+class Study:
+    """All tables of one network that has learned everything: its streams hold the belief, its outputs the optimum."""
+
+    def __init__(self, parameters, context, folder):
+        self.process = process_from_config("custom", parameters)
+        self.truth = truth = markov_ground_truth(self.process, context, 10**4, seed=0)
+        n, V = truth.sizes["prefix"], self.process.n_tokens
+        optimum, rng = truth["next_token_probability"].values, np.random.default_rng(0)
+        streams = np.concatenate([truth["target"].values, np.zeros((n, 3))], axis=1)
+        values = np.stack([np.zeros((2, *streams.shape)), [rng.normal(size=streams.shape), streams]])
+        said = np.log(np.stack([np.full((n, V), 1 / V), np.maximum(optimum, 1e-12)]))
+        self.activations = xr.Dataset(
+            {
+                "activation": (("snapshot", "site", "prefix", "feature"), values.astype(np.float32)),
+                "log_probability": (("snapshot", "prefix", "token"), said),
+            },
+            coords={"step": ("snapshot", [0, 7]), "seed": ("snapshot", [1, 1]), "site": SITES},
+        )
+        exam = markov_examination(truth, self.process, None, {"folds": 5, "repeats": 2, "seed": 0})
+        path = folder / "decoded.zarr.zip"
+        self.probe = probe_run(truth, self.activations, Probe(truth, exam), logging.getLogger("test"), path)
+        with open_dataset(path) as decoded:
+            self.decoded = decoded.load()
+        self.loss = loss_table(truth, self.activations)
+        self.symmetry = find_symmetries(truth, self.activations, [0, 1], 2)
+        self.convergence = measure_convergence(truth, self.decoded, self.process, 0)
+        self.distances = compare_distances(truth, self.decoded, 100, 0)
+        self.recovery, self.fractal = self.recovered()
+
+    def recovered(self):
+        tree, rng, snapshots = tree_of(self.truth), np.random.default_rng(0), []
+        for index in range(2):
+            said = np.exp(self.activations["log_probability"][index].values)
+            n_ahead, found = recover(Language(tree, said), self.activations["activation"][index], rng)
+            snapshots.append(as_dataset(found, self.process.n_tokens).assign(n_ahead=n_ahead))
+        sources = [*SITES, "residual_streams", "output"]
+        generator = xr.concat(snapshots, "snapshot").assign_coords(
+            step=("snapshot", [0, 7]), seed=("snapshot", [1, 1]), source=sources
+        )
+        baselines = {name: Recovery(of, rng) for name, of in languages(self.truth, None, 0).items()}
+        yardstick = Yardstick(self.process, baselines[EXACT].from_outputs().process, tree, rng)
+        table = table_of(generator, yardstick, baselines)
+        return pd.concat([table, symmetry_rows(table, [(0,)])]), picture(generator, SITES[1], yardstick, rng)
+
+    def claims(self):
+        never, recovery, symmetry = (
+            select(t, step=0).assign(seed=9) for t in (self.probe, self.recovery, self.symmetry)
+        )
+        steering = pd.DataFrame(
+            columns=["site", "metric", "partner", "tokens_later", "intervention", "dose", "seed", "value"]
+        )
+
+        known = self.probe, never, self.loss, steering, self.recovery, recovery, self.symmetry, symmetry
+        return list(claims_of(Evidence(*known)))
+
+    def draw(self):
+        training = pd.DataFrame({"step": [0, 7], "gap_nats": [0.0, 0.0]})
+        yield plot_loss([training], self.loss)
+        yield plot_symmetry([self.symmetry], select(self.symmetry, step=0).assign(seed=9), SITES[1], 2)
+        yield plot_convergence([self.convergence])
+        yield plot_distances(self.distances, SITES)
+        yield plot_recovery(
+            self.truth, self.fractal, self.recovery, select(self.recovery, step=0).assign(seed=9), 500, True
+        )
+
+
+@pytest.mark.parametrize(("parameters", "context"), PROCESSES.values(), ids=PROCESSES)
+def test_study_comes_to_its_end(parameters, context, tmp_path):
+    study = Study(parameters, context, tmp_path)
+    claims = {claim.name for claim in study.claims()}
+    assert {"predicts nearly as well as can be", "linear, beyond the tokens themselves"} <= claims
+    assert select(study.recovery, measure="rank")["value"].between(1, 3).all()
+    if study.process.n_tokens == 1:
+        assert not study.loss["loss_nats"].any() and "its process can be read out of it" not in claims
+    plt.style.use(STYLE_SHEET)
+    for figure in study.draw():
+        figure.canvas.draw()
+        plt.close(figure)
+
+
+def test_a_single_future_has_one_dimension_and_no_gap():
+    one = Spectrum(np.ones(1), np.ones((1, 1)))
+    assert one.rank == 1 and np.isnan(one.gap)
+    assert Spectrum(np.array([1, 0.5, 0.001]), np.eye(3)).gap == pytest.approx(500)
+
+
+@pytest.mark.parametrize(("guess", "exact", "told"), [(1e-16, 0.0, False), (0.5, 0.0, True), (0.5, 0.4, False)])
+def test_process_is_told_only_where_there_is_more_to_predict_than_token_frequencies(guess, exact, told):
+    rows = [("token_frequencies", "kl_rate_nats", guess), (EXACT, "kl_rate_nats", exact)]
+    assert is_told(pd.DataFrame(rows, columns=["source", "measure", "value"])) == told
+
+
+def test_set_of_one_belief_has_neither_a_scale_nor_a_dimension():
+    process = process_from_config("custom", PROCESSES["blind"][0])
+    same = np.tile([0.7, 0.3], (5, 1))
+    sets = {TRUE: same, Origin("decoded", 1, 3): same + 0.1 * np.eye(5)[:, :2]}
+    table = dimension_rows(sets, {TRUE: process}, np.full(5, 20.0), np.random.default_rng(0)).assign(experiment="e")
+    assert select(table, measure="rms_distance")["value"].item() < 1e-9
+    assert select(table, measure="kaplan_yorke")["value"].item() == 0
+    assert set(table["set"]) == {"true"} and not table["measure"].str.contains("integral|count|dimension").any()
+    loss = pd.DataFrame({"seed": [1], "step": [3], "gap_nats": [0.1]})
+    figure = plot_dimension([table], loss)
+    figure.canvas.draw()
+    assert "all beliefs are the same" in figure.axes[0].texts[0].get_text()
+    plt.close(figure)
