@@ -173,7 +173,7 @@ def test_every_split_has_rows_to_fit_and_rows_to_score(name, context):
     tree, draws = complete_tree(process_from_config(name, {}), context, 10**5), (5, 3, np.random.default_rng(0))
     folds = {"prefix": by_prefix(len(tree), *draws), "stem": by_stem(tree, *draws), "length": by_length(tree)}
     found = [split for splits in passes(folds) for split in splits]
-    assert context == 1 or {split.name for split in found} == {"prefix", "stem", "length"}
+    assert context < 4 or {split.name for split in found} == {"prefix", "stem", "length"}
     for split in found:
         for fold in split.fold:
             sizes = np.bincount(fold[fold >= 0])
