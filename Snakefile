@@ -25,17 +25,17 @@ include: "rules/targets.smk"
 rule all:
     """Everything: claims and figures, gathered in results/report.html and results/ro-crate-metadata.json"""
     input:
-        "results/report.html",
-        "results/ro-crate-metadata.json",
+        f"results/{STUDY}report.html",
+        crate_of_the_study,
 
 
 rule study:
     """The table of claims, every figure and where they came from"""
     input:
-        "results/claims.csv",
-        "results/findings.html",
+        f"results/{STUDY}claims.csv",
+        f"results/{STUDY}findings.html",
         figures_of_the_study,
-        "results/provenance/index.html",
+        f"results/{STUDY}provenance/index.html",
 
 
 include: "rules/ground_truth.smk"

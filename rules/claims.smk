@@ -4,13 +4,14 @@ Inputs:  results/{experiment}/{run}/probe.csv, loss.csv, and steering.csv or cir
          translations.csv, surgery.csv
 Outputs: results/claims.csv                      every claim: estimate, interval, floor, verdict
          results/findings.md, findings.html      the same in words, with the scores behind it
+         (all of them in results/studies/{study}/ if the study has a name)
 """
 
 
 rule collect_claims:
     """Claims of the study"""
     input:
-        probe=in_every_run("probe.csv", EXPERIMENTS),
+        probe=probes_of_the_study,
         untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
         loss=in_every_run("loss.csv", EXPERIMENTS),
         steering=in_every_run("steering.csv", MARKOV),
@@ -27,14 +28,14 @@ rule collect_claims:
         surgery=in_every_run("surgery.csv", LINEAR),
     output:
         claims=report(
-            "results/claims.csv",
+            f"results/{STUDY}claims.csv",
             caption="captions/claims.rst",
             category="Claims",
             labels={"table": "claims with floors and verdicts"},
         ),
-        record="results/provenance/collect_claims.json",
+        record=f"results/provenance/{STUDY}collect_claims.json",
     log:
-        "logs/collect_claims.log",
+        f"logs/{STUDY}collect_claims.log",
     conda:
         "../envs/study.yaml"
     resources:
@@ -50,22 +51,22 @@ rule collect_claims:
 rule write_findings:
     """Findings of the study in words and tables"""
     input:
-        claims="results/claims.csv",
+        claims=f"results/{STUDY}claims.csv",
         probe=in_every_run("probe.csv", EXPERIMENTS),
         untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
         circuit=in_every_run("circuit.csv", MODULAR),
         surgery=in_every_run("surgery.csv", LINEAR),
     output:
-        text="results/findings.md",
+        text=f"results/{STUDY}findings.md",
         page=report(
-            "results/findings.html",
+            f"results/{STUDY}findings.html",
             caption="captions/findings.rst",
             category="Claims",
             labels={"table": "findings: verdicts, floors and scores"},
         ),
-        record="results/provenance/write_findings.json",
+        record=f"results/provenance/{STUDY}write_findings.json",
     log:
-        "logs/write_findings.log",
+        f"logs/{STUDY}write_findings.log",
     conda:
         "../envs/study.yaml"
     resources:

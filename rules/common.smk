@@ -6,12 +6,14 @@ import os
 import re
 import shlex
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.sourcecache import LocalSourceFile
 
 # What planning makes stays: to look for garbage among it after every 700 objects takes a tenth of the time.
 gc.set_threshold(50_000)
@@ -19,6 +21,10 @@ gc.set_threshold(50_000)
 # Snakemake 9 calls this interpreter unquoted, and so fails in a folder whose path has a space (its issue 2645).
 if not sys.executable.startswith("'"):  # a process may read this file again
     sys.executable = shlex.quote(sys.executable)
+
+# It takes braces in the path of the project's folder for wildcards, when it looks for the environment of a rule. The
+# paths of ours have no wildcards.
+LocalSourceFile.format = lambda path, **wildcards: path
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
 LOCK = Path(workflow.basedir) / "envs/requirements.txt"
@@ -30,8 +36,9 @@ if "geometry" not in sys.modules and not library.samefile(found := find_spec("ge
 from geometry.checks import probe_caution
 from geometry.comparison import network_labels
 from geometry.digest import code_of, content_digest
-from geometry.experiments import ConfigError, canonical, resolve_experiments
+from geometry.experiments import ConfigError, canonical_config, resolve_experiments
 from geometry.foreign import checkpoint_runs, is_foreign
+from geometry.gathered import has_crate_of_another, replaced
 from geometry.lock import LockError, hidden_package, read_lock
 from geometry.resources import Estimates
 from geometry.sites import chosen_sites, compared_sites, drawn_site, joined_sites
@@ -46,7 +53,6 @@ class Known(dict):
 
 
 ARTEFACT = config.pop("artefact", None)  # a question on the command line, no part of a study
-config.update(canonical(config))
 SOURCE_PATTERNS = """CITATION.cff LICENSE README.md Snakefile config.yaml envs/*.* profiles/*/*.yaml rules/*.smk
     rules/*/*.yaml rules/*/*.rst scripts/**/*.py scripts/*/*.mplstyle scripts/*/*.html""".split()
 SOURCE = [
@@ -56,6 +62,7 @@ SOURCE = [
 ]
 SCHEMA = yaml.safe_load((Path(workflow.basedir) / "rules/schemas/config.schema.yaml").read_bytes())
 try:
+    config.update(canonical_config(config, SCHEMA))
     EXPERIMENTS = Known(resolve_experiments(config, SCHEMA))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
@@ -83,6 +90,8 @@ What is finished is kept. When the cause is mended, run the same command again: 
 interrupted goes on from where it was. If Snakemake itself was killed, run snakemake --unlock first.
 """
 
+# Where the files that are of all experiments stand, below results/, results/provenance/ and logs/
+STUDY = f"studies/{config['study']}/" if config["study"] else ""
 SEEDS = config["seeds"]
 EXPLAINED = EXPERIMENTS.get(config["figures"]["explainer"])  # None: no explainer is drawn
 FORMAT = config["figures"]["format"]
@@ -93,7 +102,9 @@ MODULAR = [name for name, experiment in EXPERIMENTS.items() if is_modular(experi
 LINEAR = [name for name in MODULAR if EXPERIMENTS[name]["task"]["parameters"]["operation"] != "polynomial"]
 MARKOV = [name for name in EXPERIMENTS if name not in MODULAR]
 for name in MARKOV if workflow.is_main_process else ():  # not once more in each job
-    told = *process_of(EXPERIMENTS[name]["task"]).notes, probe_caution(EXPERIMENTS[name], config["tree"]["max_prefixes"])
+    told = *process_of(EXPERIMENTS[name]["task"]).notes, probe_caution(
+        EXPERIMENTS[name], config["tree"]["max_prefixes"]
+    )
     for note in filter(None, told):
         logger.warning(f"experiment {name!r}: {note}")
 TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment in EXPERIMENTS.values())
@@ -105,7 +116,9 @@ COMPARED = [name for task in SHARED_TASKS for name in ON_TASK[task]]
 
 
 def names(known, pattern):
-    """A pattern of some names: of just these, unless they are so many that it would slow Snakemake down."""
+    """A pattern of some names: of just these, unless they are so many that it would slow Snakemake down; or of none."""
+    if not known:
+        return "(?!)"  # Snakemake takes an empty pattern for no constraint
     return "|".join(map(re.escape, known)) if len(known) <= 100 else pattern
 
 
@@ -186,7 +199,8 @@ def model_of(wildcards):
 
 
 def training_of(wildcards):
-    return EXPERIMENTS[wildcards.experiment]["training"]
+    """The training section, which a network from elsewhere does not have."""
+    return EXPERIMENTS[wildcards.experiment].get("training", {})
 
 
 def is_trained_here(wildcards):
@@ -196,7 +210,7 @@ def is_trained_here(wildcards):
 
 def batches_of(wildcards):
     """The part of the training section that the sequences depend on."""
-    return {key: training_of(wildcards)[key] for key in ("batch_size", "steps")}
+    return {key: value for key, value in training_of(wildcards).items() if key in ("batch_size", "steps")}
 
 
 def n_words_of(wildcards):
@@ -207,8 +221,8 @@ def n_words_of(wildcards):
 
 
 def reads_words(experiment):
-    """Whether a network is trained on sampled words, not on all that there is."""
-    return experiment["training"]["labels"] != "tree"
+    """Whether a network is trained on sampled words, not on all that there is, nor elsewhere."""
+    return "training" in experiment and experiment["training"]["labels"] != "tree"
 
 
 def sequences_of(wildcards):

@@ -2,7 +2,7 @@
 
 Inputs:  results/{experiment}/{run}/loss.csv, probe.csv, recovery.csv
          results/tasks/{task}/ground_truth.zarr.zip
-Outputs: results/comparison.csv
+Outputs: results/comparison.csv             both in results/studies/{study}/ if the study has a name
          results/figures/comparison.*
 """
 
@@ -15,10 +15,10 @@ rule compare_experiments:
         probe=in_every_run("probe.csv", COMPARED),
         recovery=in_every_run("recovery.csv", COMPARED),
     output:
-        comparison="results/comparison.csv",
-        record="results/provenance/compare_experiments.json",
+        comparison=f"results/{STUDY}comparison.csv",
+        record=f"results/provenance/{STUDY}compare_experiments.json",
     log:
-        "logs/compare_experiments.log",
+        f"logs/{STUDY}compare_experiments.log",
     conda:
         "../envs/study.yaml"
     resources:
@@ -34,17 +34,17 @@ rule compare_experiments:
 rule plot_comparison:
     """Draw networks on the same task side by side"""
     input:
-        comparison="results/comparison.csv",
+        comparison=f"results/{STUDY}comparison.csv",
     output:
         figure=report(
-            f"results/figures/comparison.{FORMAT}",
+            f"results/{STUDY}figures/comparison.{FORMAT}",
             caption="captions/comparison.rst",
             category="Study",
             labels={"figure": "networks side by side"},
         ),
-        record=f"results/provenance/figures/plot_comparison.{FORMAT}.json",
+        record=f"results/provenance/{STUDY}figures/plot_comparison.{FORMAT}.json",
     log:
-        "logs/plot_comparison.log",
+        f"logs/{STUDY}plot_comparison.log",
     conda:
         "../envs/study.yaml"
     resources:

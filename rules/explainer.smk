@@ -1,7 +1,7 @@
 """Why a fractal: the chaos game on the belief maps of one experiment's task.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
-Outputs: results/figures/explainer, results/figures/explainer.zarr.zip
+Outputs: results/figures/explainer.*, explainer.zarr.zip    in results/studies/{study}/ if the study has a name
 """
 
 EXPLAINED_TASK = EXPLAINED["task"]
@@ -10,10 +10,10 @@ EXPLAINED_TASK = EXPLAINED["task"]
 rule play_chaos_game:
     """Points of the explainer"""
     output:
-        chaos_game="results/figures/explainer.zarr.zip",
-        record="results/provenance/figures/play_chaos_game.json",
+        chaos_game=f"results/{STUDY}figures/explainer.zarr.zip",
+        record=f"results/provenance/{STUDY}figures/play_chaos_game.json",
     log:
-        "logs/play_chaos_game.log",
+        f"logs/{STUDY}play_chaos_game.log",
     conda:
         "../envs/study.yaml"
     resources:
@@ -30,18 +30,18 @@ rule play_chaos_game:
 rule plot_explainer:
     """Draw the explainer"""
     input:
-        chaos_game="results/figures/explainer.zarr.zip",
+        chaos_game=f"results/{STUDY}figures/explainer.zarr.zip",
         ground_truth=f"results/tasks/{task_name(EXPLAINED_TASK)}/ground_truth.zarr.zip",
     output:
         figure=report(
-            f"results/figures/explainer.{FORMAT}",
+            f"results/{STUDY}figures/explainer.{FORMAT}",
             caption="captions/explainer.rst",
             category="Explainer",
             labels={"figure": "why a fractal"},
         ),
-        record=f"results/provenance/figures/plot_explainer.{FORMAT}.json",
+        record=f"results/provenance/{STUDY}figures/plot_explainer.{FORMAT}.json",
     log:
-        "logs/plot_explainer.log",
+        f"logs/{STUDY}plot_explainer.log",
     conda:
         "../envs/study.yaml"
     resources:

@@ -1,7 +1,7 @@
 """Where every file came from, and whether it is still what it was.
 
 Inputs:  results/provenance/, the records that all other jobs leave
-Outputs: results/provenance/index.html, the graph of all jobs
+Outputs: results/provenance/index.html, the graph of all jobs    in results/studies/{study}/ if the study has a name
 """
 
 
@@ -11,14 +11,14 @@ rule draw_provenance:
         records_of_the_study,
     output:
         page=report(
-            "results/provenance/index.html",
+            f"results/{STUDY}provenance/index.html",
             caption="captions/provenance.rst",
             category="Provenance",
             labels={"figure": "where every file came from"},
         ),
-        record="results/provenance/draw_provenance.json",
+        record=f"results/provenance/{STUDY}draw_provenance.json",
     log:
-        "logs/draw_provenance.log",
+        f"logs/{STUDY}draw_provenance.log",
     conda:
         "../envs/study.yaml"
     resources:

@@ -1,22 +1,22 @@
 """The report: claims, figures, captions and the workflow itself on one page that needs no network.
 
 Inputs:  everything that rule `study` asks for
-Outputs: results/report.html
+Outputs: results/report.html    in results/studies/{study}/ if the study has a name
 """
 
 
 rule write_report:
     """Write the report"""
     input:
-        "results/claims.csv",
-        "results/findings.html",
+        f"results/{STUDY}claims.csv",
+        f"results/{STUDY}findings.html",
         figures_of_the_study,
-        "results/provenance/index.html",
+        f"results/{STUDY}provenance/index.html",
     output:
-        report="results/report.html",
-        record="results/provenance/write_report.json",
+        report=f"results/{STUDY}report.html",
+        record=f"results/provenance/{STUDY}write_report.json",
     log:
-        "logs/write_report.log",
+        f"logs/{STUDY}write_report.log",
     conda:
         "../envs/study.yaml"
     resources:

@@ -11,6 +11,8 @@ rule sample_sequences:
         record="results/provenance/{experiment}/seed_{seed}/sample_sequences.json",
     log:
         "logs/sample_sequences/{experiment}_seed_{seed}.log",
+    wildcard_constraints:
+        experiment=names(TRAINED, ANY_EXPERIMENT),
     cache: SHARED
     conda:
         "../envs/study.yaml"

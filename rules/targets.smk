@@ -21,8 +21,8 @@ def plots_of(experiment):
 def figures_of_the_study(wildcards):
     """Every figure: those of each experiment, and the explainer and the comparison if the study has them."""
     return [
-        *([f"results/figures/explainer.{FORMAT}"] if EXPLAINED else []),
-        *([f"results/figures/comparison.{FORMAT}"] if COMPARED else []),
+        *([f"results/{STUDY}figures/explainer.{FORMAT}"] if EXPLAINED else []),
+        *([f"results/{STUDY}figures/comparison.{FORMAT}"] if COMPARED else []),
         *(
             f"results/figures/{experiment}/{name}.{FORMAT}"
             for experiment in EXPERIMENTS
@@ -30,6 +30,24 @@ def figures_of_the_study(wildcards):
         ),
         *expand("results/figures/{experiment}/emergence.gif", experiment=EMERGING),
     ]
+
+
+@cache
+def warn_of_replaced_claims():
+    """Say once, while planning, that claims of other experiments are replaced, if so."""
+    if sentence := replaced(STUDY, EXPERIMENTS):
+        logger.warning(sentence)
+
+
+def probes_of_the_study(wildcards):
+    """The scores of every network that claims are made of."""
+    warn_of_replaced_claims()
+    return in_every_run("probe.csv", EXPERIMENTS)
+
+
+def crate_of_the_study(wildcards):
+    """The research object; a study with a name leaves another's alone."""
+    return [] if STUDY and has_crate_of_another(config["study"]) else ["results/ro-crate-metadata.json"]
 
 
 def labels_of_the_report(wildcards):
@@ -60,13 +78,11 @@ def records_of_runs(experiment):
 def records_of_the_study(wildcards):
     """What each job behind the claims and figures leaves of itself."""
     with_words = [name for name in TRAINED if reads_words(EXPERIMENTS[name])]
-    figures = ["play_chaos_game", f"plot_explainer.{FORMAT}"] if EXPLAINED else []
-    figures += [f"plot_comparison.{FORMAT}"] if COMPARED else []
+    gathered = ["collect_claims", "write_findings"]
+    gathered += ["figures/play_chaos_game", f"figures/plot_explainer.{FORMAT}"] if EXPLAINED else []
+    gathered += ["compare_experiments", f"figures/plot_comparison.{FORMAT}"] if COMPARED else []
     names = [
-        "collect_claims",
-        "write_findings",
-        *(["compare_experiments"] if COMPARED else []),
-        *(f"figures/{rule}" for rule in figures),
+        *(STUDY + record for record in gathered),
         *(f"tasks/{task}/build_ground_truth" for task in TASKS),
         *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
         *(f"{experiment}/{record}" for experiment in EXPERIMENTS for record in records_of_runs(experiment)),

@@ -12,6 +12,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from geometry.checkpoints import CheckpointError
 from geometry.checks import ConfigError, architectures_of, check_architecture, check_experiment, check_task
 from geometry.foreign import foreign_experiment, shape_in_files
+from geometry.literals import typed
 from geometry.modular import ModularArithmetic
 from geometry.process import Process
 from geometry.sites import probed_sites
@@ -27,15 +28,34 @@ def merged(base: Mapping, override: Mapping) -> dict:
     return result
 
 
-def canonical(value):
-    """The same content in one form: keys sorted, whole numbers as integers (1.0 is 1)."""
+def unquoted(value) -> str:
+    """A hint at how YAML came to read a word as a boolean or null; of other values, nothing."""
+    words = {True: "yes, on or true", False: "no, off or false", None: "null or ~"}
+    if not isinstance(value, bool | None):
+        return ""
+    return f" (YAML reads an unquoted {words[value]} so; put a name in quotes, as in 'no'; null can be no name)"
+
+
+def canonical(value, where: str = ""):
+    """The same content in one form: keys sorted, whole numbers as integers (1.0 is 1); no key is a boolean or null."""
     if isinstance(value, Mapping):
-        return {str(key): canonical(value[key]) for key in sorted(value, key=str)}
+        for key in value:
+            if isinstance(key, bool | None):
+                raise ConfigError(f"config: the key {key} at {where or 'the top level'} is no text{unquoted(key)}")
+        return {str(key): canonical(value[key], f"{where}.{key}".lstrip(".")) for key in sorted(value, key=str)}
     if isinstance(value, list | tuple):
-        return [canonical(item) for item in value]
+        return [canonical(item, where) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def canonical_config(config: Mapping, schema: Mapping) -> dict:
+    """A configuration in canonical form, each text in it read as what the schema wants there; raises `ConfigError`."""
+    experiment = schema["$defs"]["experiment"]
+    experiments = {"type": "object", "additionalProperties": {**experiment, "type": ["object", "null"]}}
+    properties = {**schema["properties"], "defaults": experiment, "experiments": experiments}
+    return canonical(typed(config, {**schema, "properties": properties}))
 
 
 def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
@@ -75,6 +95,14 @@ def chosen_experiments(config: Mapping) -> dict[str, Mapping]:
     experiments = {name: override for name, override in config["experiments"].items() if override is not None}
     if not experiments:
         raise ConfigError("config: experiments is left with none; at least one must not be null")
+    by_folder = {}
+    for name in experiments:
+        other = by_folder.setdefault(name.casefold(), name)
+        if other != name:
+            raise ConfigError(
+                f"config: experiments has {other!r} and {name!r}, whose folders are one where the case of letters "
+                "does not count (macOS, Windows); rename one, or set one to null"
+            )
     only = config["only"] or list(experiments)
     for name in only:
         if name not in experiments:
@@ -112,7 +140,7 @@ def sentence(error: ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "the top level"
     value, allowed = error.instance, error.validator_value
     if error.validator == "additionalProperties":
-        unknown = sorted(set(value) - set(error.schema["properties"]))[0]
+        unknown = min(set(value) - set(error.schema["properties"]), key=str)
         return f"unknown key {unknown!r} at {key}; allowed are {', '.join(error.schema['properties'])}"
     if error.validator in ("required", "dependentRequired"):
         needed = allowed if isinstance(allowed, list) else [n for key in value for n in allowed.get(key, [])]
@@ -120,13 +148,13 @@ def sentence(error: ValidationError) -> str:
     if error.validator == "enum":
         return f"{key} is {value!r}; allowed are {', '.join(map(str, allowed))}"
     if error.validator == "type":
-        hint = " (YAML reads 1e-3 as text: write 1.0e-3)" if isinstance(value, str) and "number" in allowed else ""
+        hint = unquoted(value) if "string" in allowed else ""
         types = allowed if isinstance(allowed, str) else " or ".join(allowed)
         return f"{key} is {value!r}, a {type(value).__name__}; it must be of type {types}{hint}"
     if error.validator == "pattern":
         return (
             f"the name {value!r} at {key} must start with a letter, hold only letters, digits, _ and -, "
-            "and be none of figures, provenance, tasks and workflow"
+            "and be none of figures, null, provenance, studies, tasks and workflow, in small letters or large"
         )
     bounds = {
         "minimum": f"at least {allowed}",

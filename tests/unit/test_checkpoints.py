@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
 from geometry.checkpoints import check_entries, describe, network_parameters, read
-from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
+from geometry.experiments import ConfigError, canonical_config, merged, resolve_experiments
 from geometry.paths import Words
 from geometry.sites import hook_point_names
 from geometry.transformer import Transformer, TransformerConfig
@@ -96,7 +96,7 @@ def resolve(path, model=None, seeds=(1,), **sections):
     experiment = {"task": TASK, "model": model, **sections}
     others = dict.fromkeys(CONFIG["experiments"])
     override = {"seeds": list(seeds), "experiments": {**others, "mine": experiment}, "figures": {"explainer": None}}
-    return resolve_experiments(canonical(merged(CONFIG, override)), SCHEMA)["mine"]
+    return resolve_experiments(canonical_config(merged(CONFIG, override), SCHEMA), SCHEMA)["mine"]
 
 
 def refusal(path, **settings):
@@ -174,7 +174,7 @@ def test_shape_of_one_experiment_is_not_that_of_the_next():
     experiments = {**dict.fromkeys(CONFIG["experiments"]), "one": {}, "other": {"model": {"d_model": 16}}}
     override = {"defaults": {"task": TASK, "model": model}, "experiments": experiments, "figures": {"explainer": None}}
     experiments["other"]["model"]["checkpoint"] = str(DATA / "mess3.safetensors")
-    found = resolve_experiments(canonical(merged(CONFIG, override)), SCHEMA)
+    found = resolve_experiments(canonical_config(merged(CONFIG, override), SCHEMA), SCHEMA)
     assert [found[name]["model"]["d_model"] for name in ("one", "other")] == [12, 16]
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from geometry.checks import probe_caution
-from geometry.experiments import ConfigError, canonical, merged, resolve_experiments
+from geometry.experiments import ConfigError, canonical, canonical_config, merged, resolve_experiments
 from geometry.resources import peak_memory_gb
 from geometry.sites import chosen_sites, drawn_site, joined_sites, probed_sites
 from geometry.tasks import process_of, task_name
@@ -21,7 +21,7 @@ GOOD = [[[0.5, 0.0], [0.3, 0.0]], [[0.0, 0.5], [0.0, 0.7]]]
 
 
 def resolve(override):
-    return resolve_experiments(canonical(merged(CONFIG, override)), SCHEMA)
+    return resolve_experiments(canonical_config(merged(CONFIG, override), SCHEMA), SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_joined_sites_are_those_of_their_patterns():
     assert joined_sites([*streams, last], {**probe, "joined": ["blocks.*", "ln_final.*"]}) == [*streams, last]
     assert joined_sites([*streams, last], {**probe, "joined": ["ln_final.*"]}) == []
     assert joined_sites([*streams, last], {**probe, "joined": []}) == []
-    paper = yaml.safe_load((ROOT / "studies/paper.yaml").read_text())
+    paper = yaml.safe_load((ROOT / "studies/paper.yaml").read_bytes())
     assert (
         len(joined_sites(chosen_sites((one := resolve(paper)["rrxor_paper"])["model"], one["probe"]), one["probe"]))
         == 6
@@ -154,7 +154,10 @@ EXPERIMENT_ERRORS = [
     ),
     ({"training": {"learning_rat": 1}}, r"unknown key 'learning_rat' at training; allowed are labels"),
     ({"trainin": {}}, "unknown key 'trainin' at the top level"),
-    ({"training": {"learning_rate": "1e-3"}}, r"training.learning_rate is '1e-3'.*write 1.0e-3"),
+    ({"training": {"learning_rate": "1e-3x"}}, r"training.learning_rate is '1e-3x', a str; it must be of type number$"),
+    ({"training": {"steps": "3.7"}}, r"training.steps is '3.7', a str; it must be of type integer$"),
+    ({"training": {"steps": "5/6"}}, r"training.steps is '5/6', a str; it must be of type integer$"),
+    ({"model": {"bos": "1"}}, r"model.bos is '1', a str; it must be of type boolean$"),
     ({"training": {"learning_rate": 0}}, "greater than 0"),
     ({"training": {"learning_rate": float("nan")}}, "learning_rate is nan"),
     ({"training": {"labels": "exakt"}}, "is 'exakt'; allowed are sampled, exact, tree"),
@@ -170,10 +173,11 @@ EXPERIMENT_ERRORS = [
     ({"training": {"batch_size": 1_000_000}, "task": {"context": 15}}, "batch_size 1000000 .* GB"),
     ({"model": {"n_layers": 8, "d_model": 1024, "d_mlp": 4096}, "training": {"snapshots": 100}}, " GB"),
     ({"probe": {"repeats": 1}}, "probe.repeats is 1; it must be at least 2"),
-    ({"probe": {"joined": ["blocks.9.*"]}}, "probe.joined has 'blocks.9.\*', which matches none of"),
+    ({"probe": {"joined": ["blocks.9.*"]}}, "probe.joined has 'blocks.9.[*]', which matches none of"),
     ({"task": {"process": "mess4"}}, "'mess4'; allowed are mess3"),
     ({"task": {"parameters": {"x": 0.7}}}, "at least 0"),
-    ({"task": {"parameters": {"x": "0.1"}}}, "task.parameters.x is '0.1', a str"),
+    ({"task": {"parameters": {"x": "yes"}}}, "task.parameters.x is 'yes', a str; it must be of type number$"),
+    ({"task": {"parameters": {"x": "1/0"}}}, "task.parameters.x is '1/0', a str"),
     ({"task": {"parameters": {"x": 10**400}}}, "it must be a finite number"),
     ({"task": {"parameters": {"alpha": 1 / 3}}}, "every prefix leads to the same belief state"),
     ({"task": 5}, "task is 5, a int; it must be of type object"),
@@ -253,6 +257,16 @@ STUDY_ERRORS = [
     ({"only": ["mess4"]}, "only names 'mess4'; allowed are mess3, mess3_duplicated"),
     ({"only": ["mess3"], "experiments": {"mess3": None}}, "only names 'mess3'; allowed are mess3_duplicated"),
     ({"only": "mess3"}, "only is 'mess3', a str; it must be of type array or null"),
+    ({"only": [False]}, r"only.0 is False, a bool; .*reads an unquoted no, off or false so; put a name in quotes"),
+    ({"only": [None]}, "only.0 is None, .*reads an unquoted null or ~ so"),
+    ({"experiments": {False: {}}}, "the key False at experiments is no text .*an unquoted no, off or false so"),
+    ({"experiments": {None: {}}}, "the key None at experiments is no text .*an unquoted null or ~ so"),
+    ({"figures": {"sites": {True: "x"}}}, "the key True at figures.sites is no text .*unquoted yes, on or true so"),
+    ({"figures": {"explainer": True}}, "figures.explainer is True, .*reads an unquoted yes, on or true so"),
+    ({"study": False}, "study is False, .*reads an unquoted no, off or false so"),
+    ({"study": "a/b"}, "the name 'a/b' at study must start with a letter"),
+    ({"study": "Figures"}, "the name 'Figures' at study must .* none of figures"),
+    ({"experiments": {"Mess3": {}}}, "experiments has '[Mm]ess3' and '[Mm]ess3', whose folders are one"),
     ({"only": []}, r"only is \[\]; it must be a list of at least 1"),
     ({"only": ["mess3"], "figures": {"explainer": "mess4"}}, "explainer is 'mess4'; allowed are null and"),
     ({"only": ["mess3"], "figures": {"sites": {"mess4": "residual_streams"}}}, "sites names 'mess4'; allowed are"),
@@ -304,7 +318,7 @@ def test_bad_custom_process_is_refused(override, sentence):
         (custom(GOOD, token_names=5), "token_names is 5, a int; it must be of type array"),
         (custom(GOOD, state_names="ab"), "state_names is 'ab'"),
         (custom(GOOD, emitting_state="left"), "emitting_state is 'left'; allowed are from_state, to_state"),
-        (custom(GOOD, generalized="false"), "generalized is 'false', a str; it must be of type boolean"),
+        (custom(GOOD, generalized="falsch"), "generalized is 'falsch', a str; it must be of type boolean"),
     ],
 )
 def test_custom_process_of_wrong_types_is_refused(override, sentence):
@@ -342,6 +356,58 @@ def test_whole_numbers_may_be_written_as_floats():
     assert repr((config["seeds"], config["tree"]["max_prefixes"])) == "([1], 100000)"
 
 
+TEXTS = {
+    "numbers in a list": ({"seeds": ["3", "0", "1.0e+1", "1e2"]}, "seeds", [3, 0, 10, 100]),
+    "a list as one text": ({"seeds": "[3, 4]"}, "seeds", [3, 4]),
+    "a number of an integer": ({"gpus": "2.0"}, "gpus", 2),
+    "a decimal number": ({"claims": {"margin": "2e-1"}}, "claims.margin", 0.2),
+    "a fraction": ({"claims": {"margin": "1/4"}}, "claims.margin", 0.25),
+    "a mapping as one text": ({"tree": "{max_prefixes: 2e3, seed: '7'}"}, "tree", {"max_prefixes": 2000, "seed": 7}),
+    "null": ({"only": "null", "figures": {"explainer": "~"}}, "figures.explainer", None),
+    "no text for null": ({"figures": {"explainer": ""}}, "figures.explainer", None),
+    "null of an experiment": ({"experiments": {"z1r": "null"}}, "experiments.z1r", None),
+    "of the defaults": ({"defaults": {"training": {"steps": "50"}}}, "defaults.training.steps", 50),
+    "of an experiment": ({"experiments": {"z1r": {"model": {"bos": "on"}}}}, "experiments.z1r.model.bos", True),
+    "of a tensor": (
+        {"experiments": {"m": {"task": {"parameters": {"transition_tensor": '[[["1/2", 0]]]'}}}}},
+        "experiments.m.task.parameters.transition_tensor",
+        [[["1/2", 0]]],  # as it is printed tells how it was rounded
+    ),
+    "of other parameters": (
+        {"experiments": {"mess3": {"probe": {"other_parameters": "{x: 1e-1, alpha: '0.6'}"}}}},
+        "experiments.mess3.probe.other_parameters",
+        {"x": 0.1, "alpha": 0.6},
+    ),
+    "text": ({"only": ["no", "1e3"]}, "only", ["no", "1e3"]),
+    "names": (
+        {"experiments": {"m": {"task": {"parameters": {"token_names": ["1", "2"], "state_names": [1, 2]}}}}},
+        "experiments.m.task.parameters",
+        {"token_names": ["1", "2"], "state_names": [1, 2]},
+    ),
+    "of a choice": ({"defaults": {"model": {"normalization": "none"}}}, "defaults.model.normalization", "none"),
+}
+
+
+@pytest.mark.parametrize("what", TEXTS)
+def test_text_is_what_the_schema_wants_in_its_place(what):
+    override, key, expected = TEXTS[what]
+    found = canonical_config(override, SCHEMA)
+    assert canonical_config(found, SCHEMA) == found
+    for name in key.split("."):
+        found = found[name]
+    assert repr(found) == repr(canonical(expected))
+
+
+def test_study_of_texts_is_that_of_values():
+    def as_text(value):
+        if isinstance(value, dict):
+            return {key: as_text(item) for key, item in value.items()}
+        return [as_text(item) for item in value] if isinstance(value, list) else yaml.safe_dump(value).split("\n")[0]
+
+    config = canonical_config(CONFIG, SCHEMA)
+    assert canonical_config(as_text(config), SCHEMA) == config
+
+
 def test_study_without_triangular_process_needs_no_explainer():
     assert resolve({"only": ["rrxor"]}) and resolve({"only": ["rrxor"], "figures": {"explainer": None}})
 
@@ -371,6 +437,6 @@ def test_no_slip_in_a_config_escapes_as_another_error(path):
             section = section[key]
         section[path[-1]] = value
         try:
-            resolve_experiments(canonical(config), SCHEMA)
+            resolve_experiments(canonical_config(config, SCHEMA), SCHEMA)
         except ConfigError as error:
             assert "\n" not in str(error)

@@ -190,6 +190,42 @@ def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
     assert "Snakemake's memory of how they were made (.snakemake) is lost" in refused.stderr
 
 
+def test_study_with_a_name_leaves_what_another_gathered_alone(finished, tmp_path):
+    study, other = finished.copy(tmp_path / "study"), "--config=only=[mess3]"
+    before = hashes(study)
+    assert "results/claims.csv, the findings and the report beside it are of mess3, rrxor; they are replaced by" in (
+        study.run("--dry-run", other)
+    )
+    override = {"only": ["mess3"], "study": "other"}
+    said = study.run(override=override)
+    assert "they are replaced" not in said and "train_model" not in said and "plot_loss" not in said
+    after = hashes(study)
+    assert before.items() <= after.items()
+    gathered = {"claims.csv", "findings.md", "findings.html", "figures/explainer.png", "figures/explainer.zarr.zip"}
+    new = {name for name in after.keys() - before.keys() if not name.startswith("provenance/studies/other/")}
+    assert new == {f"studies/other/{name}" for name in gathered}
+    for page in ("report.html", "provenance/index.html"):
+        assert (study.folder / "results/studies/other" / page).exists()
+    assert set(read_table(study.folder / "results/studies/other/claims.csv")["experiment"]) == {"mess3"}
+    assert study.planned() == {} and study.planned(override=override) == {}
+    assert "Sound: " in study.run("audit") and "Sound: " in study.run("audit", override=override)
+    assert study.planned("export_crate", override=override) == {"export_crate": 1}
+    said = study.run("provenance", "--config=artefact=results/studies/other/claims.csv")
+    assert "train_model mess3 seed 1" in said
+
+
+@pytest.mark.parametrize("text", ["seeds=[1, 2]", "defaults={training: {steps: 30, batch_size: 3.2e1}}"])
+def test_text_of_the_command_line_is_what_the_schema_wants(text, finished):
+    assert finished.planned(f"--config={text}") == {}
+
+
+def test_folders_with_odd_names_do_no_harm(tmp_path):
+    odd = "a{b} [c] %d #é '*"
+    study = Study(tmp_path / odd, clone(tmp_path / f"project {odd}"))
+    study.run("results/mess3/seed_1/sequences.zarr.zip")
+    assert (study.folder / "results/provenance/mess3/seed_1/sample_sequences.json").exists()
+
+
 def test_unknown_target_is_refused(finished):
     result = finished.snakemake("--dry-run", "results/nothing/seed_1/probe.csv")
     said = result.stdout + result.stderr

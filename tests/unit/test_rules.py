@@ -1,0 +1,79 @@
+"""The rules, as Snakemake reads them: what they ask of a study with experiments of every kind."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.iocontainers import Wildcards
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+
+ROOT = Path(__file__).parents[2]
+MESS3 = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": 8}
+CHECKPOINT = {"format": "transformer_lens", "activation": "gelu"}
+MODULAR = yaml.safe_load((ROOT / "config.yaml").read_bytes())["experiments"]["modular_addition_53"]
+POLYNOMIAL = {"process": "modular_arithmetic", "parameters": {"modulus": 53, "operation": "polynomial"}, "context": 3}
+KINDS = {
+    "foreign": {"task": MESS3, "model": CHECKPOINT | {"checkpoint": f"{ROOT}/tests/data/mess3.safetensors"}},
+    "foreign_seeds": {"task": MESS3, "model": CHECKPOINT | {"checkpoint": "net_{seed}.safetensors"}},
+    "modular": MODULAR,
+    "polynomial": MODULAR | {"task": POLYNOMIAL},
+    "recurrent": {"task": MESS3, "model": {"architecture": "gru"}},
+    "transformer": {"task": MESS3},
+    "tree": {"task": MESS3, "training": {"labels": "tree"}},
+}
+
+
+def rules_of(kinds, folder):
+    """The rules of a study of some kinds of experiments, by name."""
+    path = folder / "config.json"
+    path.write_text(
+        json.dumps({"experiments": KINDS, "only": kinds, "seeds": [1], "figures": {"explainer": None}}),
+        encoding="utf-8",
+    )
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        settings = ConfigSettings(configfiles=[path])
+        workflow = api.workflow(ResourceSettings(cores=1), settings, snakefile=ROOT / "Snakefile", workdir=folder)
+        return {rule.name: rule for rule in workflow._workflow.rules}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with the file of a network."""
+    (tmp_path / "net_1.safetensors").write_bytes((ROOT / "tests/data/mess3.safetensors").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
+    rules = rules_of(list(KINDS), folder)
+    del rules["import_model"]  # which is always bound to networks from elsewhere
+    tried = set()
+    for name, rule in rules.items():
+        for function in filter(callable, [*rule.input, *rule.params]):
+            for experiment in KINDS if "experiment" in rule.wildcard_names else ["none"]:
+                values = {"experiment": experiment, "seed": "1", "run": "seed_1", "task": "none", "modulus": "7"}
+                if "task" not in rule.wildcard_names:
+                    function(Wildcards(fromdict=values))
+                    tried.add(name)
+    assert {"train_model", "sample_sequences", "measure_circuit", "steer_network", "plot_surgery"} <= tried
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "makers"),
+    [
+        ("foreign_seeds", "model.safetensors", {"import_model"}),
+        ("foreign_seeds", "training.csv", set()),
+        ("foreign_seeds", "sequences.zarr.zip", set()),
+        ("modular", "model.safetensors", {"train_model"}),
+        ("modular", "surgery.csv", {"transplant_modulus"}),
+        ("polynomial", "surgery.csv", set()),
+        ("polynomial", "modulus_7.safetensors", set()),
+        ("transformer", "recovery.csv", {"score_recovery"}),
+        ("transformer", "circuit.csv", set()),
+    ],
+)
+def test_file_is_made_by_the_rule_of_its_kind_of_experiment_alone(kind, name, makers, folder):
+    path = f"results/{kind}/seed_1/{name}"
+    assert {rule.name for rule in rules_of([kind], folder).values() if rule.is_producer(path)} == makers
