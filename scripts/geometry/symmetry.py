@@ -2,25 +2,30 @@
 
 A permutation g of the tokens turns each prefix w into another, g w. Where a linear map R_g takes the activation
 after w to that after g w, whatever w, the network's geometry has that symmetry. Neither the process nor its hidden
-states are looked at: the activations are those on their own leading principal components. Maps act on columns,
+states are looked at, but to choose which permutations of many tokens to try: the activations are those on their own
+leading principal components. Maps act on columns,
 ``z(g w) = R_g z(w)``, so that R_g R_h = R_gh where g h is first h, then g.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import permutations
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
+from scipy.spatial.distance import pdist
 
-from geometry.prefixes import PrefixTree
+from geometry.prefixes import PrefixTree, row_blocks
 
 Permutation = tuple[int, ...]
 """What becomes of each token."""
 
 ALL_PERMUTATIONS = 4
 """Tokens up to which all permutations are tried; of more, those that swap two."""
+
+MOST_SWAPS = 66
+"""Swaps that are tried: all of up to 12 tokens. Of more tokens, those that change the first two tokens of words least."""
 
 ACCEPTED = 0.05
 """The share of the variance that a map may leave for its permutation to count as a symmetry, in two dimensions.
@@ -46,15 +51,38 @@ COLUMNS = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", 
 """Of the tables of symmetries, of tokens and of pairs of numbers."""
 
 
-def token_permutations(n_tokens: int) -> list[Permutation]:
-    """The permutations that are tried, the identity first."""
-    identity = tuple(range(n_tokens))
-    if n_tokens <= ALL_PERMUTATIONS:
+def token_permutations(words: Float[ndarray, "token token"]) -> list[Permutation]:
+    """The permutations that are tried, the identity first, given the true probabilities of the words of two tokens.
+
+    These matter where there are more than `MOST_SWAPS` pairs of tokens. A swap is a symmetry of the process only if it
+    leaves the probabilities of all words as they are; the swaps that change those of two tokens least are tried, on
+    every network the same. A token that occurs in none of them is not swapped.
+    """
+    identity = tuple(range(len(words)))
+    if len(words) <= ALL_PERMUTATIONS:
         return list(permutations(identity))
-    return [identity, *(_swapped(identity, pair) for pair in combinations(identity, 2))]
+    pairs = np.stack(np.triu_indices(len(words), 1), axis=1)
+    if len(pairs) > MOST_SWAPS:
+        occurs = (words.sum(axis=0) + words.sum(axis=1)) > 0
+        change = np.where(occurs[pairs].all(axis=1), swap_changes(words).round(9), np.inf)
+        kept = np.sort(np.argsort(change, kind="stable")[:MOST_SWAPS])
+        pairs = pairs[kept[np.isfinite(change[kept])]]
+    return [identity, *(_swapped(identity, pair) for pair in pairs.tolist())]
 
 
-def _swapped(permutation: Permutation, pair: tuple[int, int]) -> Permutation:
+def swap_changes(words: Float[ndarray, "token token"]) -> Float[ndarray, " pair"]:
+    """How far each swap of two tokens moves a distribution of words of two tokens: the total variation distance.
+
+    Of the swaps (0 1), (0 2), ..., (1 2), ... in this order.
+    """
+    own, (a, b) = np.diagonal(words), np.triu_indices(len(words), 1)
+    there, back = words[a, b], words[b, a]
+    to_each_other = sum(np.abs(of - other) for of in (own[a], own[b]) for other in (there, back))
+    between = np.abs(own[a] - own[b]) + np.abs(there - back)
+    return pdist(np.hstack([words, words.T]), "cityblock") - to_each_other + between
+
+
+def _swapped(permutation: Permutation, pair: list[int]) -> Permutation:
     other = dict(zip(pair, pair[::-1], strict=True))
     return tuple(other.get(token, token) for token in permutation)
 
@@ -94,15 +122,12 @@ def is_group(accepted: Collection[Permutation], tried: Collection[Permutation]) 
 
 def image_of_prefixes(tree: PrefixTree, g: Permutation) -> Integer[ndarray, " prefix"]:
     """The node of each prefix with its tokens permuted; -1 where that is no node."""
-    n, mapped = len(tree), np.array(g)[tree.last_token]
-    child = np.full((n + 1, len(g)), -1)  # the last row holds the children of the root
-    child[tree.parent, tree.last_token] = np.arange(n)
-    image = np.full(n + 1, -1)
-    image[-1] = n
+    mapped, image = np.array(g)[tree.last_token], np.full(len(tree), -1)
     for level in tree.levels:
-        parent = image[tree.parent[level]]
-        image[level] = np.where(parent < 0, -1, child[parent, mapped[level]])
-    return image[:-1]
+        parent = image[tree.parent[level]] if level.start else np.full(level.stop, -1)
+        child = tree.continuation(parent, mapped[level])
+        image[level] = np.where((parent < 0) & (level.start > 0), -1, child)
+    return image
 
 
 def principal_scores(
@@ -184,15 +209,20 @@ def prediction_change(
     covered: Bool[ndarray, " prefix"] = image >= 0
     if not covered.any():
         return float("nan")
-    distance = np.abs(probability[image[covered]][:, list(g)] - probability[covered]).sum(axis=1) / 2
-    return float(weight[covered] @ distance / weight[covered].sum())
+    distance, order = np.empty(len(image)), list(g)
+    for rows in row_blocks(*probability.shape):
+        distance[rows] = np.abs(probability[image[rows]][:, order] - probability[rows]).sum(axis=1) / 2
+    return float(weight[covered] @ distance[covered] / weight[covered].sum())
 
 
 def symmetries_of_predictions(
-    tree: PrefixTree, probability: Float[ndarray, "prefix token"], weight: Float[ndarray, " prefix"]
+    tree: PrefixTree,
+    probability: Float[ndarray, "prefix token"],
+    weight: Float[ndarray, " prefix"],
+    tried: list[Permutation],
 ) -> list[Permutation]:
-    """The permutations that exact predictions along a complete tree have as symmetries."""
-    images = {g: image_of_prefixes(tree, g) for g in token_permutations(probability.shape[1])}
+    """The permutations, of those that are tried, that exact predictions along a complete tree have as symmetries."""
+    images = {g: image_of_prefixes(tree, g) for g in tried}
     return [
         g
         for g, image in images.items()
