@@ -19,6 +19,7 @@ from geometry.storage import open_dataset, write_table
 from geometry.symmetry import (
     COLUMNS,
     Permutation,
+    changed_shares,
     composed,
     composition_error,
     cycles,
@@ -43,11 +44,13 @@ def site_rows(
     weight: np.ndarray,
     images: dict[Permutation, np.ndarray],
     changes: dict[Permutation, float],
+    shares: dict[Permutation, tuple[float, float]],
     n_dimensions: int,
 ) -> Iterator[tuple]:
     """Dimensions, permutation, the one after it, measure, component and value at one site.
 
-    Symmetries are decided, and maps composed, in `n_dimensions`; `changes` are those of the predictions.
+    Symmetries are decided, and maps composed, in `n_dimensions`; `changes` are those of the predictions, `shares` those
+    of what a permutation changes at all.
     """
     found = {g: equivariances(scores, weight, image) for g, image in images.items()}
     name = {g: cycles(g) for g in found}
@@ -57,7 +60,7 @@ def site_rows(
                 yield d, name[g], "", *row
     d = min(n_dimensions, scores.shape[1])
     chosen = {g: by_dimension[d - 1] for g, by_dimension in found.items()}
-    accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g])]
+    accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g], shares[g])]
     for h, of_h in chosen.items():
         yield d, name[h], "", "is_symmetry", None, float(h in accepted)
         for g, of_g in chosen.items():
@@ -76,12 +79,13 @@ def network_rows(
     probability /= probability.sum(axis=1, keepdims=True)
     weight = Language(tree, probability).prefix_probability
     changes = {g: prediction_change(probability, weight, image, g) for g, image in images.items()}
+    shares = {g: changed_shares(probability, weight, image, g) for g, image in images.items()}
     for g, image in images.items():
         yield "", None, cycles(g), "", "coverage", None, weight[image >= 0].sum() / weight.sum()
         yield "", None, cycles(g), "", "prediction_change", None, changes[g]
     for place, site in enumerate(activations["site"].values.tolist()):
         scores = principal_scores(activations["activation"][index, place, : len(tree)].values, weight, MOST_DIMENSIONS)
-        for row in site_rows(scores, weight, images, changes, n_dimensions):
+        for row in site_rows(scores, weight, images, changes, shares, n_dimensions):
             yield site, *row
 
 

@@ -116,7 +116,7 @@ def exponents_of_words(process: Process) -> Float[ndarray, " state"]:
 
 
 def _kept_words(shares: Float[ndarray, " word"]) -> tuple[Integer[ndarray, " kept"], Float[ndarray, " kept"]]:
-    """The possible words and their weights or, of more than `MOST_WORDS`, so many drawn at even steps of probability."""
+    """The possible words and their weights or, of more than `MOST_WORDS`, so many at even steps of probability."""
     kept = np.flatnonzero(shares)
     if len(kept) <= MOST_WORDS:
         return kept, shares[kept]

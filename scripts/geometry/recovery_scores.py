@@ -142,7 +142,10 @@ class Yardstick:
 
     def scores(self, recovered: Process) -> dict[str, float]:
         """Every score of a recovered process."""
-        said, of_pairs = follow(recovered, self.long_tree), (products(one, self.pairs) for one in (recovered, self.exact))
+        said, of_pairs = (
+            follow(recovered, self.long_tree),
+            (products(one, self.pairs) for one in (recovered, self.exact)),
+        )
         blocks = row_blocks(len(said.belief), recovered.n_tokens)
         is_invalid = np.concatenate([said.of_rows(rows).is_invalid for rows in blocks])
         return {

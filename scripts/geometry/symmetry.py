@@ -25,10 +25,13 @@ ALL_PERMUTATIONS = 4
 """Tokens up to which all permutations are tried; of more, those that swap two."""
 
 MOST_SWAPS = 66
-"""Swaps that are tried: all of up to 12 tokens. Of more tokens, those that change the first two tokens of words least."""
+"""Swaps that are tried: all of up to 12 tokens; of more tokens, those that change words of two tokens least."""
 
 ACCEPTED = 0.05
 """The share of the variance that a map may leave for its permutation to count as a symmetry, in two dimensions.
+
+It is that of the prefixes that the permutation changes, most of them where tokens are few: a swap of two of many tokens
+leaves nearly all as they are, and hardly any of the whole variance, whatever they are to the network.
 
 Behind the first attention, networks trained on processes with the symmetry leave .0005 to .03, untrained ones at least
 .10, and trained ones without the symmetry at least .18. Before it, where only the last token and its position are
@@ -38,12 +41,17 @@ known, an untrained network may leave as little as .02: any permutation of a few
 UNCHANGED = 0.015
 """The mean total variation distance by which predictions may differ where a permutation counts as a symmetry.
 
+It is, again, that of the words that the permutation changes: of prefixes with the token after them.
+
 They do by .002 to .007 in networks that were trained on processes with it, and by at least .065 in untrained ones. Of a
 process that only nearly has the symmetry, the map may leave as little as .02, but the predictions differ by .03.
 """
 
 COVERED = 1 - 1e-9
 """The share of the prefixes' weight whose images are prefixes too, for a permutation to count as a symmetry."""
+
+ROUNDING = 1e-9
+"""An error or a change that is none."""
 
 ROWS_AT_ONCE = 8192
 
@@ -209,10 +217,27 @@ def prediction_change(
     covered: Bool[ndarray, " prefix"] = image >= 0
     if not covered.any():
         return float("nan")
-    distance, order = np.empty(len(image)), list(g)
-    for rows in row_blocks(*probability.shape):
-        distance[rows] = np.abs(probability[image[rows]][:, order] - probability[rows]).sum(axis=1) / 2
+    is_changed, order = covered & (image != np.arange(len(image))), np.array(g)
+    moved = np.flatnonzero(order != np.arange(len(g)))  # of a prefix that stays, only these predictions are compared
+    distance = np.abs(probability[:, order[moved]] - probability[:, moved]).sum(axis=1) / 2
+    rows = np.flatnonzero(is_changed)
+    for block in row_blocks(len(rows), len(g)):
+        some = rows[block]
+        distance[some] = np.abs(probability[image[some]][:, order] - probability[some]).sum(axis=1) / 2
     return float(weight[covered] @ distance[covered] / weight[covered].sum())
+
+
+def changed_shares(
+    probability: Float[ndarray, "prefix token"],
+    weight: Float[ndarray, " prefix"],
+    image: Integer[ndarray, " prefix"],
+    g: Permutation,
+) -> tuple[float, float]:
+    """The shares, by weight, of the prefixes that a permutation changes, and of these words with a predicted token."""
+    is_changed = image != np.arange(len(image))
+    moved = np.flatnonzero(np.array(g) != np.arange(len(g)))
+    of_words = np.where(is_changed, 1, probability[:, moved].sum(axis=1))
+    return float(weight[is_changed].sum() / weight.sum()), float(weight @ of_words / weight.sum())
 
 
 def symmetries_of_predictions(
@@ -230,6 +255,10 @@ def symmetries_of_predictions(
     ]
 
 
-def is_symmetry(found: Equivariance, change: float) -> bool:
-    """Whether a permutation counts as a symmetry: of the geometry and, by the `prediction_change`, of what is said."""
-    return found.error < ACCEPTED and change < UNCHANGED and found.coverage > COVERED
+def is_symmetry(found: Equivariance, change: float, shares: tuple[float, float]) -> bool:
+    """Whether a permutation counts as a symmetry: of the geometry and, by the `prediction_change`, of what is said.
+
+    Both are compared with the `changed_shares`; the identity, which changes nothing, is one.
+    """
+    most = (max(limit * share, ROUNDING) for limit, share in zip((ACCEPTED, UNCHANGED), shares, strict=True))
+    return found.error < next(most) and change < next(most) and found.coverage > COVERED
