@@ -32,8 +32,8 @@ def token_coordinates(process: Process, n_lags: int) -> Float[ndarray, "token co
     """What stands for each token in a regression on so many lags: a column of its own, if these are few enough.
 
     If not, the coordinates of its operator, divided by its probability, on the leading principal axes of these: as
-    many as there are entries of the operator, or as `MOST_TOKEN_FEATURES` leave for each lag. The mean belief after a
-    token is linear in them, and where operators are linearly independent, they tell as much as columns do.
+    many as there are entries of the operator, or as `MOST_TOKEN_FEATURES` leave for each lag. If none is left out, the
+    mean belief after a token is linear in them. That there is no token is told by all of them being 0.
     """
     if process.n_tokens * n_lags <= MOST_TOKEN_FEATURES:
         return np.eye(process.n_tokens, dtype=np.float32)
