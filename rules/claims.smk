@@ -42,6 +42,7 @@ rule collect_claims:
         **asks("collect_claims"),
     params:
         experiments=list(EXPERIMENTS),
+        foreign=FOREIGN,
         claims=config["claims"],
         code=code("collect_claims.py"),
     script:

@@ -1,6 +1,7 @@
 """Networks that were trained elsewhere: each takes the place of one that is trained here.
 
 Inputs:  the file that model.checkpoint names
+         results/tasks/{task}/ground_truth.zarr.zip, for what it predicts at each position
 Outputs: results/{experiment}/{run}/model.safetensors      its weights
          results/{experiment}/{run}/snapshots.safetensors  a new network of the same shape, and it
 """
@@ -12,6 +13,7 @@ ruleorder: import_model > train_model  # of experiments too many to be named in 
 rule import_model:
     """Import {wildcards.experiment}, {wildcards.run}"""
     input:
+        ground_truth=ground_truth_of,
         checkpoint=checkpoint_of,
     output:
         model="results/{experiment}/{run}/model.safetensors",

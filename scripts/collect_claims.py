@@ -10,6 +10,7 @@ import pandas as pd
 from geometry.circuit_claims import CircuitEvidence, circuit_claims_of
 from geometry.claims import Claim, Evidence, claims_of
 from geometry.job import Job
+from geometry.loss import network_cautions
 from geometry.probe_table import select
 from geometry.storage import together, write_table
 from geometry.verdicts import bootstrap_interval, interval, relative_gain, verdict
@@ -44,20 +45,22 @@ def claims_from(tables: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     yield from claims(kind(**{field.name: tables[field.name] for field in fields(kind)}))
 
 
-def collect(tables: dict[str, pd.DataFrame], experiments: list[str], rule: dict) -> pd.DataFrame:
-    """The rows of every experiment."""
+def collect(tables: dict[str, pd.DataFrame], experiments: list[str], foreign: list[str], rule: dict) -> pd.DataFrame:
+    """The rows of every experiment, each with what is wrong with its networks, if anything is."""
     rows = []
     for experiment in experiments:
         own = {name: select(table, experiment=experiment) for name, table in tables.items()}
-        rows += [claim_row(claim, experiment, rule) for claim in claims_from(own)]
+        caution = network_cautions(own["loss"], experiment in foreign)
+        rows += [{**claim_row(claim, experiment, rule), "caution": caution} for claim in claims_from(own)]
     return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
         tables = {name: together(paths) for name, paths in snakemake.input.items()}
-        claims = collect(tables, snakemake.params.experiments, snakemake.params.claims)
+        params = snakemake.params
+        claims = collect(tables, params.experiments, params.foreign, params.claims)
         write_table(claims, snakemake.output.claims)
         for row in claims.itertuples():
             against = f"{row.estimate:.4f} against {row.floor:.4f} ({row.floor_name})"
-            job.info(f"{row.experiment}: {row.claim}: {against}: {row.verdict}")
+            job.info(f"{row.experiment}: {row.claim}: {against}: {row.verdict}{' (CAUTION)' if row.caution else ''}")

@@ -1,7 +1,8 @@
 """Which permutations of the tokens act linearly on a network's activations, at each site, before and after training.
 
 Prefixes are weighted by the probability that the network itself gives them, not by the true one; of the ground truth
-only the prefixes are read, as a tree, up to the length up to which all are there.
+only the prefixes are read, as a tree, up to the length up to which all are there. Of more than 12 tokens, which swaps
+are tried is chosen by the true probabilities, alike for all networks.
 """
 
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ import xarray as xr
 
 from geometry.job import Job
 from geometry.language import Language, complete_part
-from geometry.prefixes import PrefixTree, tree_of
+from geometry.prefixes import PrefixTree, tree_of, two_token_words
 from geometry.storage import open_dataset, write_table
 from geometry.symmetry import (
     COLUMNS,
     Permutation,
+    changed_shares,
     composed,
     composition_error,
     cycles,
@@ -42,26 +44,29 @@ def site_rows(
     weight: np.ndarray,
     images: dict[Permutation, np.ndarray],
     changes: dict[Permutation, float],
+    shares: dict[Permutation, tuple[float, float]],
     n_dimensions: int,
 ) -> Iterator[tuple]:
     """Dimensions, permutation, the one after it, measure, component and value at one site.
 
-    Symmetries are decided, and maps composed, in `n_dimensions`; `changes` are those of the predictions.
+    Symmetries are decided, and maps composed, in `n_dimensions`; `changes` are those of the predictions, `shares` those
+    of what a permutation changes at all.
     """
     found = {g: equivariances(scores, weight, image) for g, image in images.items()}
+    name = {g: cycles(g) for g in found}
     for g, by_dimension in found.items():
         for d, one in enumerate(by_dimension, 1):
             for row in one.measures:
-                yield d, cycles(g), "", *row
+                yield d, name[g], "", *row
     d = min(n_dimensions, scores.shape[1])
     chosen = {g: by_dimension[d - 1] for g, by_dimension in found.items()}
-    accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g])]
+    accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g], shares[g])]
     for h, of_h in chosen.items():
-        yield d, cycles(h), "", "is_symmetry", None, float(h in accepted)
+        yield d, name[h], "", "is_symmetry", None, float(h in accepted)
         for g, of_g in chosen.items():
             if (both := composed(g, h)) in chosen:
                 error = composition_error(of_g, of_h, chosen[both])
-                yield d, cycles(h), cycles(g), "composition_error", None, error
+                yield d, name[h], name[g], "composition_error", None, error
     yield d, "", "", "n_symmetries", None, len(accepted)
     yield d, "", "", "is_group", None, float(is_group(accepted, list(chosen)))
 
@@ -74,12 +79,13 @@ def network_rows(
     probability /= probability.sum(axis=1, keepdims=True)
     weight = Language(tree, probability).prefix_probability
     changes = {g: prediction_change(probability, weight, image, g) for g, image in images.items()}
+    shares = {g: changed_shares(probability, weight, image, g) for g, image in images.items()}
     for g, image in images.items():
         yield "", None, cycles(g), "", "coverage", None, weight[image >= 0].sum() / weight.sum()
         yield "", None, cycles(g), "", "prediction_change", None, changes[g]
     for place, site in enumerate(activations["site"].values.tolist()):
         scores = principal_scores(activations["activation"][index, place, : len(tree)].values, weight, MOST_DIMENSIONS)
-        for row in site_rows(scores, weight, images, changes, n_dimensions):
+        for row in site_rows(scores, weight, images, changes, shares, n_dimensions):
             yield site, *row
 
 
@@ -88,7 +94,9 @@ def find_symmetries(
 ) -> pd.DataFrame:
     """The table of some snapshots of one run."""
     tree, rows = complete_part(tree_of(truth), truth.attrs["complete_length"]), []
-    images = {g: image_of_prefixes(tree, g) for g in token_permutations(activations.sizes["token"])}
+    first, names = tree.levels[0], ("probability", "next_token_probability")
+    words = two_token_words(tree, *(truth[name][first].values for name in names))
+    images = {g: image_of_prefixes(tree, g) for g in token_permutations(words)}
     for index in snapshots:
         which = int(activations["seed"][index]), int(activations["step"][index])
         rows += [(*which, *row) for row in network_rows(tree, activations, index, images, n_dimensions)]

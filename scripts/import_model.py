@@ -6,11 +6,15 @@ Its first snapshot is a new network of the same shape, the second the network it
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 
+from geometry.activations import log_probabilities
 from geometry.checkpoints import network_parameters, read
 from geometry.job import Job
+from geometry.loss import loss_table, network_cautions
 from geometry.networks import build_network, initial_parameters
-from geometry.storage import write_tensors
+from geometry.prefixes import asked, tree_of
+from geometry.storage import open_dataset, write_tensors
 from geometry.tasks import process_of
 
 if TYPE_CHECKING:
@@ -34,3 +38,14 @@ if __name__ == "__main__":
         write_tensors({**stacks, "step": STEPS, "seed": seeds}, snakemake.output.snapshots)
         n_numbers = sum(values.size for values in trained.values())
         job.info(f"{n_numbers} parameters; taken to have {config.activation} and normalization {config.normalization}")
+        network.set_parameters(trained)
+        with open_dataset(snakemake.input.ground_truth) as truth:
+            said = log_probabilities(network, tree_of(truth), n_tokens, params.model["bos"])[asked(truth)]
+            outcome = {"log_probability": (("snapshot", "prefix", "token"), said.numpy()[None])}
+            loss = loss_table(
+                truth, xr.Dataset(outcome, {"step": ("snapshot", [1]), "seed": ("snapshot", [params.seed])})
+            )
+        mean = loss.mean(numeric_only=True)
+        job.info(f"loss {mean['loss_nats']:.6f}, optimum {mean['optimal_loss_nats']:.6f} nats")
+        if caution := network_cautions(loss, is_foreign=True):
+            job.info(f"CAUTION: {caution}")

@@ -20,6 +20,9 @@ from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, Beli
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
+MOST_TOKENS = 12
+"""Tokens whose eigenvalues are drawn."""
+
 LEAST = 1e-7
 """The rate of divergence, in nats, at which the axes end."""
 
@@ -48,10 +51,17 @@ def draw_fractals(axes: np.ndarray, truth: xr.Dataset, fractal: xr.Dataset, max_
         ax.set_title(f"{title}\nafter {len(drawn):,} random words")
 
 
-def draw_eigenvalues(ax: Axes, fractal: xr.Dataset) -> None:
-    """The eigenvalues of each token's operator: rings are true, crosses are recovered."""
+def frequent_tokens(truth: xr.Dataset) -> list[int]:
+    """The tokens whose eigenvalues are drawn: those that a word begins with most often, in their own order."""
+    first = truth["length"].values == 1
+    weight = np.bincount(truth["last_token"].values[first], truth["weight"].values[first], truth.sizes["token"])
+    return sorted(np.argsort(-weight, kind="stable")[:MOST_TOKENS].tolist())
+
+
+def draw_eigenvalues(ax: Axes, fractal: xr.Dataset, tokens: list[int]) -> None:
+    """The eigenvalues of some tokens' operators: rings are true, crosses are recovered."""
     real, imaginary = np.moveaxis(fractal["eigenvalue"].values, -1, 0)
-    for token in range(fractal.sizes["token"]):
+    for token in tokens:
         color = ANCHORS[token % len(ANCHORS)]
         ax.plot(real[0, token], imaginary[0, token], "o", color=color, markerfacecolor="none", markersize=7)
         ax.plot(real[1, token], imaginary[1, token], "x", color=color, markersize=4)
@@ -62,7 +72,8 @@ def draw_eigenvalues(ax: Axes, fractal: xr.Dataset) -> None:
     ax.set(xlabel="real part", ylabel="imaginary part", aspect="equal", adjustable="datalim")
     ax.margins(0.2)
     ax.legend(loc="best", fontsize=6)
-    ax.set_title("Eigenvalues\nof each token's operator")
+    every = len(tokens) == fractal.sizes["token"]
+    ax.set_title("Eigenvalues\nof " + ("each token's operator" if every else f"the {len(tokens)} most frequent tokens"))
 
 
 def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
@@ -148,7 +159,7 @@ def plot_recovery(
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 0.72 * WIDTH))
     site = fractal.attrs["site"]
     draw_fractals(axes[0, :2], truth, fractal, max_points)
-    draw_eigenvalues(axes[0, 2], fractal)
+    draw_eigenvalues(axes[0, 2], fractal, frequent_tokens(truth))
     draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), site)
     draw_sources(axes[1, 1], scores, untrained)
     draw_training(axes[1, 2], scores, site, trained_here)

@@ -9,7 +9,14 @@ import pandas as pd
 import xarray as xr
 
 from geometry.examinations import markov_examination, modular_examination
-from geometry.floors import LONGEST_GRAM, grams, log_probability, token_features
+from geometry.floors import (
+    LONGEST_GRAM,
+    grams,
+    log_probability,
+    prediction_features,
+    token_coordinates,
+    token_features,
+)
 from geometry.job import Job
 from geometry.prefixes import asked, tree_of
 from geometry.probe_table import select
@@ -60,28 +67,37 @@ def examination(truth: xr.Dataset, task: dict, settings: dict) -> Examination:
     return markov_examination(truth, process_of(task), other, settings)
 
 
+def coordinates_of(task: dict) -> np.ndarray:
+    """The columns that stand for each token of a task in the floors; of a number, always one of its own."""
+    process = process_of(task)
+    return np.eye(process.n_tokens) if is_modular(task) else token_coordinates(process, task["context"])
+
+
 class Probe:
     """The probe of one run; what needs no network is computed once. Some sites are `joined` to one besides."""
 
-    def __init__(self, truth: xr.Dataset, exam: Examination, joined: list[str]):
+    def __init__(self, truth: xr.Dataset, exam: Examination, coordinates: np.ndarray, joined: list[str]):
         self.joined = joined
         where = asked(truth)
+        self.weight = truth["weight"].values[where]
         of_gram = [np.unique(number[where], return_inverse=True)[1] for number in grams(tree_of(truth), LONGEST_GRAM)]
         tables = [named(rows, INPUT, f"last_{k}_tokens") for k, rows in exam.tables(of_gram)]
         known = select(pd.concat(tables), target=exam.main, metric="r2")
         memory = {key: rows["value"].tolist() for key, rows in known.groupby(["weighting", "split"])}
         self.exam = replace(exam, memory=memory)
         optimum = truth["next_token_probability"].values[where]
-        n_tokens, tokens = truth.sizes["token"], token_features(tree_of(truth), truth.sizes["token"])[where]
-        self.optimum = {"next_token_probability": optimum, "next_token_log_probability": log_probability(optimum)}
+        tokens = token_features(tree_of(truth), coordinates)[where]
+        told = {"next_token_probability": optimum, "next_token_log_probability": log_probability(optimum)}
+        self.optimum = {name: prediction_features(of, self.weight) for name, of in told.items()}
         self.is_certain = bool((optimum.max(axis=1) == 1).all())
-        of_tokens = {"last_token": tokens[:, :n_tokens], "additive_tokens": tokens}
+        of_tokens = {"last_token": tokens[:, : coordinates.shape[1]], "additive_tokens": tokens}
         self.floors = [*tables, *floors(exam, of_tokens, INPUT), *floors(exam, self.optimum, OPTIMUM)]
 
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The table of one snapshot, and the decoded beliefs of each site."""
         predicted = activations["log_probability"][index].values.astype(np.float64)
         output = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
+        output = {name: prediction_features(of, self.weight) for name, of in output.items()}
         rivals = {} if self.is_certain else self.optimum | output  # predictions of what is certain leave nothing to ask
         tables, decoded = {}, {}
         for features, parts in features_of_sites(activations, self.joined, index):
@@ -128,7 +144,9 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            probe = Probe(truth, examination(truth, task, settings), snakemake.params.joined)
+            coordinates = coordinates_of(task)
+            job.info(f"{len(coordinates)} tokens, known by {coordinates.shape[1]} columns at each lag")
+            probe = Probe(truth, examination(truth, task, settings), coordinates, snakemake.params.joined)
             folds = (f"{name} {fold.max() + 1}" for name, fold in probe.exam.folds.items())
             job.info(f"folds: {', '.join(folds)}")
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from geometry.job import Job
 from geometry.language import Language, complete_part, counted_language
-from geometry.prefixes import tree_of
+from geometry.prefixes import tree_of, two_token_words
 from geometry.recovery import MOST_DIMENSIONS, Recovered, Recovery, follow
 from geometry.recovery_scores import (
     EXACT,
@@ -24,7 +24,7 @@ from geometry.recovery_scores import (
     wander,
 )
 from geometry.storage import open_dataset, write_dataset, write_table
-from geometry.symmetry import Permutation, cycles, symmetries_of_predictions
+from geometry.symmetry import Permutation, cycles, symmetries_of_predictions, token_permutations
 from geometry.tasks import process_of
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def picture(generator: xr.Dataset, site: str, yardstick: Yardstick, rng: np.rand
     if recovered is not None:
         linear = alignment(follow(recovered, yardstick.tree).belief, yardstick.belief, yardstick.weight)
         said, true = wander(recovered, yardstick.process, N_POINTS, N_TOKENS, rng)
-        said, found = said @ linear, eigenvalues(recovered, n_dimensions)
-    values = np.stack([eigenvalues(exact, n_dimensions), found])
+        said, found = said @ linear, eigenvalues(recovered.transition_tensor, n_dimensions)
+    values = np.stack([eigenvalues(exact.transition_tensor, n_dimensions), found])
     return xr.Dataset(
         {
             "recovered_belief": (("point", "component"), said.astype(np.float32)),
@@ -118,8 +118,10 @@ if __name__ == "__main__":
             exact = said[EXACT]
             yardstick = Yardstick(process, exact.tree, rng)
             table = table_of(generator, yardstick, baselines)
-            of_exact = exact.tree, exact.next_token_probability, exact.prefix_probability
-            table = pd.concat([table, symmetry_rows(table, symmetries_of_predictions(*of_exact))])
+            of_exact = exact.tree, exact.next_token_probability
+            words = two_token_words(exact.tree, truth["probability"].values[: len(exact.tree)], of_exact[1])
+            found = symmetries_of_predictions(*of_exact, exact.prefix_probability, token_permutations(words))
+            table = pd.concat([table, symmetry_rows(table, found)])
             table.insert(0, "experiment", snakemake.wildcards.experiment)
             write_table(table, snakemake.output.recovery)
             write_dataset(picture(generator, params.site, yardstick, rng), snakemake.output.fractal)

@@ -16,7 +16,16 @@ from geometry.networks import build_network
 from geometry.prefixes import tree_of
 from geometry.process import Process
 from geometry.sites import is_stream
-from geometry.steering import Pairs, SiteMaps, Yardstick, draw_pairs, fit_site, kl_nats, random_basis
+from geometry.steering import (
+    Pairs,
+    SiteMaps,
+    Yardstick,
+    draw_following,
+    draw_pairs,
+    fit_site,
+    kl_nats,
+    random_basis,
+)
 from geometry.storage import open_dataset, read_tensors, write_table
 from geometry.targets import hidden_directions
 from geometry.tasks import process_of
@@ -45,7 +54,7 @@ def trained_network(
 
 def steer_site(twins: Twins, truth: Yardstick, site: str, maps: SiteMaps, rng: np.random.Generator) -> Iterator[tuple]:
     """Scores of each intervention at each dose: (intervention, dose, tokens later, pairs, metric, value)."""
-    followed = Yardstick(truth.process, truth.counterfactual[twins.has_room], truth.original[twins.has_room])
+    followed = truth.of_pairs(twins.has_room)
     for intervention, change in maps.changes(truth.counterfactual - truth.original, rng).items():
         for dose in DOSES:
             scores = truth.now(twins.steer(site, dose * change))
@@ -79,8 +88,9 @@ def partnered(
     for partner, alike in kinds.items():
         pairs = draw_pairs(belief, alike, weight, n_pairs, rng)
         if len(pairs):
-            twins = Twins(network, tree, pairs.prefix, network.config.d_vocab > process.n_tokens)
-            found[partner] = pairs, twins, Yardstick(process, belief[pairs.partner], belief[pairs.prefix])
+            following = draw_following(process, belief[pairs.partner], rng)
+            twins = Twins(network, tree, pairs.prefix, following, network.config.d_vocab > process.n_tokens)
+            found[partner] = pairs, twins, Yardstick(process, belief[pairs.partner], belief[pairs.prefix], following)
     return found
 
 

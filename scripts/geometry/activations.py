@@ -1,4 +1,4 @@
-"""Activations of a network at its hook points, on every prefix of a tree, each computed once."""
+"""Activations and predictions of a network, on every prefix of a tree, each computed once."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,16 @@ from torch import Tensor
 
 from geometry.hooked import HookedNetwork
 from geometry.paths import Branches, Piece
+from geometry.prefixes import PrefixTree
+from geometry.sites import PREFIXES_AT_ONCE
+
+
+def log_probabilities(
+    network: HookedNetwork, tree: PrefixTree, n_tokens: int, bos: bool
+) -> Float[Tensor, "prefix token"]:
+    """What a network predicts after each prefix."""
+    pieces = tree_activations(network, *tree.network_input(n_tokens if bos else None), [], PREFIXES_AT_ONCE, 0)
+    return torch.cat([logits.log_softmax(1) for _, _, logits in pieces])[int(bos) :, :n_tokens]
 
 
 def tree_activations(

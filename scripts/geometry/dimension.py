@@ -34,7 +34,7 @@ SAME_DECIMALS = 9
 """Belief states that agree to this many decimals are the same."""
 
 MOST_WORDS = 20_000
-"""Words whose matrices are multiplied out at most."""
+"""Words whose matrices are multiplied out at most; of two tokens, so many are drawn evenly where there are more."""
 
 LONGEST_WORD = 100
 """Tokens of a word at most: of a process that hardly chooses, words stay few however long they are."""
@@ -92,7 +92,8 @@ def exponents_of_words(process: Process) -> Float[ndarray, " state"]:
 
     The mean logarithm of each singular value of a word's matrix, weighted by the word's probability, grows by
     the exponent with each token. Words are made longer while they are few enough, and no singular value is so
-    small beside the largest that it would be rounding. Convergence is exponential in n, but slow where two
+    small beside the largest that it would be rounding; of many tokens, the words of two are a systematic sample by
+    their probability. Convergence is exponential in n, but slow where two
     exponents are near each other; their sum is right for any n.
     """
     belief, weight = process.stationary_distribution[None], np.ones(1)
@@ -101,9 +102,9 @@ def exponents_of_words(process: Process) -> Float[ndarray, " state"]:
         if length > 2 and (len(weight) * process.n_tokens > MOST_WORDS or least <= LEAST_RATIO):
             break
         shares = (weight[:, None] * _clipped(process, belief)).ravel()
-        kept = np.flatnonzero(shares > IMPOSSIBLE)
+        kept, weight = _kept_words(np.where(shares > IMPOSSIBLE, shares, 0))
         parent, token = np.divmod(kept, process.n_tokens)
-        belief, weight = _after(process, belief[parent], token), shares[kept]
+        belief = _after(process, belief[parent], token)
         matrix = matrix[parent] @ process.transition_tensor[token]
         size = np.linalg.svd(matrix, compute_uv=False)
         regular = size > SINGULAR * size[:, :1]
@@ -114,16 +115,28 @@ def exponents_of_words(process: Process) -> Float[ndarray, " state"]:
     return np.where(singular, -np.inf, growth[-1] - np.where(singular, 0, growth[-2]))
 
 
+def _kept_words(shares: Float[ndarray, " word"]) -> tuple[Integer[ndarray, " kept"], Float[ndarray, " kept"]]:
+    """The possible words and their weights or, of more than `MOST_WORDS`, so many at even steps of probability."""
+    kept = np.flatnonzero(shares)
+    if len(kept) <= MOST_WORDS:
+        return kept, shares[kept]
+    edges = np.cumsum(shares[kept])
+    steps = (np.arange(MOST_WORDS) + 0.5) * edges[-1] / MOST_WORDS
+    return kept[np.searchsorted(edges, steps)], np.full(MOST_WORDS, edges[-1] / MOST_WORDS)
+
+
 def has_finite_beliefs(process: Process) -> bool:
     """Whether the belief states after all words are few, and so have no dimension."""
     known = new = process.initial_state[None].round(SAME_DECIMALS)
+    n_sources = max(1, MOST_WORDS // process.n_tokens)  # whose continuations are looked at together
     while len(new) and len(known) <= MOST_BELIEFS:
-        parent, token = np.nonzero(process.next_token_probability(new) > IMPOSSIBLE)
-        reached = np.unique(_after(process, new[parent], token).round(SAME_DECIMALS) + 0.0, axis=0)
+        sources, new = new[:n_sources], new[n_sources:]
+        parent, token = np.nonzero(process.next_token_probability(sources) > IMPOSSIBLE)
+        reached = np.unique(_after(process, sources[parent], token).round(SAME_DECIMALS) + 0.0, axis=0)
         merged, first = np.unique(np.vstack([known, reached]), axis=0, return_index=True)
-        new = reached[first[first >= len(known)] - len(known)]
+        new = np.vstack([new, reached[first[first >= len(known)] - len(known)]])
         known = merged
-    return len(new) == 0
+    return len(known) <= MOST_BELIEFS
 
 
 def kaplan_yorke_dimension(exponents: Float[ndarray, " state"]) -> float:

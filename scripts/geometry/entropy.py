@@ -17,6 +17,10 @@ MOST_TOKENS = 200
 """Tokens after which bounds are not made narrower."""
 
 
+MOST_CHILDREN = 20
+"""Continuations of beliefs that are looked at, at most, for each belief that is kept."""
+
+
 def next_token_entropy_nats(distribution: Float[ndarray, "prefix token"]) -> Float[ndarray, " prefix"]:
     """The entropy of each next-token distribution: the optimal loss after that prefix."""
     return entr(distribution).sum(axis=1)
@@ -59,7 +63,8 @@ def entropy_rate_bounds_nats(process: Process, max_beliefs: int = 250_000) -> tu
     The upper bound is the entropy of the next token given L tokens, the lower one given the hidden
     state before them as well (Cover and Thomas, theorem 4.5.1). L grows until the bounds meet, as
     they do where the belief states are finitely many, or until `MOST_TOKENS` or `max_beliefs` distinct
-    beliefs are exceeded. A generalized process has no hidden states to reveal: its lower bound is nan.
+    beliefs are exceeded, or `MOST_CHILDREN` times as many continuations of them. A generalized process
+    has no hidden states to reveal: its lower bound is nan.
     """
     starts = [process.stationary_distribution[None]]
     if not process.generalized:
@@ -69,6 +74,8 @@ def entropy_rate_bounds_nats(process: Process, max_beliefs: int = 250_000) -> tu
     for _ in range(MOST_TOKENS):
         bounds = [float(w @ next_token_entropy_nats(process.next_token_probability(b))) for b, w in levels]
         if len(bounds) == 2 and bounds[0] - bounds[1] < CONVERGED:
+            break
+        if sum(len(belief) for belief, _ in levels) * process.n_tokens > MOST_CHILDREN * max_beliefs:
             break
         levels = [_next_beliefs(process, *level) for level in levels]
         if sum(len(belief) for belief, _ in levels) > max_beliefs:

@@ -70,7 +70,9 @@ def overview(claims: pd.DataFrame) -> Table:
     for name in claims["claim"].unique():
         cells = {row.experiment: row for row in select(claims, claim=name).itertuples()}
         told = (
-            f"{row.verdict}: {row.estimate:.3f} over {row.floor:.3f}" if row else ""
+            f"{row.verdict}: {row.estimate:.3f} over {row.floor:.3f}{' (caution)' if row.caution else ''}"
+            if row
+            else ""
             for row in map(cells.get, experiments)
         )
         rows.append([name, *told])
@@ -93,7 +95,7 @@ def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
             number(row.exact),
             f"{number(row.floor)} ({row.floor_name})",
             "" if pd.isna(row.gain) else f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
-            row.verdict if row.kind == "more" else f"{row.verdict} ({row.kind})",
+            (row.verdict if row.kind == "more" else f"{row.verdict} ({row.kind})") + " (caution)" * bool(row.caution),
         ]
         for row in claims.itertuples()
     ]
@@ -182,5 +184,7 @@ def findings(claims: pd.DataFrame, tables: dict[str, pd.DataFrame], rule: dict) 
         own = {name: select(table, experiment=experiment) for name, table in tables.items()}
         n = own["probe"]["seed"].nunique()
         parts += [Heading(experiment), Paragraph(f"{n} network{'s' * (n > 1)}. {verdicts_in_words(of_experiment)}")]
+        if caution := of_experiment["caution"].iloc[0]:
+            parts.append(Paragraph(f"Caution: {caution}. A claim on such a network says little of the task."))
         parts += sections(own)
     return parts

@@ -7,6 +7,9 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from geometry.prefixes import PrefixTree
+from geometry.probe import NOISE
+from geometry.process import Process
+from geometry.symmetry import principal_scores
 
 LONGEST_GRAM = 6
 
@@ -18,12 +21,53 @@ def log_probability(probability: Float[ndarray, "prefix token"]) -> Float[ndarra
     return np.log(np.maximum(probability, LEAST_PROBABILITY))
 
 
-def token_features(tree: PrefixTree, n_tokens: int) -> Float[ndarray, "prefix lag_token"]:
-    """Which token stands at each lag, the last one first; none where the prefix is shorter."""
-    features = np.zeros((len(tree), len(tree.levels), n_tokens), dtype=np.float32)
+MOST_TOKEN_FEATURES = 512
+"""Columns that say which token stands at each lag, at most; where they would be more, tokens have coordinates."""
+
+MOST_PREDICTION_COLUMNS = 128
+"""Columns of predictions that are features; predictions of more tokens are known by so many principal components."""
+
+
+def token_coordinates(process: Process, n_lags: int) -> Float[ndarray, "token coordinate"]:
+    """What stands for each token in a regression on so many lags: a column of its own, if these are few enough.
+
+    If not, the coordinates of its operator, divided by its probability, on the leading principal axes of these: as
+    many as there are entries of the operator, or as `MOST_TOKEN_FEATURES` leave for each lag. If none is left out, the
+    mean belief after a token is linear in them. That there is no token is told by all of them being 0.
+    """
+    if process.n_tokens * n_lags <= MOST_TOKEN_FEATURES:
+        return np.eye(process.n_tokens, dtype=np.float32)
+    probability = process.stationary_distribution @ process.emission_matrix
+    scale = np.divide(1, probability, out=np.zeros_like(probability), where=probability > LEAST_PROBABILITY)
+    operators = process.transition_tensor.reshape(process.n_tokens, -1) * scale[:, None]
+    root = np.sqrt(np.maximum(probability, 0))[:, None]
+    _, size, axes = np.linalg.svd(root * operators, full_matrices=False)
+    kept = (size > NOISE * size[0]) & (np.arange(len(size)) < max(1, MOST_TOKEN_FEATURES // n_lags))
+    return (operators @ axes[kept].T).astype(np.float32)
+
+
+def prediction_features(
+    predictions: Float[ndarray, "prefix token"], weight: Float[ndarray, " prefix"]
+) -> Float[ndarray, "prefix column"]:
+    """Predictions as the columns of a regression: of many tokens, their leading principal components.
+
+    These lose nothing as long as the predictions have no more dimensions than that, but for rounding.
+    """
+    if predictions.shape[1] <= MOST_PREDICTION_COLUMNS:
+        return predictions
+    scores = principal_scores(predictions, weight, MOST_PREDICTION_COLUMNS)
+    size = np.sqrt(weight @ scores**2)
+    return scores[:, size > NOISE * size.max()]
+
+
+def token_features(
+    tree: PrefixTree, coordinates: Float[ndarray, "token coordinate"]
+) -> Float[ndarray, "prefix lag_coordinate"]:
+    """The coordinates of the token at each lag, the last one first; 0 where the prefix is shorter."""
+    features = np.zeros((len(tree), len(tree.levels), coordinates.shape[1]), dtype=np.float32)
     node, row = np.arange(len(tree)), np.arange(len(tree))
     for lag in range(len(tree.levels)):
-        features[row, lag, tree.last_token[node]] = 1
+        features[row, lag] = coordinates[tree.last_token[node]]
         node = tree.parent[node]
         row, node = row[node >= 0], node[node >= 0]
     return features.reshape(len(tree), -1)

@@ -28,16 +28,24 @@ class Twins:
     """Some prefixes and, for each, a twin: the same prefix again, whose last position may be changed.
 
     One tree holds the prefixes with all that they continue, then the twins, then each twin's
-    continuations by one token, where the context has room. What is above a twin is read once, when
+    continuations by the tokens of `following`, where the context has room. What is above a twin is read once, when
     this is made, and stays as it is, so that a change costs no more than the twins and what is below them.
     """
 
-    def __init__(self, network: HookedNetwork, tree: PrefixTree, prefix: Integer[ndarray, " pair"], bos: bool):
+    def __init__(
+        self,
+        network: HookedNetwork,
+        tree: PrefixTree,
+        prefix: Integer[ndarray, " pair"],
+        following: Integer[ndarray, "pair next"],
+        bos: bool,
+    ):
         self.network, self.weight = network, next(network.parameters())
         self.n_tokens, context = network.config.d_vocab - bos, network.config.n_ctx - bos
         above = with_ancestors(tree, prefix)
         self.has_room = np.flatnonzero(tree.length[prefix] < context)
-        whole = with_twins(tree, above, prefix, self.has_room, self.n_tokens)
+        self.following = following[self.has_room]
+        whole = with_twins(tree, above, prefix, self.has_room, self.following)
         nodes = whole.network_input(self.n_tokens if bos else None)
         self.tokens, parent, position = (torch.from_numpy(array).to(self.weight.device) for array in nodes)
         self.branches = Branches(parent, position, network.config.n_ctx)
@@ -61,11 +69,11 @@ class Twins:
         with changing(self.network, site, lambda x: x + added):
             return self._read(self.twins, self.kept)
 
-    def later(self) -> Float[ndarray, "pair token token"]:
-        """Log-probabilities after one more token, whichever it is, of the pairs that have room for it; the
+    def later(self) -> Float[ndarray, "pair next token"]:
+        """Log-probabilities after one more token, each of those that follow, of the pairs that have room for it; the
         prefixes are still as they were last steered, the token itself is read without a change.
         """
-        return self._read(self.below, self.kept).reshape(-1, self.n_tokens, self.n_tokens)
+        return self._read(self.below, self.kept).reshape(*self.following.shape, self.n_tokens)
 
     def ablate(
         self, site: str, mean: Float[ndarray, " feature"], basis: Float[ndarray, "rank feature"]
@@ -92,13 +100,13 @@ def with_twins(
     above: Integer[ndarray, " node"],
     prefix: Integer[ndarray, " pair"],
     has_room: Integer[ndarray, " continued"],
-    n_tokens: int,
+    following: Integer[ndarray, "continued next"],
 ) -> PrefixTree:
     """The tree of the nodes `above`, then a twin of each prefix, then the continuations of those that have room."""
     place = np.concatenate([np.searchsorted(above, np.arange(len(tree))), [-1]])  # the last, for what has no parent
-    below = np.repeat(has_room, n_tokens)
+    below = np.repeat(has_room, following.shape[1])
     return PrefixTree(
-        np.concatenate([tree.last_token[above], tree.last_token[prefix], np.tile(np.arange(n_tokens), len(has_room))]),
+        np.concatenate([tree.last_token[above], tree.last_token[prefix], following.ravel()]),
         np.concatenate([place[tree.parent[above]], place[tree.parent[prefix]], len(above) + below]),
         np.concatenate([tree.length[above], tree.length[prefix], tree.length[prefix[below]] + 1]),
     )

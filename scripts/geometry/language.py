@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.prefixes import PrefixTree
@@ -16,13 +16,6 @@ class Language:
 
     tree: PrefixTree
     next_token_probability: Float[ndarray, "prefix token"]
-
-    @cached_property
-    def child(self) -> Integer[ndarray, "prefix token"]:
-        """The node of each prefix's continuation by each token; -1 where it never occurs."""
-        child, has_parent = np.full(self.next_token_probability.shape, -1), self.tree.parent >= 0
-        child[self.tree.parent[has_parent], self.tree.last_token[has_parent]] = np.flatnonzero(has_parent)
-        return child
 
     @cached_property
     def first_token_probability(self) -> Float[ndarray, " token"]:
@@ -52,12 +45,13 @@ class Language:
     def futures(self, n_tokens: int) -> Float[ndarray, "prefix future"]:
         """The probability of each word of so many tokens after each prefix that can be followed so far."""
         n_prefixes = self.tree.levels[len(self.tree.levels) - n_tokens].stop
-        node, probability = np.arange(n_prefixes)[:, None], np.ones((n_prefixes, 1))
-        for _ in range(n_tokens):
-            occurs = node[..., None] >= 0
-            following = np.where(occurs, self.next_token_probability[node], 0)
+        node, probability = np.arange(n_prefixes)[:, None], self.next_token_probability[:n_prefixes]
+        every = np.arange(probability.shape[1])
+        for _ in range(n_tokens - 1):
+            child = self.tree.continuation(np.maximum(node, 0)[..., None], every)
+            node = np.where(node[..., None] >= 0, child, -1).reshape(n_prefixes, -1)
+            following = np.where(node[..., None] >= 0, self.next_token_probability[node], 0)
             probability = (probability[..., None] * following).reshape(n_prefixes, -1)
-            node = np.where(occurs, self.child[node], -1).reshape(n_prefixes, -1)
         return probability
 
 

@@ -18,6 +18,15 @@ from geometry.process import TOLERANCE, Process, ProcessError
 IMPOSSIBLE = 1e-12
 """A continuation less probable than this is rounding, not an event."""
 
+NUMBERS_AT_ONCE = 10_000_000
+"""Numbers of a temporary array over rows and tokens, at most: of many tokens, few rows are held at a time."""
+
+
+def row_blocks(n_rows: int, n_columns: int) -> list[slice]:
+    """The rows of a table in order, cut so that no block has more than `NUMBERS_AT_ONCE` numbers."""
+    size = max(1, NUMBERS_AT_ONCE // max(1, n_columns))
+    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
 
 @dataclass(frozen=True)
 class PrefixTree:
@@ -38,6 +47,15 @@ class PrefixTree:
         """The nodes of each length, from length 1."""
         ends = np.cumsum(np.bincount(self.length)[1:]).tolist()
         return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    def continuation(
+        self, node: Integer[ndarray, "*#place"], token: Integer[ndarray, "*#place"]
+    ) -> Integer[ndarray, "*place"]:
+        """The node of each prefix followed by a token; -1 where that is none. Node -1 is the empty prefix."""
+        n_tokens = max(self.last_token.max(), token.max(initial=0)) + 1
+        known, wanted = (self.parent + 1) * n_tokens + self.last_token, (node + 1) * n_tokens + token
+        place = np.searchsorted(known, wanted).clip(max=len(self) - 1)
+        return np.where(known[place] == wanted, place, -1)
 
     def network_input(
         self, bos_token: int | None
@@ -128,6 +146,16 @@ def complete_tree_with_beliefs(
     return build_tree(levels), np.concatenate(beliefs), np.concatenate(probabilities)
 
 
+def two_token_words(
+    tree: PrefixTree, probability: Float[ndarray, " prefix"], next_token_probability: Float[ndarray, "prefix token"]
+) -> Float[ndarray, "token token"]:
+    """The probability of each first token with each second one, given those of the prefixes and predictions."""
+    first, n_tokens = tree.levels[0], next_token_probability.shape[1]
+    words = np.zeros((n_tokens, n_tokens))
+    words[tree.last_token[first]] = probability[first, None] * next_token_probability[first]
+    return words
+
+
 def complete_tree(process: Process, context: int, max_prefixes: int) -> PrefixTree | None:
     """The tree alone of `complete_tree_with_beliefs`."""
     found = complete_tree_with_beliefs(process, context, max_prefixes)
@@ -154,10 +182,10 @@ def images_after(
     process: Process, belief: Float[ndarray, "row state"], token: Integer[ndarray, " row"]
 ) -> Float[ndarray, "row state"]:
     """Each row's unnormalised belief after its token."""
-    image = np.empty(belief.shape)
-    for symbol, matrix in enumerate(process.transition_tensor):
-        rows = token == symbol
-        image[rows] = belief[rows] @ matrix
+    image, order = np.empty(belief.shape), np.argsort(token, kind="stable")
+    symbols, first = np.unique(token[order], return_index=True)
+    for symbol, rows in zip(symbols, np.split(order, first[1:]), strict=False):
+        image[rows] = belief[rows] @ process.transition_tensor[symbol]
     return image
 
 
@@ -230,6 +258,14 @@ def draw_by_weight(weight: Float[ndarray, "row outcome"], rng: np.random.Generat
     """An outcome for each row, by its weights."""
     edges = np.cumsum(weight, axis=1)
     return (rng.random((len(weight), 1)) * edges[:, -1:] >= edges[:, :-1]).sum(axis=1)
+
+
+def draw_tokens(
+    process: Process, belief: Float[ndarray, "row state"], rng: np.random.Generator
+) -> Integer[ndarray, " row"]:
+    """A next token for each belief, by its probability."""
+    blocks = row_blocks(len(belief), process.n_tokens)
+    return np.concatenate([draw_by_weight(process.next_token_probability(belief[rows]), rng) for rows in blocks])
 
 
 def _tokens_by_belief(

@@ -88,7 +88,9 @@ def tokens_ahead(language: Language) -> int:
     Never so many that fewer than half of a word's positions can be followed so far.
     """
     n_tokens, context = language.next_token_probability.shape[1], len(language.tree.levels)
-    possible = [k for k in range(2, context // 2 + 1) if n_tokens**k <= MOST_FUTURES] or [1]
+    possible = [k for k in range(2, context // 2 + 1) if n_tokens**k <= MOST_FUTURES]
+    if not possible:
+        return 1
     ranks = []
     for k in possible:
         futures = language.futures(k)
@@ -153,14 +155,18 @@ def generator(
 
     The coordinates are of all prefixes up to some length, and the last length is only arrived at.
     """
-    n_from = np.searchsorted(language.tree.length[: len(coordinates)], language.tree.length[len(coordinates) - 1])
-    scale, start = np.sqrt(weight[:n_from, None]), coordinates[:n_from]
-    operators = []
-    for token, child in enumerate(language.child[:n_from].T):
-        arrived = np.where(child[:, None] >= 0, coordinates[child], 0)
-        image = language.next_token_probability[:n_from, token, None] * arrived
-        operators.append(np.linalg.lstsq(scale * start, scale * image, rcond=None)[0])
-    operators = np.array(operators)
+    tree, n = language.tree, len(coordinates)
+    n_from = np.searchsorted(tree.length[:n], tree.length[n - 1])
+    scaled = np.sqrt(weight[:n_from, None]) * coordinates[:n_from]
+    inverse = np.linalg.pinv(scaled, rcond=max(scaled.shape) * np.finfo(float).eps) * np.sqrt(weight[:n_from])
+    arrived = np.flatnonzero(tree.parent[:n] >= 0)
+    parent, token = tree.parent[arrived], tree.last_token[arrived]
+    told = inverse[:, parent] * language.next_token_probability[parent, token]
+    operators = np.zeros((language.next_token_probability.shape[1], *coordinates.shape[1:] * 2))
+    order = np.argsort(token, kind="stable")
+    tokens, first = np.unique(token[order], return_index=True)
+    for symbol, rows in zip(tokens, np.split(order, first[1:]), strict=False):
+        operators[symbol] = told[:, rows] @ coordinates[arrived[rows]]
     eigenvalue, readout = _leading(operators.sum(axis=0))
     _, stationary = _leading(operators.sum(axis=0).T)
     if not eigenvalue > 0 or abs(stationary @ readout) < np.finfo(float).eps:
@@ -198,11 +204,27 @@ def recovered_process(
 
 @dataclass(frozen=True)
 class Followed:
-    """What a recovered process says along a tree: beliefs, predictions, and how often it said no probability."""
+    """What a recovered process says along a tree: beliefs, predictions, and where it said no probability."""
 
+    process: Process
     belief: Float[ndarray, "prefix dimension"]
-    next_token_probability: Float[ndarray, "prefix token"]
-    is_invalid: Bool[ndarray, " prefix"]
+
+    def of_rows(self, rows: slice) -> "Followed":
+        """The same of some of the prefixes: predictions of many tokens are looked at a few prefixes at a time."""
+        return Followed(self.process, self.belief[rows])
+
+    @cached_property
+    def _said(self) -> Float[ndarray, "prefix token"]:
+        return self.belief @ self.process.emission_matrix
+
+    @property
+    def next_token_probability(self) -> Float[ndarray, "prefix token"]:
+        valid = np.maximum(self._said, LEAST_PROBABILITY)
+        return valid / valid.sum(axis=1, keepdims=True)
+
+    @property
+    def is_invalid(self) -> Bool[ndarray, " prefix"]:
+        return (self._said < -LEAST_PROBABILITY).any(axis=1)
 
 
 def follow(process: Process, tree: PrefixTree) -> Followed:
@@ -220,6 +242,4 @@ def follow(process: Process, tree: PrefixTree) -> Followed:
         image[held_possible] /= conditional[held_possible, None]
         image[~held_possible] = process.initial_state
         belief[level] = image
-    said = belief @ process.emission_matrix
-    valid = np.maximum(said, LEAST_PROBABILITY)
-    return Followed(belief, valid / valid.sum(axis=1, keepdims=True), (said < -LEAST_PROBABILITY).any(axis=1))
+    return Followed(process, belief)

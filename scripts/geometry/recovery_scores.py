@@ -1,24 +1,27 @@
 """How near a recovered process is to the true one: by what no coordinates change, and by what it predicts."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Integer
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
 from geometry.prefixes import (
     PrefixTree,
     belief_states,
-    draw_by_weight,
+    draw_tokens,
     images_after,
+    row_blocks,
     sample_words,
     tree_of_words,
 )
 from geometry.probe_table import select
 from geometry.process import Process
 from geometry.realization import minimal_process
-from geometry.recovery import Recovered, Spectrum, follow, recovered_process
+from geometry.recovery import Followed, Recovered, Spectrum, follow, recovered_process
 
 TRUTH, EXACT, SAMPLED = "process", "exact", "sampled_tokens"
 POSSIBLE, GUESS = "possible_words", "token_frequencies"
@@ -42,29 +45,42 @@ N_WORDS, WORD_LENGTH, N_SKIPPED = 500, 60, 20
 """Words on which the rate of divergence is measured, their tokens, and the first of these, which do not count."""
 
 
-def eigenvalues(process: Process, n_dimensions: int) -> Complex[ndarray, "token dimension"]:
-    """The eigenvalues of each token's operator, the largest first, with zeros for the dimensions that it lacks."""
-    found = np.zeros((process.n_tokens, n_dimensions), complex)
-    for token, operator in enumerate(process.transition_tensor):
-        values = np.linalg.eigvals(operator)
-        found[token, : len(values)] = values[np.lexsort([values.imag, -np.abs(values).round(12)])]
+MOST_PAIRS = 1000
+"""Pairs of tokens whose operators are multiplied: all of up to 31 tokens, of more tokens the most probable pairs."""
+
+
+def eigenvalues(
+    operators: Float[ndarray, "operator state state"], n_dimensions: int
+) -> Complex[ndarray, "operator dimension"]:
+    """The eigenvalues of each operator, the largest first, with zeros for the dimensions that it lacks."""
+    found, values = np.zeros((len(operators), n_dimensions), complex), np.linalg.eigvals(operators)
+    order = np.lexsort([values.imag, -np.abs(values).round(12)])
+    found[:, : values.shape[1]] = np.take_along_axis(values, order, axis=1)
     return found
 
 
-def products(process: Process) -> Process:
-    """The process with each pair of tokens as one token."""
-    tensor = process.transition_tensor
-    pairs = np.einsum("yij,xjk->yxik", tensor, tensor).reshape(-1, *tensor.shape[1:])
-    names = tuple(f"{a} {b}" for a in process.token_names for b in process.token_names)
-    return Process(**{**vars(process), "transition_tensor": pairs, "token_names": names})
+def probable_pairs(process: Process) -> tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]:
+    """The most probable pairs of tokens in a row, first and second: all, if they are no more than `MOST_PAIRS`."""
+    before = process.stationary_distribution @ process.transition_tensor
+    probability = (before @ (process.transition_tensor @ process.readout).T).ravel()
+    kept = np.argsort(-probability.round(12), kind="stable")[:MOST_PAIRS]
+    return np.divmod(np.sort(kept), process.n_tokens)
 
 
-def eigenvalue_error(recovered: Process, exact: Process) -> float:
-    """The largest relative error of an eigenvalue of a token's operator, of those that are not negligible; or nan.
+def products(process: Process, pairs: tuple[ndarray, ndarray]) -> Float[ndarray, "pair state state"]:
+    """The operators of some pairs of tokens in a row."""
+    first, second = pairs
+    return process.transition_tensor[first] @ process.transition_tensor[second]
+
+
+def eigenvalue_error(
+    recovered: Float[ndarray, "operator dimension dimension"], exact: Float[ndarray, "operator state state"]
+) -> float:
+    """The largest relative error of an eigenvalue of an operator, of those that are not negligible; or nan.
 
     Each is compared with the one that it is paired with where all differences together are least.
     """
-    n_dimensions, errors = max(recovered.n_states, exact.n_states), []
+    n_dimensions, errors = max(recovered.shape[-1], exact.shape[-1]), []
     for found, true in zip(eigenvalues(recovered, n_dimensions), eigenvalues(exact, n_dimensions), strict=True):
         difference = np.abs(found[:, None] - true)
         rows, columns = linear_sum_assignment(difference)
@@ -96,23 +112,30 @@ class Yardstick:
         words = sample_words(process, N_WORDS, WORD_LENGTH, rng)
         self.long_tree, nodes = tree_of_words(words)
         self.nodes = nodes[:, N_SKIPPED:].ravel()
-        self.optimum = process.next_token_probability(belief_states(process, self.long_tree)[0])
+        self.long_belief = belief_states(process, self.long_tree)[0]
         self.exact = minimal_process(process)
+        self.pairs = probable_pairs(self.exact)
 
     def kl_rate_of_nats(self, recovered: Process) -> float:
-        """That of the predictions of a recovered process."""
-        return self.kl_rate_nats(follow(recovered, self.long_tree).next_token_probability)
+        """The mean divergence of a recovered process's predictions from the optimal ones (see `kl_rate_nats`)."""
+        return self.kl_rate_nats(follow(recovered, self.long_tree))
 
-    def kl_rate_nats(self, predicted: Float[ndarray, "prefix token"]) -> float:
+    def kl_rate_nats(self, said: Followed) -> float:
         """The mean divergence of predictions from the optimal ones, per token, far from the beginning of a word."""
-        ratio = np.log(np.maximum(self.optimum, np.finfo(float).tiny) / predicted)
-        divergence = np.where(self.optimum > 0, self.optimum * ratio, 0).sum(axis=1)
-        return float(divergence[self.nodes].mean())
+        return self._mean_kl_nats(lambda rows: said.of_rows(rows).next_token_probability)
 
     def kl_rate_of_guess_nats(self) -> float:
-        """The same of who knows nothing but how frequent each token is."""
+        """The mean divergence of token frequencies, whatever came before, from the optimal predictions."""
         guess = self.process.stationary_distribution @ self.process.emission_matrix
-        return self.kl_rate_nats(np.broadcast_to(np.maximum(guess, np.finfo(float).tiny), self.optimum.shape))
+        return self._mean_kl_nats(lambda rows: np.maximum(guess, np.finfo(float).tiny)[None])
+
+    def _mean_kl_nats(self, predicted_of: Callable[[slice], Float[ndarray, "row token"]]) -> float:
+        divergence = []
+        for rows in row_blocks(len(self.long_belief), self.process.n_tokens):
+            optimum = self.process.next_token_probability(self.long_belief[rows])
+            ratio = np.log(np.maximum(optimum, np.finfo(float).tiny) / predicted_of(rows))
+            divergence.append(np.where(optimum > 0, optimum * ratio, 0).sum(axis=1))
+        return float(np.concatenate(divergence)[self.nodes].mean())
 
     def belief_r2(self, belief: Float[ndarray, "prefix dimension"]) -> float:
         """How much of the true beliefs recovered ones explain, after that map; nan where these are all the same."""
@@ -123,13 +146,18 @@ class Yardstick:
 
     def scores(self, recovered: Process) -> dict[str, float]:
         """Every score of a recovered process."""
-        said = follow(recovered, self.long_tree)
+        said, of_pairs = (
+            follow(recovered, self.long_tree),
+            (products(one, self.pairs) for one in (recovered, self.exact)),
+        )
+        blocks = row_blocks(len(said.belief), recovered.n_tokens)
+        is_invalid = np.concatenate([said.of_rows(rows).is_invalid for rows in blocks])
         return {
-            "kl_rate_nats": self.kl_rate_nats(said.next_token_probability),
-            "invalid_share": float(said.is_invalid[self.nodes].mean()),
+            "kl_rate_nats": self.kl_rate_nats(said),
+            "invalid_share": float(is_invalid[self.nodes].mean()),
             "belief_r2": self.belief_r2(follow(recovered, self.tree).belief),
-            "eigenvalue_error": eigenvalue_error(recovered, self.exact),
-            "eigenvalue_error_of_pairs": eigenvalue_error(products(recovered), products(self.exact)),
+            "eigenvalue_error": eigenvalue_error(recovered.transition_tensor, self.exact.transition_tensor),
+            "eigenvalue_error_of_pairs": eigenvalue_error(*of_pairs),
         }
 
 
@@ -165,7 +193,7 @@ def wander(
     said = np.broadcast_to(recovered.initial_state, (n_points, recovered.n_states))
     belief = np.broadcast_to(process.initial_state, (n_points, process.n_states))
     for _ in range(n_tokens):
-        token = draw_by_weight(recovered.next_token_probability(said), rng)
+        token = draw_tokens(recovered, said, rng)
         said = images_after(recovered, said, token)
         said = said / (said @ recovered.readout)[:, None]
         belief = images_after(process, belief, token)

@@ -169,7 +169,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "build_ground_truth": lambda size: SCIENCE + 0.03e9 + 3 * size.tree_bytes,
     "train_model": lambda size: TORCH + 0.05e9 + size.train_bytes,
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
-    "import_model": lambda size: TORCH + size.stored_bytes,
+    "import_model": lambda size: TORCH + size.stored_bytes + size.extract_bytes,
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
     "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,
     "measure_components": lambda size: SCIENCE + 1500 * size.n_prefixes,

@@ -17,13 +17,16 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from geometry.moments import cell_moments
-from geometry.prefixes import IMPOSSIBLE
+from geometry.prefixes import IMPOSSIBLE, draw_tokens
 from geometry.probe import NOISE, fit
 from geometry.process import Process
 from geometry.targets import DISTINCT, labels
 
 METRICS = ("kl_to_counterfactual_nats", "kl_to_original_nats")
 """How far the prediction is from the optimal one of either belief."""
+
+MOST_FOLLOWED = 12
+"""Tokens after which the next prediction is asked: all or, of more, so many that are drawn for each pair."""
 
 PARTS = 32
 """Parts of the prefixes whose moments are taken one after another, so that copies of them stay small."""
@@ -123,11 +126,21 @@ def kl_nats(
     return (optimal * (log_optimal - log_probability)).sum(axis=-1)
 
 
+def draw_following(
+    process: Process, belief: Float[ndarray, "pair state"], rng: np.random.Generator
+) -> Integer[ndarray, "pair next"]:
+    """The tokens that are read after each of some beliefs: all or, of more than `MOST_FOLLOWED`, so many drawn."""
+    if process.n_tokens <= MOST_FOLLOWED:
+        return np.tile(np.arange(process.n_tokens), (len(belief), 1))
+    return draw_tokens(process, np.repeat(belief, MOST_FOLLOWED, axis=0), rng).reshape(-1, MOST_FOLLOWED)
+
+
 def after_another_token(
-    process: Process, belief: Float[ndarray, "pair state"]
-) -> tuple[Float[ndarray, "pair token"], Float[ndarray, "pair token token"]]:
-    """The probability of each next token, and the optimal prediction after it, 0 after an impossible one."""
+    process: Process, belief: Float[ndarray, "pair state"], following: Integer[ndarray, "pair next"]
+) -> tuple[Float[ndarray, "pair next"], Float[ndarray, "pair next token"]]:
+    """The probability of each token that follows, and the optimal prediction after it, 0 after an impossible one."""
     image = np.einsum("ps, tsu -> ptu", belief, process.transition_tensor)
+    image = np.take_along_axis(image, following[..., None], axis=1)
     probability = image @ process.readout
     possible = probability > IMPOSSIBLE
     prediction = np.zeros((*probability.shape, process.n_tokens))
@@ -142,20 +155,26 @@ class Yardstick:
     process: Process
     counterfactual: Float[ndarray, "pair state"]
     original: Float[ndarray, "pair state"]
+    following: Integer[ndarray, "pair next"]  # as from `draw_following` with the counterfactual beliefs
+
+    def of_pairs(self, pairs: Integer[ndarray, " some"]) -> "Yardstick":
+        """The same of some of the pairs."""
+        return Yardstick(self.process, self.counterfactual[pairs], self.original[pairs], self.following[pairs])
 
     def now(self, log_probability: Float[ndarray, "pair token"]) -> dict[str, float]:
         """Mean divergences of the next-token prediction."""
         optimal = (self.process.next_token_probability(belief) for belief in (self.counterfactual, self.original))
         return dict(zip(METRICS, (float(kl_nats(p, log_probability).mean()) for p in optimal), strict=True))
 
-    def later(self, log_probability: Float[ndarray, "pair token token"]) -> dict[str, float]:
+    def later(self, log_probability: Float[ndarray, "pair next token"]) -> dict[str, float]:
         """Mean divergences of the prediction after one more token, weighted by that token's counterfactual
-        probability; tokens that are impossible under either belief are left out.
+        probability, or drawn by it; tokens that are impossible under either belief are left out.
         """
         (weight, counterfactual), (possible, original) = (
-            after_another_token(self.process, belief) for belief in (self.counterfactual, self.original)
+            after_another_token(self.process, belief, self.following) for belief in (self.counterfactual, self.original)
         )
-        weight = weight * (possible > 0)
+        is_drawn = self.following.shape[1] < self.process.n_tokens
+        weight = ((weight > 0) if is_drawn else weight) * (possible > 0)
         if not weight.any():
             return {}
         scores = (np.average(kl_nats(p, log_probability), weights=weight) for p in (counterfactual, original))

@@ -63,7 +63,14 @@ def wrong_targets(
 def labels(rows: Float[ndarray, "row column"], tolerance: float = TOLERANCE) -> Integer[ndarray, " row"]:
     """Equal numbers for rows that are equal up to a tolerance, by default rounding."""
     cells = np.floor(rows / tolerance + 1 / np.e)  # no simple fraction lies at a cell's edge
-    return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
+    mixed = cells.astype(np.int64) @ (np.random.default_rng(0).integers(1, 2**62, cells.shape[1]) | 1)
+    number, n_different = np.zeros(len(cells), np.int64), len(np.unique(mixed))
+    for column in cells.T:  # in the order of the rows; few of many columns tell them apart
+        if len(cells) and number.max() + 1 == n_different:
+            break
+        value = np.unique(column, return_inverse=True)[1]
+        number = np.unique(number * (value.max(initial=0) + 1) + value, return_inverse=True)[1]
+    return number
 
 
 def _shuffled_within(number: Integer[ndarray, " row"], rng: np.random.Generator) -> Integer[ndarray, " row"]:

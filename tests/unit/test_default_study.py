@@ -11,7 +11,7 @@ from geometry.experiments import canonical, resolve_experiments
 from geometry.ground_truth import markov_ground_truth
 from geometry.probe_table import FLOORS, PROBED, estimated, select
 from geometry.tasks import process_of
-from probe_beliefs import Probe, examination
+from probe_beliefs import Probe, coordinates_of, examination
 
 ROOT = Path(__file__).parents[2]
 CONFIG = canonical(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
@@ -38,7 +38,7 @@ def test_baselines_are_those_that_the_readme_quotes(experiment):
     one = resolve_experiments(CONFIG, SCHEMA)[experiment]
     task, probe = one["task"], one["probe"]
     truth = markov_ground_truth(process_of(task), task["context"], CONFIG["tree"]["max_prefixes"], seed=0)
-    table = pd.concat(Probe(truth, examination(truth, task, probe), []).floors)
+    table = pd.concat(Probe(truth, examination(truth, task, probe), coordinates_of(task), []).floors)
     table = select(table, target="belief_state", metric="r2", split=PROBED["split"], weighting=PROBED["weighting"])
     told = {floor: value for of, floor, value in quoted() if of == experiment}
     assert len(told) == len(QUOTED)

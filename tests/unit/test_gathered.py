@@ -7,7 +7,7 @@ from geometry.job import write_record
 from geometry.records import FOLDER
 
 RUN = {
-    **dict.fromkeys(("started", "ended", "platform", "device"), ""),
+    **dict.fromkeys(("started", "ended", "platform", "processor", "device"), ""),
     **dict.fromkeys(("wall_seconds", "cpu_seconds", "peak_memory_bytes", "threads"), 0),
     **{"commit": None, "dirty": None},
 }
@@ -38,7 +38,7 @@ def test_claims_of_other_experiments_are_said_to_be_replaced():
     leave_record("studies/x/collect_claims.json", experiments=list("abcdefg"))
     assert replaced("studies/x/", ["a"]).startswith("results/studies/x/claims.csv, ")
     assert "are of a, b, c, d, e and 2 more; " in replaced("studies/x/", ["a"])
-    (FOLDER / "collect_claims.json").write_text("{}")
+    (FOLDER / "collect_claims.json").write_text("{}", encoding="utf-8")
     assert replaced("", ["a"]) is None
 
 

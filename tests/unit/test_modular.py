@@ -126,7 +126,7 @@ def test_probe_finds_the_planted_circle_and_no_other(tmp_path):
         },
         coords={"step": ("snapshot", [5]), "seed": ("snapshot", [1]), "site": ["blocks.0.hook_resid_post"]},
     )
-    probe = Probe(truth, modular_examination(task, {"folds": 3, "repeats": 2, "seed": 0}), [])
+    probe = Probe(truth, modular_examination(task, {"folds": 3, "repeats": 2, "seed": 0}), np.eye(task.n_tokens), [])
     table = probe_run(truth, activations, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
     for split in ("held_out_prefix", "held_out_from_training", "held_out_subtree"):
         found = select(table, split=split, estimator="least_squares", metric="r2", features="activations")

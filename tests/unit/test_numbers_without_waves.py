@@ -75,7 +75,7 @@ class Study:
     def __init__(self, task, networks, folder):
         self.task, self.folder, self.truth = task, folder, modular_ground_truth(task)
         settings = {"folds": 5, "repeats": 2, "seed": 0}
-        self.probe = Probe(self.truth, modular_examination(task, settings))
+        self.probe = Probe(self.truth, modular_examination(task, settings), np.eye(task.n_tokens), [])
         p = task.modulus
         self.runs = [self.run(seed, [noise(p, seed), last], [0, 5]) for seed, last in enumerate(networks, 1)]
         self.never = self.run(9, [noise(p, 9), noise(p, 10)], [0, 0])

@@ -175,7 +175,7 @@ def test_change_of_a_state_is_read_now_and_handed_on_to_the_next_token(model):
     rng = np.random.default_rng(0)
     prefix = rng.choice(len(tree), 12)
     change = rng.normal(size=(len(prefix), model["d_model"]))
-    words, twins = words_of(tree), Twins(network, tree, prefix, bos)
+    words, twins = words_of(tree), Twins(network, tree, prefix, np.tile(np.arange(3), (12, 1)), bos)
     for site in [name for name in hook_point_names(model) if name.startswith("layers.")]:
         found, later = twins.steer(site, change), twins.later()
         followed = dict(zip(twins.has_room.tolist(), later, strict=True))
@@ -199,7 +199,7 @@ def test_ablation_is_that_of_the_words_side_by_side_and_leaves_no_trace(model):
     mean, basis = rng.normal(size=6), np.linalg.qr(rng.normal(size=(6, 2)))[0].T
     prefix = rng.choice(np.flatnonzero(tree.length == CONTEXT), 8)
     tokens = torch.tensor([words_of(tree)[node] for node in prefix])
-    twins = Twins(network, tree, prefix, False)
+    twins = Twins(network, tree, prefix, np.tile(np.arange(3), (8, 1)), False)
 
     def without(x):
         return x - (x - torch.from_numpy(mean)) @ torch.from_numpy(basis.T @ basis)

@@ -118,7 +118,8 @@ def test_optimum_a_token_later_is_that_of_the_longer_prefix(name):
     place = np.searchsorted(parent, tree.parent[children])
     later[place, tree.last_token[children]] = np.log(np.maximum(optimal[children], 1e-300))
     reached = later > -np.inf
-    yardstick = Yardstick(process, belief[parent], belief[parent])
+    every = np.tile(np.arange(process.n_tokens), (len(parent), 1))
+    yardstick = Yardstick(process, belief[parent], belief[parent], every)
     scores = yardstick.later(np.where(reached, later, 0))
     assert list(scores.values()) == pytest.approx([0, 0], abs=1e-9)
     uniform = yardstick.later(np.full_like(later, -np.log(process.n_tokens)))
@@ -130,9 +131,10 @@ def test_optimum_a_token_later_is_that_of_the_longer_prefix(name):
 def test_token_that_the_original_belief_excludes_is_left_out():
     """The states of z1r are 0, 1 and R; from 0 only token 0 comes and leads to 1, from R both do and lead to 0."""
     process = process_from_config("z1r", {})
-    found = Yardstick(process, np.eye(3)[[2]], np.eye(3)[[0]]).later(np.log([[[0.25, 0.75], [0.5, 0.5]]]))
+    after, every = np.eye(3)[:, None], np.array([[0, 1]])
+    found = Yardstick(process, after[2], after[0], every).later(np.log([[[0.25, 0.75], [0.5, 0.5]]]))
     assert list(found.values()) == pytest.approx([np.log(4), np.log(4 / 3)])
-    assert Yardstick(process, np.eye(3)[[1]], np.eye(3)[[0]]).later(np.zeros((1, 2, 2))) == {}
+    assert Yardstick(process, after[1], after[0], every).later(np.zeros((1, 2, 2))) == {}
 
 
 @pytest.fixture(params=[(0, False), (0, True), (1, True)], ids=["layernorm", "layernorm-bos", "plain-bos"])
@@ -141,9 +143,9 @@ def steered(request):
     shape, bos = request.param
     network = random_network({**SHAPES[shape], "bos": bos}, 3, CONTEXT)
     tree = complete_tree(MESS3, CONTEXT, 10**4)
-    prefix = np.random.default_rng(0).choice(len(tree), 30)
+    prefix, every = np.random.default_rng(0).choice(len(tree), 30), np.tile(np.arange(3), (30, 1))
     words = [[3] * bos + list(words_of(tree)[node]) for node in prefix]
-    return network, Twins(network, tree, prefix, bos), words, len(tree.levels) - tree.length[prefix]
+    return network, Twins(network, tree, prefix, every, bos), words, len(tree.levels) - tree.length[prefix]
 
 
 def read_word(network, word, site=None, change=None):

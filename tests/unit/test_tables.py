@@ -47,7 +47,7 @@ def activations(truth):
 @pytest.fixture
 def probed(truth, activations, tmp_path):
     path = tmp_path / "decoded.zarr.zip"
-    probe = Probe(truth, markov_examination(truth, MESS3, None, PROBE), STREAMS)
+    probe = Probe(truth, markov_examination(truth, MESS3, None, PROBE), np.eye(3), STREAMS)
     table = probe_run(truth, activations, probe, logging.getLogger("test"), path)
     with open_dataset(path) as decoded:
         yield table, decoded.load()
@@ -107,7 +107,7 @@ def test_verdict_on_planted_networks(planted, tmp_path):
         },
         coords={"step": ("snapshot", [9]), "seed": ("snapshot", [1]), "site": SITES[1:2]},
     )
-    probe = Probe(truth, markov_examination(truth, MESS3, None, {**PROBE, "folds": 5}), [])
+    probe = Probe(truth, markov_examination(truth, MESS3, None, {**PROBE, "folds": 5}), np.eye(3), [])
     table = probe_run(truth, planted_run, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
     scores = select(table, target="belief_state", weighting="probability", metric="r2")
     r2 = select(scores, features="activations", estimator="least_squares").set_index("split")["value"]

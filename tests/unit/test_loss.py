@@ -1,0 +1,89 @@
+"""What the losses of a network show to be wrong: worse than who knows less, one position out of line, little learnt."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from geometry.ground_truth import markov_ground_truth
+from geometry.loss import loss_table, network_cautions
+from geometry.process import build_process
+from geometry.processes import process_from_config
+
+MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
+
+
+def losses(process, log_probability_of, context=5):
+    """The losses of what is made of optimal predictions, lengths and last tokens of the prefixes."""
+    truth = markov_ground_truth(process, context, 10**4, seed=0)
+    optimal = truth["next_token_probability"].values
+    said = log_probability_of(optimal, truth["length"].values, truth["last_token"].values)
+    coordinates = {"step": ("snapshot", [1]), "seed": ("snapshot", [4])}
+    return loss_table(
+        truth, xr.Dataset({"log_probability": (("snapshot", "prefix", "token"), said[None])}, coordinates)
+    )
+
+
+def softmax(logits):
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def noise(size, like):
+    return size * np.random.default_rng(0).normal(size=like.shape)
+
+
+def nearly_optimal(optimal, length, last_token):
+    return softmax(np.log(np.maximum(optimal, 1e-6)) + noise(0.05, optimal))
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        MESS3,
+        process_from_config("rrxor", {}),
+        process_from_config("z1r", {}),
+        process_from_config("even", {}),
+        build_process("fair", [np.array([[0.5, 0], [0, 0.5]]) / 1, [[0, 0.5], [0.5, 0]]]),
+    ],
+    ids=lambda process: process.name,
+)
+def test_nothing_is_wrong_with_a_network_that_has_learnt(process):
+    assert network_cautions(losses(process, nearly_optimal), is_foreign=True) == ""
+
+
+def test_losses_of_who_knows_less_are_known():
+    table = losses(process_from_config("z1r", {"p": 0.25}), nearly_optimal)
+    np.testing.assert_allclose(table["uniform_loss_nats"], np.log(2))
+    share = (1 + 1 - 0.25) / 3  # of ones: the second of three tokens, and three quarters of the third
+    np.testing.assert_allclose(
+        table["unigram_loss_nats"].mean(), -share * np.log(share) - (1 - share) * np.log(1 - share)
+    )
+
+
+def test_network_worse_than_uniform_is_told():
+    said = network_cautions(losses(MESS3, lambda optimal, *_: softmax(noise(2, optimal))), is_foreign=True)
+    assert said.startswith("seed 4: positions 1, 2, 3, 4, 5 predict worse than uniform (")
+    assert "it has reached 0% of what can be predicted beyond token frequencies; its model.activation" in said
+
+
+def test_last_position_that_was_never_trained_is_told():
+    def untrained_last(optimal, length, last_token):
+        return np.where(length[:, None] == 5, softmax(noise(2, optimal)), nearly_optimal(optimal, length, last_token))
+
+    said = network_cautions(losses(MESS3, untrained_last), is_foreign=True)
+    assert (
+        said.startswith("seed 4: position 5 predicts worse than uniform (") and "position 5 predicts far worse" in said
+    )
+    assert "never trained" in said
+
+    def ignorant_last(optimal, length, last_token):
+        return np.where(length[:, None] == 5, -np.log(3), nearly_optimal(optimal, length, last_token))
+
+    said = network_cautions(losses(MESS3, ignorant_last), is_foreign=False)
+    assert said.startswith("seed 4: position 5 predicts far worse than others (1.099 nats against an optimum of 0.7")
+
+
+def test_network_that_knows_token_frequencies_alone_has_reached_nothing():
+    process = process_from_config("z1r", {"p": 0.25})
+    said = network_cautions(losses(process, lambda optimal, *_: np.full_like(optimal, -np.log(2))), is_foreign=False)
+    assert "worse than unigram" in said and "worse than uniform" not in said
+    assert said.endswith("it has reached 0% of what can be predicted beyond token frequencies")
