@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from geometry.job import Job
+from geometry.prefixes import row_blocks
 from geometry.storage import open_dataset, write_dataset
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def draw_pairs(weight: np.ndarray, n_pairs: int, rng: np.random.Generator) -> np
 
 def distances(points: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Euclidean distances of some pairs of rows."""
-    return np.linalg.norm(points[pairs[0]].astype(np.float64) - points[pairs[1]], axis=1)
+    blocks = [pairs[:, rows] for rows in row_blocks(pairs.shape[1], points.shape[1])]
+    return np.concatenate([np.linalg.norm(points[a].astype(np.float64) - points[b], axis=1) for a, b in blocks])
 
 
 def squared_correlation(a: np.ndarray, b: np.ndarray) -> float:

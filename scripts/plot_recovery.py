@@ -73,7 +73,7 @@ def draw_eigenvalues(ax: Axes, fractal: xr.Dataset, tokens: list[int]) -> None:
     ax.margins(0.2)
     ax.legend(loc="best", fontsize=6)
     every = len(tokens) == fractal.sizes["token"]
-    ax.set_title("Eigenvalues\nof " + ("each token's operator" if every else f"the {len(tokens)} most frequent tokens"))
+    ax.set_title("Eigenvalues\nof " + ("each token's operator" if every else f"{len(tokens)} frequent tokens"))
 
 
 def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:

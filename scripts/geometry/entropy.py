@@ -17,6 +17,9 @@ MOST_TOKENS = 200
 """Tokens after which bounds are not made narrower."""
 
 
+MOST_BELIEFS = 250_000
+"""Distinct beliefs, of all words of one length, beyond which bounds are not made narrower."""
+
 MOST_CHILDREN = 20
 """Continuations of beliefs that are looked at, at most, for each belief that is kept."""
 
@@ -57,7 +60,7 @@ def optimal_loss_nats(
     return loss
 
 
-def entropy_rate_bounds_nats(process: Process, max_beliefs: int = 250_000) -> tuple[float, float]:
+def entropy_rate_bounds_nats(process: Process, max_beliefs: int = MOST_BELIEFS) -> tuple[float, float]:
     """Lower and upper bound of the entropy rate of the stationary process.
 
     The upper bound is the entropy of the next token given L tokens, the lower one given the hidden

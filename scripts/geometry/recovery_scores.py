@@ -83,7 +83,7 @@ def eigenvalue_error(
     n_dimensions, errors = max(recovered.shape[-1], exact.shape[-1]), []
     for found, true in zip(eigenvalues(recovered, n_dimensions), eigenvalues(exact, n_dimensions), strict=True):
         difference = np.abs(found[:, None] - true)
-        rows, columns = linear_sum_assignment(difference)
+        rows, columns = linear_sum_assignment(difference.round(9))  # of conjugates, rounding must not choose
         size = np.abs(true[columns])
         counted = size > NEGLIGIBLE
         errors += (difference[rows, columns][counted] / size[counted]).tolist()

@@ -9,13 +9,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import comb, factorial
 from statistics import median
 from time import perf_counter
 
+from geometry.entropy import MOST_BELIEFS, MOST_CHILDREN, MOST_TOKENS
+from geometry.floors import MOST_PREDICTION_COLUMNS, MOST_TOKEN_FEATURES
 from geometry.modular import ModularArithmetic
+from geometry.prefixes import NUMBERS_AT_ONCE
 from geometry.process import Process
 from geometry.sites import PREFIXES_AT_ONCE, chosen_sites, joined_sites
 from geometry.splits import CELLS_AT_ONCE
+from geometry.steering import MOST_FOLLOWED
+from geometry.symmetry import MOST_SWAPS
 from geometry.tasks import process_of, task_name
 
 FLOPS = 50e9
@@ -23,6 +29,12 @@ FLOPS = 50e9
 
 PASS_SECONDS, CALL_SECONDS = 3e-9, 3e-4
 """Of training by automatic differentiation: for each number that is kept, and for each generation of a layer."""
+
+TOKEN_SECONDS = 2e-8
+"""Of what is done, in a few passes, to each number of a table of prefixes and tokens."""
+
+LONG_PREFIXES, STEERED = 30_000, 1000
+"""Prefixes of the long words on which recovered processes are scored; pairs of prefixes that are steered."""
 
 PAIRS = 3.4e6
 """Pairs of numbers on which a network and its controls are tried for the moduli up to 150."""
@@ -32,8 +44,15 @@ PAIRS = 3.4e6
 class Size:
     """How much there is to do for an experiment: bytes beyond those of Python and its packages, seconds of one core."""
 
+    n_tokens: int
+    n_states: int
     n_prefixes: int
+    n_complete: int  # prefixes up to the length up to which all are there
+    n_continued: int  # continuations of beliefs that are looked at together
+    n_permutations: int
+    n_sites: int
     n_snapshots: int  # of a training
+    n_untrained: int
     n_probed: int  # of these, at most
     stored_bytes: int  # the weights of all snapshots
     train_bytes: int
@@ -44,9 +63,20 @@ class Size:
     circuit_bytes: int
     train_seconds: float
     extract_seconds: float  # of one snapshot
+    floors_seconds: float
     probe_seconds: float  # of one snapshot
     recovery_seconds: float  # of one snapshot
     surgery_seconds: float
+
+    @property
+    def table_bytes(self) -> float:
+        """Of a number for each prefix and token."""
+        return 8.0 * self.n_prefixes * self.n_tokens
+
+    @property
+    def n_read(self) -> int:
+        """Networks and sites that a process is recovered from, and a few baselines."""
+        return self.n_probed * (self.n_sites + 2) + 15
 
 
 def count_at_most(n_tokens: int, context: int, limit: int) -> int:
@@ -57,6 +87,22 @@ def count_at_most(n_tokens: int, context: int, limit: int) -> int:
         count += level
         if count > limit:
             return limit
+    return count
+
+
+def count_complete(n_tokens: int, context: int, limit: int) -> int:
+    """The number of words of 1 to as many tokens as all of them are within the limit; at least those of one."""
+    counts = [count_at_most(n_tokens, length, limit + 1) for length in range(1, context + 1)]
+    return max([n_tokens, *(count for count in counts if count <= limit)])
+
+
+def count_continued(n_tokens: int, context: int, limit: int) -> int:
+    """The most words of one length that are made in looking for at most `limit`, where as many as 20 times are cut."""
+    count = 1
+    for _ in range(context):
+        if count > limit or count * n_tokens > MOST_CHILDREN * limit:
+            break
+        count *= n_tokens
     return count
 
 
@@ -77,6 +123,12 @@ class Node:
     kept: int  # for what continues it
     train_seconds: float
     call_seconds: float = 0.0  # of training, however many nodes of one length there are
+
+
+def n_token_columns(n_tokens: int, n_states: int, context: int) -> int:
+    """Columns of the floors that know the last token, and the token at each lag."""
+    is_few = n_tokens * context <= MOST_TOKEN_FEATURES
+    return (context + 1) * (n_tokens if is_few else min(n_states**2, max(1, MOST_TOKEN_FEATURES // context)))
 
 
 def node_of(model: Mapping, n_ctx: int) -> Node:
@@ -102,32 +154,68 @@ def node_of(model: Mapping, n_ctx: int) -> Node:
 def _size_of_markov(task, model, training, probe, process: Process, max_prefixes: int) -> Size:
     n_ctx, n_layers = task["context"] + model["bos"], model["n_layers"]
     n_tokens, d_model, sites = process.n_tokens, model["d_model"], chosen_sites(model, probe)
+    n_states, limits = process.n_states, ((task["context"], max_prefixes), (MOST_TOKENS, MOST_BELIEFS))
     n_prefixes, node = count_at_most(n_tokens, task["context"], max_prefixes), node_of(model, n_ctx)
-    weights = n_layers * node.weights
+    weights, table = n_layers * node.weights, 8 * n_prefixes * n_tokens
     stored = 4 * (weights + d_model * (2 * n_tokens + n_ctx)) * max(training["snapshots"], probe["untrained"])
     # Distinct prefixes of a batch, at most.
     words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_ctx + 1))
     nodes = n_prefixes if training["labels"] == "tree" else words
-    tree = n_prefixes * (80 + 16 * n_tokens * process.n_states)
-    # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell.
-    features, columns = d_model * max(1, len(joined_sites(sites, probe))), 15 * process.n_states + 4 * n_tokens
-    cells = 3 * CELLS_AT_ONCE
-    gram = (features + columns) ** 2
+    tree = n_prefixes * (80 + 48 * n_states)
+    # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell; before,
+    # columns for the last token, and for the token at each lag. Predictions become components of each other.
+    known = min(n_tokens, MOST_PREDICTION_COLUMNS)
+    features, columns = d_model * max(1, len(joined_sites(sites, probe))), 15 * n_states + 4 * known
+    folds, repeats = probe["folds"], probe["repeats"]
+    cells = 3 * max(folds**k for k in range(1, repeats + 1) if k == 1 or folds**k <= CELLS_AT_ONCE)
+    gram, of_tokens = (features + columns) ** 2, n_token_columns(n_tokens, n_states, task["context"])
+    gram_of_tokens = (of_tokens + 3 * n_states) ** 2
+    components = (n_prefixes * n_tokens**2 + 10 * n_tokens**3) * (n_tokens > known)
+    n_complete = count_complete(n_tokens, task["context"], n_prefixes)
+    futures = n_complete * n_tokens**2 + 10 * n_tokens**3
     return Size(
+        n_tokens=n_tokens,
+        n_states=n_states,
+        n_complete=n_complete,
+        n_continued=max(count_continued(n_tokens, *limit) for limit in limits),
+        n_permutations=factorial(n_tokens) if n_tokens < 5 else 1 + min(MOST_SWAPS, comb(n_tokens, 2)),
+        n_sites=len(sites),
+        n_untrained=probe["untrained"],
         n_prefixes=n_prefixes,
         n_snapshots=training["snapshots"],
         n_probed=min(training["snapshots"], probe["snapshots"]),
         stored_bytes=stored,
-        train_bytes=4 * nodes * (node.floats * n_layers + 4 * n_tokens) + 3 * stored,
+        train_bytes=4 * nodes * (node.floats * n_layers + 10 * n_tokens) + 3 * stored,
         tree_bytes=tree,
-        extract_bytes=tree + 4 * n_prefixes * node.kept * n_layers + 4 * PREFIXES_AT_ONCE * node.floats + stored,
-        probe_bytes=tree + n_prefixes * (12 * features + 32 * columns) + 8 * (cells + 10) * gram,
-        recovery_bytes=640 * (features + 14) ** 2 + 4 * n_prefixes * features,  # twenty Gram matrices, four times
+        extract_bytes=tree
+        + 16 * PREFIXES_AT_ONCE * n_tokens
+        + min(64_000_000, table // 2)
+        + 4 * n_prefixes * node.kept * n_layers
+        + 4 * PREFIXES_AT_ONCE * node.floats
+        + stored,
+        probe_bytes=tree
+        + n_prefixes * (12 * features + 32 * columns)
+        + 8 * (cells + 10) * max(gram, gram_of_tokens)
+        + 3 * table * (n_tokens > known),
+        recovery_bytes=640 * (features + 14) ** 2  # twenty Gram matrices, four times
+        + 4 * n_prefixes * features
+        + 32 * n_complete * n_tokens
+        + 48 * n_tokens**2,
         circuit_bytes=0,
-        train_seconds=training["steps"] * n_layers * (nodes * node.train_seconds + n_ctx * node.call_seconds),
-        extract_seconds=3 * n_prefixes * weights / FLOPS,
-        probe_seconds=(13 * n_prefixes * gram + 900 * features**3) / FLOPS,
-        recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3) / FLOPS,
+        train_seconds=training["steps"]
+        * (
+            n_layers * (nodes * node.train_seconds + n_ctx * node.call_seconds)
+            + nodes * n_tokens * (6 * d_model / FLOPS + TOKEN_SECONDS)
+        ),
+        extract_seconds=3 * n_prefixes * (weights + n_tokens * d_model) / FLOPS + TOKEN_SECONDS * n_prefixes * n_tokens,
+        floors_seconds=(13 * n_prefixes * gram_of_tokens + 900 * of_tokens**3 + 4 * components) / FLOPS,
+        probe_seconds=(
+            (20 + 5 * repeats) * n_prefixes * gram
+            + (1300 + 500 * repeats) * (features**3 + 8 * known**3)
+            + 4 * components
+        )
+        / FLOPS,
+        recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3 + 4 * futures) / FLOPS,
         surgery_seconds=0.0,
     )
 
@@ -139,20 +227,28 @@ def _size_of_modular(task, model, training, probe, process: ModularArithmetic, m
     stored = 4 * d_model * (2 * p + 2 * model["d_mlp"] + 4 * width) * max(n_snapshots, probe["untrained"])
     weights = (model["d_mlp"] + width) * (width + p)  # of the products that each pair passes
     tree = 3 * process.n_prefixes * (2 * p + 20)
-    columns, cells = d_model + 5 * p, probe["folds"] ** probe["repeats"] + 2 * probe["folds"] + 10
+    columns, cells = d_model + 5 * p, CELLS_AT_ONCE
     return Size(
+        n_tokens=process.n_tokens,
+        n_states=0,
         n_prefixes=n_pairs,
+        n_complete=n_pairs,
+        n_continued=0,
+        n_permutations=1,
+        n_sites=len(chosen_sites(model, probe)),
         n_snapshots=n_snapshots,
+        n_untrained=probe["untrained"],
         n_probed=min(n_snapshots, probe["snapshots"]),
         stored_bytes=stored,
         train_bytes=4 * n_pairs * (4 * (model["d_mlp"] + 4 * width) + 5 * p) + 3 * stored,
         tree_bytes=tree,
         extract_bytes=tree + stored,
-        probe_bytes=tree + n_pairs * (18 * d_model + 130 * p) + 18 * cells * columns**2,
+        probe_bytes=tree + n_pairs * (18 * d_model + 130 * p) + 9 * cells * columns**2,
         recovery_bytes=0,
         circuit_bytes=60 * p**3 + stored,
         train_seconds=training["steps"] * (4.5 * process.n_trained * weights / FLOPS + 0.01),
         extract_seconds=2 * n_pairs * weights / FLOPS,
+        floors_seconds=0.0,
         probe_seconds=28 * n_pairs * columns**2 / FLOPS,
         recovery_seconds=0.0,
         surgery_seconds=PAIRS * 2 * (model["d_mlp"] + width) * (width + 75) / FLOPS,
@@ -166,24 +262,46 @@ CUDA = 3e9
 """Bytes of the host's memory that the context and the libraries of CUDA take besides (not measured)."""
 
 BYTES: Mapping[str, Callable[[Size], float]] = {
-    "build_ground_truth": lambda size: SCIENCE + 0.03e9 + 3 * size.tree_bytes,
+    "build_ground_truth": lambda size: (
+        SCIENCE + max(0.03e9, 80 * size.n_continued) + 3 * size.tree_bytes + 2 * size.table_bytes
+    ),
     "train_model": lambda size: TORCH + 0.05e9 + size.train_bytes,
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
     "import_model": lambda size: TORCH + size.stored_bytes + size.extract_bytes,
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
     "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,
     "measure_components": lambda size: SCIENCE + 1500 * size.n_prefixes,
-    "recover_process": lambda size: SCIENCE + size.recovery_bytes,
-    "score_recovery": lambda size: 0.25e9 + 300 * size.n_prefixes,
-    "measure_dimension": lambda size: SCIENCE + 500 * size.n_prefixes,
-    "find_symmetries": lambda size: SCIENCE + 1000 * size.n_prefixes,
-    "measure_convergence": lambda size: SCIENCE + 500 * size.n_prefixes,
-    "steer_network": lambda size: TORCH + size.extract_bytes,
+    "measure_distances": lambda size: SCIENCE + size.table_bytes + 24 * min(20_000 * size.n_tokens, NUMBERS_AT_ONCE),
+    "measure_loss": lambda size: SCIENCE + 4 * size.table_bytes,
+    "recover_process": lambda size: (
+        SCIENCE + size.recovery_bytes + 3000 * size.n_tokens * max(size.n_probed, size.n_untrained) * (size.n_sites + 2)
+    ),
+    "score_recovery": lambda size: (
+        0.25e9
+        + 300 * size.n_prefixes
+        + 32 * size.n_complete * size.n_tokens
+        + 40 * min(LONG_PREFIXES * size.n_tokens, NUMBERS_AT_ONCE)
+    ),
+    "measure_dimension": lambda size: SCIENCE + 500 * size.n_prefixes + 15_000 * size.n_tokens,
+    "find_symmetries": lambda size: (
+        SCIENCE
+        + (1000 + 16 * size.n_permutations) * size.n_complete
+        + 32 * size.n_complete * size.n_tokens
+        + 30 * size.n_tokens**2
+        + 36_000 * size.n_permutations * size.n_sites * max(2, size.n_untrained)
+    ),
+    "measure_convergence": lambda size: SCIENCE + 500 * size.n_prefixes + 15_000 * size.n_tokens,
+    "steer_network": lambda size: (
+        TORCH
+        + size.extract_bytes
+        + 3 * size.table_bytes
+        + 50 * STEERED * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
+    ),
     "measure_circuit": lambda size: TORCH + size.circuit_bytes,
     "find_translations": lambda size: SCIENCE + size.circuit_bytes,
     "transplant_modulus": lambda size: TORCH + size.stored_bytes,
     "edit_network": lambda size: TORCH + size.stored_bytes,
-    "collect_claims": lambda size: 0.22e9,
+    "collect_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_untrained),
     "write_findings": lambda size: 0.16e9,
     "write_report": lambda size: 0.17e9,
 } | dict.fromkeys(
@@ -198,12 +316,23 @@ BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "collect_claims": 0.01e9, "write
 SECONDS: Mapping[str, Callable[[Size], float]] = {
     "train_model": lambda size: size.train_seconds,
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
-    "probe_beliefs": lambda size: 1.5 + size.n_probed * size.probe_seconds,
-    "steer_network": lambda size: 2,
+    "build_ground_truth": lambda size: 1e-6 * size.n_continued + TOKEN_SECONDS * size.n_prefixes * size.n_tokens,
+    "measure_loss": lambda size: TOKEN_SECONDS * size.n_probed * size.n_prefixes * size.n_tokens,
+    "probe_beliefs": lambda size: 1.5 + size.floors_seconds + size.n_probed * size.probe_seconds,
+    "steer_network": lambda size: (
+        2 + 24 * TOKEN_SECONDS * STEERED * size.n_sites * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
+    ),
     "recover_process": lambda size: 0.5 + size.n_probed * size.recovery_seconds,
-    "score_recovery": lambda size: 0.8 + 2e-5 * size.n_prefixes,
-    "find_symmetries": lambda size: 3e-5 * size.n_prefixes,
-    "measure_dimension": lambda size: 1.5 + 3e-5 * size.n_prefixes,
+    "score_recovery": lambda size: (
+        0.8 + 2e-5 * size.n_prefixes + TOKEN_SECONDS / 2 * LONG_PREFIXES * size.n_tokens * (size.n_read + 30)
+    ),
+    "find_symmetries": lambda size: (
+        4e-7 * size.n_complete * size.n_permutations * size.n_sites * max(2, size.n_untrained)
+        + 2e-9 * size.n_tokens**3
+        + 1e-7 * size.n_permutations**2 * size.n_tokens * size.n_sites * max(2, size.n_untrained)
+    ),
+    "measure_dimension": lambda size: 1.5 + 3e-5 * size.n_prefixes + 2e-3 * size.n_tokens * (1 + size.n_probed),
+    "measure_convergence": lambda size: 4e-3 * size.n_tokens,
     "animate_emergence": lambda size: 1 + 5e-5 * size.n_prefixes,
     "measure_circuit": lambda size: 5 * size.n_snapshots * size.extract_seconds,
     "find_translations": lambda size: 2.5e-5 * size.n_probed * size.n_prefixes,

@@ -25,7 +25,7 @@ ALL_PERMUTATIONS = 4
 """Tokens up to which all permutations are tried; of more, those that swap two."""
 
 MOST_SWAPS = 66
-"""Swaps that are tried: all of up to 12 tokens; of more tokens, those that change words of two tokens least."""
+"""Swaps that are tried: all of up to 12 tokens; of more, those that move the words of two tokens least."""
 
 ACCEPTED = 0.05
 """The share of the variance that a map may leave for its permutation to count as a symmetry, in two dimensions.
@@ -63,8 +63,8 @@ def token_permutations(words: Float[ndarray, "token token"]) -> list[Permutation
     """The permutations that are tried, the identity first, given the true probabilities of the words of two tokens.
 
     These matter where there are more than `MOST_SWAPS` pairs of tokens. A swap is a symmetry of the process only if it
-    leaves the probabilities of all words as they are; the swaps that change those of two tokens least are tried, on
-    every network the same. A token that occurs in none of them is not swapped.
+    leaves the probabilities of all words as they are; the swaps that come nearest to this for words of two tokens are
+    tried, on every network the same. A token that occurs in none of them is not swapped.
     """
     identity = tuple(range(len(words)))
     if len(words) <= ALL_PERMUTATIONS:
@@ -79,15 +79,19 @@ def token_permutations(words: Float[ndarray, "token token"]) -> list[Permutation
 
 
 def swap_changes(words: Float[ndarray, "token token"]) -> Float[ndarray, " pair"]:
-    """How far each swap of two tokens moves a distribution of words of two tokens: the total variation distance.
+    """How far each swap of two tokens moves a distribution of words of two tokens, of those that it changes; 0 to 1.
 
-    Of the swaps (0 1), (0 2), ..., (1 2), ... in this order.
+    The total variation distance as a share of the probability of the words with either token; 1 where none occurs. Of
+    the swaps (0 1), (0 2), ..., (1 2), ... in this order.
     """
     own, (a, b) = np.diagonal(words), np.triu_indices(len(words), 1)
     there, back = words[a, b], words[b, a]
     to_each_other = sum(np.abs(of - other) for of in (own[a], own[b]) for other in (there, back))
     between = np.abs(own[a] - own[b]) + np.abs(there - back)
-    return pdist(np.hstack([words, words.T]), "cityblock") - to_each_other + between
+    distance = pdist(np.hstack([words, words.T]), "cityblock") - to_each_other + between
+    with_either = words.sum(axis=0) + words.sum(axis=1)
+    with_either = with_either[a] + with_either[b] - own[a] - own[b] - there - back
+    return np.divide(distance, with_either, out=np.ones_like(distance), where=with_either > 0)
 
 
 def _swapped(permutation: Permutation, pair: list[int]) -> Permutation:

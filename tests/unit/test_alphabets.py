@@ -2,16 +2,19 @@
 
 import tracemalloc
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 
-from alphabets import random_tensor
+from alphabets import random_tensor, study
 from find_symmetries import find_symmetries
 from geometry import dimension, entropy, floors, prefixes, recovery_scores, steering
 from geometry.dimension import exponents_of_words, has_finite_beliefs
 from geometry.entropy import entropy_rate_bounds_nats
+from geometry.experiments import canonical, merged, resolve_experiments
 from geometry.floors import MOST_PREDICTION_COLUMNS, MOST_TOKEN_FEATURES, prediction_features, token_coordinates
 from geometry.ground_truth import markov_ground_truth
 from geometry.language import Language
@@ -20,11 +23,15 @@ from geometry.process import build_process
 from geometry.processes import process_from_config
 from geometry.recovery import Recovery, generator
 from geometry.recovery_scores import MOST_PAIRS, Yardstick, probable_pairs, products
+from geometry.resources import BYTES, SECONDS, Estimates
 from geometry.steering import MOST_FOLLOWED, draw_following
 from geometry.steering import Yardstick as SteeringYardstick
 from geometry.symmetry import MOST_SWAPS, cycles, image_of_prefixes, swap_changes, token_permutations
 from geometry.targets import labels
 from plot_recovery import MOST_TOKENS, frequent_tokens
+
+ROOT = Path(__file__).parents[2]
+OF_MODULAR = ["measure_circuit", "find_translations", "transplant_modulus"]
 
 
 def rng():
@@ -63,12 +70,14 @@ def test_tokens_that_never_occur_are_not_swapped():
     assert list(map(cycles, token_permutations(words))) == ["()", "(0 1)", "(0 2)", "(1 2)"]
 
 
-def test_change_by_a_swap_is_the_distance_of_the_distributions():
+def test_change_by_a_swap_is_the_distance_of_the_distributions_for_the_words_that_it_changes():
     words = rng().dirichlet(np.ones(36)).reshape(6, 6)
     for change, (a, b) in zip(swap_changes(words), combinations(range(6), 2), strict=True):
         order = np.arange(6)
         order[[a, b]] = b, a
-        assert change == pytest.approx(np.abs(words[np.ix_(order, order)] - words).sum() / 2)
+        with_either = np.isin(np.arange(6), [a, b])
+        share = words[with_either[:, None] | with_either].sum()
+        assert change == pytest.approx(np.abs(words[np.ix_(order, order)] - words).sum() / 2 / share)
 
 
 def test_image_of_a_prefix_takes_no_table_of_prefixes_and_tokens():
@@ -238,6 +247,38 @@ def test_labels_are_in_the_order_of_the_rows(n_columns):
     rows[:, : n_columns // 2] = 0.5
     cells = np.floor(rows / 1e-9 + 1 / np.e)
     np.testing.assert_array_equal(labels(rows), np.unique(cells, axis=0, return_inverse=True)[1].ravel())
+
+
+# --- What jobs ask for --------------------------------------------------------------------------------------------
+
+
+def estimates(n_tokens):
+    config = {**yaml.safe_load((ROOT / "config.yaml").read_text()), "only": None}
+    config = merged(config, study((n_tokens, 3, 3)) | {"memory_gb": 1000})
+    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+    return Estimates(resolve_experiments(canonical(config), schema), 20000), {"experiment": f"tokens_{n_tokens}"}
+
+
+def test_estimates_know_the_number_of_tokens():
+    few, many = estimates(27), estimates(1000)
+    for rule in sorted(SECONDS.keys() & BYTES.keys() - {"write_report", "animate_emergence"} - set(OF_MODULAR)):
+        asked, took = (
+            [getattr(of, what)(rule, name) for of, name in (few, many)] for what in ("memory_bytes", "seconds")
+        )
+        assert asked[0] < asked[1] < 8e9, rule
+        assert took[0] < took[1] < 600, rule
+
+
+def test_estimates_count_what_is_tried():
+    """Permutations of up to four tokens, swaps of up to twelve, and no more of more."""
+    counts = {n: size_of_tokens(n).n_permutations for n in (4, 6, 12, 13, 1000)}
+    tried = {n: len(token_permutations(words_of(process_of(n)))) for n in counts}
+    assert counts == tried
+
+
+def size_of_tokens(n_tokens):
+    known, name = estimates(n_tokens)
+    return known.sizes[name["experiment"]]
 
 
 # --- Steering and figures -----------------------------------------------------------------------------------------
