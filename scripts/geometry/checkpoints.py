@@ -1,7 +1,8 @@
 """Checkpoints: networks that were trained elsewhere, as the state dict of a TransformerLens `HookedTransformer`.
 
 A file is read as data, never as code: safetensors, or a PyTorch file of which PyTorch's restricted reader
-takes tensors and nothing else. What cannot be used is told in one sentence, a `CheckpointError`.
+takes tensors and plain values and nothing else; which of them, its content tells. What cannot be used is told in
+one sentence, a `CheckpointError`.
 
 A state dict does not tell the activation function, nor whether LayerNorm is applied where it has no weights
 (TransformerLens's LNPre, after `fold_ln`); these are up to the configuration. LNPre is LayerNorm with the
@@ -11,39 +12,46 @@ scale one and the shift zero.
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
 from safetensors import SafetensorError, deserialize, safe_open
 
+from geometry.layouts import (
+    HOW_TO_SAVE,
+    CheckpointError,
+    Entry,
+    has_norm_weights,
+    lacks_an_output,
+    missing,
+    parameter_shapes,
+    prefix_of,
+    shape_of,
+    state_dict_in,
+)
+
 BUFFER = re.compile(r"blocks\.\d+\.attn\.(mask|IGNORE)")
 """What TransformerLens saves beside the parameters."""
 
-NORMS = ("ln1", "ln2", "ln_final")
+NEVER = -1e4
+"""The bias of a token that a network has no output for, whose weights are 0: of this logit, the exponential is 0.
+
+No logit of a network comes near it, and every type of float holds it.
+"""
+
+PYTORCH = (b"PK\x03\x04", b"\x80")
+"""How a PyTorch file begins: as a zip archive or, of old, as a pickle."""
+
+GIT_LFS = b"version https://git-lfs"
 
 SAFETENSORS_TYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}  # NumPy has no bfloat16
 FLOATS = "float16, bfloat16, float32 and float64"
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message is one sentence."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A tensor of a file, unread."""
-
-    shape: tuple[int, ...]
-    is_float: bool
-    dtype: str
-
-
 def describe(path: str | Path) -> dict[str, Entry]:
-    """What a file holds; of safetensors only the header is read."""
+    """What a file holds, by the network's own names; of safetensors only the header is read."""
     if _is_safetensors(path):
         try:
             with safe_open(path, framework="numpy") as file:
@@ -51,34 +59,66 @@ def describe(path: str | Path) -> dict[str, Entry]:
                 found = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
         except (OSError, SafetensorError) as error:
             raise _unreadable(error) from None
-        return {name: Entry(shape, dtype in SAFETENSORS_TYPES, dtype) for name, (shape, dtype) in found.items()}
-    tensors = _load_pytorch(path).items()
-    return {name: Entry(tuple(t.shape), t.is_floating_point(), _dtype(t)) for name, t in tensors}
+        entries = {name: Entry(shape, dtype in SAFETENSORS_TYPES, dtype) for name, (shape, dtype) in found.items()}
+    else:
+        tensors = _load_pytorch(path).items()
+        entries = {name: Entry(tuple(t.shape), t.is_floating_point(), _dtype(t)) for name, t in tensors}
+    return _by_own_names(entries)
 
 
 def read(path: str | Path) -> dict[str, ndarray]:
-    """The parameters in a file as float32, buffers left out."""
+    """The parameters in a file as float32, by the network's own names, buffers left out."""
     if _is_safetensors(path):
         try:
             content = deserialize(Path(path).read_bytes())
         except (OSError, SafetensorError) as error:
             raise _unreadable(error) from None
-        return {name: _from_bytes(name, part) for name, part in content if not BUFFER.fullmatch(name)}
-    tensors = _load_pytorch(path).items()
-    return {name: tensor.float().numpy() for name, tensor in tensors if not BUFFER.fullmatch(name)}
+        parameters = _without_buffers(_by_own_names(dict(content)))
+        return {name: _from_bytes(name, part) for name, part in parameters.items()}
+    parameters = _without_buffers(_by_own_names(_load_pytorch(path)))
+    return {name: tensor.float().numpy() for name, tensor in parameters.items()}
+
+
+def _by_own_names(content: Mapping) -> dict:
+    length = len(prefix_of(content))
+    return {name[length:]: value for name, value in content.items()}
+
+
+def _without_buffers(content: Mapping) -> dict:
+    return {name: value for name, value in content.items() if not BUFFER.fullmatch(name)}
 
 
 def _is_safetensors(path: str | Path) -> bool:
-    suffix = Path(path).suffix
-    if suffix not in (".safetensors", ".pt", ".pth"):
-        raise CheckpointError(f"the name ends in {suffix!r}; allowed are .safetensors, .pt and .pth")
+    """Whether a file is safetensors and not PyTorch's; raises what is neither, or no file."""
     if not os.path.isfile(path):  # which also answers for a name that no file can have
-        raise CheckpointError("there is no such file; a path is relative to the working directory")
-    return suffix == ".safetensors"
+        raise _no_file(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(GIT_LFS))
+    except OSError as error:
+        raise _unreadable(error) from None
+    if start.startswith(GIT_LFS):
+        raise CheckpointError("it is a pointer of Git LFS; fetch the file itself with git lfs pull")
+    is_safetensors = start[8:9] == b"{"  # the header, behind its length, which may begin like a pickle
+    if not is_safetensors and not start.startswith(PYTORCH):
+        raise CheckpointError("it is neither a safetensors nor a PyTorch file")
+    return is_safetensors
+
+
+def _no_file(path: str | Path) -> CheckpointError:
+    """What is wrong with a path that leads to no file."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return CheckpointError(f"it is a link to {os.readlink(path)!r}, which does not exist")
+    if os.path.lexists(path):
+        return CheckpointError(f"it is {'a folder' if os.path.isdir(path) else 'a device or pipe'}; it must be a file")
+    folder = os.path.dirname(os.path.abspath(path))
+    hint = "a path is relative to the working directory"
+    return CheckpointError(f"there is no such file in {folder!r} ({hint}, {os.getcwd()!r})")
 
 
 def _unreadable(error: Exception) -> CheckpointError:
-    return CheckpointError(f"it cannot be read ({_one_line(error)})")
+    text = error.strerror if isinstance(error, OSError) and error.strerror else _one_line(error)
+    return CheckpointError(f"it cannot be read ({text})")
 
 
 def _one_line(text: object) -> str:
@@ -100,18 +140,20 @@ def _not_float(name: str, dtype: str) -> CheckpointError:
 
 
 def _load_pytorch(path: str | Path) -> dict:
-    """The state dict in a PyTorch file, which is it or has it under `model` or `state_dict`."""
+    """The state dict in a PyTorch file."""
     import torch  # takes seconds, which no study without such a file should wait for
 
     try:
-        with warnings.catch_warnings(action="ignore"):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb") as file, warnings.catch_warnings(action="ignore"):  # of a path, the name would count
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # the restricted reader fails in as many ways as there are broken files
-        kind, how = type(error).__name__, "save it with torch.save(network.state_dict(), path)"
-        raise CheckpointError(f"it is damaged, or holds more than tensors ({kind}); {how}") from None
-    for key in ("model", "state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+        refused = re.search(r"[Uu]nsupported (?:global: )?GLOBAL (\S+)", str(error))
+        if refused:
+            what = f"it holds a {refused[1][:80]!r} beside tensors, and to load that could run code"
+        else:
+            what = f"it is damaged, or holds more than tensors ({type(error).__name__})"
+        raise CheckpointError(f"{what}; {HOW_TO_SAVE}") from None
+    content = state_dict_in(content)
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise CheckpointError(f"it holds a {type(content).__name__}; it must be a state dict, tensors by name")
     for name, value in content.items():
@@ -126,68 +168,16 @@ def _dtype(tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def shape_of(entries: Mapping[str, Entry]) -> dict[str, int]:
-    """The sizes of the network in a state dict, by TransformerLens's names."""
-    d_vocab, d_model = _sizes(entries, "embed.W_E", 2)
-    n_ctx, _ = _sizes(entries, "pos_embed.W_pos", 2)
-    n_heads, _, d_head = _sizes(entries, "blocks.0.attn.W_Q", 3)
-    _, d_mlp = _sizes(entries, "blocks.0.mlp.W_in", 2)
-    layers = {name.split(".")[1] for name in entries if name.startswith("blocks.")}
-    n_layers = next(layer for layer in count() if str(layer) not in layers)
-    sizes = {"n_layers": n_layers, "n_heads": n_heads, "d_model": d_model, "d_head": d_head, "d_mlp": d_mlp}
-    return {**sizes, "d_vocab": d_vocab, "n_ctx": n_ctx}
-
-
-def _sizes(entries: Mapping[str, Entry], name: str, n_dims: int) -> tuple[int, ...]:
-    if name not in entries:
-        raise _missing(name)
-    if len(entries[name].shape) != n_dims:
-        raise CheckpointError(f"{name} has shape {entries[name].shape}; it must have {n_dims} dimensions")
-    return entries[name].shape
-
-
-def _missing(name: str) -> CheckpointError:
-    return CheckpointError(f"{name} is missing; a HookedTransformer with learned positions, attention and MLP has it")
-
-
-def has_norm_weights(names: Mapping[str, object]) -> bool:
-    """Whether LayerNorm has weights of its own; none are left of it once they are folded into what follows."""
-    return any(name.split(".")[-2:-1] in [[norm] for norm in NORMS] for name in names)
-
-
-def parameter_shapes(sizes: Mapping[str, int], normalized: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every parameter of a network of some sizes, in the order of its forward pass."""
-    heads, d_model, d_head, d_mlp = (sizes[name] for name in ("n_heads", "d_model", "d_head", "d_mlp"))
-    norm = {"w": (d_model,), "b": (d_model,)} if normalized else {}
-    block = {f"ln1.{name}": shape for name, shape in norm.items()}
-    for letter in "QKV":
-        block |= {f"attn.W_{letter}": (heads, d_model, d_head), f"attn.b_{letter}": (heads, d_head)}
-    block |= {"attn.W_O": (heads, d_head, d_model), "attn.b_O": (d_model,)}
-    block |= {f"ln2.{name}": shape for name, shape in norm.items()}
-    block |= {
-        "mlp.W_in": (d_model, d_mlp),
-        "mlp.b_in": (d_mlp,),
-        "mlp.W_out": (d_mlp, d_model),
-        "mlp.b_out": (d_model,),
-    }
-    yield "embed.W_E", (sizes["d_vocab"], d_model)
-    yield "pos_embed.W_pos", (sizes["n_ctx"], d_model)
-    for layer in range(sizes["n_layers"]):
-        yield from ((f"blocks.{layer}.{name}", shape) for name, shape in block.items())
-    yield from ((f"ln_final.{name}", shape) for name, shape in norm.items())
-    yield "unembed.W_U", (d_model, sizes["d_vocab"])
-    yield "unembed.b_U", (sizes["d_vocab"],)
-
-
 def check_entries(entries: Mapping[str, Entry], normalization: str) -> dict[str, int]:
     """The sizes of a network whose parameters are all there, of the right shape and type, and no others."""
     sizes, normalized = shape_of(entries), has_norm_weights(entries)
     if normalized and normalization == "none":
         raise CheckpointError("it has weights of LayerNorm, but model.normalization is 'none'; allowed is LN")
-    expected = dict(parameter_shapes(sizes, normalized))
+    outputs = {"d_vocab_out": sizes["d_vocab"] - 1} if lacks_an_output(entries, sizes) else {}
+    expected = dict(parameter_shapes({**sizes, **outputs}, normalized))
     for name, shape in expected.items():
         if name not in entries:
-            raise _missing(name)
+            raise missing(name)
         if entries[name].shape != shape:
             raise CheckpointError(f"{name} has shape {entries[name].shape}; it must be {shape} for {_listed(sizes)}")
         if not entries[name].is_float:
@@ -207,6 +197,15 @@ def _allowed_names(sizes: Mapping[str, int]) -> list[str]:
     return [name.replace("blocks.0", "blocks.*") for name, _ in one_block]
 
 
+def check_outputs(entries: Mapping[str, Entry], sizes: Mapping[str, int], input_only: bool) -> None:
+    """Raise a missing output, unless the last token is one that is never predicted."""
+    if lacks_an_output(entries, sizes) and not input_only:
+        raise CheckpointError(
+            f"d_vocab_out is {sizes['d_vocab'] - 1}; it must be {sizes['d_vocab']}, as d_vocab: only of '=' in modular "
+            "arithmetic, or of a token for the beginning (model.bos), may the output be missing"
+        )
+
+
 def check_task(sizes: Mapping[str, int], n_tokens: int, context: int, bos: bool) -> None:
     """Raise a vocabulary or a context that the network was not made for."""
     if sizes["d_vocab"] != n_tokens + bos:
@@ -221,10 +220,17 @@ def check_task(sizes: Mapping[str, int], n_tokens: int, context: int, bos: bool)
 
 
 def network_parameters(tensors: Mapping[str, ndarray], n_ctx: int, normalization: str) -> dict[str, ndarray]:
-    """The parameters as this project's network has them: as many positions as needed, every LayerNorm with weights."""
+    """The parameters as this project's network has them: as many positions as needed, every LayerNorm with weights.
+
+    Where the last token is an input only, it is given an output that is never predicted.
+    """
     entries = {name: Entry(values.shape, True, "float32") for name, values in tensors.items()}
     sizes = {**check_entries(entries, normalization), "n_ctx": n_ctx}
     wanted = parameter_shapes(sizes, normalization == "LN")
+    if lacks_an_output(entries, sizes):
+        W_U, b_U = tensors["unembed.W_U"], tensors["unembed.b_U"]
+        padded = np.pad(W_U, ((0, 0), (0, 1))), np.pad(b_U, (0, 1), constant_values=NEVER)
+        tensors = {**tensors, "unembed.W_U": padded[0], "unembed.b_U": padded[1]}
     folded = {"w": np.ones(sizes["d_model"], np.float32), "b": np.zeros(sizes["d_model"], np.float32)}
     parameters = {name: tensors[name] if name in tensors else folded[name[-1]] for name, _ in wanted}
     parameters["pos_embed.W_pos"] = parameters["pos_embed.W_pos"][:n_ctx]

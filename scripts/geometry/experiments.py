@@ -9,9 +9,9 @@ from collections.abc import Mapping, Set
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from geometry.checkpoints import CheckpointError
 from geometry.checks import ConfigError, architectures_of, check_architecture, check_experiment, check_task
 from geometry.foreign import foreign_experiment, shape_in_files
+from geometry.layouts import CheckpointError
 from geometry.literals import typed
 from geometry.modular import ModularArithmetic
 from geometry.process import Process

@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from geometry.checkpoints import CheckpointError, check_entries, check_task, describe, network_parameters, read
+from geometry.checkpoints import check_entries, check_outputs, check_task, describe, network_parameters, read
+from geometry.layouts import CheckpointError
+from geometry.tasks import is_modular
 
 PLACEHOLDER = "{seed}"
 """What stands in a path for the seed of each of several networks."""
@@ -36,6 +38,7 @@ def shape_in_file(path: str, experiment: Mapping, n_tokens: int) -> dict[str, in
         entries = describe(path)
         sizes = check_entries(entries, model["normalization"])
         check_task(sizes, n_tokens, context, model["bos"])
+        check_outputs(entries, sizes, model["bos"] or is_modular(experiment["task"]))
         if Path(path).resolve().is_relative_to(Path("results").resolve()):  # Snakemake deletes what it makes again
             raise CheckpointError("it is under results/, whose files come and go; copy it to another folder")
         if sum(math.prod(entry.shape) for entry in entries.values()) <= LOOKED_AT:

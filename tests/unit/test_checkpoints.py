@@ -4,10 +4,12 @@ import json
 import os
 import pickle
 import re
+import shutil
 import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,11 +20,13 @@ from safetensors.torch import save_file as save_torch
 
 from geometry.checkpoints import check_entries, describe, network_parameters, read
 from geometry.experiments import ConfigError, canonical_config, merged, resolve_experiments
+from geometry.layouts import parameter_shapes
 from geometry.paths import Words
 from geometry.sites import hook_point_names
 from geometry.transformer import Transformer, TransformerConfig
 
 ROOT = Path(__file__).parents[2]
+NORMS = [f"blocks__{layer}__{norm}" for layer in (0, 1) for norm in ("ln1", "ln2")] + ["ln_final"]
 DATA = ROOT / "tests/data"
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
@@ -246,14 +250,20 @@ def broken_files(folder):
         "empty.pt": b"",
         "text.pth": b"# not a network",
     }
+    nothing, damaged = "it is neither a safetensors nor a PyTorch file", "it is damaged, or holds more than tensors"
+    of_text = {name: nothing for name in ("empty.safetensors", "text.safetensors", "empty.pt", "text.pth", "index.bin")}
+    contents |= {"index.bin": b'{"weight_map": {}}', "pointer.bin": b"version https://git-lfs.github.com/spec/v1\n"}
+    of_text |= {"pointer.bin": "it is a pointer of Git LFS; fetch the file itself with git lfs pull"}
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-        yield (
-            name,
-            "it cannot be read" if name.endswith(".safetensors") else "it is damaged, or holds more than tensors",
-        )
+        is_pytorch = content.startswith((b"PK", b"\x80"))
+        yield name, of_text.get(name, damaged if is_pytorch else "it cannot be read")
     torch.save({"embed.W_E": Hostile(folder / "pwned")}, folder / "code.pt")
-    yield "code.pt", "it is damaged, or holds more than tensors (UnpicklingError)"
+    yield "code.pt", f"it holds a '{os.system.__module__}.system' beside tensors, and to load that could run code; save"
+    torch.save({"state_dict": parameters(), "loss": np.float64(1)}, folder / "numpy.pt")
+    yield "numpy.pt", "multiarray.scalar' beside tensors, and to load that could run code; save it with torch.save(netw"
+    torch.save({"state_dict": parameters(), "cfg": SimpleNamespace(d_model=12)}, folder / "cfg.pt")
+    yield "cfg.pt", "it holds a 'types.SimpleNamespace' beside tensors, and to load that could run code; save it with"
     torch.save(torch.nn.Linear(2, 2), folder / "module.pt")
     yield "module.pt", "save it with torch.save(network.state_dict(), path)"
     torch.save([1, 2], folder / "list.pt")
@@ -263,9 +273,13 @@ def broken_files(folder):
     torch.save({"embed.W_E": torch.eye(3).to_sparse()}, folder / "sparse.pt")
     yield "sparse.pt", "'embed.W_E' is torch.sparse_coo on cpu; it must be a dense"
     (folder / "folder.safetensors").mkdir()
-    yield "folder.safetensors", "there is no such file"
-    yield "absent.safetensors", "there is no such file; a path is relative to the working directory"
-    yield "network.bin", "the name ends in '.bin'; allowed are .safetensors, .pt and .pth"
+    yield "folder.safetensors", "it is a folder; it must be a file"
+    os.mkfifo(folder / "pipe.pt")
+    yield "pipe.pt", "it is a device or pipe; it must be a file"
+    (folder / "link.pt").symlink_to("nowhere.pt")
+    yield "link.pt", "it is a link to 'nowhere.pt', which does not exist"
+    yield "absent.safetensors", f"there is no such file in {str(folder)!r} (a path is relative to the working directory"
+    yield "no/such/network.bin", f"there is no such file in {str(folder / 'no/such')!r} (a path is relative to"
 
 
 def test_broken_and_hostile_files_are_refused_and_never_run(tmp_path):
@@ -287,3 +301,205 @@ def test_no_slip_in_a_path_escapes_as_another_error(value):
         with pytest.raises(ConfigError) as error:
             resolve(DATA / "plain.safetensors", model={key: value})
         assert "\n" not in str(error.value)
+
+
+def test_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    shutil.copyfile(DATA / "plain.safetensors", tmp_path / "network.pt")
+    monkeypatch.setattr("geometry.checkpoints.open", refuse, raising=False)
+    assert "network.pt': it cannot be read (Permission denied)" in refusal(tmp_path / "network.pt")
+
+
+def tensors(prefix="", **changes):
+    """A good state dict as PyTorch saves it, every name behind a prefix."""
+    return {f"{prefix}{name}": torch.from_numpy(values.copy()) for name, values in parameters(**changes).items()}
+
+
+OPTIMIZER = {"state": {0: {"step": torch.tensor(5.0), "exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]}
+WRAPPERS = {
+    **{prefix: tensors(prefix) for prefix in ("module.", "_orig_mod.", "_orig_mod.module.", "model.", "any.other.")},
+    "epoch": {"epoch": 3, "model_state_dict": tensors(), "optimizer_state_dict": OPTIMIZER, "loss": 0.5},
+    "cfg": {"state_dict": tensors(), "cfg": {"n_layers": 2, "act_fn": "relu"}},
+    "lightning": {"epoch": 3, "state_dict": tensors("model."), "optimizer_states": [OPTIMIZER], "loops": {}},
+    "optimizer": {"model": tensors(), "optimizer": OPTIMIZER, "epoch": 3},
+    "nested": {"model": {"state_dict": tensors()}},
+    "one of a list": {"state_dicts": [tensors()], "losses": [0.5]},
+    "activations": {"cache": {"blocks.0.hook_resid_post": torch.ones(3)}, "weights": tensors("module.")},
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_state_dict_is_found_behind_what_it_was_saved_in(wrapper, tmp_path):
+    torch.save(WRAPPERS[wrapper], tmp_path / "network.pt")
+    expected = {
+        name: values for name, values in parameters().items() if "attn.mask" not in name and "IGNORE" not in name
+    }
+    found = read(tmp_path / "network.pt")
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
+    assert resolve(tmp_path / "network.pt")["model"]["d_model"] == 12
+
+
+def test_header_whose_length_begins_like_a_pickle_is_one_of_safetensors(tmp_path):
+    for size in range(256):
+        save_file(parameters(), tmp_path / "network.bin", {"padding": "x" * size})
+        if (tmp_path / "network.bin").read_bytes().startswith(b"\x80"):
+            break
+    assert size < 255 and resolve(tmp_path / "network.bin")["model"]["d_model"] == 12
+
+
+def test_prefix_is_taken_off_in_safetensors_too(tmp_path):
+    save_file({f"module.{name}": values for name, values in parameters().items()}, tmp_path / "network.safetensors")
+    assert resolve(tmp_path / "network.safetensors")["model"]["d_model"] == 12
+    assert "embed.W_E" in read(tmp_path / "network.safetensors")
+
+
+@pytest.mark.parametrize("name", ["network.ckpt", "network.bin", "network", "network.safetensors", "network.pt"])
+@pytest.mark.parametrize("zipped", [True, False, None])
+def test_content_and_not_the_name_of_a_file_tells_what_it_is(name, zipped, tmp_path):
+    if zipped is None:
+        save_file(parameters(), tmp_path / name)
+    else:
+        torch.save(tensors(), tmp_path / name, _use_new_zipfile_serialization=zipped)
+    assert resolve(tmp_path / name)["model"]["d_model"] == 12
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            {"state_dicts": [tensors(), tensors()], "losses": [2.0, 1.0]},
+            "it holds 2 networks, at ['state_dicts'][0], ['state_dicts'][1]; save one of them in a file",
+        ),
+        ([tensors()] * 1 + [tensors() for _ in range(5)], "it holds 6 networks, at [0], [1], [2], [3], ...; save one"),
+        ({"model": tensors(), "ema": tensors()}, "it holds 2 networks, at ['model'], ['ema']; save one of them"),
+        (
+            tensors("student.") | tensors("teacher."),
+            "it holds 2 networks, with 'student.embed.W_E', 'teacher.embed.W_E'",
+        ),
+        (
+            tensors("model.") | {"criterion.weight": torch.ones(3)},
+            "'criterion.weight' does not begin with 'model.', as what is of the network does; save it with",
+        ),
+        ({**tensors(), "epoch": 3}, "'epoch' is a int; it must be a tensor"),
+        ({}, "embed.W_E is missing"),
+        (torch.ones(3), "it holds a Tensor; it must be a state dict"),
+    ],
+)
+def test_no_network_is_chosen_among_several(content, sentence, tmp_path):
+    torch.save(content, tmp_path / "network.pt")
+    assert sentence in refusal(tmp_path / "network.pt")
+
+
+def test_a_container_that_holds_itself_or_is_deep_is_looked_through(tmp_path):
+    content, deep = {"model": tensors()}, []
+    content["self"] = content
+    for _ in range(200):
+        deep = [deep, deep]
+    content["deep"] = deep
+    torch.save(content, tmp_path / "network.pt")
+    assert resolve(tmp_path / "network.pt")["model"]["d_model"] == 12
+
+
+ONE = np.ones(1, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["transformer.wte.weight", "transformer.h.0.attn.c_attn.weight"], "a GPT-2 of Hugging Face, or of nanoGPT"),
+        (["h.0.attn.c_attn.weight"], "a GPT-2 of Hugging Face, or of nanoGPT ('h.0.attn.c_attn.weight')"),
+        (["gpt_neox.layers.0.attention.query_key_value.weight"], "a GPT-NeoX (Pythia) of Hugging Face"),
+        (
+            ["model.embed_tokens.weight", "model.layers.0.self_attn.q_proj.weight"],
+            "a Llama, or one like it, of Hugging",
+        ),
+        (["layers.0.self_attn.in_proj_weight", "layers.0.linear1.weight"], "a torch.nn.Transformer"),
+        (["bert.encoder.layer.0.attention.self.query.weight"], "a BERT of Hugging Face"),
+        (["rnn.weight_ih_l0", "rnn.weight_hh_l0"], "a recurrent network"),
+    ],
+)
+def test_another_layout_is_named(names, sentence, tmp_path):
+    save_file(dict.fromkeys(names, ONE), tmp_path / "network.safetensors")
+    torch.save({"model_state_dict": {name: torch.ones(1) for name in names}, "epoch": 3}, tmp_path / "network.pt")
+    for file in ("network.safetensors", "network.pt"):
+        said = refusal(tmp_path / file)
+        assert f"it looks like the state dict of {sentence}" in said and "convert its weights to Transf" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"pos_embed__W_pos": None}, "it has no learned positions (pos_embed.W_pos); only a HookedTransformer with"),
+        (
+            {"blocks__0__attn__rotary_sin": ONE, "pos_embed__W_pos": None},
+            "it has rotary positions (blocks.0.attn.rotary",
+        ),
+        (
+            {f"blocks__{i}__mlp__{n}": None for i in (0, 1) for n in ("W_in", "b_in", "W_out", "b_out")},
+            "without an MLP",
+        ),
+        ({"blocks__0__attn__W_K": np.ones((1, 12, 5), np.float32)}, "fewer heads of keys than of queries (1, 2)"),
+        (
+            {"blocks__0__attn___W_K": ONE, "blocks__0__attn__W_K": None},
+            "fewer heads of keys and values than of queries",
+        ),
+        ({"blocks__0__mlp__W_gate": ONE}, "it has a gated MLP (blocks.0.mlp.W_gate)"),
+        ({f"{n}__b": None for n in NORMS}, "blocks.0.ln1.w has no blocks.0.ln1.b, as in RMSNorm; only LayerNorm"),
+        (
+            {f"{n}__{k}": None for n in NORMS[:-1] for k in "wb"},
+            "LayerNorm has weights at ln_final and none at blocks.0.ln1",
+        ),
+        ({f"{n}__{k}": None for n in NORMS[-1:] for k in "wb"}, "has weights at blocks.0.ln1 and none at ln_final"),
+    ],
+)
+def test_a_variant_that_is_not_read_is_named(changes, sentence, tmp_path):
+    save_file(parameters(**changes), tmp_path / "network.safetensors")
+    assert sentence in refusal(tmp_path / "network.safetensors")
+
+
+def without_last_output(network):
+    """A network that cannot predict its last token, which it only reads."""
+    cut = {"unembed.W_U": network["unembed.W_U"][:, :-1], "unembed.b_U": network["unembed.b_U"][:-1]}
+    return {name: np.ascontiguousarray(values) for name, values in (network | cut).items()}
+
+
+def random_network(normalized=False, **sizes):
+    rng = np.random.default_rng(0)
+    shapes = dict(parameter_shapes(sizes, normalized))
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+MODULAR = {"process": "modular_arithmetic", "parameters": {"modulus": 13, "train_fraction": 0.7}, "context": 3}
+OF_13 = {"n_layers": 1, "n_heads": 2, "d_model": 16, "d_head": 8, "d_mlp": 32, "d_vocab": 14, "n_ctx": 3}
+OF_BOS = {"n_layers": 1, "n_heads": 2, "d_model": 16, "d_head": 8, "d_mlp": 32, "d_vocab": 4, "n_ctx": 9}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "task", "model"), [(OF_13, MODULAR, {"normalization": "none"}), (OF_BOS, TASK, {"bos": True})]
+)
+def test_token_that_is_an_input_only_is_never_predicted_and_all_else_stays(sizes, task, model, tmp_path):
+    whole = random_network(**sizes)
+    save_file(without_last_output(whole), tmp_path / "network.safetensors")
+    probe = {"other_parameters": None}
+    assert resolve(tmp_path / "network.safetensors", model=model, task=task, probe=probe)["model"]["d_model"] == 16
+    words = torch.randint(sizes["d_vocab"], (50, sizes["n_ctx"]), generator=torch.Generator().manual_seed(0))
+    found = answers(load(tmp_path / "network.safetensors", "relu", "none"), words)
+    save_file(whole, tmp_path / "whole.safetensors")
+    expected = answers(load(tmp_path / "whole.safetensors", "relu", "none"), words)
+    probability = torch.from_numpy(found["logits"]).softmax(-1).numpy()
+    found["logits"], expected["logits"] = found["logits"][..., :-1], expected["logits"][..., :-1]
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-6, atol=1e-6, err_msg=name)
+    assert np.isfinite(found["logits"]).all() and (probability[..., -1] == 0).all()
+
+
+def test_output_that_is_missing_of_another_token_is_refused(tmp_path):
+    save_file(without_last_output(parameters()), tmp_path / "network.safetensors")
+    sentence = "d_vocab_out is 2; it must be 3, as d_vocab: only of '=' in modular arithmetic, or of a token for the"
+    assert sentence in refusal(tmp_path / "network.safetensors")
+    save_file(without_last_output(without_last_output(parameters())), tmp_path / "network.safetensors")
+    assert "unembed.W_U has shape (12, 1); it must be (12, 3) for" in refusal(tmp_path / "network.safetensors")

@@ -1,0 +1,220 @@
+"""The layout of a state dict: where in a file it stands, what its names begin with, whose they are, and the shapes.
+
+Only the layout of a TransformerLens `HookedTransformer` is read. What is certainly another one is named, so
+that its owner knows what to convert; what is not certain is refused.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+ANCHOR = "embed.W_E"
+"""The name by which a HookedTransformer's state dict is known."""
+
+DEEPEST = 4
+"""How many containers deep a state dict is looked for."""
+
+HOW_TO_SAVE = "save it with torch.save(network.state_dict(), path)"
+
+OTHER_LAYOUTS = {
+    r"\bh\.\d+\.attn\.c_attn\.": "a GPT-2 of Hugging Face, or of nanoGPT",
+    r"\bh\.\d+\.attn\.(attention\.)?[qkv]_proj\.": "a GPT-Neo or GPT-J of Hugging Face",
+    r"\bgpt_neox\.|\battention\.query_key_value\.": "a GPT-NeoX (Pythia) of Hugging Face",
+    r"\blayers\.\d+\.self_attn\.[qkv]_proj\.": "a Llama, or one like it, of Hugging Face",
+    r"\blayers\.\d+\.attention\.w[qkv]\.": "a Llama of Meta",
+    r"\bencoder\.layer\.\d+\.attention\.": "a BERT of Hugging Face",
+    r"\bin_proj_(weight|bias)$": "a torch.nn.Transformer (MultiheadAttention)",
+    r"\bweight_(ih|hh)(_l\d+)?$": "a recurrent network",
+    r"\bmixer\.(in|x|dt)_proj\.": "a Mamba",
+}
+"""Names by which other layouts are known, and whose they are."""
+
+VARIANTS = {
+    r"\.attn\.rotary_(sin|cos)$": "rotary positions",
+    r"\.rel_pos_bias\.": "relative positions",
+    r"\.attn\._W_[KV]$": "fewer heads of keys and values than of queries",
+    r"\.attn\.[qk]_norm\.": "normalized queries and keys",
+    r"\.mlp\.experts\.": "a mixture of experts",
+    r"\.mlp\.W_gate$": "a gated MLP",
+    r"\.mlp\.ln\.": "a LayerNorm inside the MLP",
+    r"\.ln[12]_post\.": "a LayerNorm behind attention or MLP",
+    r"^embed\.ln\.": "a LayerNorm behind the embedding",
+    r"\.cross_attn\.": "cross-attention",
+}
+"""Names that only variants of a HookedTransformer have which are not read."""
+
+NORMS = ("ln1", "ln2", "ln_final")
+
+NORM = re.compile(r"((?:blocks\.\d+\.ln[12])|ln_final)\.([wb])")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor of a file, unread."""
+
+    shape: tuple[int, ...]
+    is_float: bool
+    dtype: str
+
+
+def state_dict_in(content):
+    """The one state dict in what a PyTorch file holds, in however many dictionaries and lists; or all of it.
+
+    Raises a `CheckpointError` where there are several networks, none of which is chosen silently.
+    """
+    found = list(_dictionaries(content, lambda name, _: _is_anchor(name)))
+    if len(found) > 1:
+        places = ["".join(f"[{key!r:.40}]" for key in keys) for keys, _ in found[:4]] + ["..."] * (len(found) > 4)
+        raise CheckpointError(f"it holds {len(found)} networks, at {', '.join(places)}; save one of them in a file")
+    others = _dictionaries(content, lambda name, value: "." in name and hasattr(value, "dtype"))
+    return next((value for _, value in [*found, *others]), content)
+
+
+def _is_anchor(name: str) -> bool:
+    return f".{name}".endswith(f".{ANCHOR}")
+
+
+def _dictionaries(content, has: Callable) -> Iterator[tuple[tuple, Mapping]]:
+    """The outermost dictionaries with an item, name and value, of which `has` is true, and the keys that lead there."""
+    pending, seen = [((), content)], set()
+    for keys, container in pending:  # which grows meanwhile
+        if not isinstance(container, Mapping | list | tuple) or id(container) in seen or len(keys) > DEEPEST:
+            continue
+        seen.add(id(container))
+        items = list(container.items() if isinstance(container, Mapping) else enumerate(container))
+        if isinstance(container, Mapping) and any(isinstance(name, str) and has(name, value) for name, value in items):
+            yield keys, container
+        else:
+            pending += [((*keys, name), value) for name, value in items]
+
+
+def prefix_of(names: Iterable[str]) -> str:
+    """What the names of a network begin with before its own, as in ``module.embed.W_E``; all must.
+
+    Raises a `CheckpointError` where they do not, or are of several networks.
+    """
+    names = list(names)
+    prefixes = [name.removesuffix(ANCHOR) for name in names if _is_anchor(name)]
+    if len(prefixes) > 1:
+        listed = ", ".join(repr(f"{prefix}{ANCHOR}"[:60]) for prefix in prefixes[:4])
+        raise CheckpointError(f"it holds {len(prefixes)} networks, with {listed}; save one of them in a file")
+    prefix = prefixes[0] if prefixes else ""
+    for name in names:
+        if not name.startswith(prefix):
+            raise CheckpointError(
+                f"{name[:120]!r} does not begin with {prefix[:60]!r}, as what is of the network does; {HOW_TO_SAVE}"
+            )
+    return prefix
+
+
+def _check_layout(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise another layout, or a variant of a HookedTransformer that is not read, by what it is."""
+    if ANCHOR not in shapes:
+        for name, what in _known_by(shapes, OTHER_LAYOUTS):
+            raise CheckpointError(
+                f"it looks like the state dict of {what} ({name[:80]!r}); only that of a TransformerLens "
+                "HookedTransformer is read: convert its weights to TransformerLens's names and shapes"
+            )
+        return
+    variants = [f"{what} ({name[:80]})" for name, what in _known_by(shapes, VARIANTS)]
+    if "pos_embed.W_pos" not in shapes:
+        variants.append("no learned positions (pos_embed.W_pos)")
+    if "blocks.0.attn.W_Q" in shapes and not any(".mlp." in name for name in shapes):
+        variants.append("attention without an MLP (blocks.0.mlp.W_in)")
+    n_queries, n_keys = (shapes.get(f"blocks.0.attn.W_{letter}", ())[:1] for letter in "QK")
+    if n_keys < n_queries and n_keys:
+        variants.append(f"fewer heads of keys than of queries ({n_keys[0]}, {n_queries[0]})")
+    if variants:
+        raise CheckpointError(
+            f"it has {variants[0]}; only a HookedTransformer with learned positions and, in each block, attention "
+            "and an MLP is read"
+        )
+    _check_norms(shapes)
+
+
+def _known_by(names: Iterable[str], patterns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The names that one of some patterns is found in, and what it stands for, in the order of the patterns."""
+    return ((name, what) for pattern, what in patterns.items() for name in names if re.search(pattern, name))
+
+
+def _check_norms(names: Iterable[str]) -> None:
+    """Raise norms of which only some have weights, and RMSNorm, which has no shifts."""
+    found = [match.groups() for match in map(NORM.fullmatch, names) if match]
+    if found and not any(kind == "b" for _, kind in found):
+        raise CheckpointError(f"{found[0][0]}.w has no {found[0][0]}.b, as in RMSNorm; only LayerNorm is read")
+    blocks = [name.removesuffix(".attn.W_Q") for name in names if name.endswith(".attn.W_Q")]
+    norms = [f"{block}.{norm}" for block in blocks for norm in ("ln1", "ln2")] + ["ln_final"]
+    bare = [norm for norm in norms if norm not in dict(found)]
+    if found and bare:
+        raise CheckpointError(
+            f"LayerNorm has weights at {found[0][0]} and none at {bare[0]}; whether these were folded into what "
+            "follows, or there is no norm, the file does not tell: fold all of them (fold_ln) or none"
+        )
+
+
+def shape_of(entries: Mapping[str, Entry]) -> dict[str, int]:
+    """The sizes of the network in a state dict, by TransformerLens's names."""
+    _check_layout({name: entry.shape for name, entry in entries.items()})
+    d_vocab, d_model = _sizes(entries, "embed.W_E", 2)
+    n_ctx, _ = _sizes(entries, "pos_embed.W_pos", 2)
+    n_heads, _, d_head = _sizes(entries, "blocks.0.attn.W_Q", 3)
+    _, d_mlp = _sizes(entries, "blocks.0.mlp.W_in", 2)
+    layers = {name.split(".")[1] for name in entries if name.startswith("blocks.")}
+    n_layers = next(layer for layer in count() if str(layer) not in layers)
+    sizes = {"n_layers": n_layers, "n_heads": n_heads, "d_model": d_model, "d_head": d_head, "d_mlp": d_mlp}
+    return {**sizes, "d_vocab": d_vocab, "n_ctx": n_ctx}
+
+
+def _sizes(entries: Mapping[str, Entry], name: str, n_dims: int) -> tuple[int, ...]:
+    if name not in entries:
+        raise missing(name)
+    if len(entries[name].shape) != n_dims:
+        raise CheckpointError(f"{name} has shape {entries[name].shape}; it must have {n_dims} dimensions")
+    return entries[name].shape
+
+
+def missing(name: str) -> CheckpointError:
+    return CheckpointError(f"{name} is missing; a HookedTransformer with learned positions, attention and MLP has it")
+
+
+def has_norm_weights(names: Mapping[str, object]) -> bool:
+    """Whether LayerNorm has weights of its own; none are left of it once they are folded into what follows."""
+    return any(name.split(".")[-2:-1] in [[norm] for norm in NORMS] for name in names)
+
+
+def parameter_shapes(sizes: Mapping[str, int], normalized: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Every parameter of a network of some sizes, in the order of its forward pass.
+
+    It has an output for every token, unless there is a ``d_vocab_out`` among the sizes.
+    """
+    heads, d_model, d_head, d_mlp = (sizes[name] for name in ("n_heads", "d_model", "d_head", "d_mlp"))
+    norm = {"w": (d_model,), "b": (d_model,)} if normalized else {}
+    block = {f"ln1.{name}": shape for name, shape in norm.items()}
+    for letter in "QKV":
+        block |= {f"attn.W_{letter}": (heads, d_model, d_head), f"attn.b_{letter}": (heads, d_head)}
+    block |= {"attn.W_O": (heads, d_head, d_model), "attn.b_O": (d_model,)}
+    block |= {f"ln2.{name}": shape for name, shape in norm.items()}
+    block |= {
+        "mlp.W_in": (d_model, d_mlp),
+        "mlp.b_in": (d_mlp,),
+        "mlp.W_out": (d_mlp, d_model),
+        "mlp.b_out": (d_model,),
+    }
+    yield "embed.W_E", (sizes["d_vocab"], d_model)
+    yield "pos_embed.W_pos", (sizes["n_ctx"], d_model)
+    for layer in range(sizes["n_layers"]):
+        yield from ((f"blocks.{layer}.{name}", shape) for name, shape in block.items())
+    yield from ((f"ln_final.{name}", shape) for name, shape in norm.items())
+    n_outputs = sizes.get("d_vocab_out", sizes["d_vocab"])
+    yield "unembed.W_U", (d_model, n_outputs)
+    yield "unembed.b_U", (n_outputs,)
+
+
+def lacks_an_output(entries: Mapping[str, Entry], sizes: Mapping[str, int]) -> bool:
+    """Whether the last token is an input only; which it may be, the task tells."""
+    return "unembed.W_U" in entries and entries["unembed.W_U"].shape[1:] == (sizes["d_vocab"] - 1,)
