@@ -74,6 +74,11 @@ class Size:
         return 8.0 * self.n_prefixes * self.n_tokens
 
     @property
+    def n_networks(self) -> int:
+        """Networks that a job reads at most: snapshots of a training, or networks that are never trained."""
+        return max(self.n_probed, self.n_untrained)
+
+    @property
     def n_read(self) -> int:
         """Networks and sites that a process is recovered from, and a few baselines."""
         return self.n_probed * (self.n_sites + 2) + 15
@@ -165,11 +170,15 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
     # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell; before,
     # columns for the last token, and for the token at each lag. Predictions become components of each other.
     known = min(n_tokens, MOST_PREDICTION_COLUMNS)
-    features, columns = d_model * max(1, len(joined_sites(sites, probe))), 15 * n_states + 4 * known
+    predictions = 4 * known if n_tokens == known else 2 * known + min(known, d_model + 2) + min(known, n_states)
+    features, columns = d_model * max(1, len(joined_sites(sites, probe))), 15 * n_states + predictions
     folds, repeats = probe["folds"], probe["repeats"]
     cells = 3 * max(folds**k for k in range(1, repeats + 1) if k == 1 or folds**k <= CELLS_AT_ONCE)
     gram, of_tokens = (features + columns) ** 2, n_token_columns(n_tokens, n_states, task["context"])
     gram_of_tokens = (of_tokens + 3 * n_states) ** 2
+    # Of each site and fold: what the features leave of all columns, and of these what each prediction leaves.
+    fits = (len(sites) + 1) * (probe["folds"] * (2 * probe["repeats"] + 1) + task["context"] + 2)
+    left = 36 * fits * (d_model + columns) ** 2 * columns
     components = (n_prefixes * n_tokens**2 + 10 * n_tokens**3) * (n_tokens > known)
     n_complete = count_complete(n_tokens, task["context"], n_prefixes)
     futures = n_complete * n_tokens**2 + 10 * n_tokens**3
@@ -210,9 +219,7 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
         extract_seconds=3 * n_prefixes * (weights + n_tokens * d_model) / FLOPS + TOKEN_SECONDS * n_prefixes * n_tokens,
         floors_seconds=(13 * n_prefixes * gram_of_tokens + 900 * of_tokens**3 + 4 * components) / FLOPS,
         probe_seconds=(
-            (20 + 5 * repeats) * n_prefixes * gram
-            + (1300 + 500 * repeats) * (features**3 + 8 * known**3)
-            + 4 * components
+            (20 + 5 * repeats) * n_prefixes * gram + (1300 + 500 * repeats) * features**3 + left + 4 * components
         )
         / FLOPS,
         recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3 + 4 * futures) / FLOPS,
@@ -274,7 +281,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "measure_distances": lambda size: SCIENCE + size.table_bytes + 24 * min(20_000 * size.n_tokens, NUMBERS_AT_ONCE),
     "measure_loss": lambda size: SCIENCE + 4 * size.table_bytes,
     "recover_process": lambda size: (
-        SCIENCE + size.recovery_bytes + 3000 * size.n_tokens * max(size.n_probed, size.n_untrained) * (size.n_sites + 2)
+        SCIENCE + size.recovery_bytes + 3000 * size.n_tokens * size.n_networks * (size.n_sites + 2)
     ),
     "score_recovery": lambda size: (
         0.25e9
@@ -318,7 +325,7 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
     "build_ground_truth": lambda size: 1e-6 * size.n_continued + TOKEN_SECONDS * size.n_prefixes * size.n_tokens,
     "measure_loss": lambda size: TOKEN_SECONDS * size.n_probed * size.n_prefixes * size.n_tokens,
-    "probe_beliefs": lambda size: 1.5 + size.floors_seconds + size.n_probed * size.probe_seconds,
+    "probe_beliefs": lambda size: 1.5 + size.floors_seconds + size.n_networks * size.probe_seconds,
     "steer_network": lambda size: (
         2 + 24 * TOKEN_SECONDS * STEERED * size.n_sites * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
     ),

@@ -14,7 +14,6 @@ from itertools import permutations
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
-from scipy.spatial.distance import pdist
 
 from geometry.prefixes import PrefixTree, row_blocks
 
@@ -88,7 +87,9 @@ def swap_changes(words: Float[ndarray, "token token"]) -> Float[ndarray, " pair"
     there, back = words[a, b], words[b, a]
     to_each_other = sum(np.abs(of - other) for of in (own[a], own[b]) for other in (there, back))
     between = np.abs(own[a] - own[b]) + np.abs(there - back)
-    distance = pdist(np.hstack([words, words.T]), "cityblock") - to_each_other + between
+    beside = np.hstack([words, words.T])
+    apart = np.concatenate([np.abs(beside[place + 1 :] - row).sum(axis=1) for place, row in enumerate(beside)])
+    distance = apart - to_each_other + between
     with_either = words.sum(axis=0) + words.sum(axis=1)
     with_either = with_either[a] + with_either[b] - own[a] - own[b] - there - back
     return np.divide(distance, with_either, out=np.ones_like(distance), where=with_either > 0)
