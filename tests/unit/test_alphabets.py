@@ -253,9 +253,9 @@ def test_labels_are_in_the_order_of_the_rows(n_columns):
 
 
 def estimates(n_tokens):
-    config = {**yaml.safe_load((ROOT / "config.yaml").read_text()), "only": None}
+    config = {**yaml.safe_load((ROOT / "config.yaml").read_bytes()), "only": None}
     config = merged(config, study((n_tokens, 3, 3)) | {"memory_gb": 1000})
-    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
     return Estimates(resolve_experiments(canonical(config), schema), 20000), {"experiment": f"tokens_{n_tokens}"}
 
 

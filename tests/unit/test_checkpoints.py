@@ -260,9 +260,9 @@ def broken_files(folder):
         yield name, of_text.get(name, damaged if is_pytorch else "it cannot be read")
     torch.save({"embed.W_E": Hostile(folder / "pwned")}, folder / "code.pt")
     yield "code.pt", f"it holds a '{os.system.__module__}.system' beside tensors, and to load that could run code; save"
-    torch.save({"state_dict": parameters(), "loss": np.float64(1)}, folder / "numpy.pt")
+    torch.save({"state_dict": tensors(), "loss": np.float64(1)}, folder / "numpy.pt")
     yield "numpy.pt", "multiarray.scalar' beside tensors, and to load that could run code; save it with torch.save(netw"
-    torch.save({"state_dict": parameters(), "cfg": SimpleNamespace(d_model=12)}, folder / "cfg.pt")
+    torch.save({"state_dict": tensors(), "cfg": SimpleNamespace(d_model=12)}, folder / "cfg.pt")
     yield "cfg.pt", "it holds a 'types.SimpleNamespace' beside tensors, and to load that could run code; save it with"
     torch.save(torch.nn.Linear(2, 2), folder / "module.pt")
     yield "module.pt", "save it with torch.save(network.state_dict(), path)"

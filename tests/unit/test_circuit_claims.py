@@ -9,6 +9,8 @@ from geometry.circuit_claims import when_memorised
 STREAM = "blocks.0.hook_resid_post"
 RULE = {"confidence": 0.95, "margin": 0.1}
 
+NOTHING_WRONG = {"position": 3, "optimal_loss_nats": 0.0, "uniform_loss_nats": 4.0, "unigram_loss_nats": 4.0}
+
 
 def rows(columns, *values):
     return pd.DataFrame([("e", *row) for row in values], columns=["experiment", *columns.split()])
@@ -58,7 +60,9 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
             *circles(10, "input", "last_token", [0.0] * 4),
         ),
         "untrained": of_seeds(probe, *circles(0, STREAM, "activations", [0.4, 0.35, 0.31, 0.0])),
-        "loss": of_seeds("step value", (0, 4.0), (10, 0.4)).rename(columns={"value": "gap_nats"}),
+        "loss": of_seeds("step value", (0, 4.0), (10, 0.4))
+        .rename(columns={"value": "gap_nats"})
+        .assign(loss_nats=0.4, **NOTHING_WRONG),
         "circuit": of_seeds(circuit, *losses, *ablations, *waves),
         "untrained_circuit": of_seeds(circuit, (0, "held_out_accuracy", None, "", 0.04)),
         "bases": of_seeds(
@@ -82,7 +86,7 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
 
 
 def test_claims_read_the_right_rows():
-    claims = collect(tables(), ["e"], RULE).set_index("claim")
+    claims = collect(tables(), ["e"], [], RULE).set_index("claim")
     expected = {
         "answers what it was not trained on": (0.895, 0.04, "best of 2 untrained networks"),
         "groks: generalises after it has memorised": (0.895, 0.195, "when it had memorised"),
@@ -109,7 +113,7 @@ def test_claims_that_cannot_be_asked_are_left_out():
     """
     left = tables(part_of_ablation=(), held_out=float("nan"), translated=False)
     left["surgery"] = left["surgery"][:0]
-    names = set(collect(left, ["e"], RULE)["claim"])
+    names = set(collect(left, ["e"], [], RULE)["claim"])
     assert not [name for name in names if name.startswith(("answers", "groks", "frequencies", "surgery", "has", "its"))]
     assert "Fourier-sparse" in names
 

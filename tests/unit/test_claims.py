@@ -178,6 +178,8 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
         ),
         "loss": pd.DataFrame(
             {"experiment": "e", "seed": [1, 1, 2, 2], "step": [0, 10, 0, 10], "gap_nats": [1, 0.1, 2, 0.4]}
+            | {"position": 1, "loss_nats": [1, 0.1, 2, 7.4], "optimal_loss_nats": [0.0, 0, 0, 7]}
+            | dict.fromkeys(["uniform_loss_nats", "unigram_loss_nats"], 5.0)
         ),
         "steering": pd.DataFrame(steering, columns=columns),
         "circuit": pd.DataFrame({"experiment": []}),
@@ -227,6 +229,7 @@ def test_claims_read_the_right_rows():
         "tells its process better than the words that it read": (0.8, 0.9, "spectral learning on as many words"),
     }
     assert set(claims.index) == set(expected)
+    assert set(claims["caution"]) == {"seed 2: position 1 predicts worse than uniform (7.400 nats against 5.000)"}
     for name, (estimate, floor, floor_name) in expected.items():
         row = claims.loc[name]
         assert row["floor_name"] == floor_name

@@ -107,7 +107,7 @@ class Study:
         tables["surgery"] = pd.concat(surgery)
         tables["untrained"] = self.never["probe"]
         tables |= {f"untrained_{name}": self.never[name] for name in ("circuit", "bases", "translations")}
-        return collect(tables, ["e"], RULE).set_index("claim"), tables
+        return collect(tables, ["e"], [], RULE).set_index("claim"), tables
 
     def draw(self):
         """Every figure, as it is saved."""
