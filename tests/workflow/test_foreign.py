@@ -1,6 +1,8 @@
 """A study of a network from elsewhere, end to end; and a bad one, which stops before anything is written."""
 
+import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -24,12 +26,13 @@ figures: {dpi: 60, max_points: 500}
 
 
 def study_of(folder, config=MINE, network="bare.safetensors", names=("network.safetensors",)):
-    """A study with the files of its networks in its working directory, and how to call it."""
+    """A study with the files of its networks in its working directory, dated tomorrow, and how to call it."""
     study = Study(folder / "study")
     path = folder / "mine.yaml"
     path.write_text(config, encoding="utf-8")
     for name in names:
         shutil.copyfile(DATA / network, study.folder / name)
+        os.utime(study.folder / name, (time.time() + 86_400,) * 2)
     return study, {"configs": [path]}
 
 
@@ -55,6 +58,17 @@ def test_it_has_claims_and_figures_but_none_over_training(finished_foreign):
     assert set(claims["experiment"]) == {"mine"} and (claims["n_seeds"] == 1).all()
     assert (results / "report.html").read_text(encoding="utf-8").count("belief_simplex.png")
     assert problems(results) == []
+
+
+def test_that_it_predicts_worse_than_chance_stands_beside_every_claim(finished_foreign):
+    folder = finished_foreign[0].folder
+    (caution,) = set(read_table(folder / "results/claims.csv")["caution"])
+    assert caution.startswith("seed 0: positions 1, 2, 3, 4, 5 predict worse than uniform (")
+    for job in ("import_model", "measure_loss"):
+        assert f"CAUTION: {caution}" in (folder / f"logs/{job}/mine_checkpoint.log").read_text(encoding="utf-8")
+    for name in ("findings.md", "findings.html"):
+        text = (folder / "results" / name).read_text(encoding="utf-8")
+        assert f"Caution: {caution}" in text and " (caution)" in text
 
 
 def test_its_activations_are_those_of_transformer_lens(finished_foreign):
