@@ -16,8 +16,9 @@ OUT_OF_LINE = 0.25
 """The share of the avoidable loss from which on one position stands out, if most have less than a fifth of that."""
 
 REACHED = 0.9
-"""The share of the avoidable loss, from token frequencies to the optimum, that a network should have reached: a tenth may
-be missing, as in the margin of the claims.
+"""The share of the avoidable loss, from token frequencies to the optimum, that a network should have reached.
+
+A tenth may be missing, as in the margin of the claims.
 """
 
 

@@ -119,7 +119,7 @@ def test_networks_of_several_seeds_stand_beside_trained_ones(tmp_path):
     ("old", "new", "sentence"),
     [
         ("context: 5", "context: 9", "'network.safetensors': n_ctx is 8; task.context is 9 and must be at most 8"),
-        ("network.safetensors", "absent.pt", "'absent.pt': there is no such file; a path is relative to the working"),
+        ("network.safetensors", "absent.pt", "'absent.pt': there is no such file in "),
     ],
 )
 def test_bad_checkpoint_stops_before_anything_is_written(old, new, sentence, tmp_path):
