@@ -89,7 +89,7 @@ def test_claims_have_estimate_interval_floor_and_verdict(finished):
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_probe_table_lacks_no_control(experiment, run, finished):
     probe = read_table(finished.folder / f"results/{experiment}/{run}/probe.csv")
-    assert not probe.duplicated(KEYS).any()
+    assert not probe.duplicated([*KEYS, "draw"]).any()
     has_kernel = experiment == "rrxor"
     assert missing_controls(probe, context=4, has_kernel=has_kernel) == []
     networks = probe[["seed", "step"]].drop_duplicates()
