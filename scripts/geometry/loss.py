@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.floors import log_probability
 from geometry.prefixes import asked
 
 NEGLIGIBLE_NATS = 0.01
@@ -38,7 +37,7 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
         return np.bincount(length, weight * -(optimal * predicted).sum(axis=1))[positions]
 
     known = {"uniform_loss_nats": np.log((frequency > 0).sum()) * np.bincount(length, weight)[positions]}
-    known["unigram_loss_nats"] = by_position(log_probability(frequency[None]))
+    known["unigram_loss_nats"] = by_position(np.log(np.where(frequency > 0, frequency, 1))[None])
     tables = []
     for index, step in enumerate(activations["step"].values):
         loss = by_position(activations["log_probability"][index].values.astype(np.float64))
