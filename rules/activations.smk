@@ -50,7 +50,7 @@ rule measure_loss:
     resources:
         **asks("measure_loss"),
     params:
-        is_foreign=is_foreign_run,
+        trained_here=is_trained_here,
         code=code("measure_loss.py"),
     script:
         "../scripts/measure_loss.py"

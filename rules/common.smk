@@ -217,11 +217,6 @@ def is_trained_here(wildcards):
     return wildcards.experiment in TRAINED
 
 
-def is_foreign_run(wildcards):
-    """Whether these networks were trained elsewhere."""
-    return wildcards.experiment in FOREIGN
-
-
 def batches_of(wildcards):
     """The part of the training section that the sequences depend on."""
     return {key: value for key, value in training_of(wildcards).items() if key in ("batch_size", "steps")}
