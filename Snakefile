@@ -62,7 +62,7 @@ if MARKOV:
 if MODULAR:
 
     include: "rules/circuit.smk"
-    include: "rules/translations.smk"
+    include: "rules/shift_symmetry.smk"
     include: "rules/bases.smk"
     include: "rules/surgery.smk"
 

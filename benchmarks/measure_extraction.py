@@ -5,12 +5,12 @@ import sys
 import numpy as np
 import torch
 
-from geometry.activations import tree_activations
-from geometry.networks import build_network
-from geometry.prefixes import complete_tree
-from geometry.processes import process_from_config
-from geometry.sites import PREFIXES_AT_ONCE
-from geometry.transformer import Transformer
+from geometry.networks.build import build_network
+from geometry.networks.extraction import tree_activations
+from geometry.networks.hook_points import PREFIXES_AT_ONCE
+from geometry.networks.transformer import Transformer
+from geometry.processes.belief_states import complete_tree
+from geometry.processes.catalog import process_from_config
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, SITES, Peer, alternate, report, seconds
 
 ROUNDS = 5

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from geometry.batches import questions
-from geometry.modular import ModularArithmetic
-from geometry.paths import Words
-from geometry.training import Recipe, Run
-from geometry.transformer import Transformer, TransformerConfig
+from geometry.networks.input_layout import Words
+from geometry.networks.transformer import Transformer, TransformerConfig
+from geometry.tasks.modular_arithmetic import ModularArithmetic
+from geometry.training.batches import questions
+from geometry.training.train import Recipe, Run
 from timing import alternate, report, seconds
 
 ROUNDS = 7

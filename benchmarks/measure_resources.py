@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from geometry.experiments import canonical, resolve_experiments
-from geometry.records import read_record, record_paths
-from geometry.resources import Estimates
+from geometry.config.experiments import canonical, resolve_experiments
+from geometry.config.job_costs import Estimates
+from geometry.provenance.records import read_record, record_paths
 from timing import PROJECT, report
 
 

@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 import torch
 
-from geometry.batches import lay_out_words, pack_words
-from geometry.networks import build_network
-from geometry.prefixes import sample_words
-from geometry.process import Process, build_process
-from geometry.processes import process_from_config
-from geometry.training import Recipe, Run, train
+from geometry.networks.build import build_network
+from geometry.processes.catalog import process_from_config
+from geometry.processes.process import Process, build_process
+from geometry.processes.sampling import sample_words
+from geometry.training.batches import lay_out_words, pack_words
+from geometry.training.train import Recipe, Run, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, alternate, report, seconds
 
 ROUNDS = 3

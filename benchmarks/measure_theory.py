@@ -4,9 +4,10 @@ import sys
 
 import numpy as np
 
-from geometry.prefixes import complete_tree_with_beliefs, sample_words
-from geometry.process import Process
-from geometry.processes import process_from_config
+from geometry.processes.belief_states import complete_tree_with_beliefs
+from geometry.processes.catalog import process_from_config
+from geometry.processes.process import Process
+from geometry.processes.sampling import sample_words
 from timing import CONTEXT, MESS3, alternate, report, seconds
 
 ROUNDS = 3

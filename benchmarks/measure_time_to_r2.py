@@ -12,15 +12,17 @@ import time
 import numpy as np
 import torch
 
-from geometry.activations import tree_activations
-from geometry.batches import pack_words
-from geometry.networks import build_network
-from geometry.prefixes import belief_states, complete_tree, sample_words, words_below
-from geometry.probe import cell_moments, score_in_sample
-from geometry.processes import process_from_config
-from geometry.sites import PREFIXES_AT_ONCE
-from geometry.training import Recipe, Run, train
-from geometry.transformer import Transformer
+from geometry.networks.build import build_network
+from geometry.networks.extraction import tree_activations
+from geometry.networks.hook_points import PREFIXES_AT_ONCE
+from geometry.networks.transformer import Transformer
+from geometry.probing.regression import cell_moments, score_in_sample
+from geometry.processes.belief_states import belief_states, complete_tree
+from geometry.processes.catalog import process_from_config
+from geometry.processes.prefix_tree import words_below
+from geometry.processes.sampling import sample_words
+from geometry.training.batches import pack_words
+from geometry.training.train import Recipe, Run, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report
 
 PUBLISHED_R2 = 0.9965

@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 import torch
 
-from geometry.batches import pack_words
-from geometry.gradient import tiles
-from geometry.networks import build_network
-from geometry.prefixes import sample_words
-from geometry.processes import process_from_config
-from geometry.training import Recipe, Run, train
+from geometry.networks.build import build_network
+from geometry.processes.catalog import process_from_config
+from geometry.processes.sampling import sample_words
+from geometry.training.batches import pack_words
+from geometry.training.cpu_gradient import tiles
+from geometry.training.train import Recipe, Run, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report, seconds
 
 ROUNDS = 7

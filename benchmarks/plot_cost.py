@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH
+from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH
 
 
 def plot_cost(training: pd.DataFrame, scale: pd.DataFrame) -> Figure:

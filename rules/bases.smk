@@ -51,7 +51,7 @@ rule plot_bases:
     params:
         task=task_of,
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_bases.py"),
     script:
         "../scripts/plot_bases.py"

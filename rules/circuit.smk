@@ -55,7 +55,7 @@ rule plot_progress:
     params:
         task=task_of,
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_progress.py"),
     script:
         "../scripts/plot_progress.py"
@@ -82,7 +82,7 @@ rule plot_spectrum:
     params:
         task=task_of,
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_spectrum.py"),
     script:
         "../scripts/plot_spectrum.py"
@@ -112,7 +112,7 @@ rule plot_circles:
         **asks("plot_circles"),
     params:
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_circles.py"),
     script:
         "../scripts/plot_circles.py"

@@ -1,7 +1,7 @@
 """The verdicts of the study, over all experiments and seeds, and what they rest on.
 
 Inputs:  results/{experiment}/{run}/probe.csv, loss.csv, and steering.csv or circuit.csv, bases.csv,
-         translations.csv, surgery.csv
+         shift_symmetry.csv, surgery.csv
 Outputs: results/claims.csv                      every claim: estimate, interval, floor, verdict
          results/findings.md, findings.html      the same in words, with the scores behind it
          (all of them in results/studies/{study}/ if the study has a name)
@@ -23,8 +23,8 @@ rule collect_claims:
         untrained_circuit=expand("results/{experiment}/{run}/circuit.csv", experiment=MODULAR, run=UNTRAINED),
         bases=in_every_run("bases.csv", MODULAR),
         untrained_bases=expand("results/{experiment}/{run}/bases.csv", experiment=MODULAR, run=UNTRAINED),
-        translations=in_every_run("translations.csv", MODULAR),
-        untrained_translations=expand("results/{experiment}/{run}/translations.csv", experiment=MODULAR, run=UNTRAINED),
+        shift_symmetry=in_every_run("shift_symmetry.csv", MODULAR),
+        untrained_shift_symmetry=expand("results/{experiment}/{run}/shift_symmetry.csv", experiment=MODULAR, run=UNTRAINED),
         surgery=in_every_run("surgery.csv", LINEAR),
     output:
         claims=report(

@@ -42,16 +42,16 @@ library = SCRIPTS / "geometry/__init__.py"
 if "geometry" not in sys.modules and not library.samefile(found := find_spec("geometry").origin):
     raise WorkflowError(f"{found} hides the package 'geometry' of {SCRIPTS}: unset PYTHONPATH, or uninstall it")
 
-from geometry.checks import probe_caution
-from geometry.comparison import network_labels
-from geometry.digest import code_of, content_digest
-from geometry.experiments import ConfigError, canonical_config, resolve_experiments
-from geometry.foreign import checkpoint_runs, is_foreign
-from geometry.gathered import has_crate_of_another, replaced
-from geometry.lock import LockError, hidden_package, read_lock
-from geometry.resources import Estimates
-from geometry.sites import chosen_sites, compared_sites, drawn_site, joined_sites
-from geometry.tasks import is_modular, process_of, task_name
+from geometry.config.checks import probe_caution
+from geometry.networks.labels import network_labels
+from geometry.provenance.code_digest import code_of, content_digest
+from geometry.config.experiments import ConfigError, canonical_config, resolve_experiments
+from geometry.config.pretrained import checkpoint_runs, is_foreign
+from geometry.config.gathered import has_crate_of_another, replaced
+from geometry.provenance.requirements_lock import LockError, hidden_package, read_lock
+from geometry.config.job_costs import Estimates
+from geometry.networks.hook_points import chosen_sites, compared_sites, drawn_site, joined_sites
+from geometry.tasks.task import is_modular, process_of, task_name
 
 
 class Known(dict):
@@ -63,7 +63,7 @@ class Known(dict):
 
 ARTEFACT = config.pop("artefact", None)  # a question on the command line, no part of a study
 SOURCE_PATTERNS = """CITATION.cff LICENSE README.md Snakefile config.yaml envs/*.* profiles/*/*.yaml rules/*.smk
-    rules/*/*.yaml rules/*/*.rst scripts/**/*.py scripts/*/*.mplstyle scripts/*/*.html""".split()
+    rules/*/*.yaml rules/*/*.rst scripts/**/*.py scripts/**/*.mplstyle scripts/**/*.html""".split()
 SOURCE = [
     path.relative_to(workflow.basedir).as_posix()
     for pattern in SOURCE_PATTERNS

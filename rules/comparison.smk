@@ -51,7 +51,7 @@ rule plot_comparison:
         **asks("plot_comparison"),
     params:
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_comparison.py"),
     script:
         "../scripts/plot_comparison.py"

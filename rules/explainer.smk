@@ -49,7 +49,7 @@ rule plot_explainer:
     params:
         dpi=config["figures"]["dpi"],
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_explainer.py"),
     script:
         "../scripts/plot_explainer.py"

@@ -29,7 +29,7 @@ rule plot_belief_simplex:
         site=drawn_site_of,
         dpi=config["figures"]["dpi"],
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_belief_simplex.py"),
     script:
         "../scripts/plot_belief_simplex.py"
@@ -59,7 +59,7 @@ rule plot_emergence:
         site=drawn_site_of,
         dpi=config["figures"]["dpi"],
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_emergence.py"),
     script:
         "../scripts/plot_emergence.py"
@@ -88,7 +88,7 @@ rule animate_emergence:
     params:
         site=drawn_site_of,
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("animate_emergence.py"),
     script:
         "../scripts/animate_emergence.py"
@@ -117,7 +117,7 @@ rule plot_sites:
     params:
         dpi=config["figures"]["dpi"],
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_sites.py"),
     script:
         "../scripts/plot_sites.py"
@@ -144,7 +144,7 @@ rule plot_r2_by_site:
         **asks("plot_r2_by_site"),
     params:
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_r2_by_site.py"),
     script:
         "../scripts/plot_r2_by_site.py"
@@ -171,7 +171,7 @@ rule plot_loss:
         **asks("plot_loss"),
     params:
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_loss.py"),
     script:
         "../scripts/plot_loss.py"
@@ -198,7 +198,7 @@ rule plot_distances:
     params:
         sites=compared_sites_of,
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_distances.py"),
     script:
         "../scripts/plot_distances.py"
@@ -225,7 +225,7 @@ rule plot_controls:
         **asks("plot_controls"),
     params:
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_controls.py"),
     script:
         "../scripts/plot_controls.py"
@@ -253,7 +253,7 @@ rule plot_components:
     params:
         max_points=config["figures"]["max_points"],
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_components.py"),
     script:
         "../scripts/plot_components.py"
@@ -279,7 +279,7 @@ rule plot_steering:
         **asks("plot_steering"),
     params:
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_steering.py"),
     script:
         "../scripts/plot_steering.py"

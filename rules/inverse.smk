@@ -106,7 +106,7 @@ rule plot_dimension:
         **asks("plot_dimension"),
     params:
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_dimension.py"),
     script:
         "../scripts/plot_dimension.py"
@@ -137,7 +137,7 @@ rule plot_symmetry:
         site=last_stream_of,
         n_dimensions=2,
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_symmetry.py"),
     script:
         "../scripts/plot_symmetry.py"
@@ -165,7 +165,7 @@ rule plot_convergence:
         **asks("plot_convergence"),
     params:
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_convergence.py"),
     script:
         "../scripts/plot_convergence.py"

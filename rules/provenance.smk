@@ -24,7 +24,7 @@ rule draw_provenance:
     resources:
         **asks("draw_provenance"),
     params:
-        template=content("scripts/geometry/provenance.html"),
+        template=content("scripts/geometry/provenance/page.html"),
         code=code("draw_provenance.py"),
     script:
         "../scripts/draw_provenance.py"

@@ -90,7 +90,7 @@ rule plot_recovery:
         trained_here=is_trained_here,
         max_points=config["figures"]["max_points"],
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_recovery.py"),
     script:
         "../scripts/plot_recovery.py"

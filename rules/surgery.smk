@@ -8,52 +8,52 @@ Outputs: results/{experiment}/{run}/surgery.csv                      accuracy by
 """
 
 
-rule transplant_modulus:
+rule measure_surgery:
     """Other moduli for {wildcards.experiment}, {wildcards.run}"""
     input:
         snapshots="results/{experiment}/{run}/snapshots.safetensors",
     output:
         surgery="results/{experiment}/{run}/surgery.csv",
         circles="results/{experiment}/{run}/surgery.zarr.zip",
-        record="results/provenance/{experiment}/{run}/transplant_modulus.json",
+        record="results/provenance/{experiment}/{run}/measure_surgery.json",
     log:
-        "logs/transplant_modulus/{experiment}_{run}.log",
+        "logs/measure_surgery/{experiment}_{run}.log",
     wildcard_constraints:
         experiment=names(LINEAR, ANY_EXPERIMENT),
     conda:
         "../envs/study.yaml"
     threads: 1
     resources:
-        **asks("transplant_modulus"),
+        **asks("measure_surgery"),
     params:
         task=task_of,
         surgery=config["surgery"],
-        code=code("transplant_modulus.py"),
+        code=code("measure_surgery.py"),
     script:
-        "../scripts/transplant_modulus.py"
+        "../scripts/measure_surgery.py"
 
 
-rule edit_network:
+rule export_surgery:
     """{wildcards.experiment}, {wildcards.run}, for modulus {wildcards.modulus}"""
     input:
         model="results/{experiment}/{run}/model.safetensors",
     output:
         model="results/{experiment}/{run}/modulus_{modulus}.safetensors",
-        record="results/provenance/{experiment}/{run}/edit_network_{modulus}.json",
+        record="results/provenance/{experiment}/{run}/export_surgery_{modulus}.json",
     log:
-        "logs/edit_network/{experiment}_{run}_{modulus}.log",
+        "logs/export_surgery/{experiment}_{run}_{modulus}.log",
     wildcard_constraints:
         experiment=names(LINEAR, ANY_EXPERIMENT),
         modulus="[0-9]+",
     conda:
         "../envs/study.yaml"
     resources:
-        **asks("edit_network"),
+        **asks("export_surgery"),
     params:
         task=task_of,
-        code=code("edit_network.py"),
+        code=code("export_surgery.py"),
     script:
-        "../scripts/edit_network.py"
+        "../scripts/export_surgery.py"
 
 
 rule plot_surgery:
@@ -77,7 +77,7 @@ rule plot_surgery:
     params:
         task=task_of,
         dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/study.mplstyle"),
+        style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_surgery.py"),
     script:
         "../scripts/plot_surgery.py"

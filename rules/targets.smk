@@ -2,7 +2,7 @@
 
 PLOTS_OF_BELIEFS = ["belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"]
 PLOTS_OF_BELIEFS += ["distances", "steering", "recovery", "dimension", "symmetry", "convergence"]
-PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery", "translations"]
+PLOTS_OF_CIRCUIT = ["progress", "spectrum", "circles", "bases", "surgery", "shift_symmetry"]
 # Not of a network from elsewhere, whose training is not known
 OVER_TRAINING = ["emergence", "loss", "dimension", "progress"]
 OF_ADDITION = ["circles", "surgery"]  # not of an operation that is no sum or difference
@@ -61,8 +61,8 @@ def records_of_runs(experiment):
     made_by = "import_model" if is_foreign(EXPERIMENTS[experiment]) else "train_model"
     runs, per_run = runs_of(experiment), ["extract_activations", "probe_beliefs"]
     if experiment in MODULAR:
-        per_run += ["measure_circuit", "compare_bases", "find_translations"]
-        of_kind = expand("{run}/transplant_modulus", run=runs) if experiment in LINEAR else []
+        per_run += ["measure_circuit", "compare_bases", "find_shift_symmetry"]
+        of_kind = expand("{run}/measure_surgery", run=runs) if experiment in LINEAR else []
     else:
         per_run += ["recover_process", "score_recovery", "find_symmetries"]
         of_kind = expand("{run}/{rule}", run=runs, rule=["steer_network", "measure_convergence"])

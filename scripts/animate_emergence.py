@@ -9,10 +9,12 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from geometry.job import Job
-from geometry.probe_table import decoded_beliefs, held_out_r2
-from geometry.storage import atomic_path, open_dataset, read_table
-from geometry.style import STYLE_SHEET, BeliefPainter, format_r2
+from geometry.figures.belief_cloud import BeliefPainter
+from geometry.figures.style import STYLE_SHEET, format_r2
+from geometry.probing.probe_table import decoded_beliefs, held_out_r2
+from geometry.provenance.job import Job
+from geometry.storage import atomic_path, open_dataset
+from geometry.tables import read_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

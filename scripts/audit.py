@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snakemake.exceptions import WorkflowError
 
-from geometry.audit import (
+from geometry.provenance.audit import (
     MOVE_AWAY,
     broken_environment,
     broken_files,
@@ -20,11 +20,11 @@ from geometry.audit import (
     rival_records,
     stray_files,
 )
-from geometry.digest import code_of
-from geometry.job import project_folder
-from geometry.lock import read_lock
-from geometry.plan import planned_jobs
-from geometry.records import Record, RecordError, makers, read_record, record_paths
+from geometry.provenance.code_digest import code_of
+from geometry.provenance.job import project_folder
+from geometry.provenance.job_graph import planned_jobs
+from geometry.provenance.records import Record, RecordError, makers, read_record, record_paths
+from geometry.provenance.requirements_lock import read_lock
 from geometry.storage import files_below
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import yaml
 
-from geometry.experiments import resolve_experiments
-from geometry.job import job_name, project_folder
-from geometry.plan import PlannedJob, planned_jobs
-from geometry.resources import Estimates, slowness
-from geometry.schedule import longest_chain, makespan, seconds_to_the_end
+from geometry.config.experiments import resolve_experiments
+from geometry.config.job_costs import Estimates, slowness
+from geometry.provenance.job import job_name, project_folder
+from geometry.provenance.job_graph import PlannedJob, planned_jobs
+from geometry.provenance.makespan import longest_chain, makespan, seconds_to_the_end
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

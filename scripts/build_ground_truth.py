@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geometry.ground_truth import markov_ground_truth, modular_ground_truth
-from geometry.job import Job
+from geometry.provenance.job import Job
 from geometry.storage import write_dataset
-from geometry.tasks import is_modular, process_of
+from geometry.tasks.ground_truth import markov_ground_truth, modular_ground_truth
+from geometry.tasks.task import is_modular, process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

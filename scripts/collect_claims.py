@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geometry.circuit_claims import CircuitEvidence, circuit_claims_of
-from geometry.claims import Claim, Evidence, claims_of
-from geometry.job import Job
-from geometry.loss import network_cautions
-from geometry.probe_table import select
-from geometry.storage import together, write_table
-from geometry.verdicts import bootstrap_interval, interval, relative_gain, verdict
+from geometry.claims.belief_claims import Evidence, claims_of
+from geometry.claims.claim import Claim
+from geometry.claims.modular_claims import CircuitEvidence, circuit_claims_of
+from geometry.claims.verdicts import bootstrap_interval, interval, relative_gain, verdict
+from geometry.provenance.job import Job
+from geometry.tables import select, together, write_table
+from geometry.tasks.loss import network_cautions
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,10 +8,11 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
-from geometry.bases import energies_by_basis
-from geometry.fourier import gini, participation_ratio, vectors_for
-from geometry.job import Job
-from geometry.storage import read_tensors, write_table
+from geometry.modular_circuit.bases import energies_by_basis
+from geometry.modular_circuit.fourier import gini, participation_ratio, vectors_for
+from geometry.provenance.job import Job
+from geometry.storage import read_tensors
+from geometry.tables import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geometry.components import affine_dimension
-from geometry.job import Job
-from geometry.probe_table import PROBED, last_stream, select
-from geometry.storage import open_dataset, read_table, write_table
+from geometry.probing.principal_components import affine_dimension
+from geometry.probing.probe_table import PROBED, last_stream
+from geometry.provenance.job import Job
+from geometry.storage import open_dataset
+from geometry.tables import read_table, select, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

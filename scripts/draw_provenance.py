@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from geometry.job import Job
-from geometry.records import Record, makers, read_record
+from geometry.provenance.job import Job
+from geometry.provenance.records import Record, makers, read_record
 from geometry.storage import write_text
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-PAGE = Path(__file__).parent / "geometry/provenance.html"
+PAGE = Path(__file__).parent / "geometry/provenance/page.html"
 
 
 def parents_of(record: Record, maker: Mapping[str, Record]) -> list[str]:

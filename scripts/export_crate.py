@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from geometry.crate import study_crate
-from geometry.job import Job, project_folder
-from geometry.records import read_record
+from geometry.provenance.job import Job, project_folder
+from geometry.provenance.records import read_record
+from geometry.provenance.ro_crate import study_crate
 from geometry.storage import atomic_path, write_text
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 import xarray as xr
 
-from geometry.activations import tree_activations
-from geometry.devices import describe_device, select_device
-from geometry.hooked import HookedNetwork
-from geometry.job import Job
-from geometry.networks import build_network
-from geometry.prefixes import asked, tree_of
-from geometry.sites import PREFIXES_AT_ONCE
+from geometry.networks.build import build_network
+from geometry.networks.devices import describe_device, select_device
+from geometry.networks.extraction import tree_activations
+from geometry.networks.hook_points import PREFIXES_AT_ONCE
+from geometry.networks.hooked_network import HookedNetwork
+from geometry.processes.prefix_tree import asked, tree_of
+from geometry.provenance.job import Job
 from geometry.storage import open_dataset, read_tensors, zarr_archive
 
 if TYPE_CHECKING:

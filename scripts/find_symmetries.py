@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.job import Job
-from geometry.language import Language, complete_part
-from geometry.prefixes import PrefixTree, tree_of, two_token_words
-from geometry.storage import open_dataset, write_table
-from geometry.symmetry import (
+from geometry.probing.principal_components import principal_scores
+from geometry.processes.prefix_tree import PrefixTree, tree_of, two_token_words
+from geometry.provenance.job import Job
+from geometry.recovery.next_token_model import Language, complete_part
+from geometry.recovery.token_symmetry import (
     COLUMNS,
     Permutation,
     changed_shares,
@@ -28,9 +28,10 @@ from geometry.symmetry import (
     is_group,
     is_symmetry,
     prediction_change,
-    principal_scores,
     token_permutations,
 )
+from geometry.storage import open_dataset
+from geometry.tables import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.activations import log_probabilities
-from geometry.checkpoints import network_parameters, read
-from geometry.job import Job
-from geometry.loss import loss_table, network_cautions
-from geometry.networks import build_network, initial_parameters
-from geometry.prefixes import asked, tree_of
+from geometry.networks.build import build_network, initial_parameters
+from geometry.networks.checkpoint_file import network_parameters, read
+from geometry.networks.extraction import log_probabilities
+from geometry.processes.prefix_tree import asked, tree_of
+from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_tensors
-from geometry.tasks import process_of
+from geometry.tasks.loss import loss_table, network_cautions
+from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geometry.job import Job
-from geometry.networks import build_network, initial_parameters
+from geometry.networks.build import build_network, initial_parameters
+from geometry.provenance.job import Job
 from geometry.storage import write_tensors
-from geometry.tasks import process_of
+from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from geometry.circuit import (
+from geometry.modular_circuit.circuit import (
     Weights,
     explained_shares,
     key_frequencies,
@@ -21,12 +21,13 @@ from geometry.circuit import (
     pair_logits,
     single_frequency_shares,
 )
-from geometry.circuit_table import embeddings, last_rows, snapshot_rows
-from geometry.fourier import circle_coordinates, energy_by_frequency
-from geometry.job import Job
-from geometry.modular import ModularArithmetic
-from geometry.storage import read_tensors, write_dataset, write_table
-from geometry.tasks import modular_of
+from geometry.modular_circuit.circuit_measures import embeddings, last_rows, snapshot_rows
+from geometry.modular_circuit.fourier import circle_coordinates, energy_by_frequency
+from geometry.provenance.job import Job
+from geometry.storage import read_tensors, write_dataset
+from geometry.tables import write_table
+from geometry.tasks.modular_arithmetic import ModularArithmetic
+from geometry.tasks.task import modular_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.components import SPECTRUM, affine_dimension, cloud_shape
-from geometry.job import Job
-from geometry.moments import cell_moments
-from geometry.probe import regress
+from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.principal_components import SPECTRUM, affine_dimension, cloud_shape
+from geometry.probing.regression import regress
+from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_dataset
 
 if TYPE_CHECKING:

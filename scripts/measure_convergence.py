@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.dimension import lyapunov_exponents
-from geometry.horizon import memory_reached, mixing_rate, observer_beliefs, rms_errors
-from geometry.job import Job
-from geometry.prefixes import tree_of
-from geometry.process import Process
-from geometry.sites import is_stream
-from geometry.storage import open_dataset, write_table
-from geometry.tasks import process_of
+from geometry.networks.hook_points import is_stream
+from geometry.processes.finite_memory import memory_reached, mixing_rate, observer_beliefs, rms_errors
+from geometry.processes.fractal_dimension import lyapunov_exponents
+from geometry.processes.prefix_tree import tree_of
+from geometry.processes.process import Process
+from geometry.provenance.job import Job
+from geometry.storage import open_dataset
+from geometry.tables import write_table
+from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.dimension import (
+from geometry.probing.probe_table import decoded_beliefs
+from geometry.processes.fractal_dimension import (
     belief_set_dimension,
     box_counts,
     correlation_integral,
@@ -23,14 +24,14 @@ from geometry.dimension import (
     rms_distance,
     slope_between,
 )
-from geometry.job import Job
-from geometry.prefixes import tree_of
-from geometry.probe_table import decoded_beliefs
-from geometry.process import Process
-from geometry.recovery import follow
-from geometry.recovery_scores import alignment, read_recovered
-from geometry.storage import open_dataset, write_table
-from geometry.tasks import process_of
+from geometry.processes.prefix_tree import tree_of
+from geometry.processes.process import Process
+from geometry.provenance.job import Job
+from geometry.recovery.recovery_scores import alignment, read_recovered
+from geometry.recovery.spectral_learning import follow
+from geometry.storage import open_dataset
+from geometry.tables import write_table
+from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

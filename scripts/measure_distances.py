@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.job import Job
-from geometry.prefixes import row_blocks
+from geometry.processes.prefix_tree import row_blocks
+from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_dataset
 
 if TYPE_CHECKING:

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from geometry.job import Job
-from geometry.loss import loss_table, network_cautions
-from geometry.storage import open_dataset, write_table
+from geometry.provenance.job import Job
+from geometry.storage import open_dataset
+from geometry.tables import write_table
+from geometry.tasks.loss import loss_table, network_cautions
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.chaos_game import play, sierpinski, simplex_images
-from geometry.job import Job
-from geometry.process import Process
+from geometry.processes.chaos_game import play, sierpinski, simplex_images
+from geometry.processes.process import Process
+from geometry.provenance.job import Job
 from geometry.storage import write_dataset
-from geometry.tasks import process_of
+from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

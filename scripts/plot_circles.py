@@ -12,11 +12,12 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Circle
 from numpy import ndarray
 
-from geometry.job import Job
-from geometry.probe_table import circle_scores, last_stream, select
-from geometry.sites import short_site
-from geometry.storage import open_dataset, read_table
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, name_peaks, note, save_figure
+from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, name_peaks, note, save_figure
+from geometry.networks.hook_points import short_site
+from geometry.probing.probe_table import circle_scores, last_stream
+from geometry.provenance.job import Job
+from geometry.storage import open_dataset
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,11 +8,12 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from geometry.job import Job
-from geometry.simplex import belief_colors
-from geometry.sites import short_site
+from geometry.figures.belief_cloud import draw_cloud
+from geometry.figures.simplex import belief_colors
+from geometry.figures.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.networks.hook_points import short_site
+from geometry.provenance.job import Job
 from geometry.storage import open_dataset
-from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_cloud, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -7,10 +7,10 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from geometry.job import Job
-from geometry.sites import short_site
+from geometry.figures.style import STYLE_SHEET, WIDTH, save_figure
+from geometry.networks.hook_points import short_site
+from geometry.provenance.job import Job
 from geometry.storage import open_dataset
-from geometry.style import STYLE_SHEET, WIDTH, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -7,10 +7,12 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from geometry.job import Job
-from geometry.probe_table import decoded_beliefs, held_out_r2
-from geometry.storage import open_dataset, read_table
-from geometry.style import STYLE_SHEET, draw_gallery, format_r2, save_figure
+from geometry.figures.belief_cloud import draw_gallery
+from geometry.figures.style import STYLE_SHEET, format_r2, save_figure
+from geometry.probing.probe_table import decoded_beliefs, held_out_r2
+from geometry.provenance.job import Job
+from geometry.storage import open_dataset
+from geometry.tables import read_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

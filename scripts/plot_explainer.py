@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from geometry.job import Job
-from geometry.simplex import ANCHORS, TRIANGLE
+from geometry.figures.belief_cloud import draw_cloud, draw_corners
+from geometry.figures.simplex import ANCHORS, TRIANGLE
+from geometry.figures.style import STYLE_SHEET, WIDTH, save_figure
+from geometry.provenance.job import Job
 from geometry.storage import open_dataset
-from geometry.style import STYLE_SHEET, WIDTH, draw_cloud, draw_corners, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

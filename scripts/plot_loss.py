@@ -7,10 +7,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.job import Job
-from geometry.probe_table import select
-from geometry.storage import read_table
-from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.figures.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.provenance.job import Job
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

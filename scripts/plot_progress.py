@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from geometry.job import Job
-from geometry.probe_table import circle_scores, last_stream, select
-from geometry.sites import short_site
-from geometry.storage import read_table
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, note, save_figure
+from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, note, save_figure
+from geometry.networks.hook_points import short_site
+from geometry.probing.probe_table import circle_scores, last_stream
+from geometry.provenance.job import Job
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

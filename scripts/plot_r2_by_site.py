@@ -11,11 +11,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.job import Job
-from geometry.probe_table import FLOORS, estimated, select
-from geometry.sites import CONCATENATED, short_site
-from geometry.storage import read_table
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, scale_to_unexplained
+from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, scale_to_unexplained
+from geometry.networks.hook_points import CONCATENATED, short_site
+from geometry.probing.probe_table import FLOORS, estimated
+from geometry.provenance.job import Job
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -9,13 +9,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.job import Job
-from geometry.probe_table import select
-from geometry.recovery_scores import EXACT, GUESS, POSSIBLE, SAMPLED, TRUTH, is_told
-from geometry.simplex import ANCHORS, belief_colors
-from geometry.sites import OUTPUT, short_site
-from geometry.storage import open_dataset, read_table
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, BeliefPainter, draw_cloud, save_figure
+from geometry.figures.belief_cloud import BeliefPainter, draw_cloud
+from geometry.figures.simplex import ANCHORS, belief_colors
+from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.networks.hook_points import OUTPUT, short_site
+from geometry.provenance.job import Job
+from geometry.recovery.sources import EXACT, GUESS, POSSIBLE, SAMPLED, TRUTH, is_told
+from geometry.storage import open_dataset
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

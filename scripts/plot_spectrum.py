@@ -8,9 +8,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.job import Job
+from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, name_peaks, note, save_figure
+from geometry.provenance.job import Job
 from geometry.storage import open_dataset
-from geometry.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, name_peaks, note, save_figure
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

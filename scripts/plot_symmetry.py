@@ -7,12 +7,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.job import Job
-from geometry.probe_table import select
-from geometry.sites import short_site
-from geometry.storage import read_table
-from geometry.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_unit_circle, note, save_figure
-from geometry.symmetry import ACCEPTED
+from geometry.figures.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_unit_circle, note, save_figure
+from geometry.networks.hook_points import short_site
+from geometry.provenance.job import Job
+from geometry.recovery.token_symmetry import ACCEPTED
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

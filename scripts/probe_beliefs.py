@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.examinations import markov_examination, modular_examination
-from geometry.floors import (
+from geometry.networks.hook_points import CONCATENATED, INPUT, OPTIMUM, OUTPUT, with_joined
+from geometry.probing.baselines import (
     LONGEST_GRAM,
     grams,
     log_probability,
@@ -17,13 +17,13 @@ from geometry.floors import (
     token_coordinates,
     token_features,
 )
-from geometry.job import Job
-from geometry.prefixes import asked, tree_of
-from geometry.probe_table import select
-from geometry.scorecard import COLUMNS, Examination, side_by_side
-from geometry.sites import CONCATENATED, INPUT, OPTIMUM, OUTPUT, with_joined
-from geometry.storage import open_dataset, write_table, zarr_archive
-from geometry.tasks import is_modular, other_process, process_of
+from geometry.probing.design import markov_examination, modular_examination
+from geometry.probing.scores import COLUMNS, Examination, side_by_side
+from geometry.processes.prefix_tree import asked, tree_of
+from geometry.provenance.job import Job
+from geometry.storage import open_dataset, zarr_archive
+from geometry.tables import select, write_table
+from geometry.tasks.task import is_modular, other_process, process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from geometry.digest import file_digest
-from geometry.records import Record, ancestors, makers, read_record, record_paths
+from geometry.provenance.code_digest import file_digest
+from geometry.provenance.records import Record, ancestors, makers, read_record, record_paths
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.job import Job
-from geometry.language import Language, complete_part
-from geometry.prefixes import tree_of
-from geometry.recovery import MOST_DIMENSIONS, Recovered, Recovery
-from geometry.sites import OUTPUT, with_joined
+from geometry.networks.hook_points import OUTPUT, with_joined
+from geometry.processes.prefix_tree import tree_of
+from geometry.provenance.job import Job
+from geometry.recovery.next_token_model import Language, complete_part
+from geometry.recovery.spectral_learning import MOST_DIMENSIONS, Recovered, Recovery
 from geometry.storage import open_dataset, write_dataset
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geometry.job import Job
-from geometry.prefixes import sample_words
+from geometry.processes.sampling import sample_words
+from geometry.provenance.job import Job
 from geometry.storage import zarr_archive
-from geometry.tasks import process_of
+from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -7,25 +7,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.job import Job
-from geometry.language import Language, complete_part, counted_language
-from geometry.prefixes import tree_of, two_token_words
-from geometry.recovery import MOST_DIMENSIONS, Recovered, Recovery, follow
-from geometry.recovery_scores import (
-    EXACT,
-    GUESS,
-    POSSIBLE,
-    SAMPLED,
-    TRUTH,
-    Yardstick,
-    alignment,
-    eigenvalues,
-    read_recovered,
-    wander,
-)
-from geometry.storage import open_dataset, write_dataset, write_table
-from geometry.symmetry import Permutation, cycles, symmetries_of_predictions, token_permutations
-from geometry.tasks import process_of
+from geometry.processes.prefix_tree import tree_of, two_token_words
+from geometry.provenance.job import Job
+from geometry.recovery.next_token_model import Language, complete_part, counted_language
+from geometry.recovery.recovery_scores import Yardstick, alignment, eigenvalues, read_recovered, wander
+from geometry.recovery.sources import EXACT, GUESS, POSSIBLE, SAMPLED, TRUTH
+from geometry.recovery.spectral_learning import MOST_DIMENSIONS, Recovered, Recovery, follow
+from geometry.recovery.token_symmetry import Permutation, cycles, symmetries_of_predictions, token_permutations
+from geometry.storage import open_dataset, write_dataset
+from geometry.tables import write_table
+from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,15 +8,8 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from geometry.devices import describe_device, select_device
-from geometry.hooked import HookedNetwork
-from geometry.interventions import Twins
-from geometry.job import Job
-from geometry.networks import build_network
-from geometry.prefixes import tree_of
-from geometry.process import Process
-from geometry.sites import is_stream
-from geometry.steering import (
+from geometry.interventions.patching import Twins
+from geometry.interventions.steering import (
     Pairs,
     SiteMaps,
     Yardstick,
@@ -26,9 +19,17 @@ from geometry.steering import (
     kl_nats,
     random_basis,
 )
-from geometry.storage import open_dataset, read_tensors, write_table
-from geometry.targets import hidden_directions
-from geometry.tasks import process_of
+from geometry.networks.build import build_network
+from geometry.networks.devices import describe_device, select_device
+from geometry.networks.hook_points import is_stream
+from geometry.networks.hooked_network import HookedNetwork
+from geometry.processes.observability import hidden_directions
+from geometry.processes.prefix_tree import tree_of
+from geometry.processes.process import Process
+from geometry.provenance.job import Job
+from geometry.storage import open_dataset, read_tensors
+from geometry.tables import write_table
+from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

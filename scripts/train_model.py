@@ -13,15 +13,16 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from geometry.batches import lay_out_words, pack_words, questions, whole_tree, worth_packing
-from geometry.devices import describe_device, select_device
-from geometry.job import Job
-from geometry.networks import build_network
-from geometry.prefixes import complete_tree
-from geometry.storage import open_dataset, write_table, write_tensors
-from geometry.tasks import is_modular, process_of
-from geometry.training import Recipe, Run, snapshot_steps, train
-from geometry.unfinished import UnfinishedState
+from geometry.networks.build import build_network
+from geometry.networks.devices import describe_device, select_device
+from geometry.processes.belief_states import complete_tree
+from geometry.provenance.job import Job
+from geometry.storage import open_dataset, write_tensors
+from geometry.tables import write_table
+from geometry.tasks.task import is_modular, process_of
+from geometry.training.batches import lay_out_words, pack_words, questions, whole_tree, worth_packing
+from geometry.training.resume import UnfinishedState
+from geometry.training.train import Recipe, Run, snapshot_steps, train
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from geometry.document import as_html, as_markdown
-from geometry.findings import findings
-from geometry.job import Job
-from geometry.storage import read_table, together, write_text
+from geometry.claims.findings import findings
+from geometry.claims.markup import as_html, as_markdown
+from geometry.provenance.job import Job
+from geometry.storage import write_text
+from geometry.tables import read_table, together
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geometry.job import Job, project_folder
+from geometry.provenance.job import Job, project_folder
 from geometry.storage import atomic_path
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from transformer_lens import HookedTransformer, HookedTransformerConfig
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
-from geometry.sites import hook_point_names  # noqa: E402
+from geometry.networks.hook_points import hook_point_names  # noqa: E402
 
 FOLDER = ROOT / "tests/data"
 SHAPES = {

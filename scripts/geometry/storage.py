@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 import zarr
 from numpy import ndarray
@@ -158,26 +157,6 @@ def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
 def open_dataset(path: str | Path) -> xr.Dataset:
     """A dataset whose arrays are read from the archive when they are used."""
     return xr.open_zarr(zarr.storage.ZipStore(path, mode="r"), consolidated=False, chunks=None)
-
-
-def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """A CSV file whose numbers read back exactly."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", na_rep="nan")
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    names = {"experiment": str}  # a name is text, also where it reads like a number
-    return pd.read_csv(path, keep_default_na=False, na_values=["nan"], converters=names)
-
-
-def together(paths: list[str]) -> pd.DataFrame:
-    """The rows of some tables of experiments, of which there may be none.
-
-    A table without rows, whose columns are of no type, leaves those of the others as they are.
-    """
-    tables = [read_table(path) for path in paths] or [pd.DataFrame(columns=["experiment"])]
-    return pd.concat([table for table in tables if len(table)] or tables[:1])
 
 
 def write_tensors(tensors: dict[str, ndarray], path: str | Path) -> None:

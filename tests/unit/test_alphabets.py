@@ -11,27 +11,39 @@ import yaml
 
 from alphabets import random_tensor, study
 from find_symmetries import find_symmetries
-from geometry import dimension, entropy, floors, prefixes, recovery_scores, steering
-from geometry.dimension import exponents_of_words, has_finite_beliefs
-from geometry.entropy import entropy_rate_bounds_nats
-from geometry.experiments import canonical, merged, resolve_experiments
-from geometry.floors import MOST_PREDICTION_COLUMNS, MOST_TOKEN_FEATURES, prediction_features, token_coordinates
-from geometry.ground_truth import markov_ground_truth
-from geometry.language import Language
-from geometry.prefixes import belief_states, complete_tree, draw_tokens, tree_of, tree_of_words, two_token_words
-from geometry.process import build_process
-from geometry.processes import process_from_config
-from geometry.recovery import Recovery, generator
-from geometry.recovery_scores import MOST_PAIRS, Yardstick, probable_pairs, products
-from geometry.resources import BYTES, SECONDS, Estimates
-from geometry.steering import MOST_FOLLOWED, draw_following
-from geometry.steering import Yardstick as SteeringYardstick
-from geometry.symmetry import MOST_SWAPS, cycles, image_of_prefixes, swap_changes, token_permutations
-from geometry.targets import labels
+from geometry.config.experiments import canonical, merged, resolve_experiments
+from geometry.config.job_costs import BYTES, SECONDS, Estimates
+from geometry.interventions import steering
+from geometry.interventions.steering import MOST_FOLLOWED, draw_following
+from geometry.interventions.steering import Yardstick as SteeringYardstick
+from geometry.probing import baselines as floors
+from geometry.probing.baselines import (
+    MOST_PREDICTION_COLUMNS,
+    MOST_TOKEN_FEATURES,
+    prediction_features,
+    token_coordinates,
+)
+from geometry.probing.control_targets import labels
+from geometry.processes import entropy
+from geometry.processes import fractal_dimension as dimension
+from geometry.processes import prefix_tree as prefixes
+from geometry.processes.belief_states import belief_states, complete_tree
+from geometry.processes.catalog import process_from_config
+from geometry.processes.entropy import entropy_rate_bounds_nats
+from geometry.processes.fractal_dimension import exponents_of_words, has_finite_beliefs
+from geometry.processes.prefix_tree import tree_of, tree_of_words, two_token_words
+from geometry.processes.process import build_process
+from geometry.processes.sampling import draw_tokens
+from geometry.recovery import recovery_scores
+from geometry.recovery.next_token_model import Language
+from geometry.recovery.recovery_scores import MOST_PAIRS, Yardstick, probable_pairs, products
+from geometry.recovery.spectral_learning import Recovery, generator
+from geometry.recovery.token_symmetry import MOST_SWAPS, cycles, image_of_prefixes, swap_changes, token_permutations
+from geometry.tasks.ground_truth import markov_ground_truth
 from plot_recovery import MOST_TOKENS, frequent_tokens
 
 ROOT = Path(__file__).parents[2]
-OF_MODULAR = ["measure_circuit", "find_translations", "transplant_modulus"]
+OF_MODULAR = ["measure_circuit", "find_shift_symmetry", "measure_surgery"]
 
 
 def rng():

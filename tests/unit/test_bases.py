@@ -9,7 +9,7 @@ import pywt
 from scipy.linalg import hadamard
 
 from compare_bases import compare_bases, measures
-from geometry.bases import (
+from geometry.modular_circuit.bases import (
     best_packet_basis,
     energies,
     energies_by_basis,
@@ -18,8 +18,8 @@ from geometry.bases import (
     packet_basis,
     wavelet_basis,
 )
-from geometry.fourier import participation_ratio
-from geometry.probe_table import select
+from geometry.modular_circuit.fourier import participation_ratio
+from geometry.tables import select
 
 EVERYWHERE = {"fourier", "raw", "random", "fourier_of_shuffled_tokens"}
 WAVELETS = {"haar", "db4", "db4_packets", "db4_best_packets"}

@@ -18,12 +18,12 @@ import yaml
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from geometry.checkpoints import check_entries, describe, network_parameters, read
-from geometry.experiments import ConfigError, canonical_config, merged, resolve_experiments
-from geometry.layouts import parameter_shapes
-from geometry.paths import Words
-from geometry.sites import hook_point_names
-from geometry.transformer import Transformer, TransformerConfig
+from geometry.config.experiments import ConfigError, canonical_config, merged, resolve_experiments
+from geometry.networks.checkpoint_file import check_entries, describe, network_parameters, read
+from geometry.networks.checkpoint_layouts import parameter_shapes
+from geometry.networks.hook_points import hook_point_names
+from geometry.networks.input_layout import Words
+from geometry.networks.transformer import Transformer, TransformerConfig
 
 ROOT = Path(__file__).parents[2]
 NORMS = [f"blocks__{layer}__{norm}" for layer in (0, 1) for norm in ("ln1", "ln2")] + ["ln_final"]
@@ -123,7 +123,7 @@ def test_shape_is_read_from_the_file_and_nothing_is_trained():
 
 
 def test_reading_a_configuration_with_safetensors_needs_no_torch():
-    code = "import sys; from geometry import experiments; from geometry.checkpoints import read"
+    code = "import sys; from geometry.config import experiments; from geometry.networks.checkpoint_file import read"
     code += "; read(sys.argv[1]); assert 'torch' not in sys.modules"
     command = [sys.executable, "-c", code, DATA / "plain.safetensors"]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")})
@@ -308,7 +308,7 @@ def test_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     shutil.copyfile(DATA / "plain.safetensors", tmp_path / "network.pt")
-    monkeypatch.setattr("geometry.checkpoints.open", refuse, raising=False)
+    monkeypatch.setattr("geometry.networks.checkpoint_file.open", refuse, raising=False)
     assert "network.pt': it cannot be read (Permission denied)" in refusal(tmp_path / "network.pt")
 
 

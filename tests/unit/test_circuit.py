@@ -6,7 +6,7 @@ import torch
 from scipy.special import log_softmax
 from test_transformer import random_network
 
-from geometry.circuit import (
+from geometry.modular_circuit.circuit import (
     ablations,
     distance_irrelevance,
     excluded_logits,
@@ -21,9 +21,9 @@ from geometry.circuit import (
     single_frequency_shares,
     without_frequencies,
 )
-from geometry.fourier import energy_by_frequency, projected
-from geometry.modular import ModularArithmetic
-from geometry.paths import Words
+from geometry.modular_circuit.fourier import energy_by_frequency, projected
+from geometry.networks.input_layout import Words
+from geometry.tasks.modular_arithmetic import ModularArithmetic
 from measure_circuit import measure_circuit
 
 MODEL = {

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from collect_claims import collect
-from geometry.circuit_claims import when_memorised
+from geometry.claims.modular_claims import when_memorised
 
 STREAM = "blocks.0.hook_resid_post"
 RULE = {"confidence": 0.95, "margin": 0.1}
@@ -72,13 +72,13 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
             (10, "W_U", "fourier", energy, 0.5),
         ),
         "untrained_bases": of_seeds(bases, (0, "W_E", "fourier", energy, 0.26), (0, "W_E", "raw", energy, 0.99)),
-        "translations": pd.concat(
+        "shift_symmetry": pd.concat(
             [
                 of_seeds(translations, *errors_left),
                 *(rows(translations, *told).assign(seed=seed) for seed in (1, 2)),
             ]
         ),
-        "untrained_translations": of_seeds(
+        "untrained_shift_symmetry": of_seeds(
             translations, (0, STREAM, "error", "a + 1", 0.65), (0, STREAM, "error", "2a, 2b", 0.0)
         ),
         "surgery": of_seeds("step network modulus n_pairs measure value", *surgery),

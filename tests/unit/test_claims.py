@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from collect_claims import collect
-from geometry.claims import best_elsewhere
-from geometry.verdicts import bootstrap_interval, interval, relative_gain, verdict
+from geometry.claims.claim import best_elsewhere
+from geometry.claims.verdicts import bootstrap_interval, interval, relative_gain, verdict
 
 
 def test_interval_of_two_seeds_by_hand():

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from geometry.comparison import network_labels
+from geometry.networks.labels import network_labels
 from plot_comparison import MEASURES, plot_comparison
 
 GRU = {"architecture": "gru", "n_layers": 1, "d_model": 8}

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from reference_tree import words_of
 
-from geometry.floors import grams, log_probability, table_predictions, token_features
-from geometry.moments import cell_moments
-from geometry.prefixes import belief_states, complete_tree, complete_tree_with_beliefs, words_below
-from geometry.probe import Fold, score
-from geometry.process import build_process
-from geometry.processes import process_from_config
-from geometry.splits import CELLS_AT_ONCE, by_length, by_prefix, by_stem, passes
-from geometry.targets import hidden_directions, labels, true_targets, wrong_targets
+from geometry.probing.baselines import grams, log_probability, table_predictions, token_features
+from geometry.probing.control_targets import labels, true_targets, wrong_targets
+from geometry.probing.cross_validation import CELLS_AT_ONCE, by_length, by_prefix, by_stem, passes
+from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.regression import Fold, score
+from geometry.processes.belief_states import belief_states, complete_tree, complete_tree_with_beliefs
+from geometry.processes.catalog import process_from_config
+from geometry.processes.observability import hidden_directions
+from geometry.processes.prefix_tree import words_below
+from geometry.processes.process import build_process
 
 
 @pytest.fixture(scope="module")

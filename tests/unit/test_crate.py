@@ -7,10 +7,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from geometry.crate import study_crate
-from geometry.digest import file_digest
-from geometry.job import write_record
-from geometry.records import read_record
+from geometry.provenance.code_digest import file_digest
+from geometry.provenance.job import write_record
+from geometry.provenance.records import read_record
+from geometry.provenance.ro_crate import study_crate
 from research_object import problems
 
 CITATION = {

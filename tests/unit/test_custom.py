@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geometry.custom import custom
-from geometry.printed import half_units
-from geometry.process import ProcessError
-from geometry.processes import PROCESSES, process_from_config
+from geometry.processes.catalog import PROCESSES, process_from_config
+from geometry.processes.custom_matrices import custom
+from geometry.processes.printed_matrices import half_units
+from geometry.processes.process import ProcessError
 
 CHAIN, EMISSION = [[0.5, 0.5], ["1/3", "2/3"]], [[0.2, 0.8, 0], ["1/6", "1/2", "2/6"]]
 PAIR = {"transition_matrix": CHAIN, "emission_matrix": EMISSION}

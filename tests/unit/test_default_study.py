@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from geometry.experiments import canonical_config, resolve_experiments
-from geometry.ground_truth import markov_ground_truth
-from geometry.probe_table import FLOORS, PROBED, estimated, select
-from geometry.tasks import process_of
+from geometry.config.experiments import canonical_config, resolve_experiments
+from geometry.probing.probe_table import FLOORS, PROBED, estimated
+from geometry.tables import select
+from geometry.tasks.ground_truth import markov_ground_truth
+from geometry.tasks.task import process_of
 from probe_beliefs import Probe, coordinates_of, examination
 
 ROOT = Path(__file__).parents[2]

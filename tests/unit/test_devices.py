@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from geometry import devices, machine
+from geometry import machine
+from geometry.networks import devices
 
 
 @pytest.fixture

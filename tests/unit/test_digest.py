@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from geometry import digest
-from geometry.digest import code_of
-from geometry.lock import LockError, read_lock
+from geometry.provenance import code_digest as digest
+from geometry.provenance.code_digest import code_of
+from geometry.provenance.requirements_lock import LockError, read_lock
 
 ROOT = Path(__file__).parents[2]
 FILES = {

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geometry.chaos_game import play, sierpinski
-from geometry.dimension import (
+from geometry.processes.catalog import process_from_config
+from geometry.processes.chaos_game import play, sierpinski
+from geometry.processes.entropy import entropy_rate_bounds_nats
+from geometry.processes.fractal_dimension import (
     belief_set_dimension,
     box_counts,
     correlation_integral,
@@ -18,9 +20,7 @@ from geometry.dimension import (
     rms_distance,
     slope_between,
 )
-from geometry.entropy import entropy_rate_bounds_nats
-from geometry.process import build_process
-from geometry.processes import process_from_config
+from geometry.processes.process import build_process
 from measure_dimension import TRUE, Origin, dimension_rows
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
-from geometry.checks import probe_caution
-from geometry.experiments import ConfigError, canonical, canonical_config, merged, resolve_experiments
-from geometry.resources import peak_memory_gb
-from geometry.sites import chosen_sites, drawn_site, joined_sites, probed_sites
-from geometry.tasks import process_of, task_name
+from geometry.config.checks import probe_caution
+from geometry.config.experiments import ConfigError, canonical, canonical_config, merged, resolve_experiments
+from geometry.config.job_costs import peak_memory_gb
+from geometry.networks.hook_points import chosen_sites, drawn_site, joined_sites, probed_sites
+from geometry.tasks.task import process_of, task_name
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))

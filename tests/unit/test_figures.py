@@ -10,13 +10,13 @@ import pytest
 from matplotlib import pyplot as plt
 from test_surgery import KEYS, planted_network
 
-from geometry.ground_truth import markov_ground_truth
-from geometry.probe_table import circle_scores
-from geometry.processes import PROCESSES, process_from_config
-from geometry.simplex import belief_colors
-from geometry.style import BeliefPainter
+from geometry.figures.belief_cloud import BeliefPainter
+from geometry.figures.simplex import belief_colors
+from geometry.probing.probe_table import circle_scores
+from geometry.processes.catalog import PROCESSES, process_from_config
+from geometry.tasks.ground_truth import markov_ground_truth
+from measure_surgery import circles_dataset, shown_modulus
 from plot_circles import NEAR, named_numbers
-from transplant_modulus import circles_dataset, shown_modulus
 
 PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_duplicated")}
 
@@ -88,7 +88,7 @@ def test_figures_look_the_same_whatever_the_user_has_set(tmp_path):
     (tmp_path / "matplotlibrc").write_text(
         "axes.grid: True\nlines.dashed_pattern: 1, 1\nsavefig.dpi: 7\n", encoding="utf-8"
     )
-    code = "import matplotlib\nbefore = matplotlib.rcParams['axes.grid']\nimport geometry.style\n"
+    code = "import matplotlib\nbefore = matplotlib.rcParams['axes.grid']\nimport geometry.figures.style\n"
     code += "names = 'axes.grid', 'lines.dashed_pattern', 'savefig.dpi'\n"
     code += "print(before, *(matplotlib.rcParams[name] == matplotlib.rcParamsDefault[name] for name in names))"
     environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geometry.fourier import (
+from geometry.modular_circuit.fourier import (
     basis_frequency,
     circle_coordinates,
     energy_by_frequency,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from geometry.gathered import has_crate_of_another, replaced
-from geometry.job import write_record
-from geometry.records import FOLDER
+from geometry.config.gathered import has_crate_of_another, replaced
+from geometry.provenance.job import write_record
+from geometry.provenance.records import FOLDER
 
 RUN = {
     **dict.fromkeys(("started", "ended", "platform", "processor", "device"), ""),

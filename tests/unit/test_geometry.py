@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from geometry.chaos_game import play, sierpinski, simplex_images
-from geometry.prefixes import belief_states, complete_tree
-from geometry.processes import process_from_config
-from geometry.simplex import ANCHORS, TRIANGLE, belief_colors, project_targets
+from geometry.figures.simplex import ANCHORS, TRIANGLE, belief_colors, project_targets
+from geometry.processes.belief_states import belief_states, complete_tree
+from geometry.processes.catalog import process_from_config
+from geometry.processes.chaos_game import play, sierpinski, simplex_images
 
 
 def test_three_states_are_drawn_on_the_triangle():

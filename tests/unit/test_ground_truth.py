@@ -10,18 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from reference_tree import words_of
 
-from geometry.entropy import check_descent, entropy_rate_bounds_nats
-from geometry.ground_truth import check_truth, markov_ground_truth
-from geometry.prefixes import (
-    belief_states,
-    complete_tree,
-    sample_words,
-    sampled_tree,
-    tree_of_words,
-    words_below,
-)
-from geometry.process import ProcessError, build_process, check_distributions
-from geometry.processes import process_from_config
+from geometry.processes.belief_states import belief_states, complete_tree
+from geometry.processes.catalog import process_from_config
+from geometry.processes.entropy import check_descent, entropy_rate_bounds_nats
+from geometry.processes.prefix_tree import tree_of_words, words_below
+from geometry.processes.process import ProcessError, build_process, check_distributions
+from geometry.processes.sampling import sample_words, sampled_tree
+from geometry.tasks.ground_truth import check_truth, markov_ground_truth
 
 MESS3 = {"x": 0.05, "alpha": 0.85}
 

@@ -5,11 +5,12 @@ import pytest
 import xarray as xr
 from reference_tree import words_of
 
-from geometry.ground_truth import markov_ground_truth
-from geometry.horizon import memory_reached, mixing_rate, observer_beliefs, rms_errors
-from geometry.prefixes import complete_tree_with_beliefs, tree_of
-from geometry.process import build_process
-from geometry.processes import process_from_config
+from geometry.processes.belief_states import complete_tree_with_beliefs
+from geometry.processes.catalog import process_from_config
+from geometry.processes.finite_memory import memory_reached, mixing_rate, observer_beliefs, rms_errors
+from geometry.processes.prefix_tree import tree_of
+from geometry.processes.process import build_process
+from geometry.tasks.ground_truth import markov_ground_truth
 from measure_convergence import measure_convergence
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})

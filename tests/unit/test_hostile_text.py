@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from geometry.experiments import ConfigError, canonical_config, merged, resolve_experiments
+from geometry.config.experiments import ConfigError, canonical_config, merged, resolve_experiments
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))

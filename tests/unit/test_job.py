@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 from tiny_job import FILE, LOG, NAME, RECORD, ROOT
 
 from geometry import machine
-from geometry.job import git_state
-from geometry.records import read_record
+from geometry.provenance.job import git_state
+from geometry.provenance.records import read_record
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -74,9 +75,7 @@ def test_code_that_is_of_another_checkout_is_refused(tmp_path):
     (other / "geometry").symlink_to(ROOT / "scripts/geometry")  # the same files are the same code
     assert run_tiny(tmp_path, other).returncode == 0
     (other / "geometry").unlink()
-    (other / "geometry").mkdir()
-    for path in (ROOT / "scripts/geometry").glob("*.py"):
-        (other / "geometry" / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(ROOT / "scripts/geometry", other / "geometry")
     result = run_tiny(tmp_path, other)
     assert result.returncode == 1 and b"is imported as 'geometry', not that of" in result.stderr
 

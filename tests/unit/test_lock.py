@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from geometry.lock import HOW_TO_INSTALL, covering_folders, hidden_package, installed_version, read_lock, wrong_version
+from geometry.provenance.requirements_lock import (
+    HOW_TO_INSTALL,
+    covering_folders,
+    hidden_package,
+    installed_version,
+    read_lock,
+    wrong_version,
+)
 
 ENVS = Path(__file__).parents[2] / "envs"
 LOCK = re.findall(r"^([A-Za-z][^ \n]*)", (ENVS / "requirements.txt").read_text(encoding="utf-8"), re.M)
@@ -87,6 +94,8 @@ def test_environment_itself_on_the_path_hides_nothing(monkeypatch):
 
 
 def test_version_that_is_not_the_pinned_one_is_told_with_how_to_install_it(monkeypatch):
-    monkeypatch.setattr("geometry.lock.version", lambda package: None)  # of metadata that is cut short
+    monkeypatch.setattr(
+        "geometry.provenance.requirements_lock.version", lambda package: None
+    )  # of metadata that is cut short
     assert installed_version("numpy") == "none"
     assert wrong_version("numpy", NUMPY).endswith(HOW_TO_INSTALL)

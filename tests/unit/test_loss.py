@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geometry.ground_truth import markov_ground_truth
-from geometry.loss import loss_table, network_cautions
-from geometry.process import build_process
-from geometry.processes import process_from_config
+from geometry.processes.catalog import process_from_config
+from geometry.processes.process import build_process
+from geometry.tasks.ground_truth import markov_ground_truth
+from geometry.tasks.loss import loss_table, network_cautions
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 

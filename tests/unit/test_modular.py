@@ -8,18 +8,18 @@ import torch
 import xarray as xr
 from torch.nn import functional as F
 
-from geometry.batches import questions
-from geometry.examinations import modular_examination
-from geometry.folded import folded_logits
-from geometry.ground_truth import modular_ground_truth
-from geometry.modular import ModularArithmetic, circles, component_names
-from geometry.paths import Branches
-from geometry.prefixes import asked, tree_of
-from geometry.probe_table import select
-from geometry.process import ProcessError
+from geometry.networks.input_layout import Branches
+from geometry.networks.one_layer import folded_logits
+from geometry.networks.transformer import Transformer, TransformerConfig
+from geometry.probing.design import modular_examination
+from geometry.processes.prefix_tree import asked, tree_of
+from geometry.processes.process import ProcessError
 from geometry.storage import open_dataset
-from geometry.training import Recipe, Run
-from geometry.transformer import Transformer, TransformerConfig
+from geometry.tables import select
+from geometry.tasks.ground_truth import modular_ground_truth
+from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
+from geometry.training.batches import questions
+from geometry.training.train import Recipe, Run
 from probe_beliefs import Probe, probe_run
 
 

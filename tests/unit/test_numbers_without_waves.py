@@ -15,25 +15,25 @@ from test_surgery import planted_network
 from collect_claims import collect
 from compare_bases import compare_bases
 from extract_activations import extract
-from find_translations import find_translations
-from geometry.circuit_claims import CIRCLES
-from geometry.examinations import modular_examination
-from geometry.findings import circuit_table
-from geometry.ground_truth import modular_ground_truth
-from geometry.modular import ModularArithmetic
-from geometry.networks import build_network, initial_parameters
-from geometry.probe_table import select
+from find_shift_symmetry import find_shift_symmetry
+from geometry.claims.findings import circuit_table
+from geometry.claims.modular_claims import CIRCLES
+from geometry.networks.build import build_network, initial_parameters
+from geometry.probing.design import modular_examination
 from geometry.storage import open_dataset
+from geometry.tables import select
+from geometry.tasks.ground_truth import modular_ground_truth
+from geometry.tasks.modular_arithmetic import ModularArithmetic
 from measure_circuit import measure_circuit
 from measure_loss import loss_table
+from measure_surgery import COLUMNS, circles_dataset, measure_surgery
 from plot_bases import plot_bases
 from plot_circles import plot_circles
 from plot_progress import plot_progress
+from plot_shift_symmetry import plot_shift_symmetry
 from plot_spectrum import plot_spectrum
 from plot_surgery import plot_surgery
-from plot_translations import plot_translations
 from probe_beliefs import Probe, probe_run
-from transplant_modulus import COLUMNS, circles_dataset, transplant_modulus
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -89,12 +89,12 @@ class Study:
         found = {"bases": compare_bases(stacks, task.modulus)}
         found["circuit"], found["picture"] = measure_circuit(stacks, task)
         if task.sign is not None and steps[1]:
-            found["surgery"] = transplant_modulus(stacks, task.sign, MODULI, [11], 50).assign(seed=seed)
+            found["surgery"] = measure_surgery(stacks, task.sign, MODULI, [11], 50).assign(seed=seed)
             found["re_cut"] = circles_dataset(snapshots[-1], task.sign, MODULI)
         with open_dataset(path) as activations:
             decoded = self.folder / f"{seed}_decoded.zarr.zip"
             found["probe"] = probe_run(self.truth, activations, self.probe, logging.getLogger("test"), decoded)
-            found["translations"] = find_translations(task, activations)
+            found["shift_symmetry"] = find_shift_symmetry(task, activations)
             found["loss"] = loss_table(self.truth, activations)
         return {name: one if isinstance(one, xr.Dataset) else one.assign(experiment="e") for name, one in found.items()}
 
@@ -102,11 +102,11 @@ class Study:
         return [run[name] for run in self.runs if name in run]
 
     def claims(self):
-        tables = {name: pd.concat(self.every(name)) for name in ("probe", "loss", "circuit", "bases", "translations")}
+        tables = {name: pd.concat(self.every(name)) for name in ("probe", "loss", "circuit", "bases", "shift_symmetry")}
         surgery = self.every("surgery") or [pd.DataFrame(columns=["experiment", "seed", *COLUMNS])]
         tables["surgery"] = pd.concat(surgery)
         tables["untrained"] = self.never["probe"]
-        tables |= {f"untrained_{name}": self.never[name] for name in ("circuit", "bases", "translations")}
+        tables |= {f"untrained_{name}": self.never[name] for name in ("circuit", "bases", "shift_symmetry")}
         return collect(tables, ["e"], [], RULE).set_index("claim"), tables
 
     def draw(self):
@@ -119,7 +119,7 @@ class Study:
         yield plot_spectrum(self.every("picture"))
         yield plot_bases(pd.concat(self.every("bases")), self.never["bases"], p)
         circuits = self.every("circuit")
-        yield plot_translations(self.every("translations"), self.never["translations"], circuits, SITES[-1], p)
+        yield plot_shift_symmetry(self.every("shift_symmetry"), self.never["shift_symmetry"], circuits, SITES[-1], p)
         if "surgery" in first:
             yield plot_surgery(pd.concat(self.every("surgery")), p)
             tables = first["surgery"], first["probe"], self.never["probe"]

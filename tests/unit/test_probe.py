@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from geometry.moments import cell_moments
-from geometry.probe import STRENGTHS, Fold, decode, ridge, score, total
-from geometry.splits import by_prefix, split_by
+from geometry.probing.cross_validation import by_prefix, split_by
+from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.regression import STRENGTHS, Fold, decode, ridge, score, total
 
 
 def data(n_rows=600, n_features=12, n_components=3, noise=0.1, seed=0):

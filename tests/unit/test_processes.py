@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geometry.process import ProcessError, build_process
-from geometry.processes import PROCESSES, custom, mess3, process_from_config
+from geometry.processes.catalog import PROCESSES, custom, mess3, process_from_config
+from geometry.processes.process import ProcessError, build_process
 
 PARAMETERS = {
     "mess3": {"x": 0.05, "alpha": 0.85},

@@ -9,17 +9,18 @@ import xarray as xr
 from matplotlib import pyplot as plt
 
 from find_symmetries import find_symmetries
-from geometry.claims import Evidence, claims_of
-from geometry.examinations import markov_examination
-from geometry.ground_truth import markov_ground_truth
-from geometry.language import Language
-from geometry.prefixes import tree_of
-from geometry.probe_table import select
-from geometry.processes import process_from_config
-from geometry.recovery import Recovery, Spectrum
-from geometry.recovery_scores import EXACT, Yardstick, is_told
+from geometry.claims.belief_claims import Evidence, claims_of
+from geometry.figures.style import STYLE_SHEET
+from geometry.probing.design import markov_examination
+from geometry.processes.catalog import process_from_config
+from geometry.processes.prefix_tree import tree_of
+from geometry.recovery.next_token_model import Language
+from geometry.recovery.recovery_scores import Yardstick
+from geometry.recovery.sources import EXACT, is_told
+from geometry.recovery.spectral_learning import Recovery, Spectrum
 from geometry.storage import open_dataset
-from geometry.style import STYLE_SHEET
+from geometry.tables import select
+from geometry.tasks.ground_truth import markov_ground_truth
 from measure_convergence import measure_convergence
 from measure_dimension import TRUE, Origin, dimension_rows
 from measure_distances import compare_distances

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from test_ground_truth import random_process
 
-from geometry.ground_truth import markov_ground_truth, modular_ground_truth
-from geometry.processes import process_from_config
+from geometry.processes.catalog import process_from_config
 from geometry.storage import open_dataset, write_dataset
-from geometry.tasks import process_of
+from geometry.tasks.ground_truth import markov_ground_truth, modular_ground_truth
+from geometry.tasks.task import process_of
 
 TEXT = (Path(__file__).parents[2] / "docs/reading_results.md").read_text(encoding="utf-8")
 FUNCTIONS, EXAMPLE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

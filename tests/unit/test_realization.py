@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geometry.process import build_process
-from geometry.processes import process_from_config
-from geometry.realization import minimal_process, minimal_rank
-from geometry.targets import hidden_directions
+from geometry.processes.catalog import process_from_config
+from geometry.processes.minimal_realization import minimal_process, minimal_rank
+from geometry.processes.observability import hidden_directions
+from geometry.processes.process import build_process
 
 MESS3 = {"x": 0.05, "alpha": 0.85}
 

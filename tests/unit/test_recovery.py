@@ -6,23 +6,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geometry.ground_truth import complete_length
-from geometry.language import Language, complete_part, counted_language
-from geometry.prefixes import belief_states, complete_tree, sampled_tree
-from geometry.process import build_process
-from geometry.processes import PROCESSES
-from geometry.recovery import Recovery, follow, recovered_process, spectrum, tokens_ahead
-from geometry.recovery_scores import (
-    EXACT,
-    POSSIBLE,
-    SAMPLED,
-    Yardstick,
-    eigenvalue_error,
-    eigenvalues,
-    probable_pairs,
-    products,
-    wander,
-)
+from geometry.processes.belief_states import belief_states, complete_tree
+from geometry.processes.catalog import PROCESSES
+from geometry.processes.process import build_process
+from geometry.processes.sampling import sampled_tree
+from geometry.recovery.next_token_model import Language, complete_part, counted_language
+from geometry.recovery.recovery_scores import Yardstick, eigenvalue_error, eigenvalues, probable_pairs, products, wander
+from geometry.recovery.sources import EXACT, POSSIBLE, SAMPLED
+from geometry.recovery.spectral_learning import Recovery, follow, recovered_process, spectrum, tokens_ahead
+from geometry.tasks.ground_truth import complete_length
 from score_recovery import languages, nearest
 
 STAY = [[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.1, 0.3, 0.6]]

@@ -8,15 +8,17 @@ import torch
 from reference_tree import words_of
 from torch import nn
 
-from geometry.activations import tree_activations
-from geometry.batches import lay_out_words, pack_words
-from geometry.interventions import Twins, changing
-from geometry.networks import build_network
-from geometry.paths import Branches, Words
-from geometry.prefixes import complete_tree, sample_words, tree_of_words
-from geometry.processes import process_from_config
-from geometry.sites import hook_point_names
-from geometry.training import Recipe, Run, train
+from geometry.interventions.patching import Twins, changing
+from geometry.networks.build import build_network
+from geometry.networks.extraction import tree_activations
+from geometry.networks.hook_points import hook_point_names
+from geometry.networks.input_layout import Branches, Words
+from geometry.processes.belief_states import complete_tree
+from geometry.processes.catalog import process_from_config
+from geometry.processes.prefix_tree import tree_of_words
+from geometry.processes.sampling import sample_words
+from geometry.training.batches import lay_out_words, pack_words
+from geometry.training.train import Recipe, Run, train
 
 CONTEXT = 5
 CPU = torch.device("cpu")

@@ -67,7 +67,7 @@ def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
         ("foreign_seeds", "training.csv", set()),
         ("foreign_seeds", "sequences.zarr.zip", set()),
         ("modular", "model.safetensors", {"train_model"}),
-        ("modular", "surgery.csv", {"transplant_modulus"}),
+        ("modular", "surgery.csv", {"measure_surgery"}),
         ("polynomial", "surgery.csv", set()),
         ("polynomial", "modulus_7.safetensors", set()),
         ("transformer", "recovery.csv", {"score_recovery"}),

@@ -1,6 +1,6 @@
 import pytest
 
-from geometry.schedule import longest_chain, makespan, seconds_to_the_end
+from geometry.provenance.makespan import longest_chain, makespan, seconds_to_the_end
 
 SECONDS = {"train 1": 5.0, "train 2": 4.0, "probe 1": 1.0, "probe 2": 3.0, "claims": 2.0, "explainer": 1.0}
 NEEDS = {

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy.spatial import procrustes
 
-from geometry.components import cloud_shape
-from geometry.document import Table, as_html, as_markdown
-from geometry.floors import grams, table_predictions
-from geometry.moments import cell_moments
-from geometry.prefixes import complete_tree_with_beliefs
-from geometry.probe import regress
-from geometry.processes import process_from_config
-from geometry.scorecard import Examination, r2_by_group
-from geometry.splits import by_length, by_prefix, by_stem, passes
+from geometry.claims.markup import Table, as_html, as_markdown
+from geometry.probing.baselines import grams, table_predictions
+from geometry.probing.cross_validation import by_length, by_prefix, by_stem, passes
+from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.principal_components import cloud_shape
+from geometry.probing.regression import regress
+from geometry.probing.scores import Examination, r2_by_group
+from geometry.processes.belief_states import complete_tree_with_beliefs
+from geometry.processes.catalog import process_from_config
 
 
 def shape_of(x, y):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geometry.process import ProcessError, build_process
-from geometry.stationary import closed_classes, irreducible_law, long_run_law
+from geometry.processes.process import ProcessError, build_process
+from geometry.processes.stationary_distribution import closed_classes, irreducible_law, long_run_law
 
 EXACT = {"rtol": 1e-12, "atol": 0}
 

@@ -7,14 +7,15 @@ import xarray as xr
 from reference_tree import words_of
 from test_transformer import SHAPES, random_network
 
-from geometry.ground_truth import markov_ground_truth
-from geometry.interventions import Twins, changing
-from geometry.paths import Words
-from geometry.prefixes import belief_states, complete_tree, tree_of
-from geometry.probe_table import select
-from geometry.processes import PROCESSES, process_from_config
-from geometry.steering import Yardstick, draw_pairs, fit_site, kl_nats, random_basis
-from geometry.targets import labels
+from geometry.interventions.patching import Twins, changing
+from geometry.interventions.steering import Yardstick, draw_pairs, fit_site, kl_nats, random_basis
+from geometry.networks.input_layout import Words
+from geometry.probing.control_targets import labels
+from geometry.processes.belief_states import belief_states, complete_tree
+from geometry.processes.catalog import PROCESSES, process_from_config
+from geometry.processes.prefix_tree import tree_of
+from geometry.tables import select
+from geometry.tasks.ground_truth import markov_ground_truth
 from steer_network import DOSES, steer_network
 
 CONTEXT = 4

@@ -12,15 +12,13 @@ from geometry.storage import (
     atomic_path,
     files_below,
     open_dataset,
-    read_table,
     read_tensors,
-    together,
     write_dataset,
-    write_table,
     write_tensors,
     write_text,
     zarr_archive,
 )
+from geometry.tables import read_table, together, write_table
 
 
 def dataset():

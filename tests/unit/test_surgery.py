@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from geometry.surgery import (
+from geometry.modular_circuit.surgery import (
     choose_frequencies,
     key_amplitudes,
     logits_of,
@@ -15,7 +15,7 @@ from geometry.surgery import (
     transplanted,
     windings,
 )
-from geometry.transplants import pairs_of, shift_averaged_accuracy, transplants, unedited
+from geometry.modular_circuit.surgery_controls import pairs_of, shift_averaged_accuracy, transplants, unedited
 
 KEYS = (1, 8, 12)
 """Of modulus 29; none is a harmonic 2 or 3 of another, nor a combination of two."""

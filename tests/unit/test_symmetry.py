@@ -8,11 +8,11 @@ import xarray as xr
 from reference_tree import words_of
 
 from find_symmetries import find_symmetries
-from geometry.ground_truth import markov_ground_truth
-from geometry.prefixes import complete_tree, complete_tree_with_beliefs
-from geometry.process import build_process
-from geometry.processes import process_from_config
-from geometry.symmetry import (
+from geometry.probing.principal_components import principal_scores
+from geometry.processes.belief_states import complete_tree, complete_tree_with_beliefs
+from geometry.processes.catalog import process_from_config
+from geometry.processes.process import build_process
+from geometry.recovery.token_symmetry import (
     ACCEPTED,
     composed,
     composition_error,
@@ -22,9 +22,9 @@ from geometry.symmetry import (
     inverse,
     is_group,
     prediction_change,
-    principal_scores,
     token_permutations,
 )
+from geometry.tasks.ground_truth import markov_ground_truth
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 DIHEDRAL = {"()", "(0 1)", "(2 3)", "(0 1)(2 3)", "(0 2)(1 3)", "(0 3)(1 2)", "(0 2 1 3)", "(0 3 1 2)"}

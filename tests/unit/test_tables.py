@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geometry.examinations import markov_examination, weightings
-from geometry.ground_truth import markov_ground_truth
-from geometry.prefixes import belief_states, tree_of
-from geometry.probe_table import decoded_beliefs, held_out_r2, select
-from geometry.processes import process_from_config
+from geometry.probing.design import markov_examination, weightings
+from geometry.probing.probe_table import decoded_beliefs, held_out_r2
+from geometry.processes.belief_states import belief_states
+from geometry.processes.catalog import process_from_config
+from geometry.processes.prefix_tree import tree_of
 from geometry.storage import open_dataset
+from geometry.tables import select
+from geometry.tasks.ground_truth import markov_ground_truth
 from measure_distances import compare_distances
 from measure_loss import loss_table
 from probe_beliefs import Probe, probe_run

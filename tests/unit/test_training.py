@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.batches import lay_out_words, pack_words, whole_tree, worth_packing
-from geometry.networks import build_network
-from geometry.prefixes import complete_tree, sample_words
-from geometry.processes import process_from_config
-from geometry.training import Recipe, Run, learning_rate_factor, snapshot_steps, train
+from geometry.networks.build import build_network
+from geometry.processes.belief_states import complete_tree
+from geometry.processes.catalog import process_from_config
+from geometry.processes.sampling import sample_words
+from geometry.training.batches import lay_out_words, pack_words, whole_tree, worth_packing
+from geometry.training.train import Recipe, Run, learning_rate_factor, snapshot_steps, train
 
 MODEL = {
     "architecture": "transformer",

@@ -8,18 +8,20 @@ import reference_transformer
 import torch
 from reference_tree import words_of
 
-from geometry import gradient
-from geometry.activations import tree_activations
-from geometry.batches import lay_out_words, pack_words
-from geometry.devices import disagreement_with_cpu
-from geometry.ensemble import EnsembleGradient
-from geometry.gradient import TreeGradient
-from geometry.networks import build_network
-from geometry.paths import Branches
-from geometry.prefixes import complete_tree, sample_words, tree_of_words
-from geometry.processes import process_from_config
-from geometry.sites import hook_point_names
-from geometry.transformer import Transformer
+from geometry.networks.build import build_network
+from geometry.networks.devices import disagreement_with_cpu
+from geometry.networks.extraction import tree_activations
+from geometry.networks.hook_points import hook_point_names
+from geometry.networks.input_layout import Branches
+from geometry.networks.transformer import Transformer
+from geometry.processes.belief_states import complete_tree
+from geometry.processes.catalog import process_from_config
+from geometry.processes.prefix_tree import tree_of_words
+from geometry.processes.sampling import sample_words
+from geometry.training import cpu_gradient as gradient
+from geometry.training.batches import lay_out_words, pack_words
+from geometry.training.cpu_gradient import TreeGradient
+from geometry.training.gpu_gradient import EnsembleGradient
 
 SHAPES = [
     {

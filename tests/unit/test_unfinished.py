@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geometry.unfinished import UnfinishedState
+from geometry.training.resume import UnfinishedState
 
 ARRAYS = {"step": np.array(7), "weights": np.arange(6, dtype=np.float32).reshape(2, 3)}
 JOB = {"learning_rate": 0.1, "code": "abc"}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Wildcards
 
-from geometry.digest import code_of
-from geometry.job import Job
+from geometry.provenance.code_digest import code_of
+from geometry.provenance.job import Job
 
 ROOT = Path(__file__).parents[2]
 RULE, NAME = "build_ground_truth", "雨 é \ud800"

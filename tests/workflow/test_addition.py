@@ -8,8 +8,9 @@ import torch
 from harness import Study
 from PIL import Image
 
-from geometry.folded import folded_logits
-from geometry.storage import open_dataset, read_table, read_tensors
+from geometry.networks.one_layer import folded_logits
+from geometry.storage import open_dataset, read_tensors
+from geometry.tables import read_table
 from research_object import problems
 
 ADDITION = """
@@ -55,7 +56,7 @@ def sums(made_once):
 def test_every_figure_and_claim_of_the_circuit_is_there_and_nothing_runs_again(sums):
     study, how = sums
     results = study.folder / "results"
-    names = {"progress.png", "spectrum.png", "circles.png", "bases.png", "surgery.png", "translations.png"}
+    names = {"progress.png", "spectrum.png", "circles.png", "bases.png", "surgery.png", "shift_symmetry.png"}
     assert {path.name for path in (results / "figures/sums").iterdir()} == names
     for name in names:
         pixels = np.asarray(Image.open(results / "figures/sums" / name).convert("L"))

@@ -10,8 +10,8 @@ import pytest
 from harness import ROOT, clone, edit
 
 from audit import breaks
-from geometry.job import seal_of
-from geometry.records import read_record, record_paths
+from geometry.provenance.job import seal_of
+from geometry.provenance.records import read_record, record_paths
 from provenance import ancestry
 
 KINDS = [
@@ -308,7 +308,7 @@ def test_ancestry_of_a_claim_reaches_every_training_and_its_configuration(study)
     text = "\n".join(ancestry("results/claims.csv", [read_record(path) for path in record_paths()]))
     for run in ("mess3 seed 1", "mess3 seed 2", "rrxor seed 1", "rrxor seed 2"):
         assert text.count(f"\ntrain_model {run}\n") == 1
-    assert "learning_rate: 0.02" in text and "geometry/transformer.py" in text and "torch 2." in text
+    assert "learning_rate: 0.02" in text and "geometry/networks/transformer.py" in text and "torch 2." in text
     assert "CHANGED" not in text and "plot_loss" not in text
     assert next(ancestry("results/provenance/collect_claims.json", [read_record(p) for p in record_paths()]))
 

@@ -9,9 +9,10 @@ import pytest
 from harness import ROOT, Study
 from safetensors.numpy import load_file
 
-from geometry.audit import broken_links
-from geometry.records import makers, read_record, record_paths
-from geometry.storage import open_dataset, read_table, read_tensors
+from geometry.provenance.audit import broken_links
+from geometry.provenance.records import makers, read_record, record_paths
+from geometry.storage import open_dataset, read_tensors
+from geometry.tables import read_table
 from research_object import problems
 
 DATA = ROOT / "tests/data"

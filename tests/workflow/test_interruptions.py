@@ -15,7 +15,7 @@ from harness import ROOT, SMALLEST, Study, clone, edit, hashes
 LONG = {"experiments": {"mess3": {"training": {"steps": 2000}}}}
 LONGER = {"experiments": {"mess3": {"training": {"steps": 20_000}}}}
 MODEL = "results/mess3/seed_1/model.safetensors"
-MODULAR_FILES = "circuit", "bases", "surgery", "translations"
+MODULAR_FILES = "circuit", "bases", "surgery", "shift_symmetry"
 STATE = "unfinished/train_model/mess3_seed_1.safetensors"
 
 
@@ -155,7 +155,7 @@ def test_job_refuses_code_that_was_edited_after_the_plan(tmp_path):
     activations = "results/mess3/seed_1/activations.zarr.zip"
     process = start(study, activations, override=LONG)
     assert wait_for((study.folder / STATE).exists, process)
-    edit(study.project / "scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5")
+    edit(study.project / "scripts/geometry/networks/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5")
     assert process.wait() != 0
     assert "the code of extract_activations changed while the workflow ran" in (tmp_path / "study.log").read_text(
         encoding="utf-8"

@@ -133,10 +133,10 @@ def test_experiment_removed_reruns_what_gathers_experiments(finished):
 TORCH = AFTER_TRAINING | UNTRAINED | {"train_model": 4, "initialize_networks": 2}
 CODE = {
     "a colour of the style sheet": (
-        ("scripts/geometry/study.mplstyle", "font.size: 8", "font.size: 8.5"),
+        ("scripts/geometry/figures/study.mplstyle", "font.size: 8", "font.size: 8.5"),
         FIGURES | LAST,
     ),
-    "a colour in the style module": (("scripts/geometry/style.py", '"#7F7F7F"', '"#7E7E7E"'), FIGURES | LAST),
+    "a colour in the style module": (("scripts/geometry/figures/style.py", '"#7F7F7F"', '"#7E7E7E"'), FIGURES | LAST),
     "a caption": (
         ("rules/captions/loss.rst", "Left: how far", "Left, how far"),
         {"write_report": 1, "export_crate": 1, "all": 1},
@@ -146,7 +146,7 @@ CODE = {
         {"plot_loss": 2} | LAST,
     ),
     "a statement of the probe": (
-        ("scripts/geometry/probe.py", "return AffineMap(matrix, self.", "return AffineMap(matrix, +self."),
+        ("scripts/geometry/probing/regression.py", "return AffineMap(matrix, self.", "return AffineMap(matrix, +self."),
         AFTER_PROBE
         | COMPONENTS
         | STEERING
@@ -154,18 +154,21 @@ CODE = {
         | RECOVERY
         | {"recover_process": 6, "score_recovery": 6},
     ),
-    "a statement of the model": (("scripts/geometry/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5"), TORCH),
+    "a statement of the model": (
+        ("scripts/geometry/networks/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5"),
+        TORCH,
+    ),
     "a statement of the training": (
-        ("scripts/geometry/training.py", "0.5 * (1 + ", "(1 / 2) * (1 + "),
+        ("scripts/geometry/training/train.py", "0.5 * (1 + ", "(1 / 2) * (1 + "),
         AFTER_TRAINING | {"train_model": 4},
     ),
     "a statement of the processes": (
-        ("scripts/geometry/processes.py", "other = (1 - alpha) / 2", "other = 0.5 * (1 - alpha)"),
+        ("scripts/geometry/processes/catalog.py", "other = (1 - alpha) / 2", "other = 0.5 * (1 - alpha)"),
         EVERYTHING,
     ),
-    "a statement of the verdicts": (("scripts/geometry/verdicts.py", "if n < 2 or", "if n <= 1 or"), CLAIMS),
+    "a statement of the verdicts": (("scripts/geometry/claims/verdicts.py", "if n < 2 or", "if n <= 1 or"), CLAIMS),
     "a statement of the steering": (
-        ("scripts/geometry/steering.py", "return np.stack([np.repeat(", "return np.array([np.repeat("),
+        ("scripts/geometry/interventions/steering.py", "return np.stack([np.repeat(", "return np.array([np.repeat("),
         STEERING | CLAIMS,
     ),
     "the citation": (("CITATION.cff", "license: MIT", "license: ISC"), {"export_crate": 1, "all": 1}),
@@ -176,13 +179,13 @@ CODE = {
 }
 NO_CODE_OF_RESULTS = {
     "a comment in the model": (
-        "scripts/geometry/transformer.py",
+        "scripts/geometry/networks/transformer.py",
         "  # relu, gelu, or gelu_new: its approximation by tanh",
         "  # a comment",
     ),
-    "a docstring of the model": ("scripts/geometry/transformer.py", "The shape of a network;", "A shape:"),
+    "a docstring of the model": ("scripts/geometry/networks/transformer.py", "The shape of a network;", "A shape:"),
     "a comment in a rule": ("rules/training.smk", "  # the longest jobs first", "  # the longest ones first"),
-    "the audit": ("scripts/geometry/audit.py", "if len(text) <= 60", "if len(text) < 61"),
+    "the audit": ("scripts/geometry/provenance/audit.py", "if len(text) <= 60", "if len(text) < 61"),
     "the pin of a tool": ("envs/requirements.txt", "\nruff==", "\nruff==0."),
 }
 

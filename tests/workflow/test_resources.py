@@ -4,7 +4,7 @@ import re
 
 from harness import ROOT, Study
 
-from geometry.records import read_record, record_paths
+from geometry.provenance.records import read_record, record_paths
 
 
 def test_every_rule_asks_by_its_own_name():

@@ -13,10 +13,11 @@ from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
 from controls import KEYS, missing_controls
-from geometry.experiments import canonical, merged, resolve_experiments
-from geometry.networks import build_network
-from geometry.paths import Words
-from geometry.storage import open_dataset, read_table, read_tensors
+from geometry.config.experiments import canonical, merged, resolve_experiments
+from geometry.networks.build import build_network
+from geometry.networks.input_layout import Words
+from geometry.storage import open_dataset, read_tensors
+from geometry.tables import read_table
 from research_object import problems
 
 FIGURES = [

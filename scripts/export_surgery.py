@@ -1,0 +1,17 @@
+"""A trained network of modular addition, re-cut for another modulus: an ordinary checkpoint."""
+
+from typing import TYPE_CHECKING
+
+from geometry.modular_circuit.surgery import surgery
+from geometry.provenance.job import Job
+from geometry.storage import read_tensors, write_tensors
+from geometry.tasks.task import modular_of
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        modulus, sign = int(snakemake.wildcards.modulus), modular_of(snakemake.params.task).sign
+        write_tensors(surgery(read_tensors(snakemake.input.model), modulus, sign), snakemake.output.model)
+        job.info(f"re-cut for modulus {modulus}")

@@ -1,0 +1,1 @@
+"""Claims with their baselines and verdicts, and the findings page. Nothing else imports it."""

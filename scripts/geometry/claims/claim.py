@@ -1,0 +1,71 @@
+"""A claim of an experiment: its estimate by seed, and the baselines that it must beat."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from geometry.networks.hook_points import OUTPUT
+
+Scores = pd.Series | pd.DataFrame
+"""Scores by seed and, where they rest on folds that are drawn, by draw: one column each."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is said of an experiment: an estimate and its floors, by seed, and on which side of them it should be.
+
+    The kind is ``more``, ``no less`` or ``no more``; see `verdicts.verdict`. `exact` is the estimate of exact
+    predictions on the same prefixes, where there is one: a claim that they do not bear out is not `testable`.
+    """
+
+    name: str
+    site: str
+    estimate: Scores
+    floors: dict[str, Scores]
+    kind: str = "more"
+    source: str = "probe.csv"
+    measure: str = "R2, held-out prefixes, ridge"
+    exact: float = float("nan")
+    testable: bool = True
+
+
+def over_draws(scores: Scores) -> pd.Series:
+    """The mean over the draws of folds, by seed."""
+    return scores if isinstance(scores, pd.Series) else scores.mean(axis=1)
+
+
+def _chosen(scores: list[pd.DataFrame], place: pd.Series) -> pd.DataFrame:
+    return pd.DataFrame({seed: scores[one].loc[seed] for seed, one in place.items()}).T.rename_axis("seed")
+
+
+def best_untrained(like: Scores, scores: Scores) -> dict[str, Scores]:
+    """The scores of the best of the networks that were never trained, as a floor for each seed."""
+    means = over_draws(scores)
+    best = scores.loc[means.idxmax()] if means.notna().any() else float("nan")
+    return {f"best of {len(scores)} untrained networks": 0 * like + best}
+
+
+def guess(like: Scores) -> dict[str, Scores]:
+    return {"mean belief": 0 * like}
+
+
+def best_of(scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """For each seed the scores that are best in the mean over the draws."""
+    means = pd.concat(map(over_draws, scores), axis=1, ignore_index=True)
+    return _chosen(scores, means.idxmax(axis=1))
+
+
+def best_elsewhere(scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """For each seed the scores that are best among the means over the other seeds, so that none is chosen by itself."""
+    table = pd.concat(map(over_draws, scores), axis=1, ignore_index=True)
+    others = (table.sum() - table) / max(len(table) - 1, 1) if len(table) > 1 else table
+    return _chosen(scores, others.idxmax(axis=1))
+
+
+def predicted(loss: pd.DataFrame) -> Iterator[Claim]:
+    """The share of the avoidable loss (untrained network to optimum) that training has removed."""
+    gap = loss.groupby(["seed", "step"])["gap_nats"].mean().unstack()
+    estimate, measure = 1 - gap.iloc[:, -1] / gap.iloc[:, 0], "share of the avoidable loss"
+    optimum = {"an optimal predictor": 0 * estimate + 1}
+    yield Claim("predicts nearly as well as can be", OUTPUT, estimate, optimum, "no less", "loss.csv", measure)

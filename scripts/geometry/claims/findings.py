@@ -1,0 +1,191 @@
+"""The findings of a study as a document: what may be claimed, and the scores behind it."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from geometry.claims.markup import Heading, Paragraph, Part, Table
+from geometry.networks.hook_points import CONCATENATED, short_site
+from geometry.probing.probe_table import FLOORS, estimated, last_stream
+from geometry.tables import select
+
+INTRODUCTION = """A claim of more is supported if its gain over the best floor, as a share of what that floor
+leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence; one of no more, if it stays
+below; one of no less, if it does not fall short by {margin:g} of what the floor explains. It is not supported if the
+opposite holds with that confidence, and undecided otherwise, as always with one network. It cannot be told where the
+floor explains everything, or where exact predictions on the same prefixes do not show what is claimed. Intervals are
+Student's t over seeds and, of what is scored on folds, over the draws of folds that all networks share; each verdict
+stands alone, without a correction for their number."""
+
+WAYS = {
+    "held-out prefixes": ("held_out_prefix", "ridge", "probability"),
+    "each prefix once": ("held_out_prefix", "ridge", "distinct_prefix"),
+    "all words alike": ("held_out_prefix", "ridge", "uniform"),
+    "held-out subtrees": ("held_out_subtree", "ridge", "probability"),
+    "published: in sample, all words alike, least squares": ("in_sample", "least_squares", "uniform"),
+    "in sample, least squares": ("in_sample", "least_squares", "probability"),
+    "prefixes, least squares": ("held_out_prefix", "least_squares", "probability"),
+    "subtrees, least squares": ("held_out_subtree", "least_squares", "probability"),
+    "lengths, least squares": ("held_out_length", "least_squares", "probability"),
+}
+"""Ways of scoring; by ridge and probability, weighted as they stand, unless they say otherwise."""
+
+
+CIRCUIT = {
+    "Accuracy, pairs trained on": "train_accuracy",
+    "Accuracy, other pairs": "held_out_accuracy",
+    "Loss, other pairs (nats)": "held_out_loss_nats",
+    "Restricted loss: key frequencies only (nats)": "restricted_loss_nats",
+    "Excluded loss: all but these (nats)": "excluded_loss_nats",
+    "Neurons of one frequency to 85 %": "pure_neuron_share",
+    "Gradient symmetricity": "gradient_symmetricity",
+    "Distance irrelevance": "distance_irrelevance",
+}
+
+SURGERY = {
+    "Accuracy after surgery, all moduli, mean": lambda accuracy: number(accuracy.mean()),
+    "The worst modulus": lambda accuracy: f"{number(accuracy.min())} ({accuracy.idxmin()})",
+    "Moduli without an error": lambda accuracy: f"{(accuracy == 1).sum()} of {len(accuracy)}",
+}
+
+
+def number(value: float) -> str:
+    """A score with as many digits as tell something."""
+    return "" if pd.isna(value) else f"{value:.4f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def range_of(low: float, high: float) -> str:
+    return f"[{number(low)}, {number(high)}]"
+
+
+def full_name(row) -> str:
+    """A claim with the site that sets it apart from others of its name."""
+    return f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
+
+
+def overview(claims: pd.DataFrame) -> Table:
+    """Claims as rows and experiments of one kind as columns: the verdict, and the estimate over its best floor."""
+    experiments = list(claims["experiment"].unique())
+    claims = claims.assign(claim=[full_name(row) for row in claims.itertuples()])
+    rows = []
+    for name in claims["claim"].unique():
+        cells = {row.experiment: row for row in select(claims, claim=name).itertuples()}
+        told = (
+            f"{row.verdict}: {row.estimate:.3f} over {row.floor:.3f}{' (caution)' if row.caution else ''}"
+            if row
+            else ""
+            for row in map(cells.get, experiments)
+        )
+        rows.append([name, *told])
+    return Table(["Claim", *experiments], rows)
+
+
+def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
+    """Every claim of the study, experiment by experiment."""
+    percent = f"[{confidence:.0%} interval]"
+    header = ["Experiment", "Claim", "Site", "Measure", f"Estimate {percent}", "SD over draws", "Exact", "Best floor"]
+    header += [f"Gain {percent}", "Verdict"]
+    rows = [
+        [
+            row.experiment,
+            row.claim,
+            row.site,
+            row.measure,
+            f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}",
+            number(row.sd_over_draws),
+            number(row.exact),
+            f"{number(row.floor)} ({row.floor_name})",
+            "" if pd.isna(row.gain) else f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
+            (row.verdict if row.kind == "more" else f"{row.verdict} ({row.kind})") + " (caution)" * bool(row.caution),
+        ]
+        for row in claims.itertuples()
+    ]
+    return Table(header, rows)
+
+
+def verdicts_in_words(claims: pd.DataFrame) -> str:
+    """What is supported, what is not, and what cannot be told, as a sentence each."""
+    sentences = []
+    for verdict in ("supported", "not supported", "undecided", "cannot be told"):
+        names = [full_name(row) for row in select(claims, verdict=verdict).itertuples()]
+        if names:
+            sentences.append(f"{verdict.capitalize()}: {'; '.join(names)}.")
+    return " ".join(sentences)
+
+
+def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> Table | None:
+    """R2 of a target in the trained networks (means over seeds), and of every floor, by each way of scoring."""
+    first, last = probe["step"].min(), probe["step"].max()
+    probe, untrained = (select(table, target=target, metric="r2") for table in (probe, untrained))
+    if probe.empty:
+        return None
+    shown = [last_stream(probe), *[CONCATENATED] * (CONCATENATED in probe["site"].values)]
+    trained = select(probe, step=last)
+    lines = {f"trained, {site}": select(trained, site=site) for site in shown}
+    lines |= {f"before training, {site}": select(probe, step=first, site=site) for site in shown}
+    n = untrained["seed"].nunique()
+    lines |= {f"best of {n} untrained, {site}": select(untrained, site=site) for site in shown}
+    lines |= {name: select(trained, site=site, features=of) for name, (site, of) in FLOORS.items()}
+    rows = []
+    for name, scores in lines.items():
+        summary = "max" if name.startswith("best") else "mean"
+        values = [
+            select(estimated(scores, estimator), split=split, weighting=weighting)["value"].agg(summary)
+            for split, estimator, weighting in WAYS.values()
+        ]
+        rows.append([name, *map(number, values)])
+    return Table(["R²", *WAYS], rows)
+
+
+def key_frequencies_in_words(circuit: pd.DataFrame) -> str:
+    """The key frequencies of one network, the strongest first; nothing where no waves are looked for."""
+    is_key = select(circuit, measure="is_key").dropna(subset="frequency").set_index("frequency")["value"]
+    amplitude = select(circuit, measure="logit_amplitude").set_index("frequency")["value"]
+    key = amplitude[is_key[is_key == 1].index].sort_values(ascending=False).index
+    return ", ".join(f"{k:.0f}" for k in key) or "no key frequency" * (len(is_key) > 0)
+
+
+def circuit_table(circuit: pd.DataFrame, surgery: pd.DataFrame) -> Table:
+    """What each network of modular arithmetic computes with, in numbers, and how it fares with other moduli."""
+    rows = {name: [] for name in ["Key frequencies, the strongest first", *CIRCUIT, *SURGERY]}
+    seeds = list(circuit["seed"].unique())
+    for seed in seeds:
+        own = select(circuit, seed=seed, step=select(circuit, seed=seed)["step"].max())
+        rows["Key frequencies, the strongest first"].append(key_frequencies_in_words(own))
+        for name, measure in CIRCUIT.items():
+            rows[name].append(", ".join(f"{value:.3g}" for value in select(own, measure=measure)["value"]))
+        re_cut = select(surgery, seed=seed, measure="accuracy", network="surgery")
+        re_cut = select(re_cut[re_cut["n_pairs"] == re_cut["modulus"] ** 2], step=re_cut["step"].max())
+        accuracy = re_cut.set_index("modulus")["value"]
+        for name, summary in SURGERY.items():
+            rows[name].append(summary(accuracy) if len(accuracy) else "")
+    return Table(["", *(f"seed {seed}" for seed in seeds)], [[name, *cells] for name, cells in rows.items()])
+
+
+def sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
+    """The tables of one experiment's scores."""
+    if len(tables["circuit"]):
+        yield Heading("circuit", 3)
+        yield circuit_table(tables["circuit"], tables["surgery"])
+        return
+    for target in ("belief_state", "invisible_belief_state", "unobservable_belief_state"):
+        table = scores_table(tables["probe"], tables["untrained"], target)
+        if table is not None:
+            yield Heading(target.replace("_", " "), 3)
+            yield table
+
+
+def findings(claims: pd.DataFrame, tables: dict[str, pd.DataFrame], rule: dict) -> list[Part]:
+    """The whole document."""
+    parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule))]
+    of_circuits = claims["experiment"].isin(tables["circuit"]["experiment"].unique())
+    parts += [overview(kind) for kind in (claims[~of_circuits], claims[of_circuits]) if len(kind)]
+    parts += [Heading("Claims"), claims_table(claims, rule["confidence"])]
+    for experiment, of_experiment in claims.groupby("experiment", sort=False):
+        own = {name: select(table, experiment=experiment) for name, table in tables.items()}
+        n = own["probe"]["seed"].nunique()
+        parts += [Heading(experiment), Paragraph(f"{n} network{'s' * (n > 1)}. {verdicts_in_words(of_experiment)}")]
+        if caution := of_experiment["caution"].iloc[0]:
+            parts.append(Paragraph(f"Caution: {caution}. A claim on such a network says little of the task."))
+        parts += sections(own)
+    return parts

@@ -1,0 +1,44 @@
+"""What is made of all experiments together, as claims and the crate are: whose it is that the results hold already."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from geometry.provenance.records import FOLDER, RecordError, read_record
+
+NAMED = 5
+"""How many experiments a sentence names at most."""
+
+
+def recorded_params(name: str) -> Mapping:
+    """The parameters in a record under results/provenance/; none if there is no record."""
+    try:
+        return read_record(FOLDER / name).params
+    except RecordError:
+        return {}
+
+
+def in_words(names: Collection[str]) -> str:
+    """Some names, and how many more there are."""
+    shown, others = list(names)[:NAMED], len(names) - NAMED
+    return ", ".join(shown) + (f" and {others} more" if others > 0 else "")
+
+
+def replaced(folder: str, experiments: Collection[str]) -> str | None:
+    """The sentence on claims of other experiments that a run replaces; None if it replaces none.
+
+    `folder` is that of the study, below results/ and results/provenance/: studies/NAME/, or empty.
+    """
+    before = recorded_params(f"{folder}collect_claims.json").get("experiments", [])
+    if not before or set(before) == set(experiments):
+        return None
+    return (
+        f"{Path('results', folder, 'claims.csv')}, the findings and the report beside it are of {in_words(before)}; "
+        f"they are replaced by those of {in_words(experiments)}. To keep them, give this study a name of its own: "
+        "--config study=NAME, or the key study."
+    )
+
+
+def has_crate_of_another(study: str | None) -> bool:
+    """Whether the crate of the results, if there is one, is of another study than that of this name."""
+    there = recorded_params("export_crate.json").get("config")
+    return there is not None and there.get("study") != study

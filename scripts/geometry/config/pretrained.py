@@ -1,0 +1,84 @@
+"""Experiments on networks that are not trained here: what their configuration leaves to the files of the networks."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from geometry.networks.checkpoint_file import (
+    check_entries,
+    check_outputs,
+    check_task,
+    describe,
+    network_parameters,
+    read,
+)
+from geometry.networks.checkpoint_layouts import CheckpointError
+from geometry.tasks.task import is_modular
+
+PLACEHOLDER = "{seed}"
+"""What stands in a path for the seed of each of several networks."""
+
+LOOKED_AT = 25_000_000
+"""Numbers in a file, all of which are looked at while a study is planned; of a larger one, when it is imported."""
+
+SIZES = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp")
+
+
+def is_foreign(experiment: Mapping) -> bool:
+    """Whether an experiment is on a network that is not trained here."""
+    return "checkpoint" in experiment
+
+
+def checkpoint_runs(path: str, seeds: list[int]) -> dict[str, str]:
+    """The file of each run: one, or one for each seed where the path has a place for it."""
+    if any(brace in path.replace(PLACEHOLDER, "") for brace in "{}"):
+        raise CheckpointError(f"model.checkpoint is {path!r}; of braces only {PLACEHOLDER} is allowed")
+    if PLACEHOLDER not in path:
+        return {"checkpoint": path}
+    return {f"seed_{seed}": path.replace(PLACEHOLDER, str(seed)) for seed in seeds}
+
+
+def shape_in_file(path: str, experiment: Mapping, n_tokens: int) -> dict[str, int]:
+    """The sizes of the network in a file, which must be one that the task can be shown to."""
+    model, context = experiment["model"], experiment["task"]["context"]
+    try:
+        entries = describe(path)
+        sizes = check_entries(entries, model["normalization"])
+        check_task(sizes, n_tokens, context, model["bos"])
+        check_outputs(entries, sizes, model["bos"] or is_modular(experiment["task"]))
+        if Path(path).resolve().is_relative_to(Path("results").resolve()):  # Snakemake deletes what it makes again
+            raise CheckpointError("it is under results/, whose files come and go; copy it to another folder")
+        if sum(math.prod(entry.shape) for entry in entries.values()) <= LOOKED_AT:
+            network_parameters(read(path), context + model["bos"], model["normalization"])
+    except CheckpointError as error:
+        raise CheckpointError(f"model.checkpoint {path!r}: {error}") from None
+    return {name: sizes[name] for name in SIZES}
+
+
+def shape_in_files(experiment: Mapping, override: Mapping, seeds: list[int], n_tokens: int) -> dict[str, int]:
+    """The sizes that the files of an experiment have in common; what the experiment itself states must be so.
+
+    Raises a `CheckpointError`, and also for a training section, which could have no effect.
+    """
+    if "training" in override:
+        raise CheckpointError("training is set, but the network of model.checkpoint is not trained here; remove it")
+    paths = checkpoint_runs(experiment["model"]["checkpoint"], seeds).values()
+    shapes = {path: shape_in_file(path, experiment, n_tokens) for path in paths}
+    (first, shape), *others = shapes.items()
+    for other, found in others:
+        for name in SIZES:
+            if found[name] != shape[name]:
+                raise CheckpointError(
+                    f"model.checkpoint {other!r} has {name} {found[name]}; it must have {shape[name]}, as {first!r} has"
+                )
+    for name, stated in override.get("model", {}).items():
+        if shape.get(name, stated) != stated:
+            raise CheckpointError(f"model.{name} is {stated}; model.checkpoint {first!r} has {shape[name]}")
+    return shape
+
+
+def foreign_experiment(experiment: Mapping) -> dict:
+    """The experiment with the network's file apart from its shape, and without training."""
+    model = dict(experiment["model"])
+    checkpoint = {"path": model.pop("checkpoint"), "format": model.pop("format")}
+    return {"task": experiment["task"], "model": model, "checkpoint": checkpoint, "probe": experiment["probe"]}

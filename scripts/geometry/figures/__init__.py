@@ -1,0 +1,4 @@
+"""How figures look: style, projection and colours of belief states.
+
+Imports no other sub-package.
+"""

@@ -1,0 +1,82 @@
+"""How figures look: one way to draw a cloud of beliefs, one way to save a figure."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+matplotlib.rcdefaults()  # whatever a matplotlibrc of the user says
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import NullLocator
+
+from geometry.storage import atomic_path
+
+STYLE_SHEET = Path(__file__).with_name("study.mplstyle")
+
+WIDTH = 7.2
+"""The width of a figure across a page, in inches."""
+
+TRAINED, UNTRAINED, CONTROL = "#0072B2", "#E69F00", "#7F7F7F"
+METADATA = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Producer": None},
+}
+
+
+def draw_unit_circle(ax: Axes) -> None:
+    """In the complex plane, behind what is drawn there."""
+    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
+    ax.plot(circle.real, circle.imag, color="0.75", linewidth=0.8, zorder=0)
+
+
+def name_peaks(ax: Axes, heights: dict[int, float], colors: dict[int, str], near: float, line_height: float) -> None:
+    """The name of some places above their heights; where two are near, that of the higher one is above the other's."""
+    bases: dict[int, float] = {}
+    for x in sorted(heights, key=heights.get):
+        taken = [base + line_height for other, base in bases.items() if abs(x - other) < near]
+        bases[x] = max([heights[x] + 0.25 * line_height, *taken])
+        outline = [withStroke(linewidth=1.5, foreground="white")]
+        text = {"fontsize": 7, "fontweight": "bold", "color": colors[x], "ha": "center", "path_effects": outline}
+        ax.text(x, bases[x], str(x), **text)
+
+
+def note(ax: Axes, text: str) -> None:
+    """What a panel has not to show, and why, in its middle."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=8, color="0.4")
+
+
+def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
+    """Write a figure whole or not at all, without a date, in the format of its suffix."""
+    kind = Path(path).suffix[1:]
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=dpi, metadata=METADATA[kind])
+    plt.close(figure)
+
+
+UNEXPLAINED = (10, 2, 1, 0.5, 0.1, 0.01, 1e-3, 1e-4, 1e-5)
+
+
+def scale_to_unexplained(axis: Axis, unexplained: pd.Series, ticks=UNEXPLAINED) -> tuple[float, float]:
+    """An axis of R2, drawn as one minus it, on which 0.99 and 0.999 are as far apart as 0.9 and 0.99.
+
+    Returns its ends, to which what is beyond them can be clipped.
+    """
+    low, high = max(unexplained.min() / 1.5, 1e-6), min(max(2.6, unexplained.max() * 1.3), 13)
+    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (high, low)})
+    ticks = [tick for tick in ticks if low < tick < high]
+    axis.set_ticks(ticks, [np.format_float_positional(1 - tick, trim="-") for tick in ticks])
+    axis.set_minor_locator(NullLocator())
+    return low, high
+
+
+def format_r2(value: float) -> str:
+    """An R2 for a title; far below zero, its digits tell nothing."""
+    return f"R² = {value:.4f}" if value > -1 else f"R² = {value:.3g}"

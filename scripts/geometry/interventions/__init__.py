@@ -1,0 +1,4 @@
+"""Steering and patching of activations.
+
+Imports `probing`, `networks` and `processes`.
+"""

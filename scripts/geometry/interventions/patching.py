@@ -1,0 +1,112 @@
+"""A network read with its activations changed at one site: at single prefixes, or everywhere."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer
+from numpy import ndarray
+from torch import Tensor
+
+from geometry.networks.hooked_network import HookedNetwork
+from geometry.networks.input_layout import Branches, Piece
+from geometry.processes.prefix_tree import PrefixTree
+
+
+@contextmanager
+def changing(network: HookedNetwork, site: str, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within the block, the network goes on from changed activations at one hook point, row by row."""
+    handle = network.get_submodule(site).register_forward_hook(lambda _m, _i, output: change(output))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+class Twins:
+    """Some prefixes and, for each, a twin: the same prefix again, whose last position may be changed.
+
+    One tree holds the prefixes with all that they continue, then the twins, then each twin's
+    continuations by the tokens of `following`, where the context has room. What is above a twin is read once, when
+    this is made, and stays as it is, so that a change costs no more than the twins and what is below them.
+    """
+
+    def __init__(
+        self,
+        network: HookedNetwork,
+        tree: PrefixTree,
+        prefix: Integer[ndarray, " pair"],
+        following: Integer[ndarray, "pair next"],
+        bos: bool,
+    ):
+        self.network, self.weight = network, next(network.parameters())
+        self.n_tokens, context = network.config.d_vocab - bos, network.config.n_ctx - bos
+        above = with_ancestors(tree, prefix)
+        self.has_room = np.flatnonzero(tree.length[prefix] < context)
+        self.following = following[self.has_room]
+        whole = with_twins(tree, above, prefix, self.has_room, self.following)
+        nodes = whole.network_input(self.n_tokens if bos else None)
+        self.tokens, parent, position = (torch.from_numpy(array).to(self.weight.device) for array in nodes)
+        self.branches = Branches(parent, position, network.config.n_ctx)
+        first, stop = bos + len(above), bos + len(above) + len(prefix)
+        self.above, self.twins = slice(int(bos), first), slice(first, stop)
+        self.below = slice(stop, len(self.tokens))
+        self.place = np.searchsorted(above, prefix)
+        self.kept = network.new_kept(stop)
+        if bos:
+            self._read(slice(0, 1), self.kept)
+        self.unchanged = self._read(self.above, self.kept)[self.place]
+
+    def _read(self, nodes: slice, kept: list[Tensor]) -> Float[ndarray, "node token"]:
+        with torch.no_grad():
+            logits = self.network(self.tokens[nodes], Piece(self.branches, kept, nodes.start, nodes.stop))
+        return logits.cpu().double().log_softmax(1)[:, : self.n_tokens].numpy()
+
+    def steer(self, site: str, change: Float[ndarray, "pair feature"]) -> Float[ndarray, "pair token"]:
+        """Log-probabilities of the next token after each prefix, with a change added at its last position alone."""
+        added = torch.from_numpy(change).to(self.weight)
+        with changing(self.network, site, lambda x: x + added):
+            return self._read(self.twins, self.kept)
+
+    def later(self) -> Float[ndarray, "pair next token"]:
+        """Log-probabilities after one more token, each of those that follow, of the pairs that have room for it; the
+        prefixes are still as they were last steered, the token itself is read without a change.
+        """
+        return self._read(self.below, self.kept).reshape(*self.following.shape, self.n_tokens)
+
+    def ablate(
+        self, site: str, mean: Float[ndarray, " feature"], basis: Float[ndarray, "rank feature"]
+    ) -> Float[ndarray, "pair token"]:
+        """Log-probabilities after each prefix when, at all of its positions, the activations' component in a
+        subspace with that orthonormal basis is that of their mean.
+        """
+        centre, rows = (torch.from_numpy(array).to(self.weight) for array in (mean, basis))
+        with changing(self.network, site, lambda x: x - (x - centre) @ rows.T @ rows):
+            return self._read(self.above, [kept.clone() for kept in self.kept])[self.place]
+
+
+def with_ancestors(tree: PrefixTree, prefix: Integer[ndarray, " pair"]) -> Integer[ndarray, " node"]:
+    """Some prefixes and all that they continue, each once, in the tree's order."""
+    found = [np.unique(prefix)]
+    while len(found[-1]):
+        above = np.unique(tree.parent[found[-1]])
+        found.append(above[above >= 0])
+    return np.unique(np.concatenate(found))
+
+
+def with_twins(
+    tree: PrefixTree,
+    above: Integer[ndarray, " node"],
+    prefix: Integer[ndarray, " pair"],
+    has_room: Integer[ndarray, " continued"],
+    following: Integer[ndarray, "continued next"],
+) -> PrefixTree:
+    """The tree of the nodes `above`, then a twin of each prefix, then the continuations of those that have room."""
+    place = np.concatenate([np.searchsorted(above, np.arange(len(tree))), [-1]])  # the last, for what has no parent
+    below = np.repeat(has_room, following.shape[1])
+    return PrefixTree(
+        np.concatenate([tree.last_token[above], tree.last_token[prefix], following.ravel()]),
+        np.concatenate([place[tree.parent[above]], place[tree.parent[prefix]], len(above) + below]),
+        np.concatenate([tree.length[above], tree.length[prefix], tree.length[prefix[below]] + 1]),
+    )

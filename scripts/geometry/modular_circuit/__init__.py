@@ -1,0 +1,4 @@
+"""Networks of modular arithmetic: Fourier circuit, bases, shift symmetry, surgery.
+
+Imports `networks`, `tasks`, `probing` and `recovery`.
+"""

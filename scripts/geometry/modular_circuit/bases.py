@@ -1,0 +1,105 @@
+"""Orthonormal bases of the functions of a residue, in some of which an embedding may be sparse.
+
+A basis is a matrix with one function in each row. Wavelets are Daubechies' on a line of p points that is
+closed to a ring, down to the coarsest scale, and exist where p is a power of two. "db4" has 4 vanishing
+moments and 8 taps; "haar" has 1 and 2.
+"""
+
+import numpy as np
+import pywt
+from jaxtyping import Float
+from numpy import ndarray
+
+from geometry.modular_circuit.fourier import fourier_basis
+
+WAVELET = "db4"
+
+
+def is_power_of_two(p: int) -> bool:
+    return p & (p - 1) == 0
+
+
+def bands(node: Float[ndarray, "vector residue"], wavelet: str) -> tuple[ndarray, ndarray]:
+    """The lower and the upper half of the frequencies of a node, each with half its vectors."""
+    return pywt.dwt(node, wavelet, mode="periodization", axis=0)
+
+
+def wavelet_basis(p: int, wavelet: str) -> Float[ndarray, "p p"]:
+    """The constant and the wavelets of every scale, the coarsest first: the lower band is halved again and again."""
+    node, wavelets = np.eye(p), []
+    while len(node) > 1:
+        node, upper = bands(node, wavelet)
+        wavelets.insert(0, upper)
+    return np.vstack([node, *wavelets])
+
+
+def packet_basis(p: int, wavelet: str) -> Float[ndarray, "p p"]:
+    """The wavelet packets at the last level: every band is halved, until each vector is a band of its own.
+
+    These have no place on the ring left. They tell frequencies apart as well as a short filter can.
+    """
+    nodes = [np.eye(p)]
+    while len(nodes[0]) > 1:
+        nodes = [band for node in nodes for band in bands(node, wavelet)]
+    return np.vstack(nodes)
+
+
+def best_packet_basis(functions: Float[ndarray, "p d_model"], wavelet: str) -> Float[ndarray, "p p"]:
+    """Of all bases of wavelet packets, that in which the energy of these functions has the least entropy.
+
+    The search of Coifman and Wickerhauser (1992), for all functions together. The basis adapts to what it is
+    asked of, so it must be compared with what it makes of noise; of functions without energy, all are alike.
+    """
+    total = (functions**2).sum() or 1.0
+
+    def best(node: Float[ndarray, "vector p"]) -> tuple[Float[ndarray, "vector p"], float]:
+        entropy = entropy_nats(energies(functions, node) / total)
+        if len(node) == 1:
+            return node, entropy
+        (lower, of_lower), (upper, of_upper) = (best(band) for band in bands(node, wavelet))
+        return (node, entropy) if entropy <= of_lower + of_upper else (np.vstack([lower, upper]), of_lower + of_upper)
+
+    return best(np.eye(len(functions)))[0]
+
+
+def entropy_nats(share: Float[ndarray, " vector"]) -> float:
+    """What some shares of a whole add to its entropy."""
+    share = share[share > 0]
+    return float(-(share * np.log(share)).sum())
+
+
+def energies(functions: Float[ndarray, "p d_model"], basis: Float[ndarray, "vector p"]) -> Float[ndarray, " vector"]:
+    """The squared coefficients of each vector of a basis, summed over the functions."""
+    return ((basis @ functions) ** 2).sum(axis=1)
+
+
+def fixed_bases(p: int, rng: np.random.Generator) -> dict[str, Float[ndarray, "p p"]]:
+    """The bases that are the same for whatever functions, by name; wavelets where they exist.
+
+    Shuffled tokens keep everything but their order, and so what is owed to a spectrum; a random basis knows nothing.
+    """
+    fourier = fourier_basis(p)
+    bases = {
+        "fourier": fourier,
+        "raw": np.eye(p),
+        "random": np.linalg.qr(rng.normal(size=(p, p)))[0].T,
+        "fourier_of_shuffled_tokens": fourier[:, rng.permutation(p)],
+    }
+    if is_power_of_two(p):
+        bases |= {name: wavelet_basis(p, name) for name in ("haar", WAVELET)}
+        bases[f"{WAVELET}_packets"] = packet_basis(p, WAVELET)
+    return bases
+
+
+def energies_by_basis(
+    functions: Float[ndarray, "p d_model"], rng: np.random.Generator
+) -> dict[str, Float[ndarray, " p"]]:
+    """The energy of each vector of each basis, of functions of a residue less their means.
+
+    The mean, which is a vector of some of the bases and not of others, is left out of all of them.
+    """
+    varying = functions - functions.mean(axis=0)
+    bases = fixed_bases(len(functions), rng)
+    if is_power_of_two(len(functions)):
+        bases[f"{WAVELET}_best_packets"] = best_packet_basis(varying, WAVELET)
+    return {name: energies(varying, basis) for name, basis in bases.items()}

@@ -1,0 +1,4 @@
+"""The networks: input layouts, architectures, hook points, checkpoint files, devices.
+
+Imports `processes`.
+"""

@@ -1,0 +1,47 @@
+"""Activations and predictions of a network, on every prefix of a tree, each computed once."""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Integer
+from numpy import ndarray
+from torch import Tensor
+
+from geometry.networks.hook_points import PREFIXES_AT_ONCE
+from geometry.networks.hooked_network import HookedNetwork
+from geometry.networks.input_layout import Branches, Piece
+from geometry.processes.prefix_tree import PrefixTree
+
+
+def log_probabilities(
+    network: HookedNetwork, tree: PrefixTree, n_tokens: int, bos: bool
+) -> Float[Tensor, "prefix token"]:
+    """What a network predicts after each prefix."""
+    pieces = tree_activations(network, *tree.network_input(n_tokens if bos else None), [], PREFIXES_AT_ONCE, 0)
+    return torch.cat([logits.log_softmax(1) for _, _, logits in pieces])[int(bos) :, :n_tokens]
+
+
+def tree_activations(
+    network: HookedNetwork,
+    tokens: Integer[ndarray, " node"],
+    parent: Integer[ndarray, " node"],
+    position: Integer[ndarray, " node"],
+    sites: list[str],
+    nodes_at_once: int,
+    n_read: int,
+) -> Iterator[tuple[slice, dict[str, Float[Tensor, "node d_model"]], Float[Tensor, "node d_vocab"]]]:
+    """The nodes in pieces: which, their activations at each site, and their next-token logits.
+
+    Nodes come in breadth-first order; the first `n_read`, of which nothing is asked, in pieces of their own.
+    Memory is that of one piece, plus what each layer keeps of all nodes that have continuations.
+    """
+    device = next(network.parameters()).device
+    tokens, parent, position = (torch.from_numpy(array).to(device) for array in (tokens, parent, position))
+    tree = Branches(parent, position, network.config.n_ctx)
+    kept = network.new_kept(max(1, int(parent.max()) + 1))  # such nodes come first; to gather needs a row to point at
+    with network.recording(sites) as record:
+        starts = [*range(0, n_read, nodes_at_once), *range(n_read, len(tokens), nodes_at_once)]
+        for start, stop in zip(starts, [*starts[1:], len(tokens)], strict=True):
+            with torch.no_grad():
+                logits = network(tokens[start:stop], Piece(tree, kept, start, stop))
+            yield slice(start, stop), record, logits

@@ -1,0 +1,181 @@
+"""Paths: what a node of a network's input has before it, in words side by side or in the tree of their prefixes.
+
+A network knows neither form. A transformer asks its input for the position of each node and for the
+attention of a layer, given rows that hold each node's queries, keys and values side by side. A
+recurrent network asks it to carry the state of a layer along, from each node to those that continue it.
+"""
+
+import itertools
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+from torch.nn import functional as F
+
+from geometry.networks.cpu_kernels import branch_attention
+
+Step = Callable[[Float[Tensor, "node d_model"], Float[Tensor, "node width"]], Float[Tensor, "node width"]]
+"""One step of a recurrence: from what some nodes read and the states before them to their own states."""
+
+
+class Words:
+    """Words of one length, no prefix shared: node ``word * length + l`` is position l of a word."""
+
+    def __init__(self, n_words: int, length: int, device: torch.device):
+        self.shape = n_words, length
+        self.position = torch.arange(length, device=device).repeat(n_words)
+
+    def attend(self, layer: int, rows: Float[Tensor, "node three_width"], n_heads: int) -> Float[Tensor, "node width"]:
+        """What attention mixes for each node from its word's positions up to its own."""
+        query, key, value = rows.view(*self.shape, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
+        z = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return z.transpose(1, 2).reshape(len(rows), -1)
+
+    def carry(
+        self, layer: int, step: Step, initial: Float[Tensor, " width"], rows: Float[Tensor, "node d_model"]
+    ) -> Float[Tensor, "node width"]:
+        """The state at each node, carried along its word, all words at once."""
+        n_words, length = self.shape
+        states = [initial.expand(n_words, -1)]
+        for read in rows.view(n_words, length, -1).unbind(1):
+            states.append(step(read, states[-1]))
+        return self.joined(states[1:])
+
+    def joined(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
+        """What was computed of all nodes at once, or position by position, in the order of the nodes."""
+        return torch.stack(parts, dim=1).flatten(0, 1)
+
+
+class Branches:
+    """A tree of prefixes: each node attends to its ancestors and itself, or takes on the state of its parent.
+
+    ``parent`` is -1 at a root; a parent comes before its children, and to carry states along, nodes stand in
+    breadth-first order. `context` is the longest branch.
+    """
+
+    def __init__(self, parent: Integer[Tensor, " node"], position: Integer[Tensor, " node"], context: int):
+        self.parent, self.position, self.context = parent, position, context
+
+    @cached_property
+    def ancestors(self) -> Integer[Tensor, "node above"]:
+        return ancestors_of(self.parent, self.parent, self.context)
+
+    def attend(self, layer: int, rows: Float[Tensor, "node three_width"], n_heads: int) -> Float[Tensor, "node width"]:
+        """What attention mixes for each node from its branch."""
+        return attend_to_gathered(rows, rows[:, rows.shape[1] // 3 :], self.ancestors, n_heads)
+
+    def carry(
+        self, layer: int, step: Step, initial: Float[Tensor, " width"], rows: Float[Tensor, "node d_model"]
+    ) -> Float[Tensor, "node width"]:
+        """The state at each node, carried down the tree, all nodes of one length at once."""
+        states = []
+        for above, nodes in self.generations:
+            parent = self.parent[nodes] - above.start
+            # F.embedding gathers rows like indexing does, with a gradient several times faster.
+            before = F.embedding(parent, states[-1]) if states else initial.expand(len(parent), -1)
+            states.append(step(rows[nodes], before))
+        return self.joined(states)
+
+    @cached_property
+    def generations(self) -> list[tuple[slice, slice]]:
+        return generations_of(self.parent, 0, len(self.parent))
+
+    def joined(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
+        """What was computed of all nodes at once, or generation by generation."""
+        return torch.cat(parts)
+
+
+class Piece:
+    """Nodes `start` to `stop` of a tree in breadth-first order, all before them having been read.
+
+    ``kept[layer]`` holds keys and values, or states, for the nodes that have children, which come first.
+    """
+
+    def __init__(self, tree: Branches, kept: list[Float[Tensor, "inner kept"]], start: int, stop: int):
+        self.tree, self.kept, self.start, self.stop = tree, kept, start, stop
+        self.position = tree.position[start:stop]
+
+    @cached_property
+    def ancestors(self) -> Integer[Tensor, "node above"]:
+        return ancestors_of(self.tree.parent, self.tree.parent[self.start : self.stop], self.tree.context)
+
+    def attend(self, layer: int, rows: Float[Tensor, "node three_width"], n_heads: int) -> Float[Tensor, "node width"]:
+        """What attention mixes for each node of the piece from its branch; without a gradient."""
+        kept = self.kept[layer]
+        inner = kept[self.start : self.stop]
+        inner.copy_(rows[: len(inner), rows.shape[1] // 3 :])
+        if rows.device.type == "cpu":
+            return self._attend_compiled(rows, kept, n_heads)
+        return attend_to_gathered(rows, kept, self.ancestors, n_heads)
+
+    def _attend_compiled(self, rows, kept, n_heads):
+        z = rows.new_empty(len(rows), rows.shape[1] // 3)
+        pattern = rows.new_empty(len(rows), n_heads, self.tree.context)
+        attend, _ = branch_attention(n_heads, z.shape[1] // n_heads)
+        arrays = (tensor.numpy() for tensor in (self.tree.parent, pattern, z))
+        attend(rows.numpy(), kept.numpy(), 0, self.start, *arrays)
+        return z
+
+    def carry(
+        self, layer: int, step: Step, initial: Float[Tensor, " width"], rows: Float[Tensor, "node d_model"]
+    ) -> Float[Tensor, "node width"]:
+        """The state at each node of the piece, carried on from those that are kept; without a gradient."""
+        kept, states = self.kept[layer], []
+        for _, nodes in generations_of(self.tree.parent, self.start, self.stop):
+            parent = self.tree.parent[nodes, None]
+            before = torch.where(parent < 0, initial, kept[parent[:, 0].clamp(min=0)])
+            state = step(rows[nodes.start - self.start : nodes.stop - self.start], before)
+            inner = kept[nodes]
+            inner.copy_(state[: len(inner)])
+            states.append(state)
+        return self.joined(states)
+
+    def joined(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
+        """What was computed of all nodes at once, or generation by generation."""
+        return torch.cat(parts)
+
+
+Paths = Words | Branches | Piece
+
+
+def generations_of(parent: Integer[Tensor, " any_node"], start: int, stop: int) -> list[tuple[slice, slice]]:
+    """Nodes of a tree in breadth-first order, cut so that each slice can be read once those before it are.
+
+    The first holds those without a parent from `start` on; each comes with the one before it, where the parents of
+    its nodes are.
+    """
+    above, cuts = parent[start:stop], [start, start]
+    while cuts[-1] < stop:
+        cuts.append(start + int((above < cuts[-1]).sum()))
+    slices = [slice(*ends) for ends in itertools.pairwise(cuts)]
+    return list(itertools.pairwise(slices))
+
+
+def ancestors_of(
+    parent: Integer[Tensor, " any_node"], above: Integer[Tensor, " node"], context: int
+) -> Integer[Tensor, "node above"]:
+    """By node, its parent (`above`), the parent of that, and so on; -1 beyond the root."""
+    path = [above]
+    for _ in range(context - 2):
+        path.append(torch.where(path[-1] < 0, -1, parent[path[-1].clamp(min=0)]))
+    return torch.stack(path, dim=1)
+
+
+def attend_to_gathered(
+    rows: Float[Tensor, "node three_width"],
+    keys_values: Float[Tensor, "any_node two_width"],
+    ancestors: Integer[Tensor, "node above"],
+    n_heads: int,
+) -> Float[Tensor, "node width"]:
+    """What attention mixes, by array operations, which run on any device: every ancestor's row is gathered."""
+    n_nodes, width = len(rows), rows.shape[1] // 3
+    query, own = rows.split([width, 2 * width], dim=1)
+    # F.embedding gathers rows like indexing does, with a gradient several times faster.
+    branch = torch.cat([own[:, None], F.embedding(ancestors.clamp(min=0), keys_values)], dim=1)
+    keys, values = branch.view(n_nodes, -1, 2, n_heads, width // n_heads).unbind(2)
+    scores = (query.view(n_nodes, 1, n_heads, -1) * keys).sum(-1) / (width // n_heads) ** 0.5
+    beyond = F.pad(ancestors < 0, (1, 0))
+    pattern = scores.masked_fill(beyond[:, :, None], -torch.inf).softmax(dim=1)
+    return (pattern[..., None] * values).sum(1).flatten(1)

@@ -1,0 +1,123 @@
+"""Recurrent networks that read a prefix tree: the state at a node is a step from the state at its parent.
+
+`rnn`, `gru` and `lstm` are layers of PyTorch's own cells, with its names: h is the hidden state, c the
+cell state of an LSTM. `kuramoto` is one layer of oscillators on a sphere (Miyato et al. 2024, arXiv
+2410.13821), driven by a stimulus per token. A step calls a layer's hook points before its state is handed on, so
+that what is changed there changes the layers above, the prediction, and what is read after the next token.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from geometry.networks.hooked_network import HookedNetwork
+from geometry.networks.input_layout import Paths
+
+CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """The shape of a network; ``d_model`` is the width of the embedding and of each layer's hidden state."""
+
+    architecture: str  # rnn, gru, lstm or kuramoto
+    d_vocab: int
+    n_ctx: int
+    n_layers: int
+    d_model: int
+    oscillator_dim: int = 0  # of kuramoto, as are those that follow: components of each oscillator
+    kuramoto_steps: int = 1  # updates per token
+    coupled: bool = True  # whether oscillators act on each other
+
+
+class CellLayer(nn.Module):
+    """A cell of PyTorch, from a state of zeros."""
+
+    def __init__(self, config: RecurrentConfig):
+        super().__init__()
+        self.cell = CELLS[config.architecture](config.d_model, config.d_model)
+        self.has_c = config.architecture == "lstm"
+        self.width = config.d_model * (1 + self.has_c)  # of the state: h, and c behind it
+        self.hook_h = nn.Identity()
+        if self.has_c:
+            self.hook_c = nn.Identity()
+
+    def initial(self) -> Float[Tensor, " width"]:
+        return self.cell.weight_hh.new_zeros(self.width)
+
+    def step(
+        self, read: Float[Tensor, "node d_model"], state: Float[Tensor, "node width"]
+    ) -> Float[Tensor, "node width"]:
+        if not self.has_c:
+            return self.hook_h(self.cell(read, state))
+        h, c = self.cell(read, state.chunk(2, dim=1))
+        c = self.hook_c(c)
+        return torch.cat([self.hook_h(h), c], dim=1)
+
+
+class OscillatorLayer(nn.Module):
+    """Oscillators x on a sphere that turn, each at its own rates Omega, towards the stimulus and each other:
+
+    x <- normalize(x + gamma (Omega x + y - <y, x> x)), y = c + J x, from a learned state; without J if not coupled.
+    """
+
+    def __init__(self, config: RecurrentConfig):
+        super().__init__()
+        self.width, self.n_steps, self.coupled = config.d_model, config.kuramoto_steps, config.coupled
+        self.shape = config.d_model // config.oscillator_dim, config.oscillator_dim
+        self.x_0 = nn.Parameter(torch.empty(self.shape))
+        self.W_Omega = nn.Parameter(torch.empty(*self.shape, config.oscillator_dim))
+        if config.coupled:
+            self.J = nn.Parameter(torch.empty(config.d_model, config.d_model))
+        self.gamma = nn.Parameter(torch.ones(1))
+        self.hook_x = nn.Identity()
+
+    def initial(self) -> Float[Tensor, " width"]:
+        return F.normalize(self.x_0, dim=1).flatten()
+
+    def step(
+        self, stimulus: Float[Tensor, "node d_model"], state: Float[Tensor, "node width"]
+    ) -> Float[Tensor, "node width"]:
+        drive = torch.block_diag(*(self.W_Omega - self.W_Omega.mT))
+        if self.coupled:
+            drive = drive + self.J
+        for _ in range(self.n_steps):
+            # Omega is antisymmetric: <Omega x, x> is 0, so the projection may take Omega x and y together.
+            pull = torch.addmm(stimulus, state, drive.T).unflatten(1, self.shape)
+            x = state.unflatten(1, self.shape)
+            pull = pull - (pull * x).sum(2, keepdim=True) * x
+            state = F.normalize(x + self.gamma * pull, dim=2).flatten(1)
+        return self.hook_x(state)
+
+
+class Recurrent(HookedNetwork):
+    def __init__(self, config: RecurrentConfig):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.d_vocab, config.d_model)
+        self.hook_embed = nn.Identity()
+        kind = OscillatorLayer if config.architecture == "kuramoto" else CellLayer
+        self.layers = nn.ModuleList(kind(config) for _ in range(config.n_layers))
+        self.unembed = nn.Linear(config.d_model, config.d_vocab)
+        self.kept_width = self.layers[0].width
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """As PyTorch does: the embedding normal, all else uniform within 1 / sqrt(d_model); gamma is 1."""
+        bound = self.config.d_model**-0.5
+        for name, parameter in self.named_parameters():
+            if name.startswith("embed."):
+                nn.init.normal_(parameter, generator=generator)
+            elif name.endswith(".gamma"):
+                nn.init.ones_(parameter)
+            else:
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+    def forward(self, tokens: Integer[Tensor, " node"], paths: Paths) -> Float[Tensor, "node d_vocab"]:
+        """Next-token logits after each node's prefix."""
+        x = self.hook_embed(self.embed(tokens))
+        for index, layer in enumerate(self.layers):
+            x = paths.carry(index, layer.step, layer.initial(), x)[:, : self.config.d_model]
+        return self.unembed(x)

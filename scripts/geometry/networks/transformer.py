@@ -1,0 +1,150 @@
+"""A decoder-only transformer that reads a prefix tree: each distinct prefix is computed once.
+
+The network is the published one (pre-LayerNorm, learned positions; Shai et al. 2024) and its parts
+carry TransformerLens's names: parameters (``blocks.0.attn.W_Q``) and hook points
+(``blocks.0.hook_resid_post``), so that its weights and its sites can be read by who knows that library.
+
+Only the form of the input differs. A batch is a set of nodes, and what a node attends to is the
+business of `paths`: the branch of a tree above it, or the positions before it in a plain word.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from geometry.networks.hooked_network import HookedNetwork
+from geometry.networks.input_layout import Paths
+
+EPSILON = 1e-5
+"""What LayerNorm adds to the variance."""
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The shape of a network; names as in TransformerLens."""
+
+    d_vocab: int
+    n_ctx: int
+    n_layers: int
+    n_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    activation: str  # relu, gelu, or gelu_new: its approximation by tanh
+    normalization: str  # LN or none
+    biases: str = "all"  # which are trained: all, or those of the MLP alone, and the others stay 0
+
+
+class LayerNorm(nn.Module):
+    def __init__(self, d_model: int):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(d_model))
+        self.b = nn.Parameter(torch.zeros(d_model))
+        self.hook_normalized = nn.Identity()
+
+    def forward(self, x: Float[Tensor, "node d_model"]) -> Float[Tensor, "node d_model"]:
+        return self.hook_normalized(F.layer_norm(x, x.shape[-1:], self.w, self.b, eps=EPSILON))
+
+
+class Attention(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        shape = config.n_heads, config.d_model, config.d_head
+        self.W_Q, self.W_K, self.W_V = (nn.Parameter(torch.empty(shape)) for _ in range(3))
+        self.W_O = nn.Parameter(torch.empty(config.n_heads, config.d_head, config.d_model))
+        self.b_Q, self.b_K, self.b_V = (nn.Parameter(torch.zeros(config.n_heads, config.d_head)) for _ in range(3))
+        self.b_O = nn.Parameter(torch.zeros(config.d_model))
+
+    def forward(self, x: Float[Tensor, "node d_model"], paths: Paths, layer: int) -> Float[Tensor, "node d_model"]:
+        n_heads, d_model, _ = self.W_Q.shape
+        weight = torch.cat([self.W_Q, self.W_K, self.W_V]).transpose(0, 1).reshape(d_model, -1)
+        bias = torch.cat([self.b_Q, self.b_K, self.b_V]).flatten()
+        z = paths.attend(layer, torch.addmm(bias, x, weight), n_heads)
+        return torch.addmm(self.b_O, z, self.W_O.flatten(0, 1))
+
+
+class MLP(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.W_in = nn.Parameter(torch.empty(config.d_model, config.d_mlp))
+        self.b_in = nn.Parameter(torch.zeros(config.d_mlp))
+        self.W_out = nn.Parameter(torch.empty(config.d_mlp, config.d_model))
+        self.b_out = nn.Parameter(torch.zeros(config.d_model))
+        activations = {"relu": F.relu_, "gelu": F.gelu, "gelu_new": partial(F.gelu, approximate="tanh")}
+        self.activation = activations[config.activation]
+
+    def forward(self, x: Float[Tensor, "node d_model"]) -> Float[Tensor, "node d_model"]:
+        return torch.addmm(self.b_out, self.activation(torch.addmm(self.b_in, x, self.W_in)), self.W_out)
+
+
+def normalization(config: TransformerConfig) -> nn.Module:
+    return LayerNorm(config.d_model) if config.normalization == "LN" else nn.Identity()
+
+
+class Block(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.ln1, self.attn = normalization(config), Attention(config)
+        self.ln2, self.mlp = normalization(config), MLP(config)
+        self.hook_resid_pre, self.hook_attn_out = nn.Identity(), nn.Identity()
+        self.hook_resid_mid, self.hook_mlp_out = nn.Identity(), nn.Identity()
+        self.hook_resid_post = nn.Identity()
+
+    def forward(self, x: Float[Tensor, "node d_model"], paths: Paths, layer: int) -> Float[Tensor, "node d_model"]:
+        x = self.hook_resid_pre(x)
+        x = self.hook_resid_mid(x + self.hook_attn_out(self.attn(self.ln1(x), paths, layer)))
+        return self.hook_resid_post(x + self.hook_mlp_out(self.mlp(self.ln2(x))))
+
+
+class Embedding(nn.Module):
+    def __init__(self, d_vocab: int, d_model: int):
+        super().__init__()
+        self.W_E = nn.Parameter(torch.empty(d_vocab, d_model))
+
+
+class PositionEmbedding(nn.Module):
+    def __init__(self, n_ctx: int, d_model: int):
+        super().__init__()
+        self.W_pos = nn.Parameter(torch.empty(n_ctx, d_model))
+
+
+class Unembedding(nn.Module):
+    def __init__(self, d_model: int, d_vocab: int):
+        super().__init__()
+        self.W_U = nn.Parameter(torch.empty(d_model, d_vocab))
+        self.b_U = nn.Parameter(torch.zeros(d_vocab))
+
+
+class Transformer(HookedNetwork):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.embed = Embedding(config.d_vocab, config.d_model)
+        self.pos_embed = PositionEmbedding(config.n_ctx, config.d_model)
+        self.hook_embed, self.hook_pos_embed = nn.Identity(), nn.Identity()
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.ln_final = normalization(config)
+        self.unembed = Unembedding(config.d_model, config.d_vocab)
+        self.kept_width = 2 * config.n_heads * config.d_head  # keys and values
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Weights are normal with standard deviation 0.8 / sqrt(d_model), as in TransformerLens; biases stay 0."""
+        for name, parameter in self.named_parameters():
+            if ".W_" in name:
+                nn.init.normal_(parameter, std=0.8 / self.config.d_model**0.5, generator=generator)
+
+    def trains(self, name: str) -> bool:
+        """Whether a parameter is trained."""
+        return self.config.biases == "all" or ".b_" not in name or ".mlp." in name
+
+    def forward(self, tokens: Integer[Tensor, " node"], paths: Paths) -> Float[Tensor, "node d_vocab"]:
+        """Next-token logits after each node's prefix."""
+        x = self.hook_embed(F.embedding(tokens, self.embed.W_E))
+        x = x + self.hook_pos_embed(F.embedding(paths.position, self.pos_embed.W_pos))
+        for layer, block in enumerate(self.blocks):
+            x = block(x, paths, layer)
+        return torch.addmm(self.unembed.b_U, self.ln_final(x), self.unembed.W_U)

@@ -1,0 +1,71 @@
+"""What is regressed beside the belief state: the parts of it that predictions hide, and rivals with its marginals."""
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
+
+from geometry.probing.baselines import grams, table_predictions
+from geometry.processes.belief_states import belief_states
+from geometry.processes.observability import hidden_directions
+from geometry.processes.prefix_tree import PrefixTree
+from geometry.processes.process import TOLERANCE, Process
+
+DISTINCT = 1e-6
+"""A difference of beliefs that is more than rounding, after as many tokens as there may be."""
+
+MOST_COMPONENTS = 40
+"""A rival target with more components than this is left out."""
+
+
+def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
+    """The belief state, and its parts along the directions that next-token predictions hide, if they vary."""
+    named = zip(("invisible_belief_state", "unobservable_belief_state"), hidden_directions(process), strict=True)
+    hidden = {name: belief @ parts.T for name, parts in named if len(parts)}
+    return {"belief_state": belief} | {
+        name: part for name, part in hidden.items() if np.ptp(part, axis=0).max() > DISTINCT
+    }
+
+
+def wrong_targets(
+    process: Process, tree: PrefixTree, belief: Float[ndarray, "prefix state"], weight, other: Process | None, rng
+) -> dict[str, Float[ndarray, "prefix _"]]:
+    """Targets that a network has no reason to hold, each as like the belief state as it can be without being it.
+
+    The belief of another prefix; of another prefix with the same optimal prediction; of an observer who
+    believes other parameters; of one who recalls the last k tokens only; and the state of the order-k
+    Markov approximation, which is what these tokens are.
+    """
+    numbers = grams(tree, 3)
+    suffix = list(table_predictions(belief, weight, numbers, None))
+    wrong = {"shuffled_belief_state": belief[rng.permutation(len(belief))]}
+    shuffled = _shuffled_within(labels(process.next_token_probability(belief)), rng)
+    if np.abs(belief[shuffled] - belief).max() > DISTINCT:
+        wrong["class_shuffled_belief_state"] = belief[shuffled]
+    if other is not None:
+        wrong["other_parameters_belief_state"] = belief_states(other, tree)[0]
+    wrong |= {f"suffix_{k}_belief_state": suffix[k] for k in (1, 2, 3)}
+    for k in (1, 2):
+        if (n := int(numbers[k].max()) + 1) <= MOST_COMPONENTS:
+            wrong[f"markov_{k}_state"] = np.eye(n)[numbers[k]]
+    return wrong
+
+
+def labels(rows: Float[ndarray, "row column"], tolerance: float = TOLERANCE) -> Integer[ndarray, " row"]:
+    """Equal numbers for rows that are equal up to a tolerance, by default rounding."""
+    cells = np.floor(rows / tolerance + 1 / np.e)  # no simple fraction lies at a cell's edge
+    mixed = cells.astype(np.int64) @ (np.random.default_rng(0).integers(1, 2**62, cells.shape[1]) | 1)
+    number, n_different = np.zeros(len(cells), np.int64), len(np.unique(mixed))
+    for column in cells.T:  # in the order of the rows; few of many columns tell them apart
+        if len(cells) and number.max() + 1 == n_different:
+            break
+        value = np.unique(column, return_inverse=True)[1]
+        number = np.unique(number * (value.max(initial=0) + 1) + value, return_inverse=True)[1]
+    return number
+
+
+def _shuffled_within(number: Integer[ndarray, " row"], rng: np.random.Generator) -> Integer[ndarray, " row"]:
+    """A permutation of the rows that keeps each row's number."""
+    order = np.lexsort((rng.random(len(number)), number))
+    rows = np.empty_like(order)
+    rows[np.argsort(number, kind="stable")] = order
+    return rows

@@ -1,0 +1,62 @@
+"""What a probe asks of each kind of task: targets true and wrong, weights of the prefixes, ways of holding them out."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from numpy import ndarray
+
+from geometry.probing.control_targets import true_targets, wrong_targets
+from geometry.probing.cross_validation import by_first, by_length, by_membership, by_prefix, by_stem, passes
+from geometry.probing.scores import Examination
+from geometry.processes.prefix_tree import tree_of
+from geometry.processes.process import Process
+from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, frequencies
+
+
+def weightings(truth: xr.Dataset) -> dict[str, Float[ndarray, " prefix"]]:
+    """Prefix probability, every length alike; all words alike at every position, as published; each prefix once.
+
+    Of a sampled tree only the first is known: its words were drawn by their probability.
+    """
+    weights = {"probability": truth["weight"].values}
+    if truth.attrs["complete"]:
+        weights["uniform"] = truth["words_below"].values.astype(np.float64)
+        weights["distinct_prefix"] = np.ones(truth.sizes["prefix"])
+    return weights
+
+
+def markov_examination(truth: xr.Dataset, process: Process, other: Process | None, probe: Mapping) -> Examination:
+    """What is asked of a hidden Markov model's task: its belief states."""
+    rng, tree = np.random.default_rng(probe["seed"]), tree_of(truth)
+    belief, weights = truth["target"].values, weightings(truth)
+    wrong = wrong_targets(process, tree, belief, weights["probability"], other, rng)
+    draws = probe["folds"], probe["repeats"], rng
+    first = passes({"held_out_prefix": by_prefix(len(tree), *draws)})
+    others = passes({"held_out_length": by_length(tree), "held_out_subtree": by_stem(tree, *draws)})
+    return Examination(tree.length, true_targets(process, belief), wrong, weights, [*first, *others])
+
+
+def modular_examination(task: ModularArithmetic, probe: Mapping) -> Examination:
+    """What is asked of modular arithmetic, of every pair alike: the circles of the answer, all and one by one.
+
+    Wrong are those of each operand, of the answer to another operation, and of another pair's answer.
+    """
+    rng, p, (first, second) = np.random.default_rng(probe["seed"]), task.modulus, task.pairs
+    true = circles(task.answer, p)
+    other = (first + second if task.operation == "subtraction" else first - second) % p
+    wrong = {
+        "shuffled_answer_circles": true[rng.permutation(len(true))],
+        "first_number_circles": circles(first, p),
+        "second_number_circles": circles(second, p),
+        "other_operation_circles": circles(other, p),
+    }
+    draws = probe["folds"], probe["repeats"], rng
+    prefix = passes({"held_out_prefix": by_prefix(len(true), *draws)})
+    unseen = {"held_out_from_training": by_membership(task.is_trained), "held_out_subtree": by_first(first, *draws)}
+    splits = [*prefix, *passes(unseen)]
+    parts = {f"circle_{k}": slice(2 * k - 2, min(2 * k, p - 1)) for k in frequencies(p)}
+    weights = {"probability": np.full(len(true), 1 / len(true))}
+    true = {"answer_circles": true}
+    return Examination(np.full(p**2, 3), true, wrong, weights, splits, parts=parts, estimator="least_squares")

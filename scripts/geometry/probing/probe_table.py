@@ -1,0 +1,58 @@
+"""Reading the probe's results: scores out of its tidy table, beliefs out of its archive."""
+
+import pandas as pd
+import xarray as xr
+from jaxtyping import Float
+from numpy import ndarray
+
+from geometry.networks.hook_points import INPUT, OPTIMUM, OUTPUT, is_stream
+from geometry.tables import select
+
+FLOORS = {
+    "last token": (INPUT, "last_token"),
+    "all tokens, additive": (INPUT, "additive_tokens"),
+    **{f"table of the last {k} tokens": (INPUT, f"last_{k}_tokens") for k in range(2, 7)},
+    "optimal probabilities": (OPTIMUM, "next_token_probability"),
+    "optimal log-probabilities": (OPTIMUM, "next_token_log_probability"),
+    "network's probabilities": (OUTPUT, "network_probability"),
+    "network's log-probabilities": (OUTPUT, "network_log_probability"),
+}
+"""What else than activations a belief is decoded from, by name: its site and its features."""
+
+
+def decoded_beliefs(decoded: xr.Dataset, site: str) -> Float[ndarray, "snapshot prefix component"]:
+    """The beliefs decoded at one site at every snapshot, each prefix by a probe fitted without it."""
+    place, split = (list(decoded[name].values).index(v) for name, v in (("site", site), ("split", "held_out_prefix")))
+    return decoded["decoded_belief"][split, :, place].values
+
+
+PROBED = {"split": "held_out_prefix", "estimator": "ridge", "weighting": "probability"}
+"""The score that verdicts rest on and figures show."""
+
+
+def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
+    """R2 of held-out prefixes at one site of one run, by step, as verdicts rest on it: see `PROBED`."""
+    return select(probe, target="belief_state", site=site, metric="r2", **PROBED).set_index("step")["value"]
+
+
+def circle_scores(probe: pd.DataFrame, features: str = "activations") -> pd.DataFrame:
+    """R2 of the circle of each frequency, by least squares, on pairs that were not trained on.
+
+    Where all pairs or none were trained on, on those with a first number that the probe was not fitted on.
+    """
+    where = {"weighting": "probability", "features": features, "estimator": "least_squares", "metric": "r2"}
+    rows = select(probe[probe["target"].str.fullmatch(r"circle_\d+")], **where)
+    unseen = select(rows, split="held_out_from_training")
+    rows = select(rows, split="held_out_subtree") if unseen.empty else unseen
+    return rows.assign(frequency=rows["target"].str.removeprefix("circle_").astype(int))
+
+
+def last_stream(probe: pd.DataFrame) -> str:
+    """The last stream or, if none is probed, the last site."""
+    sites = probe.loc[probe["features"] == "activations", "site"].unique()
+    return ([site for site in sites if is_stream(site)] or list(sites))[-1]
+
+
+def estimated(table: pd.DataFrame, estimator: str) -> pd.DataFrame:
+    """The rows of one estimator, and of tables of means, which have no penalty to choose."""
+    return table[table["estimator"].isin({estimator, "table"})]

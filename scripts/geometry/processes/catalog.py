@@ -1,0 +1,230 @@
+"""The processes of the literature, each a pure function of its parameters, and the registry that configs name them by.
+
+Conventions are those of `process`; token and state names are given where the literature has them.
+"""
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from geometry.processes.custom_matrices import custom
+from geometry.processes.process import Process, ProcessError, build_process
+
+LARGEST = 1e100
+"""A parameter beyond this is a slip."""
+
+
+def mess3(x: float, alpha: float) -> Process:
+    """Three states, three tokens, a fractal belief set (Marzen and Crutchfield 2017; Shai et al. 2024).
+
+    `x` is the probability of moving to each other state, `alpha` that of naming the state entered.
+    """
+    return build_process("mess3", _mess3_tensor(x, alpha))
+
+
+def mess3_duplicated(x: float, alpha: float) -> Process:
+    """`mess3` with its first state twice: the same tokens and futures, so that no predictor need tell the copies apart.
+
+    Who comes from state 1 enters the first copy, who comes from state 2 the second; token 0 changes the copy.
+    """
+    single = _mess3_tensor(x, alpha)
+    tensor = np.zeros((3, 4, 4))
+    for token, swap in enumerate(([[0, 1], [1, 0]], np.eye(2), np.eye(2))):
+        tensor[token, :2, :2] = single[token, 0, 0] * np.array(swap)
+        tensor[token, :2, 2:] = single[token, 0, 1:]
+        tensor[token, 2:, :2] = np.diag(single[token, 1:, 0])
+        tensor[token, 2:, 2:] = single[token, 1:, 1:]
+    return build_process("mess3_duplicated", tensor, state_names=["0a", "0b", "1", "2"])
+
+
+def _mess3_tensor(x, alpha) -> Float[ndarray, "3 3 3"]:
+    move = np.array([[1 - 2 * x, x, x], [x, 1 - 2 * x, x], [x, x, 1 - 2 * x]])
+    other = (1 - alpha) / 2
+    emit = np.array([[alpha, other, other], [other, alpha, other], [other, other, alpha]])
+    return np.array([move * emit[:, token] for token in range(3)])
+
+
+def rrxor(p1: float = 0.5, p2: float = 0.5) -> Process:
+    """Two random bits, then their exclusive or; `p1` and `p2` are the probabilities that a bit is 0."""
+    return build_process("rrxor", _rrxor_tensor(p1, p2), state_names=["S", "0", "1", "T", "F"])
+
+
+def leaky_rrxor(p1: float = 0.5, p2: float = 0.5, epsilon: float = 0.01) -> Process:
+    """`rrxor` that with probability `epsilon` emits any token and jumps to any state."""
+    tensor = (1 - epsilon) * _rrxor_tensor(p1, p2) + epsilon / 10
+    return build_process("leaky_rrxor", tensor, state_names=["S", "0", "1", "T", "F"])
+
+
+def _rrxor_tensor(p1, p2) -> Float[ndarray, "2 5 5"]:
+    start, zero, one, true, false = range(5)
+    tensor = np.zeros((2, 5, 5))
+    tensor[0, start, zero] = p1
+    tensor[1, start, one] = 1 - p1
+    tensor[0, zero, false] = p2
+    tensor[1, zero, true] = 1 - p2
+    tensor[0, one, true] = p2
+    tensor[1, one, false] = 1 - p2
+    tensor[0, false, start] = 1
+    tensor[1, true, start] = 1
+    return tensor
+
+
+def z1r(p: float = 0.5) -> Process:
+    """Zero, one, random bit, again and again; `p` is the probability that the random bit is 0."""
+    tensor = np.zeros((2, 3, 3))
+    tensor[0, 0, 1] = 1
+    tensor[1, 1, 2] = 1
+    tensor[:, 2, 0] = p, 1 - p
+    return build_process("z1r", tensor, state_names=["0", "1", "R"])
+
+
+def zrr(p1: float = 0.5, p2: float = 0.5) -> Process:
+    """Zero and two random bits, again and again; `p1` and `p2` are the probabilities that a bit is 0."""
+    tensor = np.zeros((2, 3, 3))
+    tensor[0, 0, 1] = 1
+    tensor[:, 1, 2] = p1, 1 - p1
+    tensor[:, 2, 0] = p2, 1 - p2
+    return build_process("zrr", tensor, state_names=["0", "R1", "R2"])
+
+
+def even(p: float = 0.5) -> Process:
+    """Runs of ones of even length; `p` is the probability of starting such a run."""
+    return build_process("even", [[[1 - p, 0], [0, 0]], [[0, p], [1, 0]]])
+
+
+def golden_mean(p: float = 0.5) -> Process:
+    """No two ones in a row; `p` is the probability of a one where it is allowed."""
+    return build_process("golden_mean", [[[1 - p, 0], [1, 0]], [[0, p], [0, 0]]])
+
+
+def sns(p: float = 0.5, q: float = 0.5) -> Process:
+    """Simple nonunifilar source: countably many belief states (Crutchfield 1994).
+
+    `p` is the probability of leaving the first state, `q` that of leaving the second.
+    """
+    return build_process("sns", [[[1 - p, p], [0, 1 - q]], [[0, 0], [q, 0]]])
+
+
+def mr_name(p: float = 0.4, q: float = 0.25) -> Process:
+    """A four-word language; each token names the state entered, so one token settles the belief.
+
+    `p` is the probability of changing between the two filler words, `q` that of saying ``Mr.``.
+    """
+    names = ["Mr.", "Something", "Blah", "name"]
+    chain = np.array([[0, 0, 0, 1], [q, 1 - p - q, p, 0], [q, p, 1 - p - q, 0], [0, 0.5, 0.5, 0]])
+    tensor = np.zeros((4, 4, 4))
+    for token in range(4):
+        tensor[token, :, token] = chain[:, token]
+    return build_process("mr_name", tensor, state_names=names, token_names=names)
+
+
+def days_of_week() -> Process:
+    """Seven days as states; tokens name a day, tomorrow, yesterday, a weekend day or a weekday."""
+    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    weights = np.zeros((11, 7, 7))
+    for day in range(7):
+        following, previous = (day + 1) % 7, (day - 1) % 7
+        weights[range(7), day, range(7)] = 1
+        weights[following, day, following] = 5
+        weights[7, day, following] = 1
+        weights[8, day, previous] = 1
+        weights[9, day, 5:] = 1 / 2
+        weights[10, day, :5] = 1 / 5
+    tensor = weights / weights.sum(axis=(0, 2))[:, None]
+    return build_process("days_of_week", tensor, state_names=days, token_names=[*days, "Tmrw", "Yest", "Wknd", "Wkdy"])
+
+
+def bloch_walk(alpha: float = 1.0, beta: float = 51**0.5) -> Process:
+    """A qubit measured in two bases: beliefs fill a slice of the Bloch ball (Riechers et al. 2025)."""
+    scale = 1 / (4 * (alpha**2 + beta**2))
+    middle = (alpha**2 - beta**2) * scale
+    off = 2 * alpha * beta * scale
+    tensor = [
+        [[0.25, 0, off], [0, middle, 0], [off, 0, 0.25]],
+        [[0.25, 0, -off], [0, middle, 0], [-off, 0, 0.25]],
+        [[0.25, off, 0], [off, 0.25, 0], [0, 0, middle]],
+        [[0.25, -off, 0], [-off, 0.25, 0], [0, 0, middle]],
+    ]
+    return build_process("bloch_walk", tensor, generalized=True)
+
+
+def moon(log_alpha: float = 1.0, beta: float = 0.5) -> Process:
+    """A post-quantum process of three dimensions (Riechers et al. 2025)."""
+
+    def shear(value):
+        return [[value, 0, 0], [0, 1, 0], [0, np.log(value), 1]]
+
+    tensor = np.array([np.outer([1, 1, 0], [1, -1, -1]), shear(np.exp(log_alpha)), shear(beta)])
+    tensor = tensor / np.abs(np.linalg.eigvals(tensor.sum(axis=0))).max()
+    return build_process("moon", tensor, generalized=True)
+
+
+def fanizza(alpha: float = 2000.0, lamb: float = 0.49) -> Process:
+    """A rotation with resets that no finite hidden Markov model generates (Fanizza et al. 2024).
+
+    `alpha` is the angle of the rotation in radians, `lamb` its contraction.
+    """
+    c, s = lamb * np.cos(alpha), lamb * np.sin(alpha)
+    determinant = 1 - 2 * c + lamb**2
+    a, b = (1 - c + s) / determinant, (1 - c - s) / determinant
+    reset = [1 - (2 / (1 - lamb) - a - b) / 4, 1 / (2 * (1 - lamb)), -a / 4, -b / 4]
+    rotation = np.zeros((4, 4))
+    rotation[1, 1] = lamb
+    rotation[2:, 2:] = [[c, -s], [s, c]]
+    return build_process("fanizza", [np.outer([1, 1 - lamb, 1 + s - c, 1 - s - c], reset), rotation], generalized=True)
+
+
+PROCESSES = {
+    function.__name__: function
+    for function in (
+        mess3,
+        mess3_duplicated,
+        rrxor,
+        leaky_rrxor,
+        z1r,
+        zrr,
+        even,
+        golden_mean,
+        sns,
+        mr_name,
+        days_of_week,
+        bloch_walk,
+        moon,
+        fanizza,
+        custom,
+    )
+}
+
+
+def check_parameters(name: str, function: Callable, parameters: dict) -> None:
+    """Raise a parameter that a process does not have, or lacks; `ProcessError`."""
+    allowed = inspect.signature(function).parameters
+    unknown = sorted(set(parameters) - set(allowed))
+    if unknown:
+        raise ProcessError(
+            f"{name}: parameter {unknown[0]!r} is unknown; allowed are {', '.join(allowed) or 'none at all'}"
+        )
+    missing = [key for key, value in allowed.items() if value.default is value.empty and key not in parameters]
+    if missing:
+        raise ProcessError(f"{name}: parameter {missing[0]!r} is missing")
+
+
+def process_from_config(name: str, parameters: dict) -> Process:
+    """The process that a config names, with its parameters; raises `ProcessError` in one sentence."""
+    if name not in PROCESSES:
+        raise ProcessError(f"process is {name!r}; allowed are {', '.join(PROCESSES)}")
+    check_parameters(name, PROCESSES[name], parameters)
+    for key, value in parameters.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if name != "custom" and not (is_number and abs(value) < LARGEST):
+            raise ProcessError(f"{name}: parameter {key} is {value!r}; it must be a finite number")
+    if name != "custom":
+        parameters = {key: float(value) for key, value in parameters.items()}
+    try:
+        with np.errstate(all="ignore"):  # an impossible parameter is an error with a sentence, not a warning
+            return PROCESSES[name](**parameters)
+    except (np.linalg.LinAlgError, ZeroDivisionError):
+        raise ProcessError(f"{name}: parameters {parameters} give no finite transition_tensor") from None

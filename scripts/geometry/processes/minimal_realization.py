@@ -1,0 +1,108 @@
+"""Minimal realizations: the rank of a process, and coordinates in which nothing of it is superfluous.
+
+The probability of a word ``xy...`` is ``initial_state @ T[x] @ T[y] @ ... @ readout``. Of the beliefs only their span
+matters to this, and of that only what the probabilities of futures tell apart. Both are Krylov spaces: an orthonormal
+basis is extended by the images of what was new in it until nothing is (the staircase algorithm, Paige 1981), which is
+exact for a process whose entries differ from the given ones by rounding. The dimension that is left is the rank of the
+Hankel matrix, of the probabilities of all prefixes continued by all futures.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from geometry.processes.process import Process
+
+RESOLVED = 1e-10
+"""The part of a unit vector outside the known directions that is more than rounding."""
+
+SEEN = 1e-8
+"""The cosine of the angle between what is reached and what is observed that is more than the rounding of both."""
+
+
+def krylov_basis(
+    start: Float[ndarray, "row state"], maps: Float[ndarray, "token state state"]
+) -> Float[ndarray, "direction state"]:
+    """An orthonormal basis of the least space that holds some rows, of norm 1, and the images of all its rows.
+
+    Its first rows span `start`. Each map is taken in its own scale: a rare token tells as much as a frequent one.
+    """
+    scale = np.linalg.norm(maps, 2, axis=(1, 2))
+    maps = maps[scale > 0] / scale[scale > 0, None, None]
+    basis = np.empty((0, start.shape[1]))
+    new = new_directions(start, basis)
+    while len(new):
+        basis = np.vstack([basis, new])
+        new = new_directions((new @ maps).reshape(-1, basis.shape[1]), basis)
+    return basis
+
+
+def new_directions(
+    rows: Float[ndarray, "row state"], known: Float[ndarray, "direction state"]
+) -> Float[ndarray, "new state"]:
+    """An orthonormal basis of what some rows, of norm 1 at most, add to the span of known orthonormal directions."""
+    _, values, directions = np.linalg.svd(_outside(rows, known), full_matrices=False)
+    # Dividing by a small value has brought back a part of the known directions.
+    return np.linalg.qr(_outside(directions[values > RESOLVED], known).T)[0].T
+
+
+def _outside(rows: Float[ndarray, "row state"], known: Float[ndarray, "direction state"]):
+    for _ in range(2):  # the second time takes away what rounding has left
+        rows = rows - (rows @ known.T) @ known
+    return rows
+
+
+def unit_images(
+    rows: Float[ndarray, "row state"], maps: Float[ndarray, "token state next"]
+) -> Float[ndarray, "image next"]:
+    """The images of some rows under each map, in units of their own norms; those that rounding has left are dropped."""
+    image = (rows @ maps).reshape(-1, maps.shape[2])
+    size = (np.abs(rows) @ np.abs(maps)).reshape(image.shape)
+    norm = np.linalg.norm(image, axis=1)
+    told = norm > RESOLVED * np.linalg.norm(size, axis=1)
+    return image[told] / norm[told, None]
+
+
+def reachable_directions(process: Process) -> Float[ndarray, "direction state"]:
+    """An orthonormal basis of the span of the beliefs after all words, of which the stationary one is a mean.
+
+    Beliefs after a first token are in units of their own, so that its tokens find a state that is seldom entered.
+    """
+    tensor = process.transition_tensor
+    start = unit_images(
+        np.stack([process.initial_state, process.stationary_distribution]), np.eye(len(tensor[0]))[None]
+    )
+    return krylov_basis(np.vstack([start, unit_images(start, tensor)]), tensor)
+
+
+def observable_directions(process: Process) -> Float[ndarray, "direction state"]:
+    """An orthonormal basis of the span of the probabilities of all futures by state; the next tokens' come first."""
+    backwards = process.transition_tensor.transpose(0, 2, 1)
+    return krylov_basis(unit_images(process.readout[None], backwards), backwards)
+
+
+def minimal_process(process: Process) -> Process:
+    """A process of the least dimension that says the same of every word, in coordinates of its own; or this process."""
+    reached = reachable_directions(process)
+    observed = observable_directions(process)
+    _, cosines, mixtures = np.linalg.svd(reached @ observed.T)
+    rank = int((cosines > SEEN).sum())
+    if rank == process.n_states:
+        return process
+    basis = mixtures[:rank] @ observed
+    return replace(
+        process,
+        transition_tensor=basis @ process.transition_tensor @ basis.T,
+        initial_state=basis @ process.initial_state,
+        stationary_distribution=basis @ process.stationary_distribution,
+        readout=basis @ process.readout,
+        state_names=tuple(f"dimension {k}" for k in range(1, rank + 1)),
+        generalized=True,
+    )
+
+
+def minimal_rank(process: Process) -> int:
+    """The rank of a process: the dimension of the smallest generalized hidden Markov model that predicts the same."""
+    return minimal_process(process).n_states

@@ -1,0 +1,86 @@
+"""Training sequences and sampled prefix trees drawn from a process."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
+
+from geometry.processes.belief_states import images_of_all_tokens
+from geometry.processes.prefix_tree import PrefixTree, row_blocks, tree_of_words
+from geometry.processes.process import Process
+
+
+def sample_words(
+    process: Process, n_words: int, length: int, rng: np.random.Generator
+) -> Integer[ndarray, "word position"]:
+    """Words drawn from the process, in its `token_dtype`."""
+    draw = _tokens_by_belief if process.generalized else _tokens_by_state
+    words = np.empty((n_words, length), dtype=process.token_dtype)
+    for position, tokens in enumerate(draw(process, n_words, length, rng)):
+        words[:, position] = tokens
+    return words
+
+
+def _tokens_by_state(
+    process: Process, n_words: int, length: int, rng: np.random.Generator
+) -> Iterator[Integer[ndarray, " word"]]:
+    """The next token of every word, drawn with the next hidden state from the present one."""
+    n_states, n_outcomes = process.n_states, process.n_tokens * process.n_states
+    joint = process.transition_tensor.transpose(1, 0, 2).reshape(n_states, n_outcomes)
+    state = _draw(process.initial_state[None], np.zeros(n_words, dtype=np.int64), rng)
+    for _ in range(length):
+        outcome = _draw(joint, state, rng)
+        yield outcome // n_states
+        state = outcome % n_states
+
+
+def _draw(
+    distributions: Float[ndarray, "row outcome"], row: Integer[ndarray, " draw"], rng: np.random.Generator
+) -> Integer[ndarray, " draw"]:
+    """An outcome for each draw by the distribution in its row: one search among the edges of all of them."""
+    edges = np.cumsum(distributions, axis=1)
+    edges /= edges[:, -1:]
+    edges += np.arange(len(edges))[:, None]
+    # Rounding must not take a draw out of its row, nor to an outcome of probability 0 at its end.
+    value = np.minimum(row + rng.random(len(row)), np.nextafter(row + 1.0, 0))
+    return np.searchsorted(edges.ravel(), value, side="right") - row * edges.shape[1]
+
+
+def draw_by_weight(weight: Float[ndarray, "row outcome"], rng: np.random.Generator) -> Integer[ndarray, " row"]:
+    """An outcome for each row, by its weights."""
+    edges = np.cumsum(weight, axis=1)
+    return (rng.random((len(weight), 1)) * edges[:, -1:] >= edges[:, :-1]).sum(axis=1)
+
+
+def draw_tokens(
+    process: Process, belief: Float[ndarray, "row state"], rng: np.random.Generator
+) -> Integer[ndarray, " row"]:
+    """A next token for each belief, by its probability."""
+    blocks = row_blocks(len(belief), process.n_tokens)
+    return np.concatenate([draw_by_weight(process.next_token_probability(belief[rows]), rng) for rows in blocks])
+
+
+def _tokens_by_belief(
+    process: Process, n_words: int, length: int, rng: np.random.Generator
+) -> Iterator[Integer[ndarray, " word"]]:
+    """The next token of every word, drawn from its belief state: a generalized process has no hidden ones."""
+    emission, place = process.emission_matrix, np.arange(n_words)
+    belief = np.broadcast_to(process.initial_state, (n_words, process.n_states))
+    for _ in range(length):
+        token = draw_by_weight(belief @ emission, rng)
+        yield token
+        images, probability = images_of_all_tokens(process, belief)
+        belief = images[place, token] / probability[place, token, None]
+
+
+def sampled_tree(
+    process: Process, context: int, max_prefixes: int, rng: np.random.Generator
+) -> tuple[PrefixTree, Float[ndarray, " prefix"]]:
+    """The tree of about as many sampled words as fit in `max_prefixes`, and each prefix's share of them.
+
+    The shares sum to 1 at each length and estimate probability-weighted means without bias.
+    """
+    words = sample_words(process, max(1, max_prefixes // context), context, rng)
+    tree, nodes = tree_of_words(words)
+    return tree, np.bincount(nodes.ravel(), minlength=len(tree)) / len(words)

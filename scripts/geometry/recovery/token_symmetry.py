@@ -1,0 +1,252 @@
+"""Symmetries that a network has found: permutations of the tokens that act linearly on its activations.
+
+A permutation g of the tokens turns each prefix w into another, g w. Where a linear map R_g takes the activation
+after w to that after g w, whatever w, the network's geometry has that symmetry. Neither the process nor its hidden
+states are looked at, but to choose which permutations of many tokens to try: the activations are those on their own
+leading principal components. Maps act on columns,
+``z(g w) = R_g z(w)``, so that R_g R_h = R_gh where g h is first h, then g.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from numpy import ndarray
+
+from geometry.processes.prefix_tree import PrefixTree, row_blocks
+
+Permutation = tuple[int, ...]
+"""What becomes of each token."""
+
+ALL_PERMUTATIONS = 4
+"""Tokens up to which all permutations are tried; of more, those that swap two."""
+
+MOST_SWAPS = 66
+"""Swaps that are tried: all of up to 12 tokens; of more, those that move the words of two tokens least."""
+
+ACCEPTED = 0.05
+"""The share of the variance that a map may leave for its permutation to count as a symmetry, in two dimensions.
+
+It is that of the prefixes that the permutation changes, most of them where tokens are few: a swap of two of many tokens
+leaves nearly all as they are, and hardly any of the whole variance, whatever they are to the network.
+
+Behind the first attention, networks trained on processes with the symmetry leave .0005 to .03, untrained ones at least
+.10, and trained ones without the symmetry at least .18. Before it, where only the last token and its position are
+known, an untrained network may leave as little as .02: any permutation of a few vectors is nearly linear.
+"""
+
+UNCHANGED = 0.015
+"""The mean total variation distance by which predictions may differ where a permutation counts as a symmetry.
+
+It is, again, that of the words that the permutation changes: of prefixes with the token after them.
+
+They do by .002 to .007 in networks that were trained on processes with it, and by at least .065 in untrained ones. Of a
+process that only nearly has the symmetry, the map may leave as little as .02, but the predictions differ by .03.
+"""
+
+COVERED = 1 - 1e-9
+"""The share of the prefixes' weight whose images are prefixes too, for a permutation to count as a symmetry."""
+
+ROUNDING = 1e-9
+"""An error or a change that is none."""
+
+COLUMNS = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", "then", "measure", "component", "value"]
+"""Of the tables of symmetries, of tokens and of pairs of numbers."""
+
+
+def token_permutations(words: Float[ndarray, "token token"]) -> list[Permutation]:
+    """The permutations that are tried, the identity first, given the true probabilities of the words of two tokens.
+
+    These matter where there are more than `MOST_SWAPS` pairs of tokens. A swap is a symmetry of the process only if it
+    leaves the probabilities of all words as they are; the swaps that come nearest to this for words of two tokens are
+    tried, on every network the same. A token that occurs in none of them is not swapped.
+    """
+    identity = tuple(range(len(words)))
+    if len(words) <= ALL_PERMUTATIONS:
+        return list(permutations(identity))
+    pairs = np.stack(np.triu_indices(len(words), 1), axis=1)
+    if len(pairs) > MOST_SWAPS:
+        occurs = (words.sum(axis=0) + words.sum(axis=1)) > 0
+        change = np.where(occurs[pairs].all(axis=1), swap_changes(words).round(9), np.inf)
+        kept = np.sort(np.argsort(change, kind="stable")[:MOST_SWAPS])
+        pairs = pairs[kept[np.isfinite(change[kept])]]
+    return [identity, *(_swapped(identity, pair) for pair in pairs.tolist())]
+
+
+def swap_changes(words: Float[ndarray, "token token"]) -> Float[ndarray, " pair"]:
+    """How far each swap of two tokens moves a distribution of words of two tokens, of those that it changes; 0 to 1.
+
+    The total variation distance as a share of the probability of the words with either token; 1 where none occurs. Of
+    the swaps (0 1), (0 2), ..., (1 2), ... in this order.
+    """
+    own, (a, b) = np.diagonal(words), np.triu_indices(len(words), 1)
+    there, back = words[a, b], words[b, a]
+    to_each_other = sum(np.abs(of - other) for of in (own[a], own[b]) for other in (there, back))
+    between = np.abs(own[a] - own[b]) + np.abs(there - back)
+    beside = np.hstack([words, words.T])
+    apart = np.concatenate([np.abs(beside[place + 1 :] - row).sum(axis=1) for place, row in enumerate(beside)])
+    distance = apart - to_each_other + between
+    with_either = words.sum(axis=0) + words.sum(axis=1)
+    with_either = with_either[a] + with_either[b] - own[a] - own[b] - there - back
+    return np.divide(distance, with_either, out=np.ones_like(distance), where=with_either > 0)
+
+
+def _swapped(permutation: Permutation, pair: list[int]) -> Permutation:
+    other = dict(zip(pair, pair[::-1], strict=True))
+    return tuple(other.get(token, token) for token in permutation)
+
+
+def composed(g: Permutation, h: Permutation) -> Permutation:
+    """First h, then g."""
+    return tuple(g[token] for token in h)
+
+
+def inverse(g: Permutation) -> Permutation:
+    return tuple(sorted(range(len(g)), key=g.__getitem__))
+
+
+def cycles(g: Permutation) -> str:
+    """A permutation as its cycles, tokens by their number; the identity is ``()``."""
+    left, text = {token for token, image in enumerate(g) if token != image}, ""
+    while left:
+        token, cycle = min(left), []
+        while token in left:
+            left.remove(token)
+            cycle.append(token)
+            token = g[token]
+        text += f"({' '.join(map(str, cycle))})"
+    return text or "()"
+
+
+def is_group(accepted: Collection[Permutation], tried: Collection[Permutation]) -> bool:
+    """Whether some permutations are closed: what two of them make is among them, and what one makes of another.
+
+    Of a permutation that was not tried nothing is known, and it is not missed. The swaps that are tried of many
+    tokens are closed if the tokens fall into sets within which all, and between which none, may be swapped.
+    """
+    made = {composed(g, h) for g in accepted for h in accepted}
+    made |= {composed(composed(g, h), inverse(g)) for g in accepted for h in accepted}
+    return made & set(tried) <= set(accepted)
+
+
+def image_of_prefixes(tree: PrefixTree, g: Permutation) -> Integer[ndarray, " prefix"]:
+    """The node of each prefix with its tokens permuted; -1 where that is no node."""
+    mapped, image = np.array(g)[tree.last_token], np.full(len(tree), -1)
+    for level in tree.levels:
+        parent = image[tree.parent[level]] if level.start else np.full(level.stop, -1)
+        child = tree.continuation(parent, mapped[level])
+        image[level] = np.where((parent < 0) & (level.start > 0), -1, child)
+    return image
+
+
+@dataclass(frozen=True)
+class Equivariance:
+    """How a permutation acts: by which map, what share of the variance this leaves, and of how many prefixes."""
+
+    matrix: Float[ndarray, "dimension dimension"]
+    error: float
+    coverage: float
+
+    @property
+    def eigenvalues(self) -> ndarray:
+        """Of the map, by their angle."""
+        found = np.linalg.eigvals(self.matrix).astype(complex)
+        return found[np.lexsort((found.real, np.angle(found).round(9)))]
+
+    @property
+    def measures(self) -> Iterator[tuple[str, int | None, float]]:
+        """Measure, component and value of all that a table tells of it."""
+        yield "error", None, self.error
+        for place, value in enumerate(self.eigenvalues, 1):
+            yield "eigenvalue_real", place, value.real
+            yield "eigenvalue_imaginary", place, value.imag
+
+
+def equivariances(
+    scores: Float[ndarray, "prefix dimension"], weight: Float[ndarray, " prefix"], image: Integer[ndarray, " prefix"]
+) -> list[Equivariance]:
+    """How a permutation acts on the leading 1, 2, ... components: least squares over the prefixes whose image is one.
+
+    The map is linear about the mean of all prefixes. It is fitted and judged on the same prefixes, which are far
+    more than its entries. Without a prefix whose image is one, nothing is known, and the error is nan.
+    """
+    covered = image >= 0
+    share = weight[covered] / weight.sum()
+    both = np.hstack([scores[covered], scores[image[covered]]])
+    gram, n, maps = both.T @ (share[:, None] * both), scores.shape[1], []
+    for d in range(1, n + 1):
+        source, cross, target = gram[:d, :d], gram[:d, n : n + d], gram[n : n + d, n : n + d]
+        solution = np.linalg.pinv(source, rcond=1e-10, hermitian=True) @ cross
+        left = np.trace(target) - 2 * (solution * cross).sum() + (solution * (source @ solution)).sum()
+        variance = np.trace(target)
+        error = max(left, 0) / variance if variance > 0 else float("nan")
+        maps.append(Equivariance(solution.T, float(error), float(share.sum())))
+    return maps
+
+
+def composition_error(g: Equivariance, h: Equivariance, both: Equivariance) -> float:
+    """How far the product of two maps is from that of both permutations, as a share of the latter (Frobenius)."""
+    size = np.linalg.norm(both.matrix)
+    return float(np.linalg.norm(g.matrix @ h.matrix - both.matrix) / size) if size > 0 else float("nan")
+
+
+def prediction_change(
+    probability: Float[ndarray, "prefix token"],
+    weight: Float[ndarray, " prefix"],
+    image: Integer[ndarray, " prefix"],
+    g: Permutation,
+) -> float:
+    """How far predictions are from the same after a permutation: mean total variation distance, 0 to 1.
+
+    Between the distribution of the token g y after g w, and that of y after w, over the prefixes w whose image is one.
+    """
+    covered: Bool[ndarray, " prefix"] = image >= 0
+    if not covered.any():
+        return float("nan")
+    is_changed, order = covered & (image != np.arange(len(image))), np.array(g)
+    moved = np.flatnonzero(order != np.arange(len(g)))  # of a prefix that stays, only these predictions are compared
+    distance = np.abs(probability[:, order[moved]] - probability[:, moved]).sum(axis=1) / 2
+    rows = np.flatnonzero(is_changed)
+    for block in row_blocks(len(rows), len(g)):
+        some = rows[block]
+        distance[some] = np.abs(probability[image[some]][:, order] - probability[some]).sum(axis=1) / 2
+    return float(weight[covered] @ distance[covered] / weight[covered].sum())
+
+
+def changed_shares(
+    probability: Float[ndarray, "prefix token"],
+    weight: Float[ndarray, " prefix"],
+    image: Integer[ndarray, " prefix"],
+    g: Permutation,
+) -> tuple[float, float]:
+    """The shares, by weight, of the prefixes that a permutation changes, and of these words with a predicted token."""
+    is_changed = image != np.arange(len(image))
+    moved = np.flatnonzero(np.array(g) != np.arange(len(g)))
+    of_words = np.where(is_changed, 1, probability[:, moved].sum(axis=1))
+    return float(weight[is_changed].sum() / weight.sum()), float(weight @ of_words / weight.sum())
+
+
+def symmetries_of_predictions(
+    tree: PrefixTree,
+    probability: Float[ndarray, "prefix token"],
+    weight: Float[ndarray, " prefix"],
+    tried: list[Permutation],
+) -> list[Permutation]:
+    """The permutations, of those that are tried, that exact predictions along a complete tree have as symmetries."""
+    images = {g: image_of_prefixes(tree, g) for g in tried}
+    return [
+        g
+        for g, image in images.items()
+        if (image >= 0).all() and prediction_change(probability, weight, image, g) < 1 - COVERED
+    ]
+
+
+def is_symmetry(found: Equivariance, change: float, shares: tuple[float, float]) -> bool:
+    """Whether a permutation counts as a symmetry: of the geometry and, by the `prediction_change`, of what is said.
+
+    Both are compared with the `changed_shares`; the identity, which changes nothing, is one.
+    """
+    most = (max(limit * share, ROUNDING) for limit, share in zip((ACCEPTED, UNCHANGED), shares, strict=True))
+    return found.error < next(most) and change < next(most) and found.coverage > COVERED

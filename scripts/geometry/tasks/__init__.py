@@ -1,0 +1,4 @@
+"""What a network is trained on, and its ground truth.
+
+Imports `processes` alone.
+"""

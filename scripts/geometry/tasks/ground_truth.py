@@ -1,0 +1,141 @@
+"""The ground truth of a task: every prefix with its probability, its target geometry and the optimal prediction."""
+
+import numpy as np
+import xarray as xr
+
+from geometry.processes.belief_states import IMPOSSIBLE, belief_states, complete_tree, complete_tree_with_beliefs
+from geometry.processes.entropy import entropy_rate_bounds_nats, optimal_loss_nats
+from geometry.processes.prefix_tree import PrefixTree, words_below
+from geometry.processes.process import TOLERANCE, Process, ProcessError, check_distributions
+from geometry.processes.sampling import sampled_tree
+from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
+
+DISTINCT_DECIMALS = 6
+"""Belief states that agree to this many decimals are counted as one."""
+
+
+def as_dataset(tree: PrefixTree, variables: dict, coordinates: dict, attrs: dict) -> xr.Dataset:
+    """What every task has: its prefixes as a tree, and what is known of each."""
+    truth = xr.Dataset(
+        {
+            **variables,
+            "length": ("prefix", tree.length.astype(np.int32), {"units": "tokens"}),
+            "parent": ("prefix", tree.parent.astype(np.int32), {"long_name": "prefix without its last token, or -1"}),
+            "last_token": ("prefix", tree.last_token.astype(np.int32)),
+            "words_below": ("prefix", words_below(tree), {"long_name": "longest prefixes that continue this one"}),
+        },
+        coords={
+            **coordinates,
+            "position": ("position", np.arange(tree.length[-1] + 1), {"units": "observed tokens"}),
+        },
+        attrs=attrs,
+    )
+    truth["probability"].attrs["long_name"] = "probability among words of the prefix's length"
+    truth["weight"].attrs["long_name"] = "weight of the prefix in means over its length; 0 where nothing is asked"
+    truth["next_token_probability"].attrs["long_name"] = "optimal prediction"
+    truth["optimal_loss_nats"].attrs["units"] = "nats"
+    return truth
+
+
+def complete_length(process: Process, tree: PrefixTree) -> int:
+    """The length up to which a tree has every prefix of positive probability."""
+    for length, level in enumerate(tree.levels, 1):
+        every = complete_tree(process, length, level.stop)
+        if every is None or len(every) > level.stop:
+            return length - 1
+    return len(tree.levels)
+
+
+def check_truth(process: Process, tree: PrefixTree, belief, weight, next_token_probability) -> None:
+    """Raise `ProcessError` for beliefs, predictions or weights that cannot be."""
+    if not process.generalized:
+        check_distributions(f"{process.name}: the belief state after some prefix", belief)
+    elif not np.abs(belief @ process.readout - 1).max() <= TOLERANCE:
+        raise ProcessError(f"{process.name}: the belief state after some prefix has a read-out that is not 1")
+    check_distributions(f"{process.name}: the prediction after some prefix", next_token_probability)
+    total = np.add.reduceat(weight, [level.start for level in tree.levels])
+    left_out = IMPOSSIBLE * process.n_tokens * np.arange(1, len(total) + 1)  # continuations that are no events
+    if not (np.abs(total - 1) <= left_out + TOLERANCE).all():
+        raise ProcessError(f"{process.name}: the prefixes of some length have probability {total.min():.9g} in all")
+
+
+def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed: int) -> xr.Dataset:
+    """The tree of all prefixes up to `context` tokens, or a sample of it beyond `max_prefixes`.
+
+    ``weight`` sums to 1 over the prefixes of each length: it is the probability where the tree is
+    complete, and the share of sampled words where it is not.
+    """
+    found = complete_tree_with_beliefs(process, context, max_prefixes)
+    complete = found is not None
+    if complete:
+        tree, belief, probability = found
+        weight = probability
+    else:
+        tree, weight = sampled_tree(process, context, max_prefixes, np.random.default_rng(seed))
+        belief, probability = belief_states(process, tree)
+    next_token = process.next_token_probability(belief)
+    check_truth(process, tree, belief, weight, next_token)
+    lower, upper = entropy_rate_bounds_nats(process)
+    rate = {"entropy_rate_nats": upper}
+    if not np.isnan(lower):
+        rate = {"entropy_rate_nats": (lower + upper) / 2, "entropy_rate_width_nats": upper - lower}
+    beliefs = np.vstack([process.initial_state, belief]).round(DISTINCT_DECIMALS)
+    return as_dataset(
+        tree,
+        {
+            "target": (("prefix", "component"), belief, {"long_name": "belief state"}),
+            "probability": ("prefix", probability),
+            "weight": ("prefix", weight),
+            "next_token_probability": (("prefix", "token"), next_token),
+            "optimal_loss_nats": ("position", optimal_loss_nats(process, tree, weight, next_token, not complete)),
+        },
+        {"component": list(process.state_names), "token": list(process.token_names)},
+        {
+            "target_name": "belief_state",
+            "process": process.name,
+            "complete": int(complete),
+            "complete_length": context if complete else complete_length(process, tree),
+            "generalized": int(process.generalized),
+            "n_distinct_targets": len(np.unique(beliefs, axis=0)),
+            "entropy_rate_upper_nats": upper,
+            **rate,
+        },
+    )
+
+
+def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
+    """The tree of all questions, with the circles of their answers as the target.
+
+    Only what follows the equals sign is asked: every other prefix has ``weight`` 0, as have their targets.
+    """
+    tree, p = task.tree, task.modulus
+    asked = slice(-(p**2), None)
+    target, weight, answer = np.zeros((len(tree), p - 1)), np.zeros(len(tree)), np.full(len(tree), -1, np.int32)
+    target[asked], weight[asked], answer[asked] = circles(task.answer, p), p**-2.0, task.answer
+    next_token = np.zeros((len(tree), task.n_tokens))
+    next_token[:p, :p] = 1 / p
+    next_token[p : p + p**2, task.equals] = 1
+    next_token[asked][np.arange(p**2), task.answer] = 1
+    is_trained = np.zeros(len(tree), bool)
+    is_trained[asked] = task.is_trained
+    return as_dataset(
+        tree,
+        {
+            "target": (("prefix", "component"), target, {"long_name": "cos and sin of 2 pi k answer / p, by k"}),
+            "probability": ("prefix", float(p) ** -np.minimum(tree.length, 2)),
+            "weight": ("prefix", weight),
+            "next_token_probability": (("prefix", "token"), next_token),
+            "optimal_loss_nats": ("position", np.array([np.log(p), np.log(p), 0, 0])),
+            "answer": ("prefix", answer, {"long_name": "the answer, or -1 where none is asked"}),
+            "is_trained": ("prefix", is_trained, {"long_name": "whether a network is trained on the question"}),
+        },
+        {"component": component_names(p), "token": list(task.token_names)},
+        {
+            "target_name": "answer_circles",
+            "process": task.name,
+            "complete": 1,
+            "generalized": 1,  # its components are coordinates, not probabilities
+            "n_distinct_targets": p,
+            "entropy_rate_nats": np.log(p) / 2,  # two free tokens of the four of a word
+        },
+    )

@@ -1,0 +1,84 @@
+"""The exact loss of a network at each position, beside what it costs to know less; and what it shows to be wrong."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from geometry.processes.prefix_tree import asked
+
+NEGLIGIBLE_NATS = 0.01
+"""A loss above that of who knows less is told from here on; below, it is what training leaves."""
+
+OUT_OF_LINE = 0.25
+"""The share of the avoidable loss from which on one position stands out, if most have less than a fifth of that."""
+
+REACHED = 0.9
+"""The share of the avoidable loss, from token frequencies to the optimum, that a network should have reached.
+
+A tenth may be missing, as in the margin of the claims.
+"""
+
+
+def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
+    """Loss, optimum and gap in nats, per step and number of observed tokens, in expectation over the task's prefixes.
+
+    Beside them the loss of all tokens alike (uniform), and of token frequencies, whatever came before (unigram).
+    """
+    truth = truth.isel(prefix=asked(truth))
+    optimal = truth["next_token_probability"].values
+    weight, length = truth["weight"].values, truth["length"].values
+    positions = np.unique(length)
+    entropy = truth["optimal_loss_nats"].values[positions]
+    frequency = weight @ optimal / weight.sum()
+
+    def by_position(predicted: np.ndarray) -> np.ndarray:
+        return np.bincount(length, weight * -(optimal * predicted).sum(axis=1))[positions]
+
+    known = {"uniform_loss_nats": np.log((frequency > 0).sum()) * np.bincount(length, weight)[positions]}
+    known["unigram_loss_nats"] = by_position(np.log(np.where(frequency > 0, frequency, 1))[None])
+    tables = []
+    for index, step in enumerate(activations["step"].values):
+        loss = by_position(activations["log_probability"][index].values.astype(np.float64))
+        columns = {"seed": activations["seed"].values[index], "step": step, "position": positions, "loss_nats": loss}
+        columns |= {"optimal_loss_nats": entropy, "gap_nats": loss - entropy}
+        tables.append(pd.DataFrame(columns | known))
+    return pd.concat(tables)
+
+
+def cautions(loss: pd.DataFrame, is_foreign: bool) -> Iterator[str]:
+    """What the losses of one network at one step show to be wrong, position by position, and of all positions."""
+    for than in ("uniform", "unigram"):
+        worse = loss[loss["loss_nats"] > loss[f"{than}_loss_nats"] + NEGLIGIBLE_NATS]
+        if len(worse):
+            yield _sentence(worse, f"worse than {than}", worse[f"{than}_loss_nats"])
+            break
+    avoidable = (loss["unigram_loss_nats"] - loss["optimal_loss_nats"]).mean()
+    if avoidable < NEGLIGIBLE_NATS:
+        return
+    left = loss["gap_nats"] / avoidable
+    apart = loss[(left > OUT_OF_LINE) & (left.median() < OUT_OF_LINE / 5)]
+    if len(apart):
+        text = _sentence(apart, "far worse than others", apart["optimal_loss_nats"], "against an optimum of")
+        yield f"{text}, as where the loss of a position was never trained"
+    if (reached := 1 - left.mean()) < REACHED:
+        hint = "; its model.activation, normalization or bos may be others, or its task" if is_foreign else ""
+        yield f"it has reached {max(reached, 0):.0%} of what can be predicted beyond token frequencies{hint}"
+
+
+def _sentence(rows: pd.DataFrame, how: str, reference: pd.Series, against: str = "against") -> str:
+    """Positions, how they predict, and by which losses."""
+    one, places = len(rows) == 1, ", ".join(rows["position"].astype(str))
+    worst = (rows["loss_nats"] - reference).idxmax()
+    losses = f"{rows.loc[worst, 'loss_nats']:.3f} nats {against} {reference[worst]:.3f}"
+    return (
+        f"position{'' if one else 's'} {places} predict{'s' if one else ''} {how} ({losses}{'' if one else ' at most'})"
+    )
+
+
+def network_cautions(loss: pd.DataFrame, is_foreign: bool) -> str:
+    """What is wrong with the networks of an experiment at their last step, in a sentence; empty if nothing is."""
+    last = loss[loss["step"] == loss["step"].max()].reset_index(drop=True)
+    said = {seed: "; ".join(cautions(rows, is_foreign)) for seed, rows in last.groupby("seed")}
+    return ". ".join(f"seed {seed}: {text}" for seed, text in said.items() if text)

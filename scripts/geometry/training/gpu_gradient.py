@@ -1,0 +1,89 @@
+"""Losses and gradients of networks of one shape on a GPU, which one such network cannot fill.
+
+All are evaluated together, each on a batch of its own; a job of the study has one. Batches are padded to
+a few sizes, so that this can be captured once for each as a CUDA graph and replayed without Python.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+from torch.func import functional_call, grad_and_value, vmap
+
+from geometry.networks.input_layout import Branches
+from geometry.networks.transformer import Transformer
+from geometry.training.batches import Batch
+from geometry.training.cpu_gradient import cut
+
+WARM_UP = 3
+"""Evaluations before a capture, as PyTorch asks for."""
+
+
+class EnsembleGradient:
+    """The loss and gradient of some networks, whose parameters are the rows of one matrix."""
+
+    def __init__(self, model: Transformer):
+        """`model` gives the shape alone."""
+        self.model = model
+        self.names, self.like = zip(*model.named_parameters(), strict=True)
+        self.graphs: dict[tuple[int, int, int], tuple] = {}
+
+    def __call__(
+        self, vectors: Float[Tensor, "network parameter"], batches: list[Batch]
+    ) -> tuple[Float[Tensor, " network"], Float[Tensor, "network node token"], Float[Tensor, "network parameter"]]:
+        """By network the loss, the log-probabilities (of padding too), the gradient; overwritten by the next call."""
+        n_nodes = padded_size(max(len(batch.tokens) for batch in batches))
+        columns = zip(*(padded(batch, n_nodes) for batch in batches), strict=True)
+        tokens, parent, position, target = (torch.from_numpy(np.stack(arrays)) for arrays in columns)
+        inputs = [tokens, parent, position, target.to(vectors.dtype)]
+        if vectors.device.type == "cuda":
+            gradient, (loss, log_probability) = self._replay(vectors, inputs)
+        else:
+            gradient, (loss, log_probability) = self._evaluate(vectors, *(given.to(vectors.device) for given in inputs))
+        return loss, log_probability, gradient
+
+    def _evaluate(self, vectors, *inputs):
+        return vmap(grad_and_value(self._loss, has_aux=True))(vectors, *inputs)
+
+    def _loss(self, vector, tokens, parent, position, target):
+        parameters = dict(zip(self.names, cut(vector, self.like), strict=True))
+        logits = functional_call(self.model, parameters, (tokens, Branches(parent, position, self.model.config.n_ctx)))
+        log_probability = logits.log_softmax(1)[:, : target.shape[1]]
+        return -(target * log_probability).sum(), log_probability
+
+    def _replay(self, vectors, inputs):
+        key = vectors.data_ptr(), *inputs[0].shape
+        if key not in self.graphs:
+            self.graphs[key] = self._capture(vectors, [tensor.to(vectors.device) for tensor in inputs])
+        graph, static, outputs = self.graphs[key]
+        for kept, given in zip(static, inputs, strict=True):
+            kept.copy_(given.pin_memory(), non_blocking=True)
+        graph.replay()
+        return outputs
+
+    def _capture(self, vectors, static):
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP):
+                self._evaluate(vectors, *static)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            outputs = self._evaluate(vectors, *static)
+        return graph, static, outputs
+
+
+def padded_size(n_nodes: int) -> int:
+    """The next of the sizes that lie at most an eighth apart."""
+    step = max(64, 1 << max(0, n_nodes.bit_length() - 4))
+    return -(-n_nodes // step) * step
+
+
+def padded(batch: Batch, n_nodes: int) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    """Tokens, parents, positions and targets of a tree, with roots behind it that nothing is asked of."""
+    missing = n_nodes - len(batch.tokens)
+    tokens, position = (np.pad(array, (0, missing)) for array in (batch.tokens, batch.position))
+    parent = np.pad(batch.parent, (0, missing), constant_values=-1)
+    return tokens, parent, position, np.pad(batch.target, ((0, missing), (0, 0)))

@@ -1,0 +1,135 @@
+"""Re-cut a network of modular addition for other moduli, and score it beside networks that lack a part of the surgery.
+
+The frequencies are those of the network that is re-cut, also of an early snapshot: nothing is known in advance.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from geometry.modular_circuit.circuit import Weights
+from geometry.modular_circuit.fourier import circle_coordinates
+from geometry.modular_circuit.surgery import (
+    choose_frequencies,
+    key_amplitudes,
+    proven_torus,
+    score,
+    torus_of,
+    transplanted,
+)
+from geometry.modular_circuit.surgery_controls import pairs_of, shift_averaged_accuracy, transplants
+from geometry.provenance.job import Job
+from geometry.storage import read_tensors, write_dataset
+from geometry.tables import select, write_table
+from geometry.tasks.task import modular_of
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+EVERY = 13
+"""Of the moduli up to the largest, which are tried at every snapshot, and with shifts averaged."""
+
+N_SHIFTS = 8
+"""Shifts (a + s, b - s) over which logits are averaged."""
+
+COLUMNS = ["step", "network", "modulus", "n_pairs", "measure", "frequency", "value"]
+
+
+def last_rows(
+    last: Weights, first: Weights, sign: int, tried: list[tuple[int, int]], of_controls: int
+) -> Iterator[tuple]:
+    """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control.
+
+    Tried are moduli, each on so many pairs at most; the controls on no more than `of_controls`.
+    """
+    torus = proven_torus(last, sign)
+    untrained = torus_of(key_amplitudes(first, sign, len(torus.amplitudes)), torus.modulus, order=1)
+    for modulus, n_pairs in tried:
+        pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
+        size = modulus, len(pairs[0])
+        choice, gap = choose_frequencies(torus, modulus)
+        yield "surgery", *size, "predicted_gap", None, gap
+        yield from (("surgery", *size, "chosen_frequency", k, new) for k, new in zip(torus.keys, choice, strict=True))
+        networks = transplants(last, torus, choice, modulus, first, untrained)
+        found = score(networks["surgery"], pairs, sign)
+        yield "surgery", *size, "accuracy", None, found.accuracy
+        yield "surgery", *size, "accuracy_of_all_tokens", None, found.accuracy_of_all_tokens
+        yield "surgery", *size, "least_gap", None, found.least_gap
+        fewer = pairs_of(modulus, of_controls, np.random.default_rng(modulus))
+        for name in list(networks)[1:]:
+            accuracy = score(networks[name], fewer, sign).accuracy
+            yield name, modulus, len(fewer[0]), "accuracy", None, accuracy
+        if modulus % EVERY == 2:
+            averaged = shift_averaged_accuracy(networks["surgery"], pairs, N_SHIFTS, sign)
+            yield "surgery", *size, "shift_averaged_accuracy", None, averaged
+
+
+def early_rows(weights: Weights, sign: int, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
+    """The surgery on an earlier snapshot, at some of the moduli."""
+    torus = proven_torus(weights, sign)
+    for modulus in moduli:
+        pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
+        choice, _ = choose_frequencies(torus, modulus)
+        found = score(transplanted(weights, torus, choice, modulus), pairs, sign)
+        yield "surgery", modulus, len(pairs[0]), "accuracy", None, found.accuracy
+
+
+def measure_surgery(
+    stacks: dict[str, np.ndarray], sign: int, moduli: list[int], large: list[int], n_pairs: int
+) -> pd.DataFrame:
+    """The table of one run: every modulus at the last snapshot, some of them at the others."""
+    stacks = dict(stacks)
+    *earlier, end = stacks.pop("step").tolist()
+    del stacks["seed"]
+    snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(earlier) + 1)]
+    rows = []
+    for step, weights in zip(earlier, snapshots[:-1], strict=True):
+        rows += [(step, *row) for row in early_rows(weights, sign, moduli[::EVERY], n_pairs)]
+    tried = [(modulus, modulus**2) for modulus in moduli] + [(modulus, n_pairs) for modulus in large]
+    rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, tried, n_pairs)]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
+
+
+def shown_modulus(p: int, moduli: list[int]) -> int:
+    """The least prime above p that is tried, or else the largest modulus that is."""
+    primes = (n for n in sorted(moduli) if n > p and all(n % divisor for divisor in range(2, math.isqrt(n) + 1)))
+    return next(primes, max(moduli))
+
+
+def circles_dataset(weights: Weights, sign: int, moduli: list[int]) -> xr.Dataset:
+    """Where the embedding of a network that is re-cut for one modulus puts the numbers, for figures."""
+    torus = proven_torus(weights, sign)
+    modulus = shown_modulus(torus.modulus, moduli)
+    choice, _ = choose_frequencies(torus, modulus)
+    numbers = transplanted(weights, torus, choice, modulus)["embed.W_E"][:modulus].astype(float)
+    circles = np.array([circle_coordinates(numbers, new) for new in choice]).reshape(len(choice), modulus, 2)
+    return xr.Dataset(
+        {
+            "key_frequency": ("key", np.array(torus.keys, dtype=int)),
+            "chosen_frequency": ("key", np.array(choice, dtype=int)),
+            "embedding_circle": (("key", "token", "axis"), circles),
+        },
+        coords={"token": np.arange(modulus)},
+    )
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        torch.set_num_threads(snakemake.threads)
+        params, stacks = snakemake.params, read_tensors(snakemake.input.snapshots)
+        sign, moduli = modular_of(params.task).sign, list(range(2, params.surgery["largest_modulus"] + 1))
+        large, n_pairs = params.surgery["large_moduli"], params.surgery["sampled_pairs"]
+        table = measure_surgery(stacks, sign, moduli, large, n_pairs)
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        table.insert(1, "seed", int(stacks["seed"][-1]))
+        write_table(table, snakemake.output.surgery)
+        last = {name: stack[-1] for name, stack in stacks.items() if name not in ("step", "seed")}
+        write_dataset(circles_dataset(last, sign, moduli), snakemake.output.circles)
+        accuracy = select(table, step=table["step"].max(), measure="accuracy")
+        means = accuracy[accuracy["modulus"].isin(moduli)].groupby("network", sort=False)["value"].mean()
+        job.info("mean accuracy " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()))

@@ -1,0 +1,87 @@
+"""Which sub-package may import which, and what stays free of torch and of matplotlib."""
+
+import re
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from geometry.provenance.code_digest import foreign_imports, imports, local_files
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "scripts"
+LIBRARY = SCRIPTS / "geometry"
+MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init__.py")
+
+THEORY = {"processes", "tasks"}
+MAY_IMPORT = {
+    "storage": set(),
+    "machine": set(),
+    "tables": {"storage"},
+    "processes": set(),
+    "tasks": {"processes"},
+    "networks": THEORY | {"machine"},
+    "training": THEORY | {"networks", "storage"},
+    "probing": THEORY | {"networks", "tables"},
+    "interventions": THEORY | {"networks", "probing"},
+    "recovery": THEORY | {"probing", "tables"},
+    "modular_circuit": THEORY | {"networks", "probing", "recovery", "tables"},
+    "claims": {"networks", "probing", "recovery", "modular_circuit", "tables"},
+    "figures": {"storage"},
+    "provenance": {"storage", "machine"},
+    "config": THEORY | {"networks", "probing", "interventions", "recovery", "provenance"},
+}
+"""By sub-package or module on its own: what it may import besides itself."""
+
+WITH_TORCH = {"networks", "training", "interventions", "modular_circuit"}
+
+
+def room(path):
+    return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+
+
+def modules_of(path):
+    return [file for name in imports(path) for file in local_files(name, SCRIPTS) if file.name != "__init__.py"]
+
+
+def importing(package, files):
+    return [path.relative_to(SCRIPTS).as_posix() for path in files if package in foreign_imports(path, SCRIPTS)]
+
+
+def test_all_modules_are_looked_at():
+    assert len(MODULES) > 70 and {room(path) for path in MODULES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(LIBRARY).as_posix())
+def test_module_imports_only_what_its_layer_allows(path):
+    others = {room(file) for file in modules_of(path)} - {room(path)}
+    assert others <= MAY_IMPORT[room(path)]
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    TopologicalSorter({path: modules_of(path) for path in MODULES}).prepare()
+
+
+def test_sub_packages_are_layers_without_a_circle():
+    TopologicalSorter(MAY_IMPORT).prepare()
+
+
+def test_theory_probing_and_statistics_need_neither_torch_nor_matplotlib():
+    assert not importing("torch", [path for path in MODULES if room(path) not in WITH_TORCH])
+    assert not importing("matplotlib", [path for path in MODULES if room(path) != "figures"])
+
+
+def test_planning_loads_neither_torch_nor_matplotlib():
+    """Every start of Snakemake, and of each job, waits for what rules/common.smk imports."""
+    lines = re.findall(r"^from geometry\..*", (ROOT / "rules/common.smk").read_text(encoding="utf-8"), re.M)
+    code = "\n".join([*lines, "import sys", "print({'torch', 'matplotlib'} & sys.modules.keys())"])
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, check=True)
+    assert len(lines) > 3 and done.stdout.strip() == b"set()"
+
+
+def test_every_sub_package_says_what_lives_in_it():
+    for folder in {path.parent for path in MODULES}:
+        text = (folder / "__init__.py").read_text(encoding="utf-8")
+        assert text.startswith('"""') and text.rstrip().endswith('"""') and text.count('"""') == 2
