@@ -43,9 +43,9 @@ include: "rules/sequences.smk"
 include: "rules/training.smk"
 
 
-if FOREIGN:
+if PRETRAINED:
 
-    include: "rules/foreign.smk"
+    include: "rules/pretrained.smk"
 
 
 include: "rules/activations.smk"

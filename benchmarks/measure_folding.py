@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from geometry.networks.input_layout import Words
+from geometry.networks.input_layout import DenseSequences
 from geometry.networks.transformer import Transformer, TransformerConfig
 from geometry.tasks.modular_arithmetic import ModularArithmetic
-from geometry.training.batches import questions
-from geometry.training.train import Recipe, Run
+from geometry.training.batches import pair_batch
+from geometry.training.train import Recipe, TrainingRun
 from timing import alternate, report, seconds
 
 ROUNDS = 7
@@ -22,13 +22,13 @@ def measure(modulus: int) -> dict:
     task = ModularArithmetic(modulus)
     network = Transformer(TransformerConfig(task.n_tokens, 3, 1, *SHAPES[modulus], "relu", "none", "mlp"))
     network.initialize(torch.Generator().manual_seed(0))
-    batch = questions(task)
-    run = Run(network, Recipe("tree", "adamw", 0.005, 2.0, "one_cycle", 0.05, sys.maxsize))
+    batch = pair_batch(task)
+    run = TrainingRun(network, Recipe("tree", "adamw", 0.005, 2.0, "one_cycle", 0.05, sys.maxsize))
     first, second, answer = batch.trained
     words = torch.from_numpy(np.stack([first, second, np.full_like(first, task.equals)], axis=1))
 
     def plain() -> torch.Tensor:
-        logits = network(words.flatten(), Words(len(words), 3, words.device))[2::3]
+        logits = network(words.flatten(), DenseSequences(len(words), 3, words.device))[2::3]
         gradients = torch.autograd.grad(F.cross_entropy(logits, torch.from_numpy(answer)), run.parameters)
         return torch.cat([gradient.flatten() for gradient in gradients])
 

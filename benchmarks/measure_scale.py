@@ -12,9 +12,9 @@ import torch
 from geometry.networks.build import build_network
 from geometry.processes.catalog import process_from_config
 from geometry.processes.process import Process, build_process
-from geometry.processes.sampling import sample_words
-from geometry.training.batches import lay_out_words, pack_words
-from geometry.training.train import Recipe, Run, train
+from geometry.processes.sampling import sample_process
+from geometry.training.batches import dense_batch, packed_batch
+from geometry.training.train import Recipe, TrainingRun, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, alternate, report, seconds
 
 ROUNDS = 3
@@ -30,19 +30,19 @@ def random_process(n_tokens: int, n_states: int = 3) -> Process:
 
 def measure(what: str, value: int, process: Process, context: int = CONTEXT, d_model: int = PUBLISHED_MODEL["d_model"]):
     """Seconds a step in both forms, on the same words."""
-    words = sample_words(process, STEPS * WORDS, context + 1, np.random.default_rng(0)).reshape(STEPS, WORDS, -1)
+    words = sample_process(process, STEPS * WORDS, context + 1, np.random.default_rng(0)).reshape(STEPS, WORDS, -1)
     model = {**PUBLISHED_MODEL, "d_model": d_model, "d_mlp": 4 * d_model}
 
     def step(form) -> float:
         network = build_network(process.n_tokens, context, model)
         network.initialize(torch.Generator().manual_seed(0))
-        run = Run(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
+        run = TrainingRun(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
         batches = (form(batch, process, False, "sampled", False) for batch in words)
         return seconds(lambda: train(run, batches, [], set(), lambda run: None)) / STEPS
 
-    found = alternate({form.__name__: partial(step, form) for form in (pack_words, lay_out_words)}, ROUNDS)
-    n_nodes = len(pack_words(words[0], process, False, "sampled", False).tokens)
-    times = {"tree_ms": found["pack_words"] * 1e3, "side_by_side_ms": found["lay_out_words"] * 1e3}
+    found = alternate({form.__name__: partial(step, form) for form in (packed_batch, dense_batch)}, ROUNDS)
+    n_nodes = len(packed_batch(words[0], process, False, "sampled", False).tokens)
+    times = {"tree_ms": found["packed_batch"] * 1e3, "side_by_side_ms": found["dense_batch"] * 1e3}
     share = n_nodes / words[0, :, 1:].size
     return {"what": what, "value": value, "prefixes": n_nodes, "share": share, **times}
 

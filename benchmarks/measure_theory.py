@@ -7,7 +7,7 @@ import numpy as np
 from geometry.processes.belief_states import complete_tree_with_beliefs
 from geometry.processes.catalog import process_from_config
 from geometry.processes.process import Process
-from geometry.processes.sampling import sample_words
+from geometry.processes.sampling import sample_process
 from timing import CONTEXT, MESS3, alternate, report, seconds
 
 ROUNDS = 3
@@ -36,10 +36,10 @@ def ground_truth(process: Process) -> np.ndarray:
     return process.next_token_probability(belief)
 
 
-def sample(process: Process, n_words: int, length: int) -> None:
-    """Words token by token, by the hidden state."""
+def sample(process: Process, n_sequences: int, length: int) -> None:
+    """Sequences token by token, by the hidden state."""
     outcomes = process.n_tokens * process.n_states
-    for _ in range(n_words):
+    for _ in range(n_sequences):
         state = np.random.choice(process.n_states, p=process.initial_state)  # noqa: NPY002
         for _ in range(length):
             law = process.transition_tensor[:, state].ravel()
@@ -53,7 +53,7 @@ if __name__ == "__main__":
         {
             "tree": lambda: seconds(lambda: ground_truth(process)),
             "tree by loop": lambda: seconds(lambda: Node(*maps, (), process.initial_state, 1.0, CONTEXT)),
-            "words": lambda: seconds(lambda: sample_words(process, WORDS, CONTEXT + 1, rng)) / WORDS,
+            "words": lambda: seconds(lambda: sample_process(process, WORDS, CONTEXT + 1, rng)) / WORDS,
             "words by loop": lambda: seconds(lambda: sample(process, WORDS_BY_LOOP, CONTEXT + 1)) / WORDS_BY_LOOP,
         },
         ROUNDS,

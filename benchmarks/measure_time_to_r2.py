@@ -16,13 +16,13 @@ from geometry.networks.build import build_network
 from geometry.networks.extraction import tree_activations
 from geometry.networks.hook_points import PREFIXES_AT_ONCE
 from geometry.networks.transformer import Transformer
-from geometry.probing.regression import cell_moments, score_in_sample
+from geometry.probing.regression import cell_gram_matrices, score_in_sample
 from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.catalog import process_from_config
-from geometry.processes.prefix_tree import words_below
-from geometry.processes.sampling import sample_words
-from geometry.training.batches import pack_words
-from geometry.training.train import Recipe, Run, train
+from geometry.processes.prefix_tree import n_sequences_below
+from geometry.processes.sampling import sample_process
+from geometry.training.batches import packed_batch
+from geometry.training.train import Recipe, TrainingRun, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report
 
 PUBLISHED_R2 = 0.9965
@@ -39,8 +39,8 @@ LOOKS = 20
 def published_r2(network: Transformer, process, tree) -> float:
     pieces = tree_activations(network, *tree.network_input(None), [SITE], PREFIXES_AT_ONCE, False)
     x = np.concatenate([record[SITE].numpy() for _, record, _ in pieces])
-    weight, cell = words_below(tree).astype(np.float64), np.zeros(len(tree), dtype=int)
-    (moments,) = cell_moments(x, belief_states(process, tree)[0], weight[None], cell)
+    weight, cell = n_sequences_below(tree).astype(np.float64), np.zeros(len(tree), dtype=int)
+    (moments,) = cell_gram_matrices(x, belief_states(process, tree)[0], weight[None], cell)
     return score_in_sample(moments)[1].r2()
 
 
@@ -53,7 +53,7 @@ def run_until(batch: int, recipe: Recipe, seed: int) -> dict:
     looks = {round(recipe.steps * (look + 1) / LOOKS) for look in range(LOOKS)}
     begin, spent, reached, r2 = time.perf_counter(), 0.0, {}, 0.0
 
-    def look(run: Run) -> None:
+    def look(run: TrainingRun) -> None:
         nonlocal begin, spent, r2
         if run.step in looks:
             spent += time.perf_counter() - begin
@@ -62,9 +62,9 @@ def run_until(batch: int, recipe: Recipe, seed: int) -> dict:
                 reached.update(step=run.step, seconds=spent)
             begin = time.perf_counter()
 
-    words = (sample_words(process, batch, CONTEXT + 1, rng) for _ in range(recipe.steps + 1))
-    batches = (pack_words(word, process, False, recipe.labels, False) for word in words)
-    train(Run(network, recipe), batches, [], set(), look)
+    words = (sample_process(process, batch, CONTEXT + 1, rng) for _ in range(recipe.steps + 1))
+    batches = (packed_batch(word, process, False, recipe.labels, False) for word in words)
+    train(TrainingRun(network, recipe), batches, [], set(), look)
     return {"step": np.nan, "seconds": np.nan, **reached, "last_r2": r2}
 
 

@@ -1,4 +1,4 @@
-"""Words a second in training beside TransformerLens, and the share of the time that matrix products take alone."""
+"""Sequences a second in training beside TransformerLens, and the share of the time that matrix products take alone."""
 
 import sys
 import time
@@ -9,25 +9,25 @@ import torch
 
 from geometry.networks.build import build_network
 from geometry.processes.catalog import process_from_config
-from geometry.processes.sampling import sample_words
-from geometry.training.batches import pack_words
+from geometry.processes.sampling import sample_process
+from geometry.training.batches import packed_batch
 from geometry.training.cpu_gradient import tiles
-from geometry.training.train import Recipe, Run, train
+from geometry.training.train import Recipe, TrainingRun, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report, seconds
 
 ROUNDS = 7
 STEPS = {64: 60, 256: 24, 1024: 8, 4096: 3}
 
 
-def new_run() -> Run:
+def new_run() -> TrainingRun:
     network = build_network(3, CONTEXT, PUBLISHED_MODEL)
     network.initialize(torch.Generator().manual_seed(0))
-    return Run(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
+    return TrainingRun(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
 
 
-def step_seconds(run: Run, process, words: np.ndarray) -> float:
+def step_seconds(run: TrainingRun, process, words: np.ndarray) -> float:
     """Seconds a step from words to updated weights, packing included."""
-    batches = (pack_words(batch, process, False, "sampled", False) for batch in words)
+    batches = (packed_batch(batch, process, False, "sampled", False) for batch in words)
     return seconds(lambda: train(run, batches, [], set(), lambda run: None)) / len(words)
 
 
@@ -60,8 +60,8 @@ def product_seconds(factors, steps: int) -> float:
 
 def measure(peer: Peer, batch: int) -> dict:
     process, run, steps = process_from_config("mess3", MESS3), new_run(), STEPS[batch]
-    words = sample_words(process, steps * batch, CONTEXT + 1, np.random.default_rng(0)).reshape(steps, batch, -1)
-    n_nodes = round(np.mean([len(pack_words(word, process, False, "sampled", False).tokens) for word in words]))
+    words = sample_process(process, steps * batch, CONTEXT + 1, np.random.default_rng(0)).reshape(steps, batch, -1)
+    n_nodes = round(np.mean([len(packed_batch(word, process, False, "sampled", False).tokens) for word in words]))
     factors = products(n_nodes)
     found = alternate(
         {

@@ -33,7 +33,7 @@ rule plot_bases:
     """Draw the bases of {wildcards.experiment}"""
     input:
         bases=in_runs("bases.csv"),
-        untrained=f"results/{{experiment}}/{UNTRAINED}/bases.csv",
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/bases.csv",
     output:
         figure=report(
             f"results/figures/{{experiment}}/bases.{FORMAT}",

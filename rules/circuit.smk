@@ -95,7 +95,7 @@ rule plot_circles:
         circles=in_first_run("surgery.zarr.zip"),
         surgery=in_first_run("surgery.csv"),
         probe=in_first_run("probe.csv"),
-        untrained=f"results/{{experiment}}/{UNTRAINED}/probe.csv",
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/probe.csv",
     output:
         figure=report(
             f"results/figures/{{experiment}}/circles.{FORMAT}",

@@ -2,7 +2,7 @@
 
 Inputs:  results/{experiment}/{run}/probe.csv, loss.csv, and steering.csv or circuit.csv, bases.csv,
          shift_symmetry.csv, surgery.csv
-Outputs: results/claims.csv                      every claim: estimate, interval, floor, verdict
+Outputs: results/claims.csv                      every claim: estimate, interval, baseline, verdict
          results/findings.md, findings.html      the same in words, with the scores behind it
          (all of them in results/studies/{study}/ if the study has a name)
 """
@@ -12,26 +12,26 @@ rule collect_claims:
     """Claims of the study"""
     input:
         probe=probes_of_the_study,
-        untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
+        random_init=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=RANDOM_INIT),
         loss=in_every_run("loss.csv", EXPERIMENTS),
         steering=in_every_run("steering.csv", MARKOV),
         recovery=in_every_run("recovery.csv", MARKOV),
-        untrained_recovery=expand("results/{experiment}/{run}/recovery.csv", experiment=MARKOV, run=UNTRAINED),
+        random_init_recovery=expand("results/{experiment}/{run}/recovery.csv", experiment=MARKOV, run=RANDOM_INIT),
         symmetry=in_every_run("symmetry.csv", MARKOV),
-        untrained_symmetry=expand("results/{experiment}/{run}/symmetry.csv", experiment=MARKOV, run=UNTRAINED),
+        random_init_symmetry=expand("results/{experiment}/{run}/symmetry.csv", experiment=MARKOV, run=RANDOM_INIT),
         circuit=in_every_run("circuit.csv", MODULAR),
-        untrained_circuit=expand("results/{experiment}/{run}/circuit.csv", experiment=MODULAR, run=UNTRAINED),
+        random_init_circuit=expand("results/{experiment}/{run}/circuit.csv", experiment=MODULAR, run=RANDOM_INIT),
         bases=in_every_run("bases.csv", MODULAR),
-        untrained_bases=expand("results/{experiment}/{run}/bases.csv", experiment=MODULAR, run=UNTRAINED),
+        random_init_bases=expand("results/{experiment}/{run}/bases.csv", experiment=MODULAR, run=RANDOM_INIT),
         shift_symmetry=in_every_run("shift_symmetry.csv", MODULAR),
-        untrained_shift_symmetry=expand("results/{experiment}/{run}/shift_symmetry.csv", experiment=MODULAR, run=UNTRAINED),
+        random_init_shift_symmetry=expand("results/{experiment}/{run}/shift_symmetry.csv", experiment=MODULAR, run=RANDOM_INIT),
         surgery=in_every_run("surgery.csv", LINEAR),
     output:
         claims=report(
             f"results/{STUDY}claims.csv",
             caption="captions/claims.rst",
             category="Claims",
-            labels={"table": "claims with floors and verdicts"},
+            labels={"table": "claims with baselines and verdicts"},
         ),
         record=f"results/provenance/{STUDY}collect_claims.json",
     log:
@@ -42,7 +42,7 @@ rule collect_claims:
         **asks("collect_claims"),
     params:
         experiments=list(EXPERIMENTS),
-        foreign=FOREIGN,
+        foreign=PRETRAINED,
         claims=config["claims"],
         code=code("collect_claims.py"),
     script:
@@ -54,7 +54,7 @@ rule write_findings:
     input:
         claims=f"results/{STUDY}claims.csv",
         probe=in_every_run("probe.csv", EXPERIMENTS),
-        untrained=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=UNTRAINED),
+        random_init=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=RANDOM_INIT),
         circuit=in_every_run("circuit.csv", MODULAR),
         surgery=in_every_run("surgery.csv", LINEAR),
     output:
@@ -63,7 +63,7 @@ rule write_findings:
             f"results/{STUDY}findings.html",
             caption="captions/findings.rst",
             category="Claims",
-            labels={"table": "findings: verdicts, floors and scores"},
+            labels={"table": "findings: verdicts, baselines and scores"},
         ),
         record=f"results/provenance/{STUDY}write_findings.json",
     log:

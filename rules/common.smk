@@ -46,11 +46,11 @@ from geometry.config.checks import probe_caution
 from geometry.networks.labels import network_labels
 from geometry.provenance.code_digest import code_of, content_digest
 from geometry.config.experiments import ConfigError, canonical_config, resolve_experiments
-from geometry.config.pretrained import checkpoint_runs, is_foreign
+from geometry.config.pretrained import checkpoint_runs, is_pretrained
 from geometry.config.gathered import has_crate_of_another, replaced
 from geometry.provenance.requirements_lock import LockError, hidden_package, read_lock
 from geometry.config.job_costs import Estimates
-from geometry.networks.hook_points import chosen_sites, compared_sites, drawn_site, joined_sites
+from geometry.networks.hook_points import chosen_sites, compared_sites, drawn_site, concatenated_sites
 from geometry.tasks.task import is_modular, process_of, task_name
 
 
@@ -104,9 +104,9 @@ STUDY = f"studies/{config['study']}/" if config["study"] else ""
 SEEDS = config["seeds"]
 EXPLAINED = EXPERIMENTS.get(config["figures"]["explainer"])  # None: no explainer is drawn
 FORMAT = config["figures"]["format"]
-UNTRAINED = "untrained"  # the run whose snapshots are networks that were never trained
-FOREIGN = [name for name, experiment in EXPERIMENTS.items() if is_foreign(experiment)]
-TRAINED = [name for name, experiment in EXPERIMENTS.items() if not is_foreign(experiment)]
+RANDOM_INIT = "random_init"  # the run whose snapshots are networks that were never trained
+PRETRAINED = [name for name, experiment in EXPERIMENTS.items() if is_pretrained(experiment)]
+TRAINED = [name for name, experiment in EXPERIMENTS.items() if not is_pretrained(experiment)]
 MODULAR = [name for name, experiment in EXPERIMENTS.items() if is_modular(experiment["task"])]
 LINEAR = [name for name in MODULAR if EXPERIMENTS[name]["task"]["parameters"]["operation"] != "polynomial"]
 MARKOV = [name for name in EXPERIMENTS if name not in MODULAR]
@@ -137,7 +137,7 @@ ANY_EXPERIMENT = "[A-Za-z][A-Za-z0-9_-]*"
 wildcard_constraints:
     experiment=names(EXPERIMENTS, ANY_EXPERIMENT),
     seed="[0-9]+",
-    run=f"seed_[0-9]+|checkpoint|{UNTRAINED}",
+    run=f"seed_[0-9]+|pretrained|{RANDOM_INIT}",
     task=names(TASKS, "[^/]+"),
 
 
@@ -222,21 +222,21 @@ def batches_of(wildcards):
     return {key: value for key, value in training_of(wildcards).items() if key in ("batch_size", "steps")}
 
 
-def n_words_of(wildcards):
+def n_sequences_of(wildcards):
     """How many words a training reads; None where it is told more than words, or not known."""
-    if wildcards.experiment in FOREIGN or training_of(wildcards)["labels"] != "sampled":
+    if wildcards.experiment in PRETRAINED or training_of(wildcards)["labels"] != "sampled":
         return None
     return training_of(wildcards)["batch_size"] * training_of(wildcards)["steps"]
 
 
-def reads_words(experiment):
+def reads_sequences(experiment):
     """Whether a network is trained on sampled words, not on all that there is, nor elsewhere."""
-    return "training" in experiment and experiment["training"]["labels"] != "tree"
+    return "training" in experiment and experiment["training"]["labels"] != "full_distribution"
 
 
 def sequences_of(wildcards):
     words = f"results/{wildcards.experiment}/seed_{wildcards.seed}/sequences.zarr.zip"
-    return [words] if reads_words(EXPERIMENTS[wildcards.experiment]) else []
+    return [words] if reads_sequences(EXPERIMENTS[wildcards.experiment]) else []
 
 
 def probe_of(wildcards):
@@ -245,17 +245,17 @@ def probe_of(wildcards):
 
 def regression_of(wildcards):
     """The part of the probe section that chooses neither sites nor networks."""
-    choices = "sites", "joined", "snapshots", "untrained"
+    choices = "sites", "concatenated", "snapshots", "random_networks"
     return {key: value for key, value in probe_of(wildcards).items() if key not in choices}
 
 
 def n_snapshots_of(wildcards):
     """How many snapshots of a run are probed at most: of networks that are never trained, all."""
-    return probe_of(wildcards)["untrained" if wildcards.run == UNTRAINED else "snapshots"]
+    return probe_of(wildcards)["random_networks" if wildcards.run == RANDOM_INIT else "snapshots"]
 
 
-def n_untrained_of(wildcards):
-    return probe_of(wildcards)["untrained"]
+def n_random_networks_of(wildcards):
+    return probe_of(wildcards)["random_networks"]
 
 
 def sites_of(wildcards):
@@ -263,9 +263,9 @@ def sites_of(wildcards):
     return chosen_sites(model_of(wildcards), probe_of(wildcards))
 
 
-def joined_of(wildcards):
+def concatenated_of(wildcards):
     """The hook points, of those that are probed, that are joined to one site."""
-    return joined_sites(sites_of(wildcards), probe_of(wildcards))
+    return concatenated_sites(sites_of(wildcards), probe_of(wildcards))
 
 
 def ground_truth_of(wildcards):
@@ -284,7 +284,7 @@ def checkpoint_of(wildcards):
 
 def runs_of(experiment):
     """The networks of an experiment that a claim can be made of: one for each seed, or for each file from elsewhere."""
-    if is_foreign(EXPERIMENTS[experiment]):
+    if is_pretrained(EXPERIMENTS[experiment]):
         return list(checkpoints_of(experiment))
     return [f"seed_{seed}" for seed in SEEDS]
 
@@ -321,7 +321,7 @@ def drawn_site_of(wildcards):
     return drawn_site(EXPERIMENTS[wildcards.experiment], config["figures"]["sites"].get(wildcards.experiment))
 
 
-def last_stream_of(wildcards):
+def last_layer_output_of(wildcards):
     """The last stream or, if none is probed, the last site."""
     return compared_sites(EXPERIMENTS[wildcards.experiment])[0]
 

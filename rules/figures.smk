@@ -127,7 +127,7 @@ rule plot_r2_by_site:
     """Draw R2 by site of {wildcards.experiment}"""
     input:
         probe=in_runs("probe.csv"),
-        untrained=f"results/{{experiment}}/{UNTRAINED}/probe.csv",
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/probe.csv",
     output:
         figure=report(
             f"results/figures/{{experiment}}/r2_by_site.{FORMAT}",
@@ -208,13 +208,13 @@ rule plot_controls:
     """Draw the controls of {wildcards.experiment}"""
     input:
         probe=in_runs("probe.csv"),
-        untrained=f"results/{{experiment}}/{UNTRAINED}/probe.csv",
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/probe.csv",
     output:
         figure=report(
             f"results/figures/{{experiment}}/controls.{FORMAT}",
             caption="captions/controls.rst",
             category="{experiment}",
-            labels={"figure": "floors and wrong targets"},
+            labels={"figure": "baselines and wrong targets"},
         ),
         record=f"results/provenance/figures/{{experiment}}/plot_controls.{FORMAT}.json",
     log:

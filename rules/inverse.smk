@@ -28,7 +28,7 @@ rule measure_dimension:
         **asks("measure_dimension"),
     params:
         task=task_of,
-        site=last_stream_of,
+        site=last_layer_output_of,
         probe=regression_of,
         n_points=4000,
         code=code("measure_dimension.py"),
@@ -116,7 +116,7 @@ rule plot_symmetry:
     """Draw the symmetries of {wildcards.experiment}"""
     input:
         symmetry=in_runs("symmetry.csv"),
-        untrained=f"results/{{experiment}}/{UNTRAINED}/symmetry.csv",
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/symmetry.csv",
     output:
         figure=report(
             f"results/figures/{{experiment}}/symmetry.{FORMAT}",
@@ -134,7 +134,7 @@ rule plot_symmetry:
     resources:
         **asks("plot_symmetry"),
     params:
-        site=last_stream_of,
+        site=last_layer_output_of,
         n_dimensions=2,
         dpi=config["figures"]["dpi"],
         style=content("scripts/geometry/figures/study.mplstyle"),

@@ -28,7 +28,7 @@ rule probe_beliefs:
     params:
         task=task_of,
         probe=regression_of,
-        joined=joined_of,
+        concatenated=concatenated_of,
         code=code("probe_beliefs.py"),
     script:
         "../scripts/probe_beliefs.py"
@@ -71,7 +71,7 @@ rule measure_components:
     resources:
         **asks("measure_components"),
     params:
-        site=last_stream_of,
+        site=last_layer_output_of,
         code=code("measure_components.py"),
     script:
         "../scripts/measure_components.py"

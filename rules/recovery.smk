@@ -27,7 +27,7 @@ rule recover_process:
     resources:
         **asks("recover_process"),
     params:
-        joined=joined_of,
+        concatenated=concatenated_of,
         seed=0,
         code=code("recover_process.py"),
     script:
@@ -54,9 +54,9 @@ rule score_recovery:
         **asks("score_recovery"),
     params:
         task=task_of,
-        site=last_stream_of,
-        n_words=n_words_of,
-        words_seed=seed_of_run,
+        site=last_layer_output_of,
+        n_sequences=n_sequences_of,
+        sequences_seed=seed_of_run,
         seed=0,
         code=code("score_recovery.py"),
     script:
@@ -69,7 +69,7 @@ rule plot_recovery:
         ground_truth=ground_truth_of,
         fractal=in_first_run("fractal.zarr.zip"),
         recovery=in_runs("recovery.csv"),
-        untrained=f"results/{{experiment}}/{UNTRAINED}/recovery.csv",
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/recovery.csv",
     output:
         figure=report(
             f"results/figures/{{experiment}}/recovery.{FORMAT}",

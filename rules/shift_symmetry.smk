@@ -32,7 +32,7 @@ rule plot_shift_symmetry:
     """Draw the translations of {wildcards.experiment}"""
     input:
         shift_symmetry=in_runs("shift_symmetry.csv"),
-        untrained=f"results/{{experiment}}/{UNTRAINED}/shift_symmetry.csv",
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/shift_symmetry.csv",
         circuit=in_runs("circuit.csv"),
     output:
         figure=report(
@@ -50,7 +50,7 @@ rule plot_shift_symmetry:
         **asks("plot_shift_symmetry"),
     params:
         task=task_of,
-        site=last_stream_of,
+        site=last_layer_output_of,
         dpi=config["figures"]["dpi"],
         style=content("scripts/geometry/figures/study.mplstyle"),
         code=code("plot_shift_symmetry.py"),

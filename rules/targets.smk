@@ -15,7 +15,7 @@ def plots_of(experiment):
         plots = [name for name in PLOTS_OF_CIRCUIT if experiment in LINEAR or name not in OF_ADDITION]
     else:
         plots = PLOTS_OF_BELIEFS
-    return [name for name in plots if not (experiment in FOREIGN and name in OVER_TRAINING)]
+    return [name for name in plots if not (experiment in PRETRAINED and name in OVER_TRAINING)]
 
 
 def figures_of_the_study(wildcards):
@@ -58,7 +58,7 @@ def labels_of_the_report(wildcards):
 
 def records_of_runs(experiment):
     """What the jobs of an experiment's networks leave of themselves."""
-    made_by = "import_model" if is_foreign(EXPERIMENTS[experiment]) else "train_model"
+    made_by = "import_model" if is_pretrained(EXPERIMENTS[experiment]) else "train_model"
     runs, per_run = runs_of(experiment), ["extract_activations", "probe_beliefs"]
     if experiment in MODULAR:
         per_run += ["measure_circuit", "compare_bases", "find_shift_symmetry"]
@@ -67,17 +67,17 @@ def records_of_runs(experiment):
         per_run += ["recover_process", "score_recovery", "find_symmetries"]
         of_kind = expand("{run}/{rule}", run=runs, rule=["steer_network", "measure_convergence"])
         of_kind += expand("{run}/measure_{what}", run=runs[0], what=["distances", "components"])
-        of_kind += expand("{run}/measure_dimension", run=[] if is_foreign(EXPERIMENTS[experiment]) else runs)
+        of_kind += expand("{run}/measure_dimension", run=[] if is_pretrained(EXPERIMENTS[experiment]) else runs)
     return [
         *expand("{run}/{rule}", run=runs, rule=[made_by, *per_run, "measure_loss"]),
-        *expand("{run}/{rule}", run=UNTRAINED, rule=["initialize_networks", *per_run]),
+        *expand("{run}/{rule}", run=RANDOM_INIT, rule=["initialize_networks", *per_run]),
         *of_kind,
     ]
 
 
 def records_of_the_study(wildcards):
     """What each job behind the claims and figures leaves of itself."""
-    with_words = [name for name in TRAINED if reads_words(EXPERIMENTS[name])]
+    with_words = [name for name in TRAINED if reads_sequences(EXPERIMENTS[name])]
     gathered = ["collect_claims", "write_findings"]
     gathered += ["figures/play_chaos_game", f"figures/plot_explainer.{FORMAT}"] if EXPLAINED else []
     gathered += ["compare_experiments", f"figures/plot_comparison.{FORMAT}"] if COMPARED else []

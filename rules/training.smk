@@ -1,10 +1,10 @@
-"""Networks: one trained per experiment and seed, and some that never are, as a floor.
+"""Networks: one trained per experiment and seed, and some that never are, as a baseline.
 
 Inputs:  results/{experiment}/seed_{seed}/sequences.zarr.zip    none where the whole tree is trained on
 Outputs: results/{experiment}/seed_{seed}/model.safetensors      the trained weights
          results/{experiment}/seed_{seed}/snapshots.safetensors  the weights over training, stacked
          results/{experiment}/seed_{seed}/training.csv           loss, optimum and gap in nats
-         results/{experiment}/untrained/snapshots.safetensors    networks as they are initialised
+         results/{experiment}/random_init/snapshots.safetensors    networks as they are initialised
 """
 
 
@@ -44,8 +44,8 @@ rule train_model:
 rule initialize_networks:
     """Networks of {wildcards.experiment} that are never trained"""
     output:
-        snapshots=f"results/{{experiment}}/{UNTRAINED}/snapshots.safetensors",
-        record=f"results/provenance/{{experiment}}/{UNTRAINED}/initialize_networks.json",
+        snapshots=f"results/{{experiment}}/{RANDOM_INIT}/snapshots.safetensors",
+        record=f"results/provenance/{{experiment}}/{RANDOM_INIT}/initialize_networks.json",
     log:
         "logs/initialize_networks/{experiment}.log",
     cache: SHARED
@@ -57,7 +57,7 @@ rule initialize_networks:
         experiment="{experiment}",
         task=task_of,
         model=model_of,
-        n_networks=n_untrained_of,
+        n_networks=n_random_networks_of,
         code=code("initialize_networks.py"),
     script:
         "../scripts/initialize_networks.py"

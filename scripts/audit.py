@@ -13,11 +13,11 @@ from geometry.provenance.audit import (
     broken_files,
     broken_links,
     broken_plan,
+    conflicting_records,
     is_behind,
     is_closed,
     is_dead,
     remedy,
-    rival_records,
     stray_files,
 )
 from geometry.provenance.code_digest import code_of
@@ -62,7 +62,7 @@ def breaks(project: Path, config: dict) -> Iterator[str]:
     yield from broken_environment(read_lock(lock))
     yield from broken_files(records, planned, closed)
     yield from broken_links(records, maker, planned)
-    yield from rival_records(records, maker, planned)
+    yield from conflicting_records(records, maker, planned)
     yield from stray_files(files, known)
     for job in plan:
         record = by_path.get(job.record)

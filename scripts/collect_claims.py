@@ -1,4 +1,4 @@
-"""One table for the whole study: each claim with its estimate, interval over seeds, best floor and verdict."""
+"""One table for the whole study: each claim with its estimate, interval over seeds, best baseline and verdict."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -20,22 +20,28 @@ if TYPE_CHECKING:
 
 
 def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
-    """One row: the estimate against the best floor, paired by seed and draw of folds."""
+    """One row: the estimate against the best baseline, paired by seed and draw of folds."""
     confidence, scores = rule["confidence"], pd.DataFrame(claim.estimate)
-    estimate, means = scores.values, {name: floor.values.mean() for name, floor in claim.floors.items()}
+    estimate, means = scores.values, {name: baseline.values.mean() for name, baseline in claim.baselines.items()}
     best = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
-    floor = pd.DataFrame(claim.floors[best]).loc[scores.index].values
-    gain = relative_gain(estimate, floor, claim.kind)
+    baseline = pd.DataFrame(claim.baselines[best]).loc[scores.index].values
+    gain = relative_gain(estimate, baseline, claim.kind)
     n_seeds, n_draws = estimate.shape
     row = {"claim": claim.name, "experiment": experiment, "site": claim.site, "measure": claim.measure}
     row |= {"n_seeds": n_seeds, "n_draws": n_draws, "estimate": estimate.mean()}
     row["sd_over_draws"] = estimate.mean(axis=0).std(ddof=1) if n_draws > 1 else np.nan
     row["ci_low"], row["ci_high"] = interval(estimate, confidence)
     row["bootstrap_low"], row["bootstrap_high"] = bootstrap_interval(estimate.mean(axis=1), confidence)
-    row |= {"exact": claim.exact, "floor": means[best], "floor_name": best, "kind": claim.kind, "gain": gain.mean()}
+    row |= {
+        "exact": claim.exact,
+        "baseline": means[best],
+        "baseline_name": best,
+        "kind": claim.kind,
+        "gain": gain.mean(),
+    }
     row["gain_ci_low"], row["gain_ci_high"] = interval(gain, confidence)
     told = verdict(gain, rule["margin"], confidence, claim.kind)
-    row["verdict"] = told if claim.testable else "cannot be told"
+    row["verdict"] = told if claim.testable else "not testable"
     return row | {"source": f"results/{experiment}/*/{claim.source}"}
 
 
@@ -62,5 +68,5 @@ if __name__ == "__main__":
         claims = collect(tables, params.experiments, params.foreign, params.claims)
         write_table(claims, snakemake.output.claims)
         for row in claims.itertuples():
-            against = f"{row.estimate:.4f} against {row.floor:.4f} ({row.floor_name})"
+            against = f"{row.estimate:.4f} against {row.baseline:.4f} ({row.baseline_name})"
             job.info(f"{row.experiment}: {row.claim}: {against}: {row.verdict}{' (CAUTION)' if row.caution else ''}")

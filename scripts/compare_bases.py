@@ -40,7 +40,7 @@ def functions_of_the_token(snapshots: dict[str, ndarray], index: int, p: int) ->
 
 
 def measured(snapshots: dict[str, ndarray], p: int) -> Iterator[tuple]:
-    """The rows of the table, and for each matrix one of what no basis is asked for, the share of the means."""
+    """The rows of the table, and for each matrix one of what no basis is scored for, the share of the means."""
     for index, (seed, step) in enumerate(zip(snapshots["seed"], snapshots["step"], strict=True)):
         for matrix, functions in functions_of_the_token(snapshots, index, p).items():
             share_of_means = p * (functions.mean(axis=0) ** 2).sum() / ((functions**2).sum() or np.nan)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from geometry.probing.principal_components import affine_dimension
-from geometry.probing.probe_table import PROBED, last_stream
+from geometry.probing.probe_table import PROBED, last_layer_output
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 from geometry.tables import read_table, select, write_table
@@ -23,7 +23,7 @@ def belief_dimension(path: str) -> int:
 
 def compare(loss: pd.DataFrame, probe: pd.DataFrame, recovery: pd.DataFrame) -> pd.DataFrame:
     """The scores of one trained network at its last step, by measure."""
-    site = last_stream(probe)
+    site = last_layer_output(probe)
     ends = probe["step"].max()
     where = {"target": "belief_state", "features": "activations", "metric": "r2"} | PROBED
     r2 = select(probe, site=site, step=ends, **where)["value"]

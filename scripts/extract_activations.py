@@ -12,7 +12,7 @@ from geometry.networks.devices import describe_device, select_device
 from geometry.networks.extraction import tree_activations
 from geometry.networks.hook_points import PREFIXES_AT_ONCE
 from geometry.networks.hooked_network import HookedNetwork
-from geometry.processes.prefix_tree import asked, tree_of
+from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, read_tensors, zarr_archive
 
@@ -44,7 +44,7 @@ def read_chunks(network: HookedNetwork, nodes, n_read: int, sites: list[str], n_
     """Log-probabilities and activations (site, prefix, feature) of `n_rows` prefixes after another."""
     n_prefixes, parts = len(nodes[0]) - n_read, []
     for piece, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE, n_read):
-        if piece.start < n_read:  # a beginning of what is asked
+        if piece.start < n_read:  # a beginning of what is scored
             continue
         parts.append((logits.log_softmax(1).cpu(), torch.stack([record[site] for site in sites]).cpu()))
         done = piece.stop - n_read
@@ -63,7 +63,7 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
     """Write the archive chunk by chunk: of all activations, only one chunk of each site is ever in memory."""
     tree = tree_of(truth)
     n_tokens, bos = truth.sizes["token"], int(model["bos"])
-    nodes, wanted = tree.network_input(n_tokens if bos else None), asked(truth)
+    nodes, wanted = tree.network_input(n_tokens if bos else None), scored_positions(truth)
     n_read = bos + wanted.start
     n_prefixes = len(tree) - wanted.start
     steps, d_model, context = snapshots["step"], model["d_model"], truth.sizes["position"] - 1

@@ -14,9 +14,9 @@ import xarray as xr
 from geometry.modular_circuit.shift_symmetry import (
     SHIFT,
     answer_permutation,
+    detected_frequencies,
     leading_scores,
     pair_permutations,
-    told_frequencies,
     turned_frequencies,
 )
 from geometry.provenance.job import Job
@@ -47,8 +47,8 @@ def site_rows(x: np.ndarray, images: dict[str, np.ndarray], modulus: int) -> Ite
     eigenvalues = chosen[SHIFT].eigenvalues
     for place, turn in enumerate(turned_frequencies(eigenvalues, modulus), 1):
         yield d, SHIFT, "", "frequency", place, turn
-    for place, frequency in enumerate(told_frequencies(eigenvalues, modulus), 1):
-        yield d, SHIFT, "", "told_frequency", place, frequency
+    for place, frequency in enumerate(detected_frequencies(eigenvalues, modulus), 1):
+        yield d, SHIFT, "", "detected_frequency", place, frequency
     error = composition_error(chosen[SHIFT], chosen["b + 1"], chosen["a + 1, b + 1"])
     yield d, "b + 1", SHIFT, "composition_error", None, error
 
@@ -83,6 +83,6 @@ if __name__ == "__main__":
         write_table(table, snakemake.output.shift_symmetry)
         last = table[table["step"] == table["step"].max()]
         for site, rows in select(last, measure="error", permutation=SHIFT).groupby("site"):
-            told = select(last, measure="told_frequency", site=site)["value"].unique().astype(int)
+            told = select(last, measure="detected_frequency", site=site)["value"].unique().astype(int)
             least = rows["value"].min()
             job.info(f"{site}: {SHIFT} leaves {least:.2f}; frequencies told: {', '.join(map(str, told)) or 'none'}")

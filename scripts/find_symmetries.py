@@ -13,9 +13,9 @@ import pandas as pd
 import xarray as xr
 
 from geometry.probing.principal_components import principal_scores
-from geometry.processes.prefix_tree import PrefixTree, tree_of, two_token_words
+from geometry.processes.prefix_tree import PrefixTree, tree_of, two_token_probabilities
 from geometry.provenance.job import Job
-from geometry.recovery.next_token_model import Language, complete_part
+from geometry.recovery.next_token_model import NextTokenModel, complete_part
 from geometry.recovery.token_symmetry import (
     COLUMNS,
     Permutation,
@@ -78,7 +78,7 @@ def network_rows(
     """The rows of one snapshot: what its predictions tell, and each site."""
     probability = np.exp(activations["log_probability"][index, : len(tree)].values.astype(np.float64))
     probability /= probability.sum(axis=1, keepdims=True)
-    weight = Language(tree, probability).prefix_probability
+    weight = NextTokenModel(tree, probability).prefix_probability
     changes = {g: prediction_change(probability, weight, image, g) for g, image in images.items()}
     shares = {g: changed_shares(probability, weight, image, g) for g, image in images.items()}
     for g, image in images.items():
@@ -96,7 +96,7 @@ def find_symmetries(
     """The table of some snapshots of one run."""
     tree, rows = complete_part(tree_of(truth), truth.attrs["complete_length"]), []
     first, names = tree.levels[0], ("probability", "next_token_probability")
-    words = two_token_words(tree, *(truth[name][first].values for name in names))
+    words = two_token_probabilities(tree, *(truth[name][first].values for name in names))
     images = {g: image_of_prefixes(tree, g) for g in token_permutations(words)}
     for index in snapshots:
         which = int(activations["seed"][index]), int(activations["step"][index])

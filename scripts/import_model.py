@@ -11,7 +11,7 @@ import xarray as xr
 from geometry.networks.build import build_network, initial_parameters
 from geometry.networks.checkpoint_file import network_parameters, read
 from geometry.networks.extraction import log_probabilities
-from geometry.processes.prefix_tree import asked, tree_of
+from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_tensors
 from geometry.tasks.loss import loss_table, network_cautions
@@ -40,12 +40,12 @@ if __name__ == "__main__":
         job.info(f"{n_numbers} parameters; taken to have {config.activation} and normalization {config.normalization}")
         network.set_parameters(trained)
         with open_dataset(snakemake.input.ground_truth) as truth:
-            said = log_probabilities(network, tree_of(truth), n_tokens, params.model["bos"])[asked(truth)]
+            said = log_probabilities(network, tree_of(truth), n_tokens, params.model["bos"])[scored_positions(truth)]
             outcome = {"log_probability": (("snapshot", "prefix", "token"), said.numpy()[None])}
             loss = loss_table(
                 truth, xr.Dataset(outcome, {"step": ("snapshot", [1]), "seed": ("snapshot", [params.seed])})
             )
         mean = loss.mean(numeric_only=True)
         job.info(f"loss {mean['loss_nats']:.6f}, optimum {mean['optimal_loss_nats']:.6f} nats")
-        if caution := network_cautions(loss, is_foreign=True):
+        if caution := network_cautions(loss, is_pretrained=True):
             job.info(f"CAUTION: {caution}")

@@ -25,4 +25,4 @@ if __name__ == "__main__":
         drawn = [initial_parameters(network, seed) for seed in seeds.tolist()]
         stacks = {name: np.stack([parameters[name] for parameters in drawn]) for name in drawn[0]}
         write_tensors({**stacks, "step": np.zeros_like(seeds), "seed": seeds}, snakemake.output.snapshots)
-        job.info(f"{len(seeds)} untrained networks")
+        job.info(f"{len(seeds)} random networks")

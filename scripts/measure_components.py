@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.principal_components import SPECTRUM, affine_dimension, cloud_shape
 from geometry.probing.regression import regress
 from geometry.provenance.job import Job
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def components_of(x: np.ndarray, belief: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Each row on the two leading components, the shares of the variance, and the Procrustes disparity."""
-    (moments,) = cell_moments(x, belief, weight[None], np.zeros(len(x), dtype=int))
+    (moments,) = cell_gram_matrices(x, belief, weight[None], np.zeros(len(x), dtype=int))
     regression = regress(moments)
     axes = regression.directions[:, ::-1][:, :2]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])

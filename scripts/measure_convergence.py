@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.networks.hook_points import is_stream
+from geometry.networks.hook_points import is_layer_output
 from geometry.processes.finite_memory import memory_reached, mixing_rate, observer_beliefs, rms_errors
 from geometry.processes.fractal_dimension import lyapunov_exponents
 from geometry.processes.prefix_tree import tree_of
@@ -42,7 +42,7 @@ def decoded_errors(truth: xr.Dataset, decoded: xr.Dataset) -> Iterator[tuple[int
     sites = decoded["site"].values.tolist()
     for index in dict.fromkeys([0, decoded.sizes["snapshot"] - 1]):
         seed, step = (int(decoded[name][index]) for name in ("seed", "step"))
-        for site in list(filter(is_stream, sites)) or sites[-1:]:
+        for site in list(filter(is_layer_output, sites)) or sites[-1:]:
             found = decoded["decoded_belief"][split, index, sites.index(site)].values
             yield seed, step, site, rms_errors(tree, weight, belief, found)
 

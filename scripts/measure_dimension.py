@@ -16,7 +16,7 @@ from geometry.processes.fractal_dimension import (
     belief_set_dimension,
     box_counts,
     correlation_integral,
-    exponents_of_words,
+    exponents_of_sequences,
     has_finite_beliefs,
     local_slopes,
     lyapunov_exponents,
@@ -28,7 +28,7 @@ from geometry.processes.prefix_tree import tree_of
 from geometry.processes.process import Process
 from geometry.provenance.job import Job
 from geometry.recovery.recovery_scores import alignment, read_recovered
-from geometry.recovery.spectral_learning import follow
+from geometry.recovery.spectral_learning import filter_beliefs
 from geometry.storage import open_dataset
 from geometry.tables import write_table
 from geometry.tasks.task import process_of
@@ -88,7 +88,7 @@ def set_rows(points: np.ndarray, weight: np.ndarray, integral: np.ndarray) -> It
 
 def process_rows(process: Process, rng: np.random.Generator) -> Iterator[tuple]:
     """Lyapunov exponents, and the dimension that they give: from random words, and from all words of some tokens."""
-    for name, exponents in {"": lyapunov_exponents(process, rng), "_of_words": exponents_of_words(process)}.items():
+    for name, exponents in {"": lyapunov_exponents(process, rng), "_of_words": exponents_of_sequences(process)}.items():
         yield np.nan, f"kaplan_yorke{name}", belief_set_dimension(process, exponents)
         for place, exponent in enumerate(exponents, 1):
             yield np.nan, f"lyapunov_exponent_{place}{name}_nats", exponent
@@ -143,7 +143,7 @@ def measure_dimension(
         recovered = read_recovered(one).process
         if recovered is not None:
             origin = Origin("recovered", of_seed, step)
-            belief = follow(recovered, tree).belief
+            belief = filter_beliefs(recovered, tree).belief
             linear = alignment(belief, truth["target"].values, truth["weight"].values)
             sets[origin], processes[origin] = belief[prefixes] @ linear, recovered
     return dimension_rows(sets, processes, weight, rng)

@@ -24,5 +24,5 @@ if __name__ == "__main__":
         job.info(
             f"loss {last['loss_nats']:.6f}, optimum {last['optimal_loss_nats']:.6f}, gap {last['gap_nats']:.1e} nats"
         )
-        if caution := network_cautions(table, is_foreign=not snakemake.params.trained_here):
+        if caution := network_cautions(table, is_pretrained=not snakemake.params.trained_here):
             job.info(f"CAUTION: {caution}")

@@ -30,7 +30,7 @@ BASES = {
 }
 NETWORKS = {
     "trained": {"color": TRAINED, "marker": "o"},
-    "the same before training": {"color": UNTRAINED, "marker": "s", "markerfacecolor": "none"},
+    "the same at initialisation": {"color": UNTRAINED, "marker": "s", "markerfacecolor": "none"},
     "never trained": {"color": CONTROL, "marker": "x"},
 }
 MATRICES = {"W_E": "Embedding $W_E$", "W_U": "Unembedding $W_U$"}
@@ -110,7 +110,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         table = pd.concat([read_table(path) for path in snakemake.input.bases])
-        untrained, p = read_table(snakemake.input.untrained), snakemake.params.task["parameters"]["modulus"]
+        untrained, p = read_table(snakemake.input.random_init), snakemake.params.task["parameters"]["modulus"]
         figure = plot_bases(table, untrained, p)
         figure.suptitle(f"{snakemake.wildcards.experiment}: {describe(table, untrained, p)}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)

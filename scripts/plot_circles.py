@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, name_peaks, note, save_figure
 from geometry.networks.hook_points import short_site
-from geometry.probing.probe_table import circle_scores, last_stream
+from geometry.probing.probe_table import circle_scores, last_layer_output
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 from geometry.tables import read_table, select
@@ -34,7 +34,7 @@ LOWEST_R2 = -0.25
 TRAINED_NETWORK = "trained (number: a key frequency)"
 NETWORKS = {
     TRAINED_NETWORK: {"color": TRAINED, "marker": "o"},
-    "the same network before training": {"color": UNTRAINED, "marker": "s", "markerfacecolor": "none"},
+    "the same network at initialisation": {"color": UNTRAINED, "marker": "s", "markerfacecolor": "none"},
     "never trained": {"color": CONTROL, "marker": "x"},
 }
 
@@ -125,7 +125,7 @@ def plot_circles(
             draw_circles(part, dataset["embedding_circle"], frequencies, names)
         else:
             part.text(0.5, 0.4, "no key frequency", ha="center", fontsize=8, color="0.4")
-    site, ax = last_stream(probe), below.subplots()
+    site, ax = last_layer_output(probe), below.subplots()
     scores, never = (select(circle_scores(table), site=site) for table in (probe, untrained))
     steps = [scores[scores["step"] == step] for step in (scores["step"].max(), scores["step"].min())]
     draw_scores(ax, dict(zip(NETWORKS, (*steps, never), strict=True)), keys, p)

@@ -18,11 +18,11 @@ from geometry.storage import open_dataset
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-NETWORKS = {-1: ("trained", TRAINED, "o-"), 0: ("untrained", UNTRAINED, "x:")}
+NETWORKS = {-1: ("trained", TRAINED, "o-"), 0: ("at initialisation", UNTRAINED, "x:")}
 
 
 def plot_components(truth: xr.Dataset, result: xr.Dataset, max_points: int) -> Figure:
-    """The spectrum, and the cloud after and before training."""
+    """The spectrum, and the cloud after and at initialisation."""
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 0.36 * WIDTH))
     belief = truth["target"].values
     colors = belief_colors(belief, bool(truth.attrs["generalized"]))

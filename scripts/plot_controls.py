@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, scale_to_unexplained
 from geometry.networks.hook_points import CONCATENATED, short_site
-from geometry.probing.probe_table import FLOORS, estimated, last_stream
+from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -25,14 +25,14 @@ WAYS = {
 
 def lines_of(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> dict[str, tuple[str, pd.DataFrame]]:
     """What is told of each kind of features: colour and scores."""
-    sites = [last_stream(probe)] + [CONCATENATED] * (CONCATENATED in probe["site"].values)
+    sites = [last_layer_output(probe)] + [CONCATENATED] * (CONCATENATED in probe["site"].values)
     first, last = (select(probe, step=step, target=target) for step in (probe["step"].min(), probe["step"].max()))
     lines = {f"{short_site(site)}, trained": (TRAINED, select(last, site=site)) for site in sites}
     never = select(untrained, target=target)
     for site in sites:
         rows = pd.concat([select(first, site=site), select(never, site=site)])
         lines[f"{short_site(site)}, untrained"] = UNTRAINED, rows
-    return lines | {name: (CONTROL, select(last, site=s, features=f)) for name, (s, f) in FLOORS.items()}
+    return lines | {name: (CONTROL, select(last, site=s, features=f)) for name, (s, f) in BASELINES.items()}
 
 
 def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
@@ -58,7 +58,7 @@ def plot_controls(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.6 * WIDTH))
     draw_lines(axes[0], lines_of(probe, untrained, "belief_state"))
     axes[0].set_title("The belief state, decoded from ...")
-    site = last_stream(probe)
+    site = last_layer_output(probe)
     last = select(probe, step=probe["step"].max(), site=site, features="activations")
     names = {target: target.replace("_", " ").replace("belief state", "belief") for target in last["target"].unique()}
     draw_lines(axes[1], {name: (TRAINED, select(last, target=target)) for target, name in names.items()})
@@ -75,7 +75,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        untrained = read_table(snakemake.input.untrained)
+        untrained = read_table(snakemake.input.random_init)
         figure = plot_controls(probe, untrained)
         n = probe["seed"].nunique()
         figure.suptitle(

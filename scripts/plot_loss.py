@@ -28,7 +28,10 @@ def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     by_step.set(xscale="log", yscale=scale_of(by_step), xlabel="training step", ylabel="loss over the optimum (nats)")
     by_step.set_title("Gap by step")
     by_step.legend()
-    for step, color, name in ((loss["step"].min(), UNTRAINED, "untrained"), (loss["step"].max(), TRAINED, "trained")):
+    for step, color, name in (
+        (loss["step"].min(), UNTRAINED, "at initialisation"),
+        (loss["step"].max(), TRAINED, "trained"),
+    ):
         for seed, rows in select(loss, step=step).groupby("seed"):
             label = name if seed == loss["seed"].min() else None
             gap.plot(rows["position"], rows["gap_nats"], "o-", color=color, linewidth=0.8, label=label)

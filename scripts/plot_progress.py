@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, note, save_figure
 from geometry.networks.hook_points import short_site
-from geometry.probing.probe_table import circle_scores, last_stream
+from geometry.probing.probe_table import circle_scores, last_layer_output
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -73,7 +73,7 @@ def decoded_circles(probe: pd.DataFrame, circuit: pd.DataFrame) -> Curves:
     What is below the panel is drawn at its edge.
     """
     last = select(circuit, step=circuit["step"].max(), measure="is_key")
-    scores, stream = circle_scores(probe), last_stream(probe)
+    scores, stream = circle_scores(probe), last_layer_output(probe)
     is_key = scores["frequency"].isin(last.loc[last["value"] > 0, "frequency"])
     groups = {short_site(site): rows for site, rows in scores[is_key].groupby("site", sort=False)}
     groups |= {OTHERS: select(scores[~is_key], site=stream)}

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, scale_to_unexplained
 from geometry.networks.hook_points import CONCATENATED, short_site
-from geometry.probing.probe_table import FLOORS, estimated
+from geometry.probing.probe_table import BASELINES, estimated
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -29,11 +29,11 @@ WAYS = {
 NAMED = {
     "last token": "last token",
     "all tokens, additive": "all tokens",
-    "table of the last 3 tokens": "last 3, table",
-    "table of the last 6 tokens": "last 6, table",
+    "3-gram": "last 3, table",
+    "6-gram": "last 6, table",
     "optimal log-probabilities": "optimal log-p",
 }
-"""The floors that are drawn, and how short they are called."""
+"""The baselines that are drawn, and how short they are called."""
 
 
 def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
@@ -43,12 +43,12 @@ def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
     axes = axes[0]
     probe, untrained = (select(table, metric="r2") for table in (probe, untrained))
     first, last = probe["step"].min(), probe["step"].max()
-    floors = select(probe, step=last, target="belief_state", split="held_out_prefix")
+    baselines = select(probe, step=last, target="belief_state", split="held_out_prefix")
     at_sites = select(probe, features="activations")
     never = pd.concat([select(table, features="activations", step=first) for table in (probe, untrained)])
     networks = [
         ("trained", TRAINED, select(at_sites, step=last, target="belief_state")),
-        ("untrained", UNTRAINED, select(never, target="belief_state")),
+        ("random networks", UNTRAINED, select(never, target="belief_state")),
         ("trained, shuffled beliefs", CONTROL, select(at_sites, step=last, target="shuffled_belief_state")),
     ]
     sites = list(at_sites["site"].unique())
@@ -59,7 +59,7 @@ def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
             for (split, estimator), (marker, line, way) in WAYS.items():
                 rows = select(table, weighting=weighting, split=split, estimator=estimator)
                 draw_series(ax, rows, sites, color, marker, line, f"{name}, {way}", ends)
-        draw_floors(ax, ends, select(floors, weighting=weighting))
+        draw_floors(ax, ends, select(baselines, weighting=weighting))
         ax.set_xticks(range(len(sites)), [short_site(site) for site in sites], rotation=35, ha="right")
         ax.set_title(TITLES[weighting])
     axes[0].set_ylabel("R² of the decoded belief state")
@@ -70,7 +70,7 @@ def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
 def draw_floors(ax: Axes, ends: tuple[float, float], scores: pd.DataFrame) -> None:
     """What is decoded from held-out prefixes without a network, as lines named at their right end."""
     scores = estimated(scores, "ridge")
-    left = {short: 1 - select(scores, features=FLOORS[name][1])["value"].mean() for name, short in NAMED.items()}
+    left = {short: 1 - select(scores, features=BASELINES[name][1])["value"].mean() for name, short in NAMED.items()}
     levels = {name: np.clip(level, *ends) for name, level in left.items()}
     apart, label = (ends[1] / ends[0]) ** 0.045, np.inf
     for name, level in sorted(levels.items(), key=lambda item: -item[1]):
@@ -89,7 +89,9 @@ def draw_series(
     marks = {"color": color, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
     ax.plot(place, unexplained, marker, clip_on=False, **marks)
     mean = unexplained.groupby(place).mean()
-    alone = sites.index(CONCATENATED) if CONCATENATED in sites else len(sites)  # no line leads to the joined streams
+    alone = (
+        sites.index(CONCATENATED) if CONCATENATED in sites else len(sites)
+    )  # no line leads to the joined layer outputs
     ax.plot(mean.index[:alone], mean[:alone], line, color=color)
     ax.plot([], [], line, marker=marker, label=label, **marks)
 
@@ -98,11 +100,11 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        untrained = read_table(snakemake.input.untrained)
+        untrained = read_table(snakemake.input.random_init)
         figure = plot_r2_by_site(probe, untrained)
         n, never = probe["seed"].nunique(), untrained["seed"].nunique()
         figure.suptitle(
-            f"{snakemake.wildcards.experiment}: {n} trained, the same before training and {never} never trained "
+            f"{snakemake.wildcards.experiment}: {n} trained, the same at initialisation and {never} never trained "
             "(marks), means (lines)",
             fontsize=9,
         )

@@ -14,7 +14,7 @@ from geometry.figures.simplex import ANCHORS, belief_colors
 from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import OUTPUT, short_site
 from geometry.provenance.job import Job
-from geometry.recovery.sources import EXACT, GUESS, POSSIBLE, SAMPLED, TRUTH, is_told
+from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
 from geometry.storage import open_dataset
 from geometry.tables import read_table, select
 
@@ -27,7 +27,7 @@ MOST_TOKENS = 12
 LEAST = 1e-7
 """The rate of divergence, in nats, at which the axes end."""
 
-NO_NETWORK = {SAMPLED: "sampled tokens", POSSIBLE: "which words occur", GUESS: "token frequencies"}
+NO_NETWORK = {SAMPLED: "sampled tokens", SUPPORT: "which words occur", UNIGRAM: "token frequencies"}
 NAMES = {OUTPUT: "outputs alone", **NO_NETWORK}
 """How the figure calls what is no activation."""
 
@@ -43,7 +43,7 @@ def draw_fractals(axes: np.ndarray, truth: xr.Dataset, fractal: xr.Dataset, max_
     colors = np.full((len(true), 3), 0.8)
     colors[known] = belief_colors(true[known], bool(truth.attrs["generalized"]))
     order = np.argsort(known, kind="stable")
-    for ax, belief, title in ((axes[0], true, "True maps"), (axes[1], recovered, "Recovered maps")):
+    for ax, belief, title in ((axes[0], true, "True maps"), (axes[1], recovered, "RecoveredProcess maps")):
         drawn = order[np.isfinite(belief[order]).all(axis=1)]
         draw_cloud(ax, painter.projection(belief[drawn]), colors[drawn])
         painter.frame(ax)
@@ -84,7 +84,7 @@ def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
         ("exact", select(scores, step=last, source=EXACT), "0.6", "s"),
         ("outputs", select(scores, step=last, source=OUTPUT), "#009E73", "^"),
         ("activations", select(scores, step=last, source=site), TRAINED, "o"),
-        ("before training", select(scores, step=first, source=site), UNTRAINED, "x"),
+        ("at initialisation", select(scores, step=first, source=site), UNTRAINED, "x"),
     ]
     for name, rows, color, marker in series:
         values = rows[rows["measure"].str.startswith("singular_value_")].set_index("measure")["value"]
@@ -134,7 +134,7 @@ def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool)
             label = name if seed == scores["seed"].min() else None
             value = rows["value"].clip(lower=LEAST)
             ax.plot(rows["step"], value, "o-", color=color, markersize=3, linewidth=0.8, label=label)
-    for source, line in ((SAMPLED, ":"), (GUESS, "--")):
+    for source, line in ((SAMPLED, ":"), (UNIGRAM, "--")):
         level = select(scores, measure="kl_rate_nats", source=source, step=ends)["value"]
         if len(level):  # not all networks read words
             ax.axhline(max(level.mean(), LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
@@ -172,10 +172,10 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         scores = pd.concat([read_table(path) for path in snakemake.input.recovery])
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.fractal) as fractal:
-            untrained = read_table(snakemake.input.untrained)
+            untrained = read_table(snakemake.input.random_init)
             params, n = snakemake.params, scores["seed"].nunique()
             figure = plot_recovery(truth, fractal, scores, untrained, params.max_points, params.trained_here)
-            told = "no hidden state looked at" if is_told(scores) else "too few tokens to tell the whole of it"
+            told = "no hidden state looked at" if is_identifiable(scores) else "too few tokens to tell the whole of it"
             figure.suptitle(
                 f"{snakemake.wildcards.experiment}: the process read out of {short_site(fractal.attrs['site'])}, "
                 f"{told}; {n} trained network{'s' * (n > 1)}",

@@ -22,7 +22,7 @@ MOST_PLANES = 2
 
 NETWORK = {"linestyle": "none", "markerfacecolor": "none", "markersize": 4}
 AFTER = {"marker": "o", "color": TRAINED, "label": "trained"} | NETWORK
-BEFORE = {"marker": "s", "color": UNTRAINED, "label": "untrained"} | NETWORK
+BEFORE = {"marker": "s", "color": UNTRAINED, "label": "at initialisation"} | NETWORK
 KEY = {"color": "black", "linewidth": 0.8, "label": "turn by a key frequency (number: k)"}
 
 MARK = np.array([0.92, 1.08])
@@ -92,9 +92,9 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         trained, circuits = (list(map(read_table, snakemake.input[name])) for name in ("shift_symmetry", "circuit"))
-        untrained, p = read_table(snakemake.input.untrained), snakemake.params.task["parameters"]["modulus"]
+        untrained, p = read_table(snakemake.input.random_init), snakemake.params.task["parameters"]["modulus"]
         figure = plot_shift_symmetry(trained, untrained, circuits, snakemake.params.site, p)
-        n = f"{len(trained)} trained, the same before training and {untrained['seed'].nunique()} never trained"
+        n = f"{len(trained)} trained, the same at initialisation and {untrained['seed'].nunique()} never trained"
         figure.suptitle(f"{snakemake.wildcards.experiment}: p = {p}, {n}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

@@ -93,7 +93,7 @@ def plot_spectrum(circuits: list[xr.Dataset]) -> Figure:
     handles = [
         plt.Rectangle((0, 0), 1, 1, **OF_KEYS[0], label="trained, a key frequency (number: k)"),
         plt.Rectangle((0, 0), 1, 1, **REST, label="trained, another frequency"),
-        plt.Line2D([], [], label="the same network before training", **BEFORE),
+        plt.Line2D([], [], label="the same network at initialisation", **BEFORE),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure

@@ -25,7 +25,7 @@ NETWORKS = {
     "unembedding_only": ("surgery on $W_U$ alone", {"color": "#CC79A7", "marker": "v", "linestyle": "--"}),
     "permuted_frequencies": ("k' permuted in $W_U$", {"color": "#56B4E9", "marker": "P", "linestyle": "-."}),
     "other_frequencies": ("key frequencies left out", {"color": CONTROL, "marker": "x", "linestyle": ":"}),
-    "untrained": ("surgery before training", {"color": UNTRAINED, "marker": "*", "linestyle": ":"}),
+    "at_initialisation": ("surgery at initialisation", {"color": UNTRAINED, "marker": "*", "linestyle": ":"}),
 }
 """Their names in the figure, and how they are drawn."""
 

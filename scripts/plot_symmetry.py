@@ -82,7 +82,7 @@ def plot_symmetry(trained: list[pd.DataFrame], untrained: pd.DataFrame, site: st
     names = [name for name in order.index if name in set(order.sort_values(kind="stable").index[:MOST_ROWS])]
     height = 1.9 + 0.16 * len(names)
     figure, (errors, plane) = plt.subplots(1, 2, figsize=(WIDTH, max(3.3, height)), width_ratios=(1.15, 1))
-    networks = [("trained", TRAINED, "o", pd.concat(at_site[:-1])), ("untrained", UNTRAINED, "s", at_site[-1])]
+    networks = [("trained", TRAINED, "o", pd.concat(at_site[:-1])), ("random networks", UNTRAINED, "s", at_site[-1])]
     draw_errors(errors, networks, names)
     errors.set_yticks(range(len(names)), row_labels(last[0], names))
     errors.set_title(f"Equivariance at {short_site(site)}")
@@ -98,10 +98,10 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         trained = [read_table(path) for path in snakemake.input.symmetry]
-        untrained = read_table(snakemake.input.untrained)
+        untrained = read_table(snakemake.input.random_init)
         figure = plot_symmetry(trained, untrained, snakemake.params.site, snakemake.params.n_dimensions)
         never = untrained["seed"].nunique()
-        n = f"{len(trained)} trained, the same before training and {never} never trained"
+        n = f"{len(trained)} trained, the same at initialisation and {never} never trained"
         figure.suptitle(f"{snakemake.wildcards.experiment}: {n}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

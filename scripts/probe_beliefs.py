@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.networks.hook_points import CONCATENATED, INPUT, OPTIMUM, OUTPUT, with_joined
+from geometry.networks.hook_points import CONCATENATED, INPUT, OPTIMUM, OUTPUT, with_concatenated
 from geometry.probing.baselines import (
-    LONGEST_GRAM,
-    grams,
+    LONGEST_KGRAM,
+    kgram_ids,
     log_probability,
     prediction_features,
     token_coordinates,
     token_features,
 )
-from geometry.probing.design import markov_examination, modular_examination
-from geometry.probing.scores import COLUMNS, Examination, side_by_side
-from geometry.processes.prefix_tree import asked, tree_of
+from geometry.probing.design import markov_design, modular_design
+from geometry.probing.scores import COLUMNS, ProbeDesign, side_by_side
+from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, zarr_archive
 from geometry.tables import select, write_table
@@ -33,19 +33,19 @@ SPLITS = ["held_out_prefix", "in_sample"]
 
 
 def features_of_sites(
-    activations: xr.Dataset, joined: list[str], index: int
+    activations: xr.Dataset, concatenated: list[str], index: int
 ) -> Iterator[tuple[np.ndarray, dict[str, slice]]]:
-    """The features at one snapshot and whose they are: those of the joined sites together, of other sites singly."""
+    """The features at one snapshot and whose they are: those of the concatenated sites together, of other sites singly."""
     sites = activations["site"].values.tolist()
     d_model, read = activations.sizes["feature"], activations["activation"][index]
-    if joined:
-        parts = {site: slice(place * d_model, (place + 1) * d_model) for place, site in enumerate(joined)}
-        features = np.empty((activations.sizes["prefix"], len(joined) * d_model), np.float32)
+    if concatenated:
+        parts = {site: slice(place * d_model, (place + 1) * d_model) for place, site in enumerate(concatenated)}
+        features = np.empty((activations.sizes["prefix"], len(concatenated) * d_model), np.float32)
         for site, part in parts.items():
             features[:, part] = read[sites.index(site)].values
         yield features, parts | {CONCATENATED: slice(None)}
     for site in sites:
-        if site not in joined:
+        if site not in concatenated:
             yield read[sites.index(site)].values, {site: slice(None)}
 
 
@@ -53,58 +53,62 @@ def named(rows: list[tuple], site: str, features: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).assign(site=site, features=features)
 
 
-def floors(exam: Examination, features: dict[str, np.ndarray], site: str) -> list[pd.DataFrame]:
+def baselines(design: ProbeDesign, features: dict[str, np.ndarray], site: str) -> list[pd.DataFrame]:
     """The scores of features that are no activations, for the true targets."""
     columns, parts = side_by_side(features)
-    return [named(rows, site, name) for name, rows, _ in replace(exam, wrong={}).examine(columns, parts, {})]
+    return [named(rows, site, name) for name, rows, _ in replace(design, control={}).evaluate(columns, parts, {})]
 
 
-def examination(truth: xr.Dataset, task: dict, settings: dict) -> Examination:
+def probe_design(truth: xr.Dataset, task: dict, settings: dict) -> ProbeDesign:
     """What the probe asks of a task."""
     if is_modular(task):
-        return modular_examination(process_of(task), settings)
-    other = other_process(task, settings["other_parameters"] or {})
-    return markov_examination(truth, process_of(task), other, settings)
+        return modular_design(process_of(task), settings)
+    other = other_process(task, settings["control_parameters"] or {})
+    return markov_design(truth, process_of(task), other, settings)
 
 
 def coordinates_of(task: dict) -> np.ndarray:
-    """The columns that stand for each token of a task in the floors; of a number, always one of its own."""
+    """The columns that stand for each token of a task in the baselines; of a number, always one of its own."""
     process = process_of(task)
     return np.eye(process.n_tokens) if is_modular(task) else token_coordinates(process, task["context"])
 
 
 class Probe:
-    """The probe of one run; what needs no network is computed once. Some sites are `joined` to one besides."""
+    """The probe of one run; what needs no network is computed once. Some sites are `concatenated` to one besides."""
 
-    def __init__(self, truth: xr.Dataset, exam: Examination, coordinates: np.ndarray, joined: list[str]):
-        self.joined = joined
-        where = asked(truth)
+    def __init__(self, truth: xr.Dataset, design: ProbeDesign, coordinates: np.ndarray, concatenated: list[str]):
+        self.concatenated = concatenated
+        where = scored_positions(truth)
         self.weight = truth["weight"].values[where]
-        of_gram = [np.unique(number[where], return_inverse=True)[1] for number in grams(tree_of(truth), LONGEST_GRAM)]
-        tables = [named(rows, INPUT, f"last_{k}_tokens") for k, rows in exam.tables(of_gram)]
-        known = select(pd.concat(tables), target=exam.main, metric="r2")
+        of_gram = [
+            np.unique(number[where], return_inverse=True)[1] for number in kgram_ids(tree_of(truth), LONGEST_KGRAM)
+        ]
+        tables = [named(rows, INPUT, f"{k}_gram") for k, rows in design.tables(of_gram)]
+        known = select(pd.concat(tables), target=design.main, metric="r2")
         memory = {key: rows["value"].tolist() for key, rows in known.groupby(["weighting", "split"])}
-        self.exam = replace(exam, memory=memory)
+        self.design = replace(design, memory=memory)
         optimum = truth["next_token_probability"].values[where]
         tokens = token_features(tree_of(truth), coordinates)[where]
         told = {"next_token_probability": optimum, "next_token_log_probability": log_probability(optimum)}
         self.optimum = {name: prediction_features(of, self.weight) for name, of in told.items()}
         self.is_certain = bool((optimum.max(axis=1) == 1).all())
         of_tokens = {"last_token": tokens[:, : coordinates.shape[1]], "additive_tokens": tokens}
-        self.floors = [*tables, *floors(exam, of_tokens, INPUT), *floors(exam, self.optimum, OPTIMUM)]
+        self.baselines = [*tables, *baselines(design, of_tokens, INPUT), *baselines(design, self.optimum, OPTIMUM)]
 
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The table of one snapshot, and the decoded beliefs of each site."""
         predicted = activations["log_probability"][index].values.astype(np.float64)
         output = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
         output = {name: prediction_features(of, self.weight) for name, of in output.items()}
-        rivals = {} if self.is_certain else self.optimum | output  # predictions of what is certain leave nothing to ask
+        covariates = (
+            {} if self.is_certain else self.optimum | output
+        )  # predictions of what is certain leave nothing to ask
         tables, decoded = {}, {}
-        for features, parts in features_of_sites(activations, self.joined, index):
-            for site, rows, beliefs in self.exam.examine(features, parts, rivals):
+        for features, parts in features_of_sites(activations, self.concatenated, index):
+            for site, rows, beliefs in self.design.evaluate(features, parts, covariates):
                 tables[site], decoded[site] = named(rows, site, "activations"), beliefs
-        sites = with_joined(activations["site"].values.tolist(), self.joined)
-        table = pd.concat([*(tables[site] for site in sites), *floors(self.exam, output, OUTPUT), *self.floors])
+        sites = with_concatenated(activations["site"].values.tolist(), self.concatenated)
+        table = pd.concat([*(tables[site] for site in sites), *baselines(self.design, output, OUTPUT), *self.baselines])
         which = {name: activations[name].values[index] for name in ("seed", "step")}
         return table.assign(**which), {site: decoded[site] for site in sites}
 
@@ -114,11 +118,11 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job
 
     The first draw of the first split holds out what is decoded.
     """
-    sites = with_joined(activations["site"].values.tolist(), probe.joined)
+    sites = with_concatenated(activations["site"].values.tolist(), probe.concatenated)
     coordinates = {name: activations[name] for name in ("step", "prefix")}
     coordinates |= {"split": SPLITS, "site": sites, "component": truth["component"]}
     folds = {
-        f"fold_{name}": ((f"draw_{name}", "prefix"), fold.astype(np.int8)) for name, fold in probe.exam.folds.items()
+        f"fold_{name}": ((f"draw_{name}", "prefix"), fold.astype(np.int8)) for name, fold in probe.design.folds.items()
     }
     tables = []
     with zarr_archive(path) as archive:
@@ -146,8 +150,8 @@ if __name__ == "__main__":
         ):
             coordinates = coordinates_of(task)
             job.info(f"{len(coordinates)} tokens, known by {coordinates.shape[1]} columns at each lag")
-            probe = Probe(truth, examination(truth, task, settings), coordinates, snakemake.params.joined)
-            folds = (f"{name} {fold.max() + 1}" for name, fold in probe.exam.folds.items())
+            probe = Probe(truth, probe_design(truth, task, settings), coordinates, snakemake.params.concatenated)
+            folds = (f"{name} {fold.max() + 1}" for name, fold in probe.design.folds.items())
             job.info(f"folds: {', '.join(folds)}")
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
         first = ["experiment", "seed", "step", "site", "features"]

@@ -9,34 +9,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.networks.hook_points import OUTPUT, with_joined
+from geometry.networks.hook_points import OUTPUT, with_concatenated
 from geometry.processes.prefix_tree import tree_of
 from geometry.provenance.job import Job
-from geometry.recovery.next_token_model import Language, complete_part
-from geometry.recovery.spectral_learning import MOST_DIMENSIONS, Recovered, Recovery
+from geometry.recovery.next_token_model import NextTokenModel, complete_part
+from geometry.recovery.spectral_learning import MOST_DIMENSIONS, RecoveredProcess, Recovery
 from geometry.storage import open_dataset, write_dataset
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def features_of(activations: xr.DataArray, joined: list[str], n_read: int) -> Iterator[np.ndarray]:
-    """The activations of the first prefixes at each site in turn, and those of the joined sites side by side."""
+def features_of(activations: xr.DataArray, concatenated: list[str], n_read: int) -> Iterator[np.ndarray]:
+    """The activations of the first prefixes at each site in turn, and those of the concatenated sites side by side."""
     side_by_side = []
     for place, site in enumerate(activations["site"].values.tolist()):
         features = activations[place, :n_read].values
-        side_by_side += [features] * (site in joined)
+        side_by_side += [features] * (site in concatenated)
         yield features
-    if joined:
+    if concatenated:
         yield np.hstack(side_by_side)
 
 
 def recover(
-    language: Language, activations: xr.DataArray, joined: list[str], rng: np.random.Generator
-) -> tuple[int, list[Recovered]]:
+    language: NextTokenModel, activations: xr.DataArray, concatenated: list[str], rng: np.random.Generator
+) -> tuple[int, list[RecoveredProcess]]:
     """Tokens of the future that are told apart; and the process from each site, and from the outputs alone."""
     recovery = Recovery(language, rng)
-    found = [recovery.from_features(features) for features in features_of(activations, joined, recovery.n_read)]
+    found = [recovery.from_features(features) for features in features_of(activations, concatenated, recovery.n_read)]
     return recovery.n_ahead, [*found, recovery.from_outputs()]
 
 
@@ -48,7 +48,7 @@ def padded(arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     return whole
 
 
-def as_dataset(found: list[Recovered], n_tokens: int) -> xr.Dataset:
+def as_dataset(found: list[RecoveredProcess], n_tokens: int) -> xr.Dataset:
     """What came out of each source; nan beyond the rank, and where there is no process."""
     processes = [one.process for one in found]
     parts = {
@@ -80,13 +80,15 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.activations) as activations,
         ):
             tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
-            joined = snakemake.params.joined
-            sites = with_joined(activations["site"].values.tolist(), joined)
+            concatenated = snakemake.params.concatenated
+            sites = with_concatenated(activations["site"].values.tolist(), concatenated)
             snapshots = []
             for index, step in enumerate(activations["step"].values):
                 said = activations["log_probability"][index, : len(tree)].values.astype(np.float64)
                 rng = np.random.default_rng(snakemake.params.seed)
-                n_ahead, found = recover(Language(tree, np.exp(said)), activations["activation"][index], joined, rng)
+                n_ahead, found = recover(
+                    NextTokenModel(tree, np.exp(said)), activations["activation"][index], concatenated, rng
+                )
                 snapshots.append(as_dataset(found, truth.sizes["token"]).assign(n_ahead=n_ahead))
                 job.info(f"step {step}: {[one.spectrum.rank for one in found]} dimensions, {n_ahead} tokens ahead")
             result = xr.concat(snapshots, "snapshot").assign_coords(

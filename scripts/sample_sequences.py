@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geometry.processes.sampling import sample_words
+from geometry.processes.sampling import sample_process
 from geometry.provenance.job import Job
 from geometry.storage import zarr_archive
 from geometry.tasks.task import process_of
@@ -24,7 +24,7 @@ def write_words(path, process, n_batches: int, batch_size: int, length: int, rng
         array = archive.add_array("token", dims, shape, process.token_dtype, (block, batch_size, length))
         for start in range(0, n_batches, block):
             count = min(block, n_batches - start)
-            words = sample_words(process, count * batch_size, length, rng).reshape(count, batch_size, length)
+            words = sample_process(process, count * batch_size, length, rng).reshape(count, batch_size, length)
             archive.write_chunk(array, (start // block, 0, 0), words)
 
 

@@ -1,4 +1,4 @@
-"""Steer the trained network: replace the belief in one of its streams by another, or take it out, and score it."""
+"""Steer the trained network: replace the belief in a layer output by another, or ablate it, and score it."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from geometry.interventions.patching import Twins
+from geometry.interventions.patching import PatchedPrefixes
 from geometry.interventions.steering import (
-    Pairs,
+    PrefixPairs,
     SiteMaps,
-    Yardstick,
+    SteeringScorer,
     draw_following,
     draw_pairs,
     fit_site,
@@ -21,7 +21,7 @@ from geometry.interventions.steering import (
 )
 from geometry.networks.build import build_network
 from geometry.networks.devices import describe_device, select_device
-from geometry.networks.hook_points import is_stream
+from geometry.networks.hook_points import is_layer_output
 from geometry.networks.hooked_network import HookedNetwork
 from geometry.processes.observability import hidden_directions
 from geometry.processes.prefix_tree import tree_of
@@ -53,33 +53,35 @@ def trained_network(
     return network
 
 
-def steer_site(twins: Twins, truth: Yardstick, site: str, maps: SiteMaps, rng: np.random.Generator) -> Iterator[tuple]:
+def steer_site(
+    patched: PatchedPrefixes, truth: SteeringScorer, site: str, maps: SiteMaps, rng: np.random.Generator
+) -> Iterator[tuple]:
     """Scores of each intervention at each dose: (intervention, dose, tokens later, pairs, metric, value)."""
-    followed = truth.of_pairs(twins.has_room)
+    followed = truth.of_pairs(patched.has_room)
     for intervention, change in maps.changes(truth.counterfactual - truth.original, rng).items():
         for dose in DOSES:
-            scores = truth.now(twins.steer(site, dose * change))
+            scores = truth.now(patched.steer(site, dose * change))
             yield from ((intervention, dose, 0, len(change), *score) for score in scores.items())
-            if dose in DOSES_FOLLOWED and len(twins.has_room):
-                scores = followed.later(twins.later())
-                yield from ((intervention, dose, 1, len(twins.has_room), *score) for score in scores.items())
+            if dose in DOSES_FOLLOWED and len(patched.has_room):
+                scores = followed.later(patched.later())
+                yield from ((intervention, dose, 1, len(patched.has_room), *score) for score in scores.items())
 
 
 def ablate_site(
-    twins: Twins, optimal: np.ndarray, site: str, maps: SiteMaps, rng: np.random.Generator
+    patched: PatchedPrefixes, optimal: np.ndarray, site: str, maps: SiteMaps, rng: np.random.Generator
 ) -> Iterator[tuple]:
     """Scores with all directions, without those of the belief, and without as many random ones."""
     draws = [random_basis(maps.basis, rng) for _ in range(RANDOM_SUBSPACES)]
     removed = {"none": [maps.basis[:0]], "ablate_belief": [maps.basis], "ablate_random": draws}
     for intervention, bases in removed.items():
-        value = np.mean([kl_nats(optimal, twins.ablate(site, maps.mean, basis)).mean() for basis in bases])
+        value = np.mean([kl_nats(optimal, patched.ablate(site, maps.mean, basis)).mean() for basis in bases])
         yield intervention, 1, 0, len(optimal), "kl_to_optimum_nats", float(value)
 
 
 def partnered(
     process: Process, truth: xr.Dataset, network: HookedNetwork, n_pairs: int, rng: np.random.Generator
-) -> dict[str, tuple[Pairs, Twins, Yardstick]]:
-    """Prefixes with their twins and their counterfactual beliefs, for each kind of partner that there is."""
+) -> dict[str, tuple[PrefixPairs, PatchedPrefixes, SteeringScorer]]:
+    """Prefixes with their patched and their counterfactual beliefs, for each kind of partner that there is."""
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
     tree = tree_of(truth)
     length = tree.length[:, None].astype(np.float64)
@@ -90,25 +92,29 @@ def partnered(
         pairs = draw_pairs(belief, alike, weight, n_pairs, rng)
         if len(pairs):
             following = draw_following(process, belief[pairs.partner], rng)
-            twins = Twins(network, tree, pairs.prefix, following, network.config.d_vocab > process.n_tokens)
-            found[partner] = pairs, twins, Yardstick(process, belief[pairs.partner], belief[pairs.prefix], following)
+            patched = PatchedPrefixes(network, tree, pairs.prefix, following, network.config.d_vocab > process.n_tokens)
+            found[partner] = (
+                pairs,
+                patched,
+                SteeringScorer(process, belief[pairs.partner], belief[pairs.prefix], following),
+            )
     return found
 
 
 def steer_network(
     process: Process, truth: xr.Dataset, activations: xr.Dataset, network: HookedNetwork, n_pairs: int, seed: int
 ) -> pd.DataFrame:
-    """The scores of all interventions at the streams or, if none were extracted, at all sites."""
+    """The scores of all interventions at the layer outputs or, if none were extracted, at all sites."""
     rng = np.random.default_rng(seed)
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
     drawn = partnered(process, truth, network, n_pairs, rng)
     rows, sites = [], activations["site"].values.tolist()
-    for site in [site for site in sites if is_stream(site)] or sites:
+    for site in [site for site in sites if is_layer_output(site)] or sites:
         maps = fit_site(activations["activation"][-1, sites.index(site)].values, belief, weight)
-        for partner, (pairs, twins, yardstick) in drawn.items():
-            rows += [(site, partner, *row) for row in steer_site(twins, yardstick, site, maps, rng)]
+        for partner, (pairs, patched, scorer) in drawn.items():
+            rows += [(site, partner, *row) for row in steer_site(patched, scorer, site, maps, rng)]
             if partner == "any":
-                rows += [(site, partner, *row) for row in ablate_site(twins, optimal[pairs.prefix], site, maps, rng)]
+                rows += [(site, partner, *row) for row in ablate_site(patched, optimal[pairs.prefix], site, maps, rng)]
     columns = ["site", "partner", "intervention", "dose", "tokens_later", "n_pairs", "metric", "value"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -20,9 +20,9 @@ from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_tensors
 from geometry.tables import write_table
 from geometry.tasks.task import is_modular, process_of
-from geometry.training.batches import lay_out_words, pack_words, questions, whole_tree, worth_packing
+from geometry.training.batches import dense_batch, full_distribution_batch, packed_batch, pair_batch, worth_packing
 from geometry.training.resume import UnfinishedState
-from geometry.training.train import Recipe, Run, snapshot_steps, train
+from geometry.training.train import Recipe, TrainingRun, snapshot_steps, train
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_REPORTS = 5.0
 
 
-def read_words(sequences: xr.Dataset, first: int) -> Iterator[np.ndarray]:
+def read_sequences(sequences: xr.Dataset, first: int) -> Iterator[np.ndarray]:
     """The words of each step from the first wanted, one chunk of the archive in memory at a time."""
     steps, block = sequences.sizes["step"], sequences["token"].encoding["chunks"][0]
     for start in range(first // block * block, steps, block):
@@ -41,13 +41,13 @@ def batches(sequences: xr.Dataset | None, task: dict, bos: bool, labels: str, fi
     """The batch of each step from the first wanted; without words, the whole tree at each."""
     process = process_of(task)
     if is_modular(task):
-        yield from repeat(questions(process))
+        yield from repeat(pair_batch(process))
     elif sequences is None:
         tree = complete_tree(process, task["context"], sys.maxsize)
-        yield from repeat(whole_tree(process, tree, bos))
+        yield from repeat(full_distribution_batch(process, tree, bos))
     else:
-        form = pack_words if worth_packing(sequences["token"][0].values) else lay_out_words
-        for step, words in enumerate(read_words(sequences, first), first):
+        form = packed_batch if worth_packing(sequences["token"][0].values) else dense_batch
+        for step, words in enumerate(read_sequences(sequences, first), first):
             yield form(words, process, bos, labels, with_optimum=step in log_steps)
 
 
@@ -55,7 +55,7 @@ def reporter(job: Job, first: int):
     """A function that says, every few seconds, the loss against the optimum and the time left."""
     begin = last = time.monotonic()
 
-    def report(run: Run) -> None:
+    def report(run: TrainingRun) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > SECONDS_BETWEEN_REPORTS:
@@ -66,7 +66,7 @@ def reporter(job: Job, first: int):
     return report
 
 
-def summary(run: Run) -> str:
+def summary(run: TrainingRun) -> str:
     row = run.rows[-1]
     return (
         f"step {run.step}/{run.recipe.steps}  loss {row.loss_nats:.5f}  optimum {row.optimal_loss_nats:.5f}  "
@@ -74,22 +74,22 @@ def summary(run: Run) -> str:
     )
 
 
-def new_run(params, device: torch.device) -> Run:
+def new_run(params, device: torch.device) -> TrainingRun:
     """A run before its first step, its network initialised from the seed."""
     n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
     network = build_network(n_tokens, context, params.model)
     network.initialize(torch.Generator().manual_seed(params.seed))
-    return Run(network.to(device), Recipe(**{key: params.training[key] for key in Recipe.__dataclass_fields__}))
+    return TrainingRun(network.to(device), Recipe(**{key: params.training[key] for key in Recipe.__dataclass_fields__}))
 
 
-def finish(run: Run, params, sequences: xr.Dataset | None, unfinished: UnfinishedState, job: Job) -> list[int]:
+def finish(run: TrainingRun, params, sequences: xr.Dataset | None, unfinished: UnfinishedState, job: Job) -> list[int]:
     """Train from where a run stands to its end, saving its state now and then; returns the steps of the snapshots."""
     training = params.training
     snapshots = snapshot_steps(training["first_snapshot"], run.recipe.steps, training["snapshots"])
     log_steps = {*np.linspace(0, run.recipe.steps, training["log_rows"]).round().astype(int).tolist(), *snapshots}
     report = reporter(job, run.step)
 
-    def each_step(run: Run) -> None:
+    def each_step(run: TrainingRun) -> None:
         report(run)
         unfinished.save_when_due(run.state)
 

@@ -13,8 +13,8 @@ WAYS = [
     ("probability", "held_out_subtree", "ridge"),
 ]
 RIVALS = [f"{of}_{form}probability" for of in ("next_token", "network") for form in ("", "log_")]
-FLOORS = {
-    "input": ["last_token", "additive_tokens", *(f"last_{k}_tokens" for k in range(1, 7))],
+BASELINES = {
+    "input": ["last_token", "additive_tokens", *(f"{k}_gram" for k in range(1, 7))],
     "optimal_output": RIVALS[:2],
     "output": RIVALS[2:],
 }
@@ -25,16 +25,16 @@ def missing_controls(probe, context, has_kernel):
     """What a table lacks, as (site, features, target, weighting, split, estimator, metric) for each network in it."""
     found = {key: set(rows[KEYS[2:]].itertuples(index=False, name=None)) for key, rows in probe.groupby(KEYS[:2])}
     sites = probe.loc[probe["features"] == "activations", "site"].unique()
-    true = ["belief_state"] + ["invisible_belief_state"] * has_kernel
+    true = ["belief_state"] + ["belief_beyond_next_token"] * has_kernel
     wrong = WRONG + ["other_parameters_belief_state"] + ["class_shuffled_belief_state"] * has_kernel
     wanted = set()
     for site in sites:
         for way in WAYS:
             wanted |= {(site, "activations", target, *way, "r2") for target in true}
             wanted |= {(site, "activations", target, *way, "r2") for target in wrong}
-            wanted.add((site, "activations", "belief_state", *way, "effective_memory"))
+            wanted.add((site, "activations", "belief_state", *way, "matching_kgram_order"))
         for weighting, split in product(["probability"], ["in_sample", "held_out_prefix"]):
-            gains = [f"partial_r2_beyond_{rival}" for rival in RIVALS]
+            gains = [f"partial_r2_beyond_{covariate}" for covariate in RIVALS]
             wanted |= {(site, "activations", t, weighting, split, "least_squares", g) for t, g in product(true, gains)}
         lengths = [f"r2_after_{n}_tokens" for n in range(1, context + 1)]
         held_out, published = ("probability", "held_out_prefix"), ("uniform", "in_sample")
@@ -49,7 +49,7 @@ def missing_controls(probe, context, has_kernel):
         for weighting, metric in product(WEIGHTINGS, of_shape):
             wanted.add((site, "activations", "belief_state", weighting, "in_sample", "principal_components", metric))
         wanted.add((site, "activations", "belief_state", *held_out, "ridge", "ridge_strength"))
-    for site, names in FLOORS.items():
+    for site, names in BASELINES.items():
         for features, target, way in product(names, true, WAYS):
             table = features.startswith("last_") and features.endswith("_tokens")
             if not (table and way[2] == "ridge"):

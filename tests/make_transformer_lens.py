@@ -1,6 +1,6 @@
 """Networks made by TransformerLens 2.16.1, with what it computes on a few words: the files of tests/data/.
 
-Run by hand, in the environment of the benchmarks' peers:
+TrainingRun by hand, in the environment of the benchmarks' peers:
 
     python3 -m venv .venv-peers && .venv-peers/bin/pip install -r benchmarks/peers.txt
     .venv-peers/bin/python tests/make_transformer_lens.py
@@ -45,12 +45,12 @@ def randomize(network: HookedTransformer, generator: torch.Generator) -> None:
         parameter.normal_(mean=float(is_scale), std=0.4, generator=generator)
 
 
-def mess3_words(n_words: int, length: int, generator: torch.Generator, x: float = 0.05, alpha: float = 0.85):
-    """Words of the process mess3, token by token: shape (word, position)."""
+def mess3_words(n_sequences: int, length: int, generator: torch.Generator, x: float = 0.05, alpha: float = 0.85):
+    """Sequences of the process mess3, token by token: shape (word, position)."""
     emission = torch.full((3, 3), (1 - alpha) / 2).fill_diagonal_(alpha)  # [state, token]
     transition = torch.full((3, 3), x).fill_diagonal_(1 - 2 * x)
-    state = torch.randint(3, (n_words,), generator=generator)
-    words = torch.empty(n_words, length, dtype=torch.long)
+    state = torch.randint(3, (n_sequences,), generator=generator)
+    words = torch.empty(n_sequences, length, dtype=torch.long)
     for position in range(length):
         state = torch.multinomial(transition[state], 1, generator=generator)[:, 0]
         words[:, position] = torch.multinomial(emission[state], 1, generator=generator)[:, 0]

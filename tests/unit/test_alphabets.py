@@ -15,8 +15,8 @@ from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.config.job_costs import BYTES, SECONDS, Estimates
 from geometry.interventions import steering
 from geometry.interventions.steering import MOST_FOLLOWED, draw_following
-from geometry.interventions.steering import Yardstick as SteeringYardstick
-from geometry.probing import baselines as floors
+from geometry.interventions.steering import SteeringScorer
+from geometry.probing import baselines
 from geometry.probing.baselines import (
     MOST_PREDICTION_COLUMNS,
     MOST_TOKEN_FEATURES,
@@ -30,13 +30,13 @@ from geometry.processes import prefix_tree as prefixes
 from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.catalog import process_from_config
 from geometry.processes.entropy import entropy_rate_bounds_nats
-from geometry.processes.fractal_dimension import exponents_of_words, has_finite_beliefs
-from geometry.processes.prefix_tree import tree_of, tree_of_words, two_token_words
+from geometry.processes.fractal_dimension import exponents_of_sequences, has_finite_beliefs
+from geometry.processes.prefix_tree import tree_of, tree_of_sequences, two_token_probabilities
 from geometry.processes.process import build_process
 from geometry.processes.sampling import draw_tokens
 from geometry.recovery import recovery_scores
-from geometry.recovery.next_token_model import Language
-from geometry.recovery.recovery_scores import MOST_PAIRS, Yardstick, probable_pairs, products
+from geometry.recovery.next_token_model import NextTokenModel
+from geometry.recovery.recovery_scores import MOST_PAIRS, RecoveryScorer, probable_pairs, products
 from geometry.recovery.spectral_learning import Recovery, generator
 from geometry.recovery.token_symmetry import MOST_SWAPS, cycles, image_of_prefixes, swap_changes, token_permutations
 from geometry.tasks.ground_truth import markov_ground_truth
@@ -97,7 +97,7 @@ def test_image_of_a_prefix_takes_no_table_of_prefixes_and_tokens():
     words = rng().integers(0, n_tokens, (300, 3))
     swapped = words.copy()
     swapped[swapped == words[0, 0]], swapped[words == words[1, 2]] = words[1, 2], words[0, 0]
-    tree, nodes = tree_of_words(np.vstack([words, swapped]))
+    tree, nodes = tree_of_sequences(np.vstack([words, swapped]))
     g = np.arange(n_tokens)
     g[[words[0, 0], words[1, 2]]] = words[1, 2], words[0, 0]
     tracemalloc.start()
@@ -129,7 +129,7 @@ def test_noise_has_no_symmetry_of_many_tokens_and_the_planted_belief_has_that_of
     assert (accepted["step"] == 9).sum() < MOST_SWAPS / 10
     tree, first = tree_of(truth), ("probability", "next_token_probability")
     assert table["permutation"].nunique() == 2 + MOST_SWAPS  # with the identity, and with none
-    tried = token_permutations(two_token_words(tree, *(truth[name].values for name in first)))
+    tried = token_permutations(two_token_probabilities(tree, *(truth[name].values for name in first)))
     assert set(map(cycles, tried)) == set(table["permutation"]) - {""}
 
 
@@ -152,7 +152,7 @@ def test_operators_are_those_of_a_regression_for_each_token(name):
     process = process_from_config(name, {"x": 0.1, "alpha": 0.7} if name == "mess3" else {})
     tree = complete_tree(process, 6, 10**5)
     belief, weight = belief_states(process, tree)
-    language = Language(tree, process.next_token_probability(belief))
+    language = NextTokenModel(tree, process.next_token_probability(belief))
     found = generator(language, belief, weight)
     n_from = tree.levels[-1].start
     scale = np.sqrt(weight[:n_from, None])
@@ -167,12 +167,12 @@ def test_scores_and_draws_are_the_same_a_few_rows_at_a_time(monkeypatch):
     process = process_of(20, 3)
     tree = complete_tree(process, 3, 10**5)
     belief, _ = belief_states(process, tree)
-    recovered = Recovery(Language(tree, process.next_token_probability(belief)), rng()).from_outputs(2).process
-    monkeypatch.setattr(recovery_scores, "N_WORDS", 20)
+    recovered = Recovery(NextTokenModel(tree, process.next_token_probability(belief)), rng()).from_outputs(2).process
+    monkeypatch.setattr(recovery_scores, "N_SEQUENCES", 20)
 
     def found():
-        yardstick = Yardstick(process, tree, rng())
-        return yardstick.scores(recovered), yardstick.kl_rate_of_guess_nats(), draw_tokens(process, belief, rng())
+        scorer = RecoveryScorer(process, tree, rng())
+        return scorer.scores(recovered), scorer.kl_rate_of_unigram_nats(), draw_tokens(process, belief, rng())
 
     scores, guess, drawn = found()
     sizes, limit = [], 20 * 7
@@ -193,10 +193,10 @@ def test_scores_and_draws_are_the_same_a_few_rows_at_a_time(monkeypatch):
 def test_exponents_of_many_tokens_are_those_of_a_sample_of_words(monkeypatch):
     tensor = random_tensor(100, 3)
     process = build_process("blurred", (tensor + tensor.mean(axis=0)) / 2)  # no token is next to impossible
-    whole, sizes, svd = exponents_of_words(process), [], np.linalg.svd
-    monkeypatch.setattr(dimension, "MOST_WORDS", 1000)
+    whole, sizes, svd = exponents_of_sequences(process), [], np.linalg.svd
+    monkeypatch.setattr(dimension, "MOST_SEQUENCES", 1000)
     monkeypatch.setattr(np.linalg, "svd", lambda matrix, **how: sizes.append(len(matrix)) or svd(matrix, **how))
-    sampled = exponents_of_words(process)
+    sampled = exponents_of_sequences(process)
     assert max(sizes) == 1000
     np.testing.assert_allclose(sampled, whole, atol=0.1)
     assert (sampled != whole).any()
@@ -206,7 +206,7 @@ def test_finite_beliefs_are_told_without_looking_at_all_continuations(monkeypatc
     looked, after = [], dimension._after
     monkeypatch.setattr(dimension, "_after", lambda *given: looked.append(len(given[2])) or after(*given))
     assert not has_finite_beliefs(process_of(500, 3))
-    assert max(looked) <= dimension.MOST_WORDS and sum(looked) < 500**2
+    assert max(looked) <= dimension.MOST_SEQUENCES and sum(looked) < 500**2
     for name, expected in (("rrxor", True), ("z1r", True), ("sns", False), ("mess3", False)):
         process = process_from_config(name, {"x": 0.1, "alpha": 0.7} if name == "mess3" else {})
         assert has_finite_beliefs(process) == expected
@@ -232,7 +232,7 @@ def test_columns_that_say_which_tokens_stand_where_are_bounded(n_tokens, n_lags)
 
 
 def test_mean_belief_after_a_token_and_that_there_is_one_are_linear_in_its_coordinates(monkeypatch):
-    monkeypatch.setattr(floors, "MOST_TOKEN_FEATURES", 40)
+    monkeypatch.setattr(baselines, "MOST_TOKEN_FEATURES", 40)
     process = process_of(50, 3)
     mean = process.stationary_distribution @ process.transition_tensor
     mean /= mean.sum(axis=1, keepdims=True)
@@ -274,10 +274,10 @@ def estimates(n_tokens):
 def test_estimates_know_the_number_of_tokens():
     few, many = estimates(27), estimates(1000)
     for rule in sorted(SECONDS.keys() & BYTES.keys() - {"write_report", "animate_emergence"} - set(OF_MODULAR)):
-        asked, took = (
+        scored_positions, took = (
             [getattr(of, what)(rule, name) for of, name in (few, many)] for what in ("memory_bytes", "seconds")
         )
-        assert asked[0] < asked[1] < 8e9, rule
+        assert scored_positions[0] < scored_positions[1] < 8e9, rule
         assert took[0] < took[1] < 600, rule
 
 
@@ -302,11 +302,11 @@ def test_predictions_after_a_draw_of_tokens_are_in_the_mean_those_after_all(monk
     every = draw_following(process, belief, rng())
     np.testing.assert_array_equal(every, np.tile(np.arange(MOST_FOLLOWED), (200, 1)))
     uniform = np.full((200, MOST_FOLLOWED, MOST_FOLLOWED), -np.log(MOST_FOLLOWED))
-    whole = SteeringYardstick(process, belief, other, every).later(uniform)
+    whole = SteeringScorer(process, belief, other, every).later(uniform)
     monkeypatch.setattr(steering, "MOST_FOLLOWED", 8)
     some = draw_following(process, belief, rng())
     assert some.shape == (200, 8)
-    drawn = SteeringYardstick(process, belief, other, some).later(uniform[:, :8])
+    drawn = SteeringScorer(process, belief, other, some).later(uniform[:, :8])
     assert drawn == pytest.approx(whole, rel=0.05) and drawn != whole
     assert draw_following(process_of(1000), np.full((5, 2), 0.5), rng()).shape == (5, 8)
 

@@ -22,7 +22,7 @@ from geometry.config.experiments import ConfigError, canonical_config, merged, r
 from geometry.networks.checkpoint_file import check_entries, describe, network_parameters, read
 from geometry.networks.checkpoint_layouts import parameter_shapes
 from geometry.networks.hook_points import hook_point_names
-from geometry.networks.input_layout import Words
+from geometry.networks.input_layout import DenseSequences
 from geometry.networks.transformer import Transformer, TransformerConfig
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def answers(network, words):
     """Activations at every hook point and logits, shape (word, position, feature)."""
     names = hook_point_names({"architecture": "transformer", **vars(network.config)})
     with network.recording(names) as record:
-        logits = network(words.flatten(), Words(*words.shape, torch.device("cpu")))
+        logits = network(words.flatten(), DenseSequences(*words.shape, torch.device("cpu")))
     return {name: value.view(*words.shape, -1).numpy() for name, value in {**record, "logits": logits}.items()}
 
 
@@ -484,7 +484,7 @@ OF_BOS = {"n_layers": 1, "n_heads": 2, "d_model": 16, "d_head": 8, "d_mlp": 32, 
 def test_token_that_is_an_input_only_is_never_predicted_and_all_else_stays(sizes, task, model, tmp_path):
     whole = random_network(**sizes)
     save_file(without_last_output(whole), tmp_path / "network.safetensors")
-    probe = {"other_parameters": None}
+    probe = {"control_parameters": None}
     assert resolve(tmp_path / "network.safetensors", model=model, task=task, probe=probe)["model"]["d_model"] == 16
     words = torch.randint(sizes["d_vocab"], (50, sizes["n_ctx"]), generator=torch.Generator().manual_seed(0))
     found = answers(load(tmp_path / "network.safetensors", "relu", "none"), words)

@@ -22,7 +22,7 @@ from geometry.modular_circuit.circuit import (
     without_frequencies,
 )
 from geometry.modular_circuit.fourier import energy_by_frequency, projected
-from geometry.networks.input_layout import Words
+from geometry.networks.input_layout import DenseSequences
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 from measure_circuit import measure_circuit
 
@@ -93,7 +93,7 @@ def test_folded_network_is_the_network_at_the_equals_sign():
     first, second = ModularArithmetic(p).pairs
     words = torch.from_numpy(np.stack([first, second, np.full(p * p, p)], axis=1)).flatten()
     with network.recording(["blocks.0.hook_mlp_out", "blocks.0.hook_attn_out", "blocks.0.hook_resid_pre"]) as record:
-        logits = network(words, Words(p * p, 3, torch.device("cpu")))
+        logits = network(words, DenseSequences(p * p, 3, torch.device("cpu")))
     at_equals = {name.split("_", 1)[1]: value.detach().numpy() for name, value in record.items()}
     weights = arrays(network)
     attention, mlp = network.blocks[0].attn, network.blocks[0].mlp
@@ -208,7 +208,7 @@ def test_gradient_symmetricity_is_the_mean_over_all_triples():
         network.set_parameters(weights)
         pre = tensors["embed.W_E"][[a, b, 3]] + tensors["pos_embed.W_pos"]
         pre.requires_grad_()
-        logit = network.blocks[0](pre, Words(1, 3, torch.device("cpu")), 0)[2] @ tensors["unembed.W_U"][:, c]
+        logit = network.blocks[0](pre, DenseSequences(1, 3, torch.device("cpu")), 0)[2] @ tensors["unembed.W_U"][:, c]
         by_a, by_b, _ = torch.autograd.grad(logit, pre)[0].numpy()
         cosines.append(by_a @ by_b / np.linalg.norm(by_a) / np.linalg.norm(by_b))
     found = gradient_symmetricity(weights, 20_000, np.random.default_rng(0))

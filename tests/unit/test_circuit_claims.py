@@ -1,4 +1,4 @@
-"""The claims of modular arithmetic read the rows that they say they read, of the right step, network and floor."""
+"""The claims of modular arithmetic read the rows that they say they read, of the right step, network and baseline."""
 
 import pandas as pd
 import pytest
@@ -40,7 +40,7 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
     in_bases |= {"db4_packets": 0.6, "db4_best_packets": 0.7}
     waves = [(10, "explained_share", k, "", share) for k, share in enumerate((0.6, 0.2, 0.05, 0.05), 1)]
     waves += [(0, "explained_share", 4, "", 0.9)]
-    translations, site = "step site measure permutation value", ("told_frequency", "a + 1")
+    translations, site = "step site measure permutation value", ("detected_frequency", "a + 1")
     told = [(10, STREAM, *site, 1.0), (0, STREAM, *site, 4.0), (10, "blocks.0.hook_resid_mid", *site, 2.0)]
     left = {"a + 1": 0.1, "b + 1": 0.2, "2a, 2b": 0.55, "shuffled numbers": 0.9}
     errors_left = [(10, STREAM, "error", name, value) for name, value in left.items()]
@@ -50,7 +50,7 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
         errors_left += [(10, "", "prediction_change", "a + 1", 0.02)]
     surgery = [(10, "surgery", 2, 4, "accuracy", 1.0), (10, "surgery", 3, 9, "accuracy", 0.9)]
     surgery += [(10, "surgery", 997, 50, "accuracy", 0.0), (5, "surgery", 2, 4, "accuracy", 0.0)]
-    surgery += [(10, "unedited", 2, 4, "accuracy", 0.4), (10, "untrained", 2, 4, "accuracy", 0.1)]
+    surgery += [(10, "unedited", 2, 4, "accuracy", 0.4), (10, "at_initialisation", 2, 4, "accuracy", 0.1)]
     return {
         "probe": of_seeds(
             probe,
@@ -59,26 +59,26 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
             *circles(10, "input", "additive_tokens", [0.2, 0.1, 0.05, 0.0]),
             *circles(10, "input", "last_token", [0.0] * 4),
         ),
-        "untrained": of_seeds(probe, *circles(0, STREAM, "activations", [0.4, 0.35, 0.31, 0.0])),
+        "random_init": of_seeds(probe, *circles(0, STREAM, "activations", [0.4, 0.35, 0.31, 0.0])),
         "loss": of_seeds("step value", (0, 4.0), (10, 0.4))
         .rename(columns={"value": "gap_nats"})
         .assign(loss_nats=0.4, **NOTHING_WRONG),
         "circuit": of_seeds(circuit, *losses, *ablations, *waves),
-        "untrained_circuit": of_seeds(circuit, (0, "held_out_accuracy", None, "", 0.04)),
+        "random_init_circuit": of_seeds(circuit, (0, "held_out_accuracy", None, "", 0.04)),
         "bases": of_seeds(
             bases,
             *((10, "W_E", basis, energy, value) for basis, value in in_bases.items()),
             (0, "W_E", "fourier", energy, 0.25),
             (10, "W_U", "fourier", energy, 0.5),
         ),
-        "untrained_bases": of_seeds(bases, (0, "W_E", "fourier", energy, 0.26), (0, "W_E", "raw", energy, 0.99)),
+        "random_init_bases": of_seeds(bases, (0, "W_E", "fourier", energy, 0.26), (0, "W_E", "raw", energy, 0.99)),
         "shift_symmetry": pd.concat(
             [
                 of_seeds(translations, *errors_left),
                 *(rows(translations, *told).assign(seed=seed) for seed in (1, 2)),
             ]
         ),
-        "untrained_shift_symmetry": of_seeds(
+        "random_init_shift_symmetry": of_seeds(
             translations, (0, STREAM, "error", "a + 1", 0.65), (0, STREAM, "error", "2a, 2b", 0.0)
         ),
         "surgery": of_seeds("step network modulus n_pairs measure value", *surgery),
@@ -88,9 +88,9 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
 def test_claims_read_the_right_rows():
     claims = collect(tables(), ["e"], [], RULE).set_index("claim")
     expected = {
-        "answers what it was not trained on": (0.895, 0.04, "best of 2 untrained networks"),
+        "answers what it was not trained on": (0.895, 0.04, "best of 2 random networks"),
         "groks: generalises after it has memorised": (0.895, 0.195, "when it had memorised"),
-        "holds the answer on circles": (0.795, 0.31, "best of 2 untrained networks"),
+        "holds the answer on circles": (0.795, 0.31, "best of 2 random networks"),
         "Fourier-sparse": (0.945, 0.295, "random"),
         "sparser in Fourier than in wavelets": (0.945, 0.495, "db4"),
         "sparser in Fourier than in wavelet packets": (0.945, 0.695, "db4 best packets"),
@@ -100,10 +100,12 @@ def test_claims_read_the_right_rows():
         "surgery transfers to other moduli": (0.945, 0.395, "unedited"),
     }
     assert set(claims.index) == {"predicts nearly as well as can be", *expected}
-    for name, (estimate, floor, floor_name) in expected.items():
+    for name, (estimate, baseline, baseline_name) in expected.items():
         found = claims.loc[name]
-        assert found["floor_name"] == floor_name
-        assert (found["estimate"], found["floor"]) == (pytest.approx(estimate, abs=1e-3), pytest.approx(floor)), name
+        assert found["baseline_name"] == baseline_name
+        assert (found["estimate"], found["baseline"]) == (pytest.approx(estimate, abs=1e-3), pytest.approx(baseline)), (
+            name
+        )
 
 
 def test_claims_that_cannot_be_asked_are_left_out():

@@ -67,7 +67,7 @@ def test_gain_is_a_share_of_what_the_floor_leaves():
         ([0.0, 0.2, 0.4], "more", "undecided"),
         ([0.9], "more", "undecided"),
         ([np.nan, 0.9, 0.9], "more", "undecided"),
-        ([np.nan, np.nan, np.nan], "more", "cannot be told"),
+        ([np.nan, np.nan, np.nan], "more", "not testable"),
         ([-0.01, -0.02, -0.01], "no less", "supported"),
         ([-0.2, -0.21, -0.2], "no less", "not supported"),
         ([0.01, 0.02, 0.01], "no more", "supported"),
@@ -79,9 +79,9 @@ def test_verdict_needs_the_whole_interval(gain, kind, expected):
 
 
 STREAMS = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "blocks.1.hook_resid_post"]
-TARGETS = ["belief_state", "shuffled_belief_state", "invisible_belief_state", "unobservable_belief_state"]
-FLOORS = {
-    "input": ["last_token", "additive_tokens", "last_3_tokens"],
+TARGETS = ["belief_state", "shuffled_belief_state", "belief_beyond_next_token", "unobservable_belief_state"]
+BASELINES = {
+    "input": ["last_token", "additive_tokens", "3_gram"],
     "optimal_output": ["next_token_probability", "next_token_log_probability"],
     "output": ["network_probability", "network_log_probability"],
 }
@@ -90,8 +90,8 @@ WAYS = [(split, way) for split in ("held_out_prefix", "held_out_subtree") for wa
 
 def probe_table(seeds, steps, scores, targets):
     """A table in which each score is its own number, unless it is given: by site or features, target, split, step."""
-    places = [(site, "activations") for site in [*STREAMS, "residual_streams"]]
-    places += [(site, features) for site, names in FLOORS.items() for features in names]
+    places = [(site, "activations") for site in [*STREAMS, "concatenated"]]
+    places += [(site, features) for site, names in BASELINES.items() for features in names]
     rows = []
     for seed in seeds:
         for step in steps:
@@ -137,9 +137,9 @@ RECOVERED = [
     ("blocks.0.hook_resid_post", 10, 2, 0.3),
     ("process", 10, 5, None),
     ("exact", 10, 5, 0.0),
-    ("sampled_tokens", 10, 5, 0.05),
-    ("possible_words", 10, 1, 0.35),
-    ("token_frequencies", 10, 1, 0.5),
+    ("sampled_sequences", 10, 5, 0.05),
+    ("support", 10, 1, 0.35),
+    ("unigram", 10, 1, 0.5),
 ]
 
 
@@ -173,7 +173,7 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
     columns = ["experiment", "seed", "site", "intervention", "partner", "dose", "tokens_later", "metric", "value"]
     tables = {
         "probe": probe_table((1, 2), (0, 10), scores, targets),
-        "untrained": probe_table(
+        "random_init": probe_table(
             (7, 8), (0,), {("blocks.1.hook_resid_post", "belief_state", "held_out_prefix"): 0.3}, targets
         ),
         "loss": pd.DataFrame(
@@ -184,9 +184,9 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
         "steering": pd.DataFrame(steering, columns=columns),
         "circuit": pd.DataFrame({"experiment": []}),
         "recovery": recovery_table((1, 2), recovered, symmetries),
-        "untrained_recovery": recovery_table((7, 8), [("blocks.1.hook_resid_post", 0, 2, 0.4)]),
+        "random_init_recovery": recovery_table((7, 8), [("blocks.1.hook_resid_post", 0, 2, 0.4)]),
         "symmetry": symmetry_table((1, 2), SYMMETRY),
-        "untrained_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
+        "random_init_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
     }
     found = collect(tables, ["e"], [], {"confidence": 0.95, "margin": 0.1})
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])
@@ -201,12 +201,12 @@ def test_claims_read_the_right_rows():
             (last, "belief_state", "held_out_prefix", 0): 0.2,
             (last, "belief_state", "held_out_subtree", 10): 0.75,
             (last, "shuffled_belief_state", "held_out_subtree"): 0.05,
-            ("residual_streams", "belief_state", "held_out_prefix", 10): 0.9,
+            ("concatenated", "belief_state", "held_out_prefix", 10): 0.9,
             ("additive_tokens", "belief_state", "held_out_prefix"): 0.4,
-            ("last_3_tokens", "belief_state", "held_out_prefix"): 0.6,
-            (last, "invisible_belief_state", "held_out_prefix", 10): 0.5,
-            ("network_log_probability", "invisible_belief_state", "held_out_prefix"): 0.35,
-            ("blocks.0.hook_resid_post", "invisible_belief_state", "held_out_prefix", 10): 0.7,
+            ("3_gram", "belief_state", "held_out_prefix"): 0.6,
+            (last, "belief_beyond_next_token", "held_out_prefix", 10): 0.5,
+            ("network_log_probability", "belief_beyond_next_token", "held_out_prefix"): 0.35,
+            ("blocks.0.hook_resid_post", "belief_beyond_next_token", "held_out_prefix", 10): 0.7,
             ("blocks.0.hook_resid_post", "unobservable_belief_state", "held_out_prefix", 10): 0.03,
         }
     )
@@ -214,8 +214,8 @@ def test_claims_read_the_right_rows():
         "predicts nearly as well as can be": (0.85, 1, "an optimal predictor"),
         "linear, beyond the tokens themselves": (0.8, 0.4, "all tokens, additive"),
         "not an artefact of the probe": (0.75, 0.05, "shuffled beliefs"),
-        "emerges with training": (0.8, 0.3, "best of 2 untrained networks"),
-        "reaches beyond the last three tokens": (0.8, 0.6, "table of the last 3 tokens"),
+        "emerges with training": (0.8, 0.3, "best of 2 random networks"),
+        "reaches beyond the last three tokens": (0.8, 0.6, "3-gram"),
         "beyond next-token prediction": (0.5, 0.35, "network's log-probabilities"),
         "spread across layers": (0.9, 0.8, "best single stream"),
         "fades towards the last layer where predictions do not need it": (0.7, 0.5, "last stream"),
@@ -223,19 +223,19 @@ def test_claims_read_the_right_rows():
         "causal blocks.0.hook_resid_post": (0.8, 0.4, "random direction"),
         "causal blocks.1.hook_resid_post": (0.9, 0.5, "random direction"),
         "causal for what only later tokens reveal": (0.8, 0.4, "random direction"),
-        "shows how many dimensions its process has": (0.8, 0.4, "best of 2 untrained networks"),
+        "shows how many dimensions its process has": (0.8, 0.4, "best of 2 random networks"),
         "its process can be read out of it": (0.8, 0.3, "which words occur"),
-        "has the symmetry of its process": (0.9, 0.6, "best of 2 untrained networks"),
+        "has the symmetry of its process": (0.9, 0.6, "best of 2 random networks"),
         "tells its process better than the words that it read": (0.8, 0.9, "spectral learning on as many words"),
     }
     assert set(claims.index) == set(expected)
     assert set(claims["caution"]) == {"seed 2: position 1 predicts worse than uniform (7.400 nats against 5.000)"}
-    for name, (estimate, floor, floor_name) in expected.items():
+    for name, (estimate, baseline, baseline_name) in expected.items():
         row = claims.loc[name]
-        assert row["floor_name"] == floor_name
-        assert (row["estimate"], row["floor"]) == (pytest.approx(estimate), pytest.approx(floor))
-        scale = floor if row["kind"] == "no less" else 1 - floor
-        assert row["gain"] == pytest.approx((estimate - floor) / scale, abs=1e-4)
+        assert row["baseline_name"] == baseline_name
+        assert (row["estimate"], row["baseline"]) == (pytest.approx(estimate), pytest.approx(baseline))
+        scale = baseline if row["kind"] == "no less" else 1 - baseline
+        assert row["gain"] == pytest.approx((estimate - baseline) / scale, abs=1e-4)
         assert (row["n_draws"] == 2) == ("R2" in row["measure"])
         if row["n_draws"] == 2:
             assert row["sd_over_draws"] == pytest.approx(0.004 / np.sqrt(2))
@@ -250,7 +250,7 @@ def test_nothing_is_said_of_a_process_that_exact_predictions_do_not_give_back(ra
     """Where the prefixes are too short, what comes out of a network has nothing to be compared with."""
     short = [row if row[0] != "exact" else ("exact", 10, 4, rate) for row in RECOVERED]
     claims = claims_of_tables({}, targets=["belief_state", "shuffled_belief_state"], recovered=short)
-    assert claims.loc[[RANK, PROCESS], "verdict"].tolist() == ["cannot be told"] * 2
+    assert claims.loc[[RANK, PROCESS], "verdict"].tolist() == ["not testable"] * 2
     np.testing.assert_allclose(claims.loc[[RANK, PROCESS], "exact"], [0.8, 0 if rate is None else 0.4])
     assert claims.loc[RANK, "estimate"] == 0.8  # as far from the true five dimensions as the exact predictions are
 
@@ -258,8 +258,8 @@ def test_nothing_is_said_of_a_process_that_exact_predictions_do_not_give_back(ra
 def test_true_number_of_dimensions_is_that_of_the_process():
     """A network that shows as many as exact predictions do, but fewer than the process has, does not show them all."""
     claims = claims_of_tables({}, recovered=[row if row[0] != "exact" else ("exact", 10, 4, 0.0) for row in RECOVERED])
-    assert claims.loc[RANK, "verdict"] == "cannot be told" and claims.loc[RANK, "exact"] == 0.8
-    assert claims.loc[PROCESS, "verdict"] != "cannot be told" and claims.loc[PROCESS, "exact"] == 1
+    assert claims.loc[RANK, "verdict"] == "not testable" and claims.loc[RANK, "exact"] == 0.8
+    assert claims.loc[PROCESS, "verdict"] != "not testable" and claims.loc[PROCESS, "exact"] == 1
 
 
 def test_layer_is_chosen_on_the_other_seeds():
@@ -278,5 +278,5 @@ def test_what_predictions_tell_must_persist_and_cannot_be_told_from_them():
     }
     claims = claims_of_tables(scores, targets=["belief_state", "shuffled_belief_state"], symmetries=["()"])
     assert claims.loc["persists to the last layer where predictions need it", "verdict"] == "supported"
-    assert claims.loc["beyond next-token prediction", "verdict"] == "cannot be told"
+    assert claims.loc["beyond next-token prediction", "verdict"] == "not testable"
     assert not [name for name in claims.index if "fades" in name or "duplicate" in name or "symmetry" in name]

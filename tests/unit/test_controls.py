@@ -1,18 +1,18 @@
-"""Floors, wrong targets and splits: the published numbers, and what each must mean."""
+"""Baselines, wrong targets and splits: the published numbers, and what each must mean."""
 
 import numpy as np
 import pytest
 from reference_tree import words_of
 
-from geometry.probing.baselines import grams, log_probability, table_predictions, token_features
-from geometry.probing.control_targets import labels, true_targets, wrong_targets
+from geometry.probing.baselines import kgram_ids, kgram_predictions, log_probability, token_features
+from geometry.probing.control_targets import control_targets, labels, true_targets
 from geometry.probing.cross_validation import CELLS_AT_ONCE, by_length, by_prefix, by_stem, passes
-from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import Fold, score
 from geometry.processes.belief_states import belief_states, complete_tree, complete_tree_with_beliefs
 from geometry.processes.catalog import process_from_config
 from geometry.processes.observability import hidden_directions
-from geometry.processes.prefix_tree import words_below
+from geometry.processes.prefix_tree import n_sequences_below
 from geometry.processes.process import build_process
 
 
@@ -23,13 +23,13 @@ def mess3():
 
 
 def in_sample_r2(features, target, weight):
-    whole = cell_moments(features, target, weight[None], np.zeros(len(target), dtype=int))[0]
+    whole = cell_gram_matrices(features, target, weight[None], np.zeros(len(target), dtype=int))[0]
     return score(Fold(whole, whole))[1][""].r2()
 
 
 def test_floors_of_mess3_by_the_published_protocol(mess3):
     process, tree, belief, _ = mess3
-    tokens, uniform = token_features(tree, np.eye(3)), words_below(tree).astype(float)
+    tokens, uniform = token_features(tree, np.eye(3)), n_sequences_below(tree).astype(float)
     optimum = log_probability(process.next_token_probability(belief))
     for features, published in ((tokens[:, :3], 0.722), (tokens, 0.945), (optimum, 0.985)):
         assert in_sample_r2(features, belief, uniform) == pytest.approx(published, abs=0.002)
@@ -38,7 +38,7 @@ def test_floors_of_mess3_by_the_published_protocol(mess3):
 def test_tables_of_the_last_tokens_of_mess3(mess3):
     _, tree, belief, probability = mess3
     spread = (probability @ (belief - probability @ belief / probability.sum()) ** 2).sum()
-    tables = list(table_predictions(belief, probability, grams(tree, 4)))[1:]
+    tables = list(kgram_predictions(belief, probability, kgram_ids(tree, 4)))[1:]
     for predicted, known in zip(tables, (0.828, 0.946, 0.990, 0.9975), strict=True):
         assert 1 - (probability @ (belief - predicted) ** 2).sum() / spread == pytest.approx(known, abs=0.002)
 
@@ -46,7 +46,7 @@ def test_tables_of_the_last_tokens_of_mess3(mess3):
 def test_table_is_the_belief_of_who_recalls_only_the_last_tokens(mess3):
     """The mean belief after the same k tokens is the belief from the stationary law after these k alone."""
     process, tree, belief, probability = mess3
-    table, words = list(table_predictions(belief, probability, grams(tree, 2)))[2], words_of(tree)
+    table, words = list(kgram_predictions(belief, probability, kgram_ids(tree, 2)))[2], words_of(tree)
     for row in (100, 5000, 60000):
         image = process.stationary_distribution
         for token in words[row][-2:]:
@@ -59,7 +59,7 @@ def test_held_out_table_never_sees_its_own_fold():
     rng = np.random.default_rng(0)
     target, weight = rng.normal(size=(len(tree), 2)), rng.uniform(0.5, 1, len(tree))
     fold, words = by_prefix(len(tree), 4, 1, rng)[0], words_of(tree)
-    *_, table = table_predictions(target, weight, grams(tree, 3), fold)
+    *_, table = kgram_predictions(target, weight, kgram_ids(tree, 3), fold)
     shorter = 0
     for row, word in enumerate(words):
         for k in (3, 2, 1, 0):
@@ -100,10 +100,10 @@ def test_hidden_directions_alter_later_predictions_only(name, n):
     invisible, unobservable = hidden_directions(process)
     assert (len(invisible), len(unobservable)) == (n, 0)
     np.testing.assert_allclose(invisible @ process.emission_matrix, 0, atol=1e-9)
-    futures = [process.emission_matrix]
+    continuation_probabilities = [process.emission_matrix]
     for _ in range(3):  # rrxor hides a direction for three tokens
-        futures.append(np.hstack([*(process.transition_tensor @ futures[-1])]))
-    assert all(np.abs(row).max() > 1e-9 for row in invisible @ np.hstack(futures))
+        continuation_probabilities.append(np.hstack([*(process.transition_tensor @ continuation_probabilities[-1])]))
+    assert all(np.abs(row).max() > 1e-9 for row in invisible @ np.hstack(continuation_probabilities))
 
 
 def test_duplicated_state_changes_nothing_but_what_cannot_be_observed():
@@ -133,7 +133,7 @@ def test_what_never_varies_is_no_target():
 def test_wrong_targets_are_wrong_in_the_way_they_say():
     process, other = process_from_config("rrxor", {}), process_from_config("rrxor", {"p1": 0.3, "p2": 0.7})
     tree, belief, probability = complete_tree_with_beliefs(process, 8, 10**4)
-    wrong = wrong_targets(process, tree, belief, probability, other, np.random.default_rng(0))
+    wrong = control_targets(process, tree, belief, probability, other, np.random.default_rng(0))
     ordered = np.sort(belief.round(9), axis=0)
     for name in ("shuffled_belief_state", "class_shuffled_belief_state"):
         np.testing.assert_allclose(np.sort(wrong[name].round(9), axis=0), ordered)
@@ -148,7 +148,7 @@ def test_wrong_targets_are_wrong_in_the_way_they_say():
 
 def test_class_shuffle_is_left_out_where_predictions_tell_the_belief(mess3):
     process, tree, belief, probability = mess3
-    wrong = wrong_targets(process, tree, belief, probability, None, np.random.default_rng(0))
+    wrong = control_targets(process, tree, belief, probability, None, np.random.default_rng(0))
     assert "class_shuffled_belief_state" not in wrong and "other_parameters_belief_state" not in wrong
     assert list(true_targets(process, belief)) == ["belief_state"]
     assert len(np.unique(labels(process.next_token_probability(belief)))) > 80_000

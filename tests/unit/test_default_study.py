@@ -7,17 +7,17 @@ import pytest
 import yaml
 
 from geometry.config.experiments import canonical_config, resolve_experiments
-from geometry.probing.probe_table import FLOORS, PROBED, estimated
+from geometry.probing.probe_table import BASELINES, PROBED, estimated
 from geometry.tables import select
 from geometry.tasks.ground_truth import markov_ground_truth
 from geometry.tasks.task import process_of
-from probe_beliefs import Probe, coordinates_of, examination
+from probe_beliefs import Probe, coordinates_of, probe_design
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
 CONFIG = canonical_config(yaml.safe_load((ROOT / "config.yaml").read_bytes()), SCHEMA)
 
-NAMES = "all tokens, additive", "table of the last 3 tokens", "optimal log-probabilities"
+NAMES = "all tokens, additive", "3-gram", "optimal log-probabilities"
 R2 = {
     "mess3": (0.9534, 0.9899, 0.9932),
     "mess3_duplicated": (0.9272, 0.9764, 0.9690),
@@ -33,9 +33,9 @@ def test_baselines_are_those_of_the_default_study(experiment):
     one = resolve_experiments(CONFIG, SCHEMA)[experiment]
     task, probe = one["task"], one["probe"]
     truth = markov_ground_truth(process_of(task), task["context"], CONFIG["tree"]["max_prefixes"], seed=0)
-    table = pd.concat(Probe(truth, examination(truth, task, probe), coordinates_of(task), []).floors)
+    table = pd.concat(Probe(truth, probe_design(truth, task, probe), coordinates_of(task), []).baselines)
     table = select(table, target="belief_state", metric="r2", split=PROBED["split"], weighting=PROBED["weighting"])
     for name, known in zip(NAMES, R2[experiment], strict=True):
-        site, features = FLOORS[name]
+        site, features = BASELINES[name]
         found = select(estimated(table, PROBED["estimator"]), site=site, features=features)["value"].item()
         assert found == pytest.approx(known, abs=1e-4)

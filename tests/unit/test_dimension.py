@@ -12,7 +12,7 @@ from geometry.processes.fractal_dimension import (
     belief_set_dimension,
     box_counts,
     correlation_integral,
-    exponents_of_words,
+    exponents_of_sequences,
     kaplan_yorke_dimension,
     local_slopes,
     lyapunov_exponents,
@@ -51,14 +51,14 @@ def sum_of_exponents(process):
 
 def test_sierpinski_has_its_dimension():
     """Each map halves distances and each token is equally likely: exponents log(1/3) and twice log(1/6)."""
-    for exponents in (lyapunov_exponents(sierpinski(), rng()), exponents_of_words(sierpinski())):
+    for exponents in (lyapunov_exponents(sierpinski(), rng()), exponents_of_sequences(sierpinski())):
         np.testing.assert_allclose(exponents, np.log([1 / 3, 1 / 6, 1 / 6]), atol=1e-3)
         assert kaplan_yorke_dimension(exponents) == pytest.approx(np.log(3) / np.log(2), abs=2e-3)
 
 
 @pytest.mark.parametrize("process", [MESS3, NOISY, ONE_WAY], ids=["mess3", "mess3_noisy", "one_way"])
 def test_sampled_exponents_and_those_of_all_words_agree(process):
-    sampled, exact = lyapunov_exponents(process, rng()), exponents_of_words(process)
+    sampled, exact = lyapunov_exponents(process, rng()), exponents_of_sequences(process)
     assert kaplan_yorke_dimension(sampled) == pytest.approx(kaplan_yorke_dimension(exact), abs=0.02)
     for exponents in (sampled, exact):
         assert -exponents[0] == pytest.approx(entropy_rate_bounds_nats(process)[1], abs=0.005)
@@ -78,7 +78,7 @@ def test_exponents_of_one_dimensional_maps_are_known_by_hand():
 @pytest.mark.parametrize("name", ["z1r", "rrxor", "even", "golden_mean", "mr_name", "days_of_week"])
 def test_finitely_many_beliefs_have_no_dimension(name):
     process = process_from_config(name, {})
-    for exponents in (lyapunov_exponents(process, rng(), 50, 100), exponents_of_words(process)):
+    for exponents in (lyapunov_exponents(process, rng(), 50, 100), exponents_of_sequences(process)):
         assert belief_set_dimension(process, exponents) == 0
 
 
@@ -86,14 +86,14 @@ def test_beliefs_that_never_contract_have_no_dimension_if_they_are_finitely_many
     """Tokens only swap the states: no map contracts, and there are two beliefs."""
     swap, stay = 0.3 * np.eye(2)[::-1], 0.7 * np.eye(2)
     process = build_process("swap", [swap, stay], initial_state=[0.9, 0.1])
-    exponents = exponents_of_words(process)
+    exponents = exponents_of_sequences(process)
     np.testing.assert_allclose(exponents[0], exponents[1], atol=1e-12)
     assert kaplan_yorke_dimension(exponents) == 1 and belief_set_dimension(process, exponents) == 0
 
 
 def test_words_of_a_process_that_never_chooses_come_to_an_end():
     process = build_process("turns", [[[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]])
-    for exponents in (lyapunov_exponents(process, rng(), 50, 100), exponents_of_words(process)):
+    for exponents in (lyapunov_exponents(process, rng(), 50, 100), exponents_of_sequences(process)):
         assert exponents[0] == 0 and belief_set_dimension(process, exponents) == 0
 
 
@@ -123,9 +123,9 @@ def test_both_ways_agree_where_probabilities_are_slightly_negative():
     process = replace(MESS3, transition_tensor=tensor, generalized=True)
     corner = np.array([0.02, 0.96, 0.02])
     assert (corner @ process.emission_matrix).min() < -0.01
-    sampled, exact = lyapunov_exponents(process, rng()), exponents_of_words(process)
+    sampled, exact = lyapunov_exponents(process, rng()), exponents_of_sequences(process)
     assert kaplan_yorke_dimension(sampled) == pytest.approx(kaplan_yorke_dimension(exact), abs=0.02)
-    assert abs(kaplan_yorke_dimension(exact) - kaplan_yorke_dimension(exponents_of_words(MESS3))) > 0.04
+    assert abs(kaplan_yorke_dimension(exact) - kaplan_yorke_dimension(exponents_of_sequences(MESS3))) > 0.04
 
 
 # --- The points ---------------------------------------------------------------------------------------------------

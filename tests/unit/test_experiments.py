@@ -10,7 +10,7 @@ import yaml
 from geometry.config.checks import probe_caution
 from geometry.config.experiments import ConfigError, canonical, canonical_config, merged, resolve_experiments
 from geometry.config.job_costs import peak_memory_gb
-from geometry.networks.hook_points import chosen_sites, drawn_site, joined_sites, probed_sites
+from geometry.networks.hook_points import chosen_sites, concatenated_sites, drawn_site, probed_sites
 from geometry.tasks.task import process_of, task_name
 
 ROOT = Path(__file__).parents[2]
@@ -93,13 +93,20 @@ def test_joined_sites_are_those_of_their_patterns():
     """By default the streams; the published R2 of rrxor joins the output of the final LayerNorm as well."""
     streams, last = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"], "ln_final.hook_normalized"
     probe = resolve({})["z1r"]["probe"]
-    assert joined_sites([*streams, last], probe) == streams
-    assert joined_sites([*streams, last], {**probe, "joined": ["blocks.*", "ln_final.*"]}) == [*streams, last]
-    assert joined_sites([*streams, last], {**probe, "joined": ["ln_final.*"]}) == []
-    assert joined_sites([*streams, last], {**probe, "joined": []}) == []
+    assert concatenated_sites([*streams, last], probe) == streams
+    assert concatenated_sites([*streams, last], {**probe, "concatenated": ["blocks.*", "ln_final.*"]}) == [
+        *streams,
+        last,
+    ]
+    assert concatenated_sites([*streams, last], {**probe, "concatenated": ["ln_final.*"]}) == []
+    assert concatenated_sites([*streams, last], {**probe, "concatenated": []}) == []
     paper = yaml.safe_load((ROOT / "studies/paper.yaml").read_bytes())
     assert (
-        len(joined_sites(chosen_sites((one := resolve(paper)["rrxor_paper"])["model"], one["probe"]), one["probe"]))
+        len(
+            concatenated_sites(
+                chosen_sites((one := resolve(paper)["rrxor_paper"])["model"], one["probe"]), one["probe"]
+            )
+        )
         == 6
     )
 
@@ -108,7 +115,7 @@ def test_sites_match_patterns_in_the_order_of_the_forward_pass():
     experiment = resolve({})["z1r"]
     streams = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "blocks.1.hook_resid_post"]
     assert chosen_sites(experiment["model"], experiment["probe"]) == [*streams, "ln_final.hook_normalized"]
-    assert probed_sites(experiment)[-1] == "residual_streams"
+    assert probed_sites(experiment)[-1] == "concatenated"
     assert drawn_site(experiment, None) == "blocks.1.hook_resid_post"
 
 
@@ -130,7 +137,7 @@ def test_experiment_keeps_the_keys_of_its_architecture_and_probes_its_states():
         experiment = resolve({"experiments": {"mess3": {"model": model}}})["mess3"]
         assert chosen_sites(experiment["model"], experiment["probe"]) == expected
         assert drawn_site(experiment, None) == expected[-1]
-        assert probed_sites(experiment)[-1] == (expected[-1] if architecture == "kuramoto" else "residual_streams")
+        assert probed_sites(experiment)[-1] == (expected[-1] if architecture == "kuramoto" else "concatenated")
         own = {"oscillator_dim": 4, "kuramoto_steps": 1, "coupled": True} if architecture == "kuramoto" else {}
         assert experiment["model"] == {"n_layers": 4} | model | common | own
 
@@ -160,20 +167,20 @@ EXPERIMENT_ERRORS = [
     ({"model": {"bos": "1"}}, r"model.bos is '1', a str; it must be of type boolean$"),
     ({"training": {"learning_rate": 0}}, "greater than 0"),
     ({"training": {"learning_rate": float("nan")}}, "learning_rate is nan"),
-    ({"training": {"labels": "exakt"}}, "is 'exakt'; allowed are sampled, exact, tree"),
-    ({"training": {"labels": "tree"}, "task": {"context": 12}}, "more than tree.max_prefixes, 200000"),
+    ({"training": {"labels": "exakt"}}, "is 'exakt'; allowed are sampled, exact, full_distribution"),
+    ({"training": {"labels": "full_distribution"}, "task": {"context": 12}}, "more than tree.max_prefixes, 200000"),
     ({"training": {"steps": 0}}, "training.steps is 0; it must be at least 1"),
-    ({"probe": {"other_parameters": {"xx": 1}}}, "parameter 'xx' is unknown; allowed are x, alpha; set it to null"),
-    ({"probe": {"other_parameters": {"alpha": 1}}}, "same states, tokens and possible transitions"),
-    ({"probe": {"other_parameters": {"x": 0.05, "alpha": 0.85}}}, "gives the task's own process"),
-    ({"probe": {"untrained": 0}}, "probe.untrained is 0; it must be at least 1"),
+    ({"probe": {"control_parameters": {"xx": 1}}}, "parameter 'xx' is unknown; allowed are x, alpha; set it to null"),
+    ({"probe": {"control_parameters": {"alpha": 1}}}, "same states, tokens and possible transitions"),
+    ({"probe": {"control_parameters": {"x": 0.05, "alpha": 0.85}}}, "gives the task's own process"),
+    ({"probe": {"random_networks": 0}}, "probe.random_networks is 0; it must be at least 1"),
     ({"probe": {"folds": 2}}, "probe.folds is 2; it must be at least 3"),
     ({"task": {"context": 0}}, "task.context is 0; it must be at least 1"),
     ({"task": {"context": 1000}}, "task.context 1000 .* GB; memory_gb allows 8"),
     ({"training": {"batch_size": 1_000_000}, "task": {"context": 15}}, "batch_size 1000000 .* GB"),
     ({"model": {"n_layers": 8, "d_model": 1024, "d_mlp": 4096}, "training": {"snapshots": 100}}, " GB"),
     ({"probe": {"repeats": 1}}, "probe.repeats is 1; it must be at least 2"),
-    ({"probe": {"joined": ["blocks.9.*"]}}, "probe.joined has 'blocks.9.[*]', which matches none of"),
+    ({"probe": {"concatenated": ["blocks.9.*"]}}, "probe.concatenated has 'blocks.9.[*]', which matches none of"),
     ({"task": {"process": "mess4"}}, "'mess4'; allowed are mess3"),
     ({"task": {"parameters": {"x": 0.7}}}, "at least 0"),
     ({"task": {"parameters": {"x": "yes"}}}, "task.parameters.x is 'yes', a str; it must be of type number$"),
@@ -213,7 +220,7 @@ def test_every_modulus_goes_with_the_default_folds(modulus):
 
 def test_modular_arithmetic_is_for_transformers():
     task = {"process": "modular_arithmetic", "parameters": {"modulus": 53}, "context": 3}
-    experiment = {"task": task, "model": {"architecture": "gru"}, "training": {"labels": "tree"}}
+    experiment = {"task": task, "model": {"architecture": "gru"}, "training": {"labels": "full_distribution"}}
     with pytest.raises(ConfigError, match="'gru'; modular_arithmetic needs transformer"):
         resolve({"experiments": {"mine": experiment}})
 
@@ -228,8 +235,8 @@ MODULAR_ERRORS = [
     ({"model": {"n_layers": 2}}, "model.n_layers is 2; modular_arithmetic needs 1"),
     ({"model": {"normalization": "LN"}}, "model.normalization is 'LN'; modular_arithmetic needs none"),
     ({"model": {"bos": True}}, "model.bos is True; modular_arithmetic needs false"),
-    ({"training": {"labels": "sampled"}}, "training.labels is 'sampled'; modular_arithmetic needs tree"),
-    ({"probe": {"other_parameters": {"modulus": 7}}}, "probe.other_parameters is .*needs null"),
+    ({"training": {"labels": "sampled"}}, "training.labels is 'sampled'; modular_arithmetic needs full_distribution"),
+    ({"probe": {"control_parameters": {"modulus": 7}}}, "probe.control_parameters is .*needs null"),
 ]
 
 
@@ -251,7 +258,7 @@ STUDY_ERRORS = [
         "allowed are null and the experiments .*: mess3, mess3_noisy",
     ),
     ({"figures": {"sites": {"rrxor": "nowhere"}}}, "figures.sites.rrxor is 'nowhere'"),
-    ({"figures": {"sites": {"nothing": "residual_streams"}}}, "names 'nothing'; allowed are mess3"),
+    ({"figures": {"sites": {"nothing": "concatenated"}}}, "names 'nothing'; allowed are mess3"),
     ({"tree": {"max_prefixes": 5}}, "max_prefixes is 5"),
     ({"experiments": dict.fromkeys(CONFIG["experiments"])}, "experiments is left with none"),
     ({"only": ["mess4"]}, "only names 'mess4'; allowed are mess3, mess3_duplicated"),
@@ -269,7 +276,7 @@ STUDY_ERRORS = [
     ({"experiments": {"Mess3": {}}}, "experiments has '[Mm]ess3' and '[Mm]ess3', whose folders are one"),
     ({"only": []}, r"only is \[\]; it must be a list of at least 1"),
     ({"only": ["mess3"], "figures": {"explainer": "mess4"}}, "explainer is 'mess4'; allowed are null and"),
-    ({"only": ["mess3"], "figures": {"sites": {"mess4": "residual_streams"}}}, "sites names 'mess4'; allowed are"),
+    ({"only": ["mess3"], "figures": {"sites": {"mess4": "concatenated"}}}, "sites names 'mess4'; allowed are"),
     *(
         ({"experiments": {name: {}}}, "must start with a letter")
         for name in ("../x", "a/b", "/a", "..", "a b", "{seed}", "a;b", "a\nb", "a\n", "<script>", "", 2024, "2024")
@@ -374,8 +381,8 @@ TEXTS = {
         [[["1/2", 0]]],  # as it is printed tells how it was rounded
     ),
     "of other parameters": (
-        {"experiments": {"mess3": {"probe": {"other_parameters": "{x: 1e-1, alpha: '0.6'}"}}}},
-        "experiments.mess3.probe.other_parameters",
+        {"experiments": {"mess3": {"probe": {"control_parameters": "{x: 1e-1, alpha: '0.6'}"}}}},
+        "experiments.mess3.probe.control_parameters",
         {"x": 0.1, "alpha": 0.6},
     ),
     "text": ({"only": ["no", "1e3"]}, "only", ["no", "1e3"]),

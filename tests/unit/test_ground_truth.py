@@ -13,9 +13,9 @@ from reference_tree import words_of
 from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.catalog import process_from_config
 from geometry.processes.entropy import check_descent, entropy_rate_bounds_nats
-from geometry.processes.prefix_tree import tree_of_words, words_below
+from geometry.processes.prefix_tree import n_sequences_below, tree_of_sequences
 from geometry.processes.process import ProcessError, build_process, check_distributions
-from geometry.processes.sampling import sample_words, sampled_tree
+from geometry.processes.sampling import sample_process, sampled_tree
 from geometry.tasks.ground_truth import check_truth, markov_ground_truth
 
 MESS3 = {"x": 0.05, "alpha": 0.85}
@@ -143,7 +143,7 @@ def test_beliefs_are_a_martingale(weights, context):
 @settings(max_examples=30, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 5)), elements=st.integers(0, 2)))
 def test_tree_of_words_holds_each_prefix_once(words):
-    tree, nodes = tree_of_words(words)
+    tree, nodes = tree_of_sequences(words)
     prefixes = sorted({(i + 1, *word[: i + 1].tolist()) for word in words for i in range(len(word))})
     read = words_of(tree)
     assert [(len(prefix), *prefix) for prefix in read] == prefixes
@@ -155,13 +155,13 @@ def test_words_below_counts_full_words():
     process = process_from_config("golden_mean", {})
     tree = complete_tree(process, 3, 100)
     # 000 001 010 100 101 begin with 0, 00, 01; 1, 10
-    assert words_below(tree).tolist() == [3, 2, 2, 1, 2, 1, 1, 1, 1, 1]
+    assert n_sequences_below(tree).tolist() == [3, 2, 2, 1, 2, 1, 1, 1, 1, 1]
 
 
 def test_sampled_words_follow_the_process():
     process = process_from_config("rrxor", {"p1": 0.3, "p2": 0.8})
-    words = sample_words(process, 40_000, 4, np.random.default_rng(0))
-    tree, nodes = tree_of_words(words)
+    words = sample_process(process, 40_000, 4, np.random.default_rng(0))
+    tree, nodes = tree_of_sequences(words)
     share = np.bincount(nodes.ravel(), minlength=len(tree)) / len(words)
     _, probability = belief_states(process, tree)
     assert np.abs(share - probability).max() < 5 * 0.5 / 40_000**0.5
@@ -170,15 +170,15 @@ def test_sampled_words_follow_the_process():
 @pytest.mark.parametrize("name", ["rrxor", "z1r", "even", "golden_mean", "days_of_week"])
 def test_sampled_words_are_possible(name):
     process = process_from_config(name, {})
-    words = sample_words(process, 20_000, 3, np.random.default_rng(0))
+    words = sample_process(process, 20_000, 3, np.random.default_rng(0))
     possible = set(words_of(complete_tree(process, 3, 10**4)))
     assert set(map(tuple, words.tolist())) <= possible
 
 
 def test_sampled_words_of_a_generalized_process_follow_it():
     process = process_from_config("bloch_walk", {})
-    words = sample_words(process, 40_000, 2, np.random.default_rng(0))
-    tree, nodes = tree_of_words(words)
+    words = sample_process(process, 40_000, 2, np.random.default_rng(0))
+    tree, nodes = tree_of_sequences(words)
     share = np.bincount(nodes.ravel(), minlength=len(tree)) / len(words)
     assert np.abs(share - belief_states(process, tree)[1]).max() < 5 * 0.5 / 40_000**0.5
 
@@ -199,7 +199,7 @@ def test_sampled_tree_estimates_without_bias_and_stays_within_its_limit():
 
 def test_large_alphabets_are_stored_in_two_bytes():
     tensor = np.full((300, 1, 1), 1 / 300)
-    words = sample_words(build_process("many", tensor), 2000, 2, np.random.default_rng(0))
+    words = sample_process(build_process("many", tensor), 2000, 2, np.random.default_rng(0))
     assert words.dtype == np.uint16 and words.max() > 255
 
 

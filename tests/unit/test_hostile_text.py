@@ -37,7 +37,7 @@ FIELDS = {
     "device": lambda text: {"device": text},
     "format": lambda text: {"figures": {"format": text}},
     "explainer": lambda text: {"figures": {"explainer": text}},
-    "the experiment of a drawn site": lambda text: {"figures": {"sites": {text: "residual_streams"}}},
+    "the experiment of a drawn site": lambda text: {"figures": {"sites": {text: "concatenated"}}},
     "a drawn site": lambda text: {"figures": {"sites": {"mess3": text}}},
     "a key": lambda text: {text: 1},
     "a seed": lambda text: {"seeds": [text]},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from geometry.provenance.code_digest import foreign_imports, imports, local_files
+from geometry.provenance.code_digest import imports, local_files, third_party_imports
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -47,7 +47,7 @@ def modules_of(path):
 
 
 def importing(package, files):
-    return [path.relative_to(SCRIPTS).as_posix() for path in files if package in foreign_imports(path, SCRIPTS)]
+    return [path.relative_to(SCRIPTS).as_posix() for path in files if package in third_party_imports(path, SCRIPTS)]
 
 
 def test_all_modules_are_looked_at():

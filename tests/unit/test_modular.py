@@ -8,25 +8,25 @@ import torch
 import xarray as xr
 from torch.nn import functional as F
 
-from geometry.networks.input_layout import Branches
+from geometry.networks.input_layout import PackedTree
 from geometry.networks.one_layer import folded_logits
 from geometry.networks.transformer import Transformer, TransformerConfig
-from geometry.probing.design import modular_examination
-from geometry.processes.prefix_tree import asked, tree_of
+from geometry.probing.design import modular_design
+from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.processes.process import ProcessError
 from geometry.storage import open_dataset
 from geometry.tables import select
 from geometry.tasks.ground_truth import modular_ground_truth
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
-from geometry.training.batches import questions
-from geometry.training.train import Recipe, Run
+from geometry.training.batches import pair_batch
+from geometry.training.train import Recipe, TrainingRun
 from probe_beliefs import Probe, probe_run
 
 
 def test_ground_truth_asks_only_behind_the_equals_sign_and_knows_the_answer():
     task = ModularArithmetic(7, "subtraction", 0.4, 3)
     truth = modular_ground_truth(task)
-    tree, where = tree_of(truth), asked(truth)
+    tree, where = tree_of(truth), scored_positions(truth)
     assert where.start == 7 + 49 and truth["weight"].values.sum() == pytest.approx(1)
     for node in range(where.start, len(tree)):
         pair = tree.parent[node]
@@ -88,18 +88,18 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
 def test_folded_network_is_the_plain_one_with_the_same_gradient(device):
     task = ModularArithmetic(7)
-    network, tree, pairs = random_network(task), task.tree, questions(task)
+    network, tree, pairs = random_network(task), task.tree, pair_batch(task)
     parameters = dict(network.named_parameters())
     first, second = (torch.from_numpy(number) for number in task.pairs)
     folded = folded_logits(parameters, first, second, task.equals)
     tokens, parent, position = (torch.from_numpy(array) for array in tree.network_input(None))
-    plain = network(tokens, Branches(parent, position, 3))[-49:]
+    plain = network(tokens, PackedTree(parent, position, 3))[-49:]
     torch.testing.assert_close(folded, plain, rtol=0, atol=1e-12)
 
     trained = torch.from_numpy(task.is_trained)
     loss = F.cross_entropy(plain[trained], torch.from_numpy(task.answer)[trained])
     expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(network.parameters()))])
-    run = Run(network.to(device), Recipe("tree", "adamw", 0.01, 1.0, "constant", 0.0, 1))
+    run = TrainingRun(network.to(device), Recipe("full_distribution", "adamw", 0.01, 1.0, "constant", 0.0, 1))
     found, _, gradient = run.loss_and_gradient(pairs)
     torch.testing.assert_close(found.cpu(), loss, rtol=0, atol=1e-12)
     torch.testing.assert_close(gradient.cpu(), expected, rtol=0, atol=1e-12)
@@ -107,9 +107,9 @@ def test_folded_network_is_the_plain_one_with_the_same_gradient(device):
 
 def test_biases_that_are_not_trained_stay_zero():
     task = ModularArithmetic(7)
-    run = Run(random_network(task, "mlp"), Recipe("tree", "adamw", 0.01, 1.0, "constant", 0.0, 3))
+    run = TrainingRun(random_network(task, "mlp"), Recipe("full_distribution", "adamw", 0.01, 1.0, "constant", 0.0, 3))
     for _ in range(3):
-        run.descend(run.loss_and_gradient(questions(task))[2])
+        run.descend(run.loss_and_gradient(pair_batch(task))[2])
     still = {name: bool((p == 0).all()) for name, p in run.model.named_parameters() if ".b_" in name}
     assert [name for name, zero in still.items() if not zero] == ["blocks.0.mlp.b_in", "blocks.0.mlp.b_out"]
 
@@ -126,15 +126,15 @@ def test_probe_finds_the_planted_circle_and_no_other(tmp_path):
         },
         coords={"step": ("snapshot", [5]), "seed": ("snapshot", [1]), "site": ["blocks.0.hook_resid_post"]},
     )
-    probe = Probe(truth, modular_examination(task, {"folds": 3, "repeats": 2, "seed": 0}), np.eye(task.n_tokens), [])
+    probe = Probe(truth, modular_design(task, {"folds": 3, "repeats": 2, "seed": 0}), np.eye(task.n_tokens), [])
     table = probe_run(truth, activations, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
     for split in ("held_out_prefix", "held_out_from_training", "held_out_subtree"):
         found = select(table, split=split, estimator="least_squares", metric="r2", features="activations")
         r2 = found.set_index("target")["value"]
         assert r2["circle_3"] > 0.99 and r2.filter(like="circle_").drop("circle_3").max() < 0.3
         assert r2[["first_number_circles", "other_operation_circles", "shuffled_answer_circles"]].max() < 0.1
-    floors = select(table, split="held_out_prefix", metric="r2", target="circle_3")
-    assert floors[floors["site"] == "input"]["value"].max() < 0.1
+    baselines = select(table, split="held_out_prefix", metric="r2", target="circle_3")
+    assert baselines[baselines["site"] == "input"]["value"].max() < 0.1
     with open_dataset(tmp_path / "decoded.zarr.zip") as decoded:
         np.testing.assert_allclose(
             decoded["decoded_belief"][0, 0, 0, :, 4:6], circles(task.answer, 13)[:, 4:6], atol=0.1

@@ -19,7 +19,7 @@ from find_shift_symmetry import find_shift_symmetry
 from geometry.claims.findings import circuit_table
 from geometry.claims.modular_claims import CIRCLES
 from geometry.networks.build import build_network, initial_parameters
-from geometry.probing.design import modular_examination
+from geometry.probing.design import modular_design
 from geometry.storage import open_dataset
 from geometry.tables import select
 from geometry.tasks.ground_truth import modular_ground_truth
@@ -75,7 +75,7 @@ class Study:
     def __init__(self, task, networks, folder):
         self.task, self.folder, self.truth = task, folder, modular_ground_truth(task)
         settings = {"folds": 5, "repeats": 2, "seed": 0}
-        self.probe = Probe(self.truth, modular_examination(task, settings), np.eye(task.n_tokens), [])
+        self.probe = Probe(self.truth, modular_design(task, settings), np.eye(task.n_tokens), [])
         p = task.modulus
         self.runs = [self.run(seed, [noise(p, seed), last], [0, 5]) for seed, last in enumerate(networks, 1)]
         self.never = self.run(9, [noise(p, 9), noise(p, 10)], [0, 0])
@@ -105,8 +105,8 @@ class Study:
         tables = {name: pd.concat(self.every(name)) for name in ("probe", "loss", "circuit", "bases", "shift_symmetry")}
         surgery = self.every("surgery") or [pd.DataFrame(columns=["experiment", "seed", *COLUMNS])]
         tables["surgery"] = pd.concat(surgery)
-        tables["untrained"] = self.never["probe"]
-        tables |= {f"untrained_{name}": self.never[name] for name in ("circuit", "bases", "shift_symmetry")}
+        tables["random_init"] = self.never["probe"]
+        tables |= {f"random_init_{name}": self.never[name] for name in ("circuit", "bases", "shift_symmetry")}
         return collect(tables, ["e"], [], RULE).set_index("claim"), tables
 
     def draw(self):
@@ -152,7 +152,7 @@ def test_study_of_numbers_comes_to_its_end(operation, p, fraction, networks, tmp
     study = Study(task, [maker(task.modulus) for maker in makers], tmp_path)
     claims, tables = study.claims()
     assert "predicts nearly as well as can be" in claims.index
-    assert set(claims["verdict"]) <= {"supported", "not supported", "undecided", "cannot be told"}
+    assert set(claims["verdict"]) <= {"supported", "not supported", "undecided", "not testable"}
     cells = circuit_table(tables["circuit"], tables["surgery"]).rows[0][1:]
     if task.sign is None:
         assert cells == ["", ""]
@@ -162,6 +162,6 @@ def test_study_of_numbers_comes_to_its_end(operation, p, fraction, networks, tmp
         re_cut = select(tables["surgery"], measure="accuracy", network="surgery")["value"]
         assert len(re_cut) and re_cut.between(0, 1).all()
         if task.modulus < 2 * CIRCLES:
-            assert claims.loc["holds the answer on circles", "verdict"] == "cannot be told"
+            assert claims.loc["holds the answer on circles", "verdict"] == "not testable"
     written = " ".join(map(texts, study.draw()))
     assert task.sign is None or ("no key frequency" in written) == (networks[0] is not complete)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geometry.probing.cross_validation import by_prefix, split_by
-from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import STRENGTHS, Fold, decode, ridge, score, total
 
 
@@ -16,7 +16,7 @@ def data(n_rows=600, n_features=12, n_components=3, noise=0.1, seed=0):
 
 
 def moments_of(x, y, weight, cell):
-    return cell_moments(x, y, weight[None], cell)[0]
+    return cell_gram_matrices(x, y, weight[None], cell)[0]
 
 
 def score_in_sample(moments):
@@ -113,7 +113,7 @@ def test_repeats_share_cells_and_score_as_if_each_were_alone():
 
 def test_moments_of_many_features_and_weightings_hold_those_of_some():
     x, y, weight, fold = data(noise=2.0)
-    both = cell_moments(x, y, np.stack([weight, np.ones(len(x))]), fold)
+    both = cell_gram_matrices(x, y, np.stack([weight, np.ones(len(x))]), fold)
     for part in (slice(3, 8), slice(None)):
         for moments, alone in zip(both, (weight, np.ones(len(x))), strict=True):
             expected, found = moments_of(x[:, part], y, alone, fold), moments.of_features(part)
@@ -136,11 +136,12 @@ def test_target_along_a_faint_direction_is_scored_as_stated(ratio, tolerance):
 def test_gain_beyond_a_rival_is_that_of_regressing_on_both():
     x, y, weight, fold = data(noise=2.0)
     rng = np.random.default_rng(3)
-    rival = np.cbrt(y[:, :2] + rng.normal(size=(len(y), 2)))
-    columns = np.hstack([y, rival, rival[:, :1] + 1])  # one column of the rival says nothing new
+    covariate = np.cbrt(y[:, :2] + rng.normal(size=(len(y), 2)))
+    columns = np.hstack([y, covariate, covariate[:, :1] + 1])  # one column of the covariate says nothing new
     moments = moments_of(x, columns, weight, fold)
     scores = total(
-        s for _, s in (score(Fold(*sets), {"rival": slice(3, 6)}, slice(3)) for sets in moments.splits(np.arange(5)))
+        s
+        for _, s in (score(Fold(*sets), {"covariate": slice(3, 6)}, slice(3)) for sets in moments.splits(np.arange(5)))
     )
 
     def error(features):
@@ -148,15 +149,15 @@ def test_gain_beyond_a_rival_is_that_of_regressing_on_both():
         predicted = [features @ solution[:-1] + solution[-1] for solution in solutions]
         return weight @ (y - np.array(predicted)[fold, np.arange(len(y))]) ** 2
 
-    np.testing.assert_allclose(scores["rival"].error, error(np.hstack([x, rival])), rtol=1e-6)
-    np.testing.assert_allclose(scores["rival"].reference, error(rival), rtol=1e-6)
+    np.testing.assert_allclose(scores["covariate"].error, error(np.hstack([x, covariate])), rtol=1e-6)
+    np.testing.assert_allclose(scores["covariate"].reference, error(covariate), rtol=1e-6)
 
 
 def test_nothing_is_gained_beyond_a_rival_that_explains_all():
     x, y, weight, fold = data(noise=2.0)
     moments = moments_of(x, np.hstack([y, y @ np.diag([1, 2, 3.0]) + 1]), weight, fold)
-    _, scores = score(Fold(moments.total(), moments.total()), {"rival": slice(3, 6)}, slice(3))
-    assert np.isnan(scores["rival"].r2())
+    _, scores = score(Fold(moments.total(), moments.total()), {"covariate": slice(3, 6)}, slice(3))
+    assert np.isnan(scores["covariate"].r2())
 
 
 def test_ridge_is_penalised_least_squares_with_a_strength_from_inner_folds():

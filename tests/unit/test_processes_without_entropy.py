@@ -11,12 +11,12 @@ from matplotlib import pyplot as plt
 from find_symmetries import find_symmetries
 from geometry.claims.belief_claims import Evidence, claims_of
 from geometry.figures.style import STYLE_SHEET
-from geometry.probing.design import markov_examination
+from geometry.probing.design import markov_design
 from geometry.processes.catalog import process_from_config
 from geometry.processes.prefix_tree import tree_of
-from geometry.recovery.next_token_model import Language
-from geometry.recovery.recovery_scores import Yardstick
-from geometry.recovery.sources import EXACT, is_told
+from geometry.recovery.next_token_model import NextTokenModel
+from geometry.recovery.recovery_scores import RecoveryScorer
+from geometry.recovery.sources import EXACT, is_identifiable
 from geometry.recovery.spectral_learning import Recovery, Spectrum
 from geometry.storage import open_dataset
 from geometry.tables import select
@@ -33,7 +33,7 @@ from plot_recovery import plot_recovery
 from plot_symmetry import plot_symmetry
 from probe_beliefs import Probe, probe_run
 from recover_process import as_dataset, recover
-from score_recovery import languages, picture, symmetry_rows, table_of
+from score_recovery import next_token_models, picture, symmetry_rows, table_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -59,15 +59,15 @@ PROCESSES = {
 
 
 class Study:
-    """All tables of one network that has learned everything: its streams hold the belief, its outputs the optimum."""
+    """All tables of a perfect network: its layer outputs hold the belief, its outputs the optimum."""
 
     def __init__(self, parameters, context, folder):
         self.process = process_from_config("custom", parameters)
         self.truth = truth = markov_ground_truth(self.process, context, 10**4, seed=0)
         n, V = truth.sizes["prefix"], self.process.n_tokens
         optimum, rng = truth["next_token_probability"].values, np.random.default_rng(0)
-        streams = np.concatenate([truth["target"].values, np.zeros((n, 3))], axis=1)
-        values = np.stack([np.zeros((2, *streams.shape)), [rng.normal(size=streams.shape), streams]])
+        layer_outputs = np.concatenate([truth["target"].values, np.zeros((n, 3))], axis=1)
+        values = np.stack([np.zeros((2, *layer_outputs.shape)), [rng.normal(size=layer_outputs.shape), layer_outputs]])
         said = np.log(np.stack([np.full((n, V), 1 / V), np.maximum(optimum, 1e-12)]))
         self.activations = xr.Dataset(
             {
@@ -76,12 +76,12 @@ class Study:
             },
             coords={"step": ("snapshot", [0, 7]), "seed": ("snapshot", [1, 1]), "site": SITES},
         )
-        exam = markov_examination(truth, self.process, None, {"folds": 5, "repeats": 2, "seed": 0})
+        design = markov_design(truth, self.process, None, {"folds": 5, "repeats": 2, "seed": 0})
         path = folder / "decoded.zarr.zip"
         self.probe = probe_run(
             truth,
             self.activations,
-            Probe(truth, exam, np.eye(truth.sizes["token"]), SITES),
+            Probe(truth, design, np.eye(truth.sizes["token"]), SITES),
             logging.getLogger("test"),
             path,
         )
@@ -97,16 +97,16 @@ class Study:
         tree, rng, snapshots = tree_of(self.truth), np.random.default_rng(0), []
         for index in range(2):
             said = np.exp(self.activations["log_probability"][index].values)
-            n_ahead, found = recover(Language(tree, said), self.activations["activation"][index], SITES, rng)
+            n_ahead, found = recover(NextTokenModel(tree, said), self.activations["activation"][index], SITES, rng)
             snapshots.append(as_dataset(found, self.process.n_tokens).assign(n_ahead=n_ahead))
-        sources = [*SITES, "residual_streams", "output"]
+        sources = [*SITES, "concatenated", "output"]
         generator = xr.concat(snapshots, "snapshot").assign_coords(
             step=("snapshot", [0, 7]), seed=("snapshot", [1, 1]), source=sources
         )
-        baselines = {name: Recovery(of, rng) for name, of in languages(self.truth, None, 0).items()}
-        yardstick = Yardstick(self.process, tree, rng)
-        table = table_of(generator, yardstick, baselines)
-        return pd.concat([table, symmetry_rows(table, [(0,)])]), picture(generator, SITES[1], yardstick, rng)
+        baselines = {name: Recovery(of, rng) for name, of in next_token_models(self.truth, None, 0).items()}
+        scorer = RecoveryScorer(self.process, tree, rng)
+        table = table_of(generator, scorer, baselines)
+        return pd.concat([table, symmetry_rows(table, [(0,)])]), picture(generator, SITES[1], scorer, rng)
 
     def claims(self):
         never, recovery, symmetry = (
@@ -152,8 +152,8 @@ def test_a_single_future_has_one_dimension_and_no_gap():
 
 @pytest.mark.parametrize(("guess", "exact", "told"), [(1e-16, 0.0, False), (0.5, 0.0, True), (0.5, 0.4, False)])
 def test_process_is_told_only_where_there_is_more_to_predict_than_token_frequencies(guess, exact, told):
-    rows = [("token_frequencies", "kl_rate_nats", guess), (EXACT, "kl_rate_nats", exact)]
-    assert is_told(pd.DataFrame(rows, columns=["source", "measure", "value"])) == told
+    rows = [("unigram", "kl_rate_nats", guess), (EXACT, "kl_rate_nats", exact)]
+    assert is_identifiable(pd.DataFrame(rows, columns=["source", "measure", "value"])) == told
 
 
 def test_set_of_one_belief_has_neither_a_scale_nor_a_dimension():

@@ -51,6 +51,6 @@ def test_words_of_modular_arithmetic_are_its_questions(with_words, tmp_path):
     task = {"process": "modular_arithmetic", "context": 3}
     task |= {"parameters": {"modulus": 5, "operation": "addition", "train_fraction": 0.5, "split_seed": 0}}
     truth = with_words(in_file(modular_ground_truth(process_of(task)), tmp_path))
-    asked = truth.isel(prefix=truth["weight"].values > 0)
-    assert asked["word"].values.tolist() == [f"{a} {b} =" for a in range(5) for b in range(5)]
-    assert asked["answer"].values.tolist() == [(a + b) % 5 for a in range(5) for b in range(5)]
+    scored_positions = truth.isel(prefix=truth["weight"].values > 0)
+    assert scored_positions["word"].values.tolist() == [f"{a} {b} =" for a in range(5) for b in range(5)]
+    assert scored_positions["answer"].values.tolist() == [(a + b) % 5 for a in range(5) for b in range(5)]

@@ -38,7 +38,7 @@ def times(row, matrix):
 
 
 def hankel_rank(tensor, initial):
-    """The rank of the probabilities of all prefixes continued by all futures of fewer tokens than there are states."""
+    """The rank of the probabilities of all prefixes continued by fewer tokens than there are states."""
     n_states = len(initial)
 
     def after_words(start, matrices):
@@ -50,8 +50,10 @@ def hankel_rank(tensor, initial):
                 yield row
 
     beliefs = list(after_words(initial, tensor))
-    futures = list(after_words([Fraction(1)] * n_states, [list(zip(*matrix, strict=True)) for matrix in tensor]))
-    return exact_rank([[sum(map(Fraction.__mul__, b, f)) for f in futures] for b in beliefs])
+    continuation_probabilities = list(
+        after_words([Fraction(1)] * n_states, [list(zip(*matrix, strict=True)) for matrix in tensor])
+    )
+    return exact_rank([[sum(map(Fraction.__mul__, b, f)) for f in continuation_probabilities] for b in beliefs])
 
 
 def random_tensor(rng, n_tokens, n_states, decades=0, density=0.6):

@@ -8,17 +8,17 @@ import torch
 from reference_tree import words_of
 from torch import nn
 
-from geometry.interventions.patching import Twins, changing
+from geometry.interventions.patching import PatchedPrefixes, changing
 from geometry.networks.build import build_network
 from geometry.networks.extraction import tree_activations
 from geometry.networks.hook_points import hook_point_names
-from geometry.networks.input_layout import Branches, Words
+from geometry.networks.input_layout import DenseSequences, PackedTree
 from geometry.processes.belief_states import complete_tree
 from geometry.processes.catalog import process_from_config
-from geometry.processes.prefix_tree import tree_of_words
-from geometry.processes.sampling import sample_words
-from geometry.training.batches import lay_out_words, pack_words
-from geometry.training.train import Recipe, Run, train
+from geometry.processes.prefix_tree import tree_of_sequences
+from geometry.processes.sampling import sample_process
+from geometry.training.batches import dense_batch, packed_batch
+from geometry.training.train import Recipe, TrainingRun, train
 
 CONTEXT = 5
 CPU = torch.device("cpu")
@@ -107,7 +107,7 @@ def test_tree_in_one_or_many_pieces_has_the_states_of_the_slow_network(known):
     nodes = tree.network_input(2 if bos else None)
     tokens, parent, position = map(torch.from_numpy, nodes)
     with network.recording(names) as record:
-        logits = network(tokens, Branches(parent, position, CONTEXT + bos))
+        logits = network(tokens, PackedTree(parent, position, CONTEXT + bos))
     read = [(range(len(tokens)), dict(record), logits)]
     for at_once in (1, 7, 1000):
         with torch.no_grad():
@@ -127,7 +127,7 @@ def test_words_side_by_side_have_the_states_of_the_slow_network(known):
     longest = [node for node, word in enumerate(words) if len(word) == CONTEXT + model["bos"]]
     tokens = torch.tensor([words[node] for node in longest])
     with network.recording(hook_point_names(model)) as record:
-        logits = network(tokens.flatten(), Words(*tokens.shape, CPU))
+        logits = network(tokens.flatten(), DenseSequences(*tokens.shape, CPU))
     for name, values in (record | {"logits": logits}).items():
         last = values.view(*tokens.shape, -1)[:, -1]
         torch.testing.assert_close(last, torch.stack([expected[node][name] for node in longest]))
@@ -135,10 +135,10 @@ def test_words_side_by_side_have_the_states_of_the_slow_network(known):
 
 def test_tree_has_the_loss_and_gradient_of_the_words_side_by_side(known):
     model, network, *_ = known
-    words = sample_words(RRXOR, 60, CONTEXT + 1, np.random.default_rng(0))
-    run = Run(network, RECIPE)
+    words = sample_process(RRXOR, 60, CONTEXT + 1, np.random.default_rng(0))
+    run = TrainingRun(network, RECIPE)
     packed, plain = (
-        run.loss_and_gradient(form(words, RRXOR, model["bos"], "exact", True)) for form in (pack_words, lay_out_words)
+        run.loss_and_gradient(form(words, RRXOR, model["bos"], "exact", True)) for form in (packed_batch, dense_batch)
     )
     assert packed[0].item() == pytest.approx(plain[0].item(), rel=1e-12)
     torch.testing.assert_close(packed[2], plain[2], rtol=1e-9, atol=1e-12)
@@ -154,13 +154,13 @@ def test_hook_points_of_the_config_are_those_of_the_network(known):
 @pytest.mark.parametrize("model", SHAPES, ids=IDS)
 def test_training_learns_and_goes_on_from_its_saved_state_to_the_same_bytes(model):
     process = process_from_config("even", {})
-    words = sample_words(process, 41 * 32, CONTEXT + 1, np.random.default_rng(0)).reshape(41, 32, -1)
-    batches = [pack_words(batch, process, model["bos"], "exact", True) for batch in words]
+    words = sample_process(process, 41 * 32, CONTEXT + 1, np.random.default_rng(0)).reshape(41, 32, -1)
+    batches = [packed_batch(batch, process, model["bos"], "exact", True) for batch in words]
     runs, saved = [], {}
     for seed in (0, 1):
         network = build_network(2, CONTEXT, model)
         network.initialize(torch.Generator().manual_seed(seed))
-        runs.append(Run(network, RECIPE))
+        runs.append(TrainingRun(network, RECIPE))
     whole, resumed = runs
     train(whole, batches, [0, 40], {0, 40}, lambda run: saved.update(run.state() if run.step == 17 else {}))
     resumed.restore(saved)
@@ -177,7 +177,7 @@ def test_change_of_a_state_is_read_now_and_handed_on_to_the_next_token(model):
     rng = np.random.default_rng(0)
     prefix = rng.choice(len(tree), 12)
     change = rng.normal(size=(len(prefix), model["d_model"]))
-    words, twins = words_of(tree), Twins(network, tree, prefix, np.tile(np.arange(3), (12, 1)), bos)
+    words, twins = words_of(tree), PatchedPrefixes(network, tree, prefix, np.tile(np.arange(3), (12, 1)), bos)
     for site in [name for name in hook_point_names(model) if name.startswith("layers.")]:
         found, later = twins.steer(site, change), twins.later()
         followed = dict(zip(twins.has_room.tolist(), later, strict=True))
@@ -201,14 +201,14 @@ def test_ablation_is_that_of_the_words_side_by_side_and_leaves_no_trace(model):
     mean, basis = rng.normal(size=6), np.linalg.qr(rng.normal(size=(6, 2)))[0].T
     prefix = rng.choice(np.flatnonzero(tree.length == CONTEXT), 8)
     tokens = torch.tensor([words_of(tree)[node] for node in prefix])
-    twins = Twins(network, tree, prefix, np.tile(np.arange(3), (8, 1)), False)
+    twins = PatchedPrefixes(network, tree, prefix, np.tile(np.arange(3), (8, 1)), False)
 
     def without(x):
         return x - (x - torch.from_numpy(mean)) @ torch.from_numpy(basis.T @ basis)
 
     for site in [name for name in hook_point_names(model) if name.startswith("layers.")]:
         with torch.no_grad(), changing(network, site, without):
-            logits = network(tokens.flatten(), Words(*tokens.shape, CPU)).view(*tokens.shape, -1)[:, -1]
+            logits = network(tokens.flatten(), DenseSequences(*tokens.shape, CPU)).view(*tokens.shape, -1)[:, -1]
         np.testing.assert_allclose(twins.ablate(site, mean, basis), logits.log_softmax(1), atol=1e-10)
         np.testing.assert_array_equal(twins.ablate(site, mean, basis[:0]), twins.unchanged)
 
@@ -231,10 +231,10 @@ def test_words_and_tree_of_one_batch_are_told_apart_by_their_order():
     """A hook point that is called position by position is recorded node by node."""
     words = np.array([[0, 1, 0], [1, 1, 0]])
     network = random_network({**CELLS[1], "n_layers": 1})
-    tree, nodes = tree_of_words(words)
+    tree, nodes = tree_of_sequences(words)
     with network.recording(["layers.0.hook_h"]) as side_by_side:
-        network(torch.from_numpy(words).flatten(), Words(2, 3, CPU))
+        network(torch.from_numpy(words).flatten(), DenseSequences(2, 3, CPU))
     tokens, parent, position = map(torch.from_numpy, tree.network_input(None))
     with network.recording(["layers.0.hook_h"]) as packed:
-        network(tokens, Branches(parent, position, 3))
+        network(tokens, PackedTree(parent, position, 3))
     torch.testing.assert_close(side_by_side["layers.0.hook_h"], packed["layers.0.hook_h"][nodes.ravel()])

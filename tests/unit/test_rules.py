@@ -21,7 +21,7 @@ KINDS = {
     "polynomial": MODULAR | {"task": POLYNOMIAL},
     "recurrent": {"task": MESS3, "model": {"architecture": "gru"}},
     "transformer": {"task": MESS3},
-    "tree": {"task": MESS3, "training": {"labels": "tree"}},
+    "tree": {"task": MESS3, "training": {"labels": "full_distribution"}},
 }
 
 

@@ -7,18 +7,18 @@ import pytest
 from scipy.spatial import procrustes
 
 from geometry.claims.markup import Table, as_html, as_markdown
-from geometry.probing.baselines import grams, table_predictions
+from geometry.probing.baselines import kgram_ids, kgram_predictions
 from geometry.probing.cross_validation import by_length, by_prefix, by_stem, passes
-from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.principal_components import cloud_shape
 from geometry.probing.regression import regress
-from geometry.probing.scores import Examination, r2_by_group
+from geometry.probing.scores import ProbeDesign, r2_by_group
 from geometry.processes.belief_states import complete_tree_with_beliefs
 from geometry.processes.catalog import process_from_config
 
 
 def shape_of(x, y):
-    (moments,) = cell_moments(x.astype(np.float32), y, np.ones((1, len(x))), np.zeros(len(x), dtype=int))
+    (moments,) = cell_gram_matrices(x.astype(np.float32), y, np.ones((1, len(x))), np.zeros(len(x), dtype=int))
     return cloud_shape(regress(moments), slice(None))
 
 
@@ -65,17 +65,17 @@ def test_memory_is_that_of_the_first_table_that_does_as_well(recalled):
     """Planted: halfway from the mean belief after so many tokens to that after one more."""
     process = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
     tree, belief, probability = complete_tree_with_beliefs(process, 6, 10**4)
-    rng, numbers = np.random.default_rng(0), grams(tree, 4)
+    rng, numbers = np.random.default_rng(0), kgram_ids(tree, 4)
     splits = list(passes({"held_out_prefix": by_prefix(len(tree), 5, 1, rng)}))
     splits += passes({"held_out_length": by_length(tree), "held_out_subtree": by_stem(tree, 5, 1, rng)})
-    exam = Examination(tree.length, {"belief_state": belief}, {}, {"probability": probability}, splits)
-    tables = [value_of(rows, "in_sample", "r2") for _, rows in exam.tables(numbers)]
-    means = list(table_predictions(belief, probability, numbers))
+    design = ProbeDesign(tree.length, {"belief_state": belief}, {}, {"probability": probability}, splits)
+    tables = [value_of(rows, "in_sample", "r2") for _, rows in design.tables(numbers)]
+    means = list(kgram_predictions(belief, probability, numbers))
     planted = (means[recalled] + means[recalled + 1]) / 2
-    remembering = replace(exam, memory={("probability", "in_sample"): tables})
-    ((_, rows, _),) = remembering.examine(planted.astype(np.float32), {"site": slice(None)}, {})
+    remembering = replace(design, memory={("probability", "in_sample"): tables})
+    ((_, rows, _),) = remembering.evaluate(planted.astype(np.float32), {"site": slice(None)}, {})
     assert tables[recalled - 1] < value_of(rows, "in_sample", "r2") < tables[recalled]
-    assert value_of(rows, "in_sample", "effective_memory") == recalled + 1
+    assert value_of(rows, "in_sample", "matching_kgram_order") == recalled + 1
 
 
 def value_of(rows, split, metric):

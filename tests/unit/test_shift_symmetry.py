@@ -10,9 +10,9 @@ from geometry.modular_circuit.shift_symmetry import (
     SHIFT,
     SHUFFLED,
     answer_permutation,
+    detected_frequencies,
     leading_scores,
     pair_permutations,
-    told_frequencies,
     turned_frequencies,
 )
 from geometry.recovery.token_symmetry import equivariances
@@ -84,14 +84,14 @@ def test_planted_circles_have_the_symmetry_and_tell_their_frequencies(modulus, o
     maps = maps_of(task, turned(waves(task.answer, modulus)))
     assert max(maps[name].error for name in [*TRANSLATIONS, "-a, -b"]) < 1e-9
     assert min(maps[name].error for name in {DOUBLED, SHUFFLED} & set(maps)) > 0.8
-    assert told_frequencies(maps[SHIFT].eigenvalues, modulus) == KEYS
+    assert detected_frequencies(maps[SHIFT].eigenvalues, modulus) == KEYS
 
 
 def test_circles_behind_any_linear_map_are_found_on_as_many_components_as_they_have():
     task = ModularArithmetic(P)
     scores, _ = leading_scores(waves(task.answer, P) @ rng().normal(size=(6, 20)), P)
     found = equivariances(scores, np.ones(P**2), pair_permutations(task)[SHIFT])[5]
-    assert found.error < 1e-9 and told_frequencies(found.eigenvalues, P) == KEYS
+    assert found.error < 1e-9 and detected_frequencies(found.eigenvalues, P) == KEYS
 
 
 def test_sums_of_waves_turn_by_half_their_frequency_and_shorten():
@@ -102,7 +102,7 @@ def test_sums_of_waves_turn_by_half_their_frequency_and_shorten():
     np.testing.assert_allclose(turned_frequencies(eigenvalues, P), np.array(KEYS) / 2, atol=1e-6)
     np.testing.assert_allclose(np.abs(eigenvalues), np.cos(np.pi * np.array(KEYS) / P), atol=1e-6)
     assert maps["a + 1, b + 1"].error < 1e-9
-    assert told_frequencies(maps[SHIFT].eigenvalues, P) == []
+    assert detected_frequencies(maps[SHIFT].eigenvalues, P) == []
 
 
 def test_random_embedding_has_no_symmetry_and_tells_no_frequency():
@@ -112,7 +112,7 @@ def test_random_embedding_has_no_symmetry_and_tells_no_frequency():
     x = embedding[a] + embedding[b]
     maps = maps_of(task, x + np.maximum(x @ weights / 8, 0))
     assert min(one.error for one in maps.values()) > 0.5
-    assert told_frequencies(maps[SHIFT].eigenvalues, P) == []
+    assert detected_frequencies(maps[SHIFT].eigenvalues, P) == []
 
 
 def test_fewest_components_are_chosen_that_hold_most_of_the_variance():
@@ -144,7 +144,7 @@ def activations_of(task, features):
 def test_table_tells_the_frequencies_where_and_when_they_are_there():
     task = ModularArithmetic(P)
     table = find_shift_symmetry(task, activations_of(task, turned(waves(task.answer, P))))
-    told = select(table, measure="told_frequency")
+    told = select(table, measure="detected_frequency")
     assert set(told["step"]) == {9} and set(told["site"]) == {SITES[1]} and told["value"].tolist() == KEYS
     planted = select(table, step=9, site=SITES[1])
     assert set(planted[planted["measure"] != "error_by_dimension"]["n_dimensions"]) == {6}
@@ -170,4 +170,4 @@ def test_translations_are_rejected_where_the_answer_is_a_polynomial():
     assert set(select(table, measure="prediction_change")["permutation"]) == {"-a, -b", DOUBLED}
     errors = select(table, measure="error", site=SITES[1]).set_index("permutation")["value"]
     assert errors[TRANSLATIONS].min() > 0.9 and errors["-a, -b"] < 1e-9
-    assert select(table, measure="told_frequency").empty
+    assert select(table, measure="detected_frequency").empty

@@ -7,9 +7,9 @@ import xarray as xr
 from reference_tree import words_of
 from test_transformer import SHAPES, random_network
 
-from geometry.interventions.patching import Twins, changing
-from geometry.interventions.steering import Yardstick, draw_pairs, fit_site, kl_nats, random_basis
-from geometry.networks.input_layout import Words
+from geometry.interventions.patching import PatchedPrefixes, changing
+from geometry.interventions.steering import SteeringScorer, draw_pairs, fit_site, kl_nats, random_basis
+from geometry.networks.input_layout import DenseSequences
 from geometry.probing.control_targets import labels
 from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.catalog import PROCESSES, process_from_config
@@ -120,10 +120,10 @@ def test_optimum_a_token_later_is_that_of_the_longer_prefix(name):
     later[place, tree.last_token[children]] = np.log(np.maximum(optimal[children], 1e-300))
     reached = later > -np.inf
     every = np.tile(np.arange(process.n_tokens), (len(parent), 1))
-    yardstick = Yardstick(process, belief[parent], belief[parent], every)
-    scores = yardstick.later(np.where(reached, later, 0))
+    scorer = SteeringScorer(process, belief[parent], belief[parent], every)
+    scores = scorer.later(np.where(reached, later, 0))
     assert list(scores.values()) == pytest.approx([0, 0], abs=1e-9)
-    uniform = yardstick.later(np.full_like(later, -np.log(process.n_tokens)))
+    uniform = scorer.later(np.full_like(later, -np.log(process.n_tokens)))
     conditional = probability[children] / probability[tree.parent[children]] / len(parent)
     expected = conditional @ kl_nats(optimal[children], np.full_like(optimal[children], -np.log(process.n_tokens)))
     assert uniform["kl_to_original_nats"] == pytest.approx(expected)
@@ -133,9 +133,9 @@ def test_token_that_the_original_belief_excludes_is_left_out():
     """The states of z1r are 0, 1 and R; from 0 only token 0 comes and leads to 1, from R both do and lead to 0."""
     process = process_from_config("z1r", {})
     after, every = np.eye(3)[:, None], np.array([[0, 1]])
-    found = Yardstick(process, after[2], after[0], every).later(np.log([[[0.25, 0.75], [0.5, 0.5]]]))
+    found = SteeringScorer(process, after[2], after[0], every).later(np.log([[[0.25, 0.75], [0.5, 0.5]]]))
     assert list(found.values()) == pytest.approx([np.log(4), np.log(4 / 3)])
-    assert Yardstick(process, after[1], after[0], every).later(np.zeros((1, 2, 2))) == {}
+    assert SteeringScorer(process, after[1], after[0], every).later(np.zeros((1, 2, 2))) == {}
 
 
 @pytest.fixture(params=[(0, False), (0, True), (1, True)], ids=["layernorm", "layernorm-bos", "plain-bos"])
@@ -146,14 +146,14 @@ def steered(request):
     tree = complete_tree(MESS3, CONTEXT, 10**4)
     prefix, every = np.random.default_rng(0).choice(len(tree), 30), np.tile(np.arange(3), (30, 1))
     words = [[3] * bos + list(words_of(tree)[node]) for node in prefix]
-    return network, Twins(network, tree, prefix, every, bos), words, len(tree.levels) - tree.length[prefix]
+    return network, PatchedPrefixes(network, tree, prefix, every, bos), words, len(tree.levels) - tree.length[prefix]
 
 
 def read_word(network, word, site=None, change=None):
     """Log-probabilities at each position of one word, its activations at a site changed position by position."""
     tokens = torch.tensor(word)
     with torch.no_grad(), changing(network, site or SITES[0], lambda x: x if change is None else change(x)):
-        logits = network(tokens, Words(1, len(word), tokens.device))
+        logits = network(tokens, DenseSequences(1, len(word), tokens.device))
     return logits.log_softmax(1).numpy()[:, :3]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geometry.probing.design import markov_examination, weightings
+from geometry.probing.design import markov_design, weightings
 from geometry.probing.probe_table import decoded_beliefs, held_out_r2
 from geometry.processes.belief_states import belief_states
 from geometry.processes.catalog import process_from_config
@@ -49,7 +49,7 @@ def activations(truth):
 @pytest.fixture
 def probed(truth, activations, tmp_path):
     path = tmp_path / "decoded.zarr.zip"
-    probe = Probe(truth, markov_examination(truth, MESS3, None, PROBE), np.eye(3), STREAMS)
+    probe = Probe(truth, markov_design(truth, MESS3, None, PROBE), np.eye(3), STREAMS)
     table = probe_run(truth, activations, probe, logging.getLogger("test"), path)
     with open_dataset(path) as decoded:
         yield table, decoded.load()
@@ -57,13 +57,13 @@ def probed(truth, activations, tmp_path):
 
 def test_planted_belief_is_found_where_and_when_it_was_planted(probed):
     table, _ = probed
-    for site in [*SITES, "residual_streams"]:
+    for site in [*SITES, "concatenated"]:
         scores = held_out_r2(table, site)
-        planted = site in ("blocks.0.hook_resid_post", "residual_streams")
+        planted = site in ("blocks.0.hook_resid_post", "concatenated")
         assert scores[0] < 0.1 and (scores[7] > 1 - 1e-6) == planted
     shuffled = select(table, target="shuffled_belief_state", metric="r2", split="held_out_prefix")
     assert shuffled["value"].max() < 0.1
-    assert set(table[table["site"] == "residual_streams"]["n_features"]) == {12}
+    assert set(table[table["site"] == "concatenated"]["n_features"]) == {12}
 
 
 def test_decoded_beliefs_are_those_of_their_site_and_step(probed, truth):
@@ -79,7 +79,7 @@ def test_splits_are_not_swapped(probed, truth):
     uniform = select(table, target="belief_state", weighting="uniform", step=0, features="activations")
     r2 = select(uniform, metric="r2").groupby("split")["value"].min()
     assert r2["in_sample"] > 0 > r2["held_out_prefix"]
-    weight = truth["words_below"].values / truth["words_below"].values.sum()
+    weight = truth["n_sequences_below"].values / truth["n_sequences_below"].values.sum()
     in_sample = decoded["decoded_belief"].values[list(decoded["split"].values).index("in_sample"), 0, 0]
     error = weight @ (in_sample - truth["target"].values) ** 2
     expected = select(uniform, metric="mse", site=SITES[0], split="in_sample")["value"].item()
@@ -109,18 +109,21 @@ def test_verdict_on_planted_networks(planted, tmp_path):
         },
         coords={"step": ("snapshot", [9]), "seed": ("snapshot", [1]), "site": SITES[1:2]},
     )
-    probe = Probe(truth, markov_examination(truth, MESS3, None, {**PROBE, "folds": 5}), np.eye(3), [])
+    probe = Probe(truth, markov_design(truth, MESS3, None, {**PROBE, "folds": 5}), np.eye(3), [])
     table = probe_run(truth, planted_run, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
     scores = select(table, target="belief_state", weighting="probability", metric="r2")
     r2 = select(scores, features="activations", estimator="least_squares").set_index("split")["value"]
-    floor = select(scores, features="additive_tokens", estimator="least_squares").set_index("split")["value"]
+    baseline = select(scores, features="additive_tokens", estimator="least_squares").set_index("split")["value"]
     if planted == "belief_state":
         assert r2[["in_sample", "held_out_prefix", "held_out_subtree", "held_out_length"]].min() > 1 - 1e-6
     elif planted == "other_process":
-        assert r2["held_out_prefix"] < floor["held_out_prefix"] and r2["held_out_subtree"] < floor["held_out_subtree"]
+        assert (
+            r2["held_out_prefix"] < baseline["held_out_prefix"]
+            and r2["held_out_subtree"] < baseline["held_out_subtree"]
+        )
     else:
         assert r2["in_sample"] > 1 - 1e-6
-        assert r2["held_out_prefix"] < 0.3 < floor["held_out_prefix"]
+        assert r2["held_out_prefix"] < 0.3 < baseline["held_out_prefix"]
 
 
 def test_weightings_are_those_of_the_literature(truth):

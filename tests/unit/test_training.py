@@ -9,9 +9,9 @@ import torch
 from geometry.networks.build import build_network
 from geometry.processes.belief_states import complete_tree
 from geometry.processes.catalog import process_from_config
-from geometry.processes.sampling import sample_words
-from geometry.training.batches import lay_out_words, pack_words, whole_tree, worth_packing
-from geometry.training.train import Recipe, Run, learning_rate_factor, snapshot_steps, train
+from geometry.processes.sampling import sample_process
+from geometry.training.batches import dense_batch, full_distribution_batch, packed_batch, worth_packing
+from geometry.training.train import Recipe, TrainingRun, learning_rate_factor, snapshot_steps, train
 
 MODEL = {
     "architecture": "transformer",
@@ -30,11 +30,11 @@ RECIPE = Recipe("sampled", "adamw", 0.01, 0.01, "one_cycle", 0.1, 60)
 def new_run(process, recipe, bos, seed=0):
     network = build_network(process.n_tokens, 4, {**MODEL, "bos": bos})
     network.initialize(torch.Generator().manual_seed(seed))
-    return Run(network, recipe)
+    return TrainingRun(network, recipe)
 
 
-def batches(process, recipe, bos, seed=0, form=pack_words):
-    words = sample_words(process, 64 * (recipe.steps + 1), 5, np.random.default_rng(seed)).reshape(-1, 64, 5)
+def batches(process, recipe, bos, seed=0, form=packed_batch):
+    words = sample_process(process, 64 * (recipe.steps + 1), 5, np.random.default_rng(seed)).reshape(-1, 64, 5)
     return [form(batch, process, bos, recipe.labels, with_optimum=True) for batch in words]
 
 
@@ -48,15 +48,15 @@ def trained(process, recipe, bos, seed=0):
 @pytest.mark.parametrize("bos", [False, True])
 def test_batch_counts_each_position_once_the_last_included(bos):
     process = process_from_config("golden_mean", {})
-    batch = pack_words(np.array([[0, 1, 0], [0, 1, 0], [0, 0, 1]], np.uint8), process, bos, "sampled", False)
+    batch = packed_batch(np.array([[0, 1, 0], [0, 1, 0], [0, 0, 1]], np.uint8), process, bos, "sampled", False)
     expected = {True: [[3, 0], [1, 2], [0, 1], [2, 0]], False: [[1, 2], [0, 1], [2, 0]]}[bos]
     np.testing.assert_allclose(batch.target, np.array(expected) / (9 if bos else 6))
 
 
 def test_exact_labels_are_the_expectation_of_sampled_ones():
     process = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
-    words = sample_words(process, 200_000, 3, np.random.default_rng(0))
-    sampled, exact = (pack_words(words, process, False, labels, True) for labels in ("sampled", "exact"))
+    words = sample_process(process, 200_000, 3, np.random.default_rng(0))
+    sampled, exact = (packed_batch(words, process, False, labels, True) for labels in ("sampled", "exact"))
     np.testing.assert_array_equal(sampled.weight, exact.weight)
     assert np.abs(sampled.target - exact.target).max() < 5 * 0.5 / 400_000**0.5
     assert exact.target.sum() == pytest.approx(1)
@@ -65,9 +65,9 @@ def test_exact_labels_are_the_expectation_of_sampled_ones():
 @pytest.mark.parametrize("bos", [False, True])
 def test_whole_tree_is_the_limit_of_many_words(bos):
     process = process_from_config("even", {"p": 0.3})
-    words = sample_words(process, 400_000, 4, np.random.default_rng(0))
-    sampled = pack_words(words, process, bos, "exact", True)
-    whole = whole_tree(process, complete_tree(process, 3, 100), bos)
+    words = sample_process(process, 400_000, 4, np.random.default_rng(0))
+    sampled = packed_batch(words, process, bos, "exact", True)
+    whole = full_distribution_batch(process, complete_tree(process, 3, 100), bos)
     for name in ("tokens", "parent", "position", "optimum"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(sampled, name))
     for name in ("target", "weight"):
@@ -77,7 +77,7 @@ def test_whole_tree_is_the_limit_of_many_words(bos):
 
 def test_words_are_packed_where_they_share_prefixes():
     mess3, rng = process_from_config("mess3", {"x": 0.05, "alpha": 0.85}), np.random.default_rng(0)
-    assert worth_packing(sample_words(mess3, 64, 11, rng))
+    assert worth_packing(sample_process(mess3, 64, 11, rng))
     assert not worth_packing(rng.integers(0, 200, (64, 11)).astype(np.uint8))
 
 
@@ -85,7 +85,7 @@ def test_words_are_packed_where_they_share_prefixes():
 def test_words_side_by_side_are_trained_on_like_their_tree(bos):
     process, recipe = process_from_config("even", {}), replace(RECIPE, optimizer="sgd", learning_rate=0.5, steps=5)
     runs = [new_run(process, recipe, bos) for _ in range(2)]
-    for run, form in zip(runs, (pack_words, lay_out_words), strict=True):
+    for run, form in zip(runs, (packed_batch, dense_batch), strict=True):
         train(run, batches(process, recipe, bos, form=form), [0, 5], {0, 5}, lambda run: None)
     for packed, plain in zip(runs[0].rows, runs[1].rows, strict=True):
         np.testing.assert_allclose(astuple(packed), astuple(plain), rtol=1e-5, atol=1e-6)

@@ -12,14 +12,14 @@ from geometry.networks.build import build_network
 from geometry.networks.devices import disagreement_with_cpu
 from geometry.networks.extraction import tree_activations
 from geometry.networks.hook_points import hook_point_names
-from geometry.networks.input_layout import Branches
+from geometry.networks.input_layout import PackedTree
 from geometry.networks.transformer import Transformer
 from geometry.processes.belief_states import complete_tree
 from geometry.processes.catalog import process_from_config
-from geometry.processes.prefix_tree import tree_of_words
-from geometry.processes.sampling import sample_words
+from geometry.processes.prefix_tree import tree_of_sequences
+from geometry.processes.sampling import sample_process
 from geometry.training import cpu_gradient as gradient
-from geometry.training.batches import lay_out_words, pack_words
+from geometry.training.batches import dense_batch, packed_batch
 from geometry.training.cpu_gradient import TreeGradient
 from geometry.training.gpu_gradient import EnsembleGradient
 
@@ -60,7 +60,7 @@ def random_network(model, n_tokens, context, dtype=torch.float64, seed=0, scale=
 def read_tree(network, tree, bos_token, names):
     tokens, parent, position = (torch.from_numpy(a) for a in tree.network_input(bos_token))
     with network.recording(names) as record:
-        logits = network(tokens, Branches(parent, position, network.config.n_ctx))
+        logits = network(tokens, PackedTree(parent, position, network.config.n_ctx))
     return {**record, "logits": logits}
 
 
@@ -89,9 +89,9 @@ def test_every_hook_point_equals_the_slow_network(model, bos, dtype):
 
 def losses_and_gradients(network, words, process, bos, labels):
     """Of the same words: the loss, each position's log-probabilities and every gradient, in three ways."""
-    tree, nodes = tree_of_words(words[:, :-1])
+    tree, nodes = tree_of_sequences(words[:, :-1])
     nodes = np.hstack([np.zeros((len(words), 1), dtype=int), nodes + 1]) if bos else nodes
-    packed, plain = (form(words, process, bos, labels, True) for form in (pack_words, lay_out_words))
+    packed, plain = (form(words, process, bos, labels, True) for form in (packed_batch, dense_batch))
     assert len(packed.tokens) == len(tree) + bos < 0.7 * len(plain.tokens)
     for batch, rows in ((plain, slice(None)), (packed, nodes.ravel())):
         log_probability = network(*batch.network_input(torch.device("cpu"))).log_softmax(1)[:, : process.n_tokens]
@@ -107,10 +107,10 @@ def losses_and_gradients(network, words, process, bos, labels):
 @pytest.mark.parametrize("labels", ["sampled", "exact"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_tree_has_the_loss_and_gradient_of_the_words_side_by_side(model, bos, labels, dtype, tolerance, monkeypatch):
-    """Words side by side, the tree by automatic differentiation, and the tree by hand, in many tiles."""
+    """Sequences side by side, the tree by automatic differentiation, and the tree by hand, in many tiles."""
     monkeypatch.setattr(gradient, "TILE", 50)
     process = process_from_config("mess3", {"x": 0.1, "alpha": 0.7})
-    words = sample_words(process, 90, 6, np.random.default_rng(0))
+    words = sample_process(process, 90, 6, np.random.default_rng(0))
     network = random_network({**model, "bos": bos}, 3, 5, dtype, scale=0.3)  # not so saturated that rounding grows
     expected, *others = losses_and_gradients(network, words, process, bos, labels)
     names = ["loss", "log_probability", *(name for name, _ in network.named_parameters())]
@@ -127,7 +127,7 @@ def test_networks_together_have_the_losses_and_gradients_of_each_alone():
     process, shape = process_from_config("mess3", {"x": 0.1, "alpha": 0.7}), {**SHAPES[0], "bos": True}
     networks = [random_network(shape, 3, 5, seed=seed) for seed in range(3)]
     batches = [
-        pack_words(sample_words(process, n, 6, np.random.default_rng(n)), process, True, "sampled", False)
+        packed_batch(sample_process(process, n, 6, np.random.default_rng(n)), process, True, "sampled", False)
         for n in (20, 90, 50)
     ]
     vectors = torch.stack([torch.cat([p.detach().flatten() for p in network.parameters()]) for network in networks])
@@ -148,8 +148,8 @@ def test_captured_step_replays_what_evaluation_gives():
     on_cpu, captured = EnsembleGradient(network), EnsembleGradient(deepcopy(network).cuda())
     for n in (20, 400, 20, 400):  # each size is captured once and replayed, the weights moving in between
         vectors += 0.01
-        words = sample_words(process, 2 * n, 6, np.random.default_rng(n)).reshape(2, n, 6)
-        batches = [pack_words(word, process, True, "sampled", False) for word in words]
+        words = sample_process(process, 2 * n, 6, np.random.default_rng(n)).reshape(2, n, 6)
+        batches = [packed_batch(word, process, True, "sampled", False) for word in words]
         for value, wanted in zip(captured(vectors, batches), on_cpu(vectors.cpu(), batches), strict=True):
             torch.testing.assert_close(value.cpu(), wanted, rtol=1e-4, atol=1e-5)
     assert len(captured.graphs) == 2
@@ -159,7 +159,7 @@ def test_gradient_by_hand_keeps_nothing_from_one_batch_to_the_next():
     process = process_from_config("even", {})
     network = random_network({**SHAPES[0], "bos": False}, 2, 5)
     small, large = (
-        pack_words(sample_words(process, n, 6, np.random.default_rng(n)), process, False, "sampled", False)
+        packed_batch(sample_process(process, n, 6, np.random.default_rng(n)), process, False, "sampled", False)
         for n in (3, 200)
     )
     arguments = [(batch.tokens, batch.parent, batch.position, batch.target) for batch in (large, small)]

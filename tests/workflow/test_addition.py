@@ -22,8 +22,8 @@ experiments:
   sums:
     task: {process: modular_arithmetic, parameters: {modulus: 11, train_fraction: 0.7}, context: 3}
     model: {n_layers: 1, n_heads: 2, d_model: 24, d_head: 8, d_mlp: 32, normalization: none, biases: mlp}
-    training: {labels: tree, learning_rate: 0.02, weight_decay: 0.5, steps: 200, snapshots: 4}
-    probe: {folds: 3, untrained: 2, snapshots: 3, sites: [blocks.0.hook_resid_mid, blocks.0.hook_resid_post]}
+    training: {labels: full_distribution, learning_rate: 0.02, weight_decay: 0.5, steps: 200, snapshots: 4}
+    probe: {folds: 3, random_networks: 2, snapshots: 3, sites: [blocks.0.hook_resid_mid, blocks.0.hook_resid_post]}
 """
 RECUT = """
 only: [sums_of_7]
@@ -31,7 +31,7 @@ experiments:
   sums_of_7:
     task: {process: modular_arithmetic, parameters: {modulus: 7, train_fraction: 1}, context: 3}
     model: {checkpoint: recut.safetensors, format: transformer_lens, normalization: none}
-    probe: {folds: 3, untrained: 2}
+    probe: {folds: 3, random_networks: 2}
 """
 
 

@@ -64,14 +64,14 @@ CONFIGURATIONS = {
     "margin of the claims": ({"claims": {"margin": 0.2}}, CLAIMS),
     "folds": ({"defaults": {"probe": {"folds": 4}}}, AFTER_PROBE | {"probe_beliefs": 6}),
     "networks that are never trained": (
-        {"defaults": {"probe": {"untrained": 6}}},
+        {"defaults": {"probe": {"random_networks": 6}}},
         SCORES
         | CLAIMS
         | {"initialize_networks": 2, "extract_activations": 2, "probe_beliefs": 2}
         | {"recover_process": 2, "score_recovery": 2, "find_symmetries": 2, "plot_recovery": 2, "plot_symmetry": 2},
     ),
     "a wrong target of one experiment": (
-        {"experiments": {"mess3": {"probe": {"other_parameters": {"x": 0.1, "alpha": 0.7}}}}},
+        {"experiments": {"mess3": {"probe": {"control_parameters": {"x": 0.1, "alpha": 0.7}}}}},
         of_one_experiment(AFTER_PROBE | {"probe_beliefs": 6}),
     ),
     "sites": (
@@ -173,7 +173,7 @@ CODE = {
     ),
     "the citation": (("CITATION.cff", "license: MIT", "license: ISC"), {"export_crate": 1, "all": 1}),
     "a label of the report": (
-        ("rules/claims.smk", "claims with floors", "the claims with floors"),
+        ("rules/claims.smk", "claims with baselines", "the claims with baselines"),
         {"write_report": 1, "export_crate": 1, "all": 1},
     ),
 }

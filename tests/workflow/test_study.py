@@ -53,7 +53,7 @@ def test_report_holds_claims_and_figures(finished):
     assert text.count("belief_simplex.png") and text.count("claims.csv") and "optimal" in text
     findings = (finished.folder / "results/findings.md").read_text(encoding="utf-8")
     for row in read_table(finished.folder / "results/claims.csv").itertuples():
-        assert f"{row.estimate:.4f}" in findings and row.claim in findings and row.floor_name in findings
+        assert f"{row.estimate:.4f}" in findings and row.claim in findings and row.baseline_name in findings
 
 
 def test_study_is_a_valid_research_object(finished, tmp_path):
@@ -81,12 +81,12 @@ def test_claims_have_estimate_interval_floor_and_verdict(finished):
     claims = read_table(finished.folder / "results/claims.csv")
     assert set(claims["experiment"]) == set(EXPERIMENTS) and (claims["n_seeds"] == 2).all()
     assert (claims["ci_low"] <= claims["estimate"]).all() and (claims["estimate"] <= claims["ci_high"]).all()
-    assert claims["verdict"].isin(["supported", "not supported", "undecided", "cannot be told"]).all()
+    assert claims["verdict"].isin(["supported", "not supported", "undecided", "not testable"]).all()
     mess3 = claims[claims["experiment"] == "mess3"].set_index("claim")
-    assert mess3.loc["beyond next-token prediction", "verdict"] == "cannot be told"  # its predictions tell the belief
+    assert mess3.loc["beyond next-token prediction", "verdict"] == "not testable"  # its predictions tell the belief
 
 
-@pytest.mark.parametrize("run", ["seed_1", "seed_2", "untrained"])
+@pytest.mark.parametrize("run", ["seed_1", "seed_2", "random_init"])
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_probe_table_lacks_no_control(experiment, run, finished):
     probe = read_table(finished.folder / f"results/{experiment}/{run}/probe.csv")
@@ -94,7 +94,7 @@ def test_probe_table_lacks_no_control(experiment, run, finished):
     has_kernel = experiment == "rrxor"
     assert missing_controls(probe, context=4, has_kernel=has_kernel) == []
     networks = probe[["seed", "step"]].drop_duplicates()
-    assert len(networks) == {"untrained": 5}.get(run, 4) and 0 in networks["step"].values
+    assert len(networks) == {"random_init": 5}.get(run, 4) and 0 in networks["step"].values
 
 
 def test_activations_are_labelled_and_belong_to_the_snapshots(finished):
@@ -338,7 +338,7 @@ def test_recurrent_network_is_probed_steered_and_drawn_like_a_transformer(recurr
     assert {path.name for path in (results / "figures/hostile").iterdir()} == set(FIGURES)
     streams = ["layers.0.hook_h", "layers.1.hook_h"]
     probe, steering = (read_table(results / "hostile/seed_1" / name) for name in ("probe.csv", "steering.csv"))
-    sites = {*streams, "layers.0.hook_c", "layers.1.hook_c", "residual_streams"}
+    sites = {*streams, "layers.0.hook_c", "layers.1.hook_c", "concatenated"}
     assert set(probe.loc[probe["features"] == "activations", "site"]) == sites
     assert set(steering["site"]) == set(streams) and set(steering["tokens_later"]) == {0, 1}
     claims = read_table(results / "claims.csv")

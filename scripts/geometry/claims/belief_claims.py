@@ -1,4 +1,4 @@
-"""What the study claims of an experiment: each claim with its evidence by seed, and the floors that it must beat.
+"""What the study claims of an experiment: each claim with its evidence by seed, and the baselines that it must beat.
 
 An R2 is of held-out prefixes, weighted by their probability, by a ridge regression whose penalty was
 chosen on inner folds, unless a claim's measure says otherwise.
@@ -9,14 +9,22 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from geometry.claims.claim import Claim, Scores, best_elsewhere, best_of, best_untrained, guess, predicted
-from geometry.networks.hook_points import CONCATENATED, INPUT, is_behind_layer, is_state, is_stream
-from geometry.probing.probe_table import FLOORS, PROBED
-from geometry.recovery.sources import EXACT, GUESS, POSSIBLE, SAMPLED, TRUTH, is_told
+from geometry.claims.claim import (
+    Claim,
+    Scores,
+    best_elsewhere,
+    best_of,
+    best_random_init,
+    mean_belief_baseline,
+    predicted,
+)
+from geometry.networks.hook_points import CONCATENATED, INPUT, is_behind_layer, is_layer_output, is_state
+from geometry.probing.probe_table import BASELINES, PROBED
+from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
 from geometry.tables import select
 
 TOKENS = ["last token", "all tokens, additive"]
-PREDICTIONS = [name for name in FLOORS if name.endswith("probabilities")]
+PREDICTIONS = [name for name in BASELINES if name.endswith("probabilities")]
 
 
 @dataclass(frozen=True)
@@ -24,17 +32,17 @@ class Evidence:
     """The tables of one experiment."""
 
     probe: pd.DataFrame
-    untrained: pd.DataFrame
+    random_init: pd.DataFrame
     loss: pd.DataFrame
     steering: pd.DataFrame
     recovery: pd.DataFrame
-    untrained_recovery: pd.DataFrame
+    random_init_recovery: pd.DataFrame
     symmetry: pd.DataFrame
-    untrained_symmetry: pd.DataFrame
+    random_init_symmetry: pd.DataFrame
 
     @property
-    def streams(self) -> list[str]:
-        return [site for site in self.probe["site"].unique() if is_stream(site)]
+    def layer_outputs(self) -> list[str]:
+        return [site for site in self.probe["site"].unique() if is_layer_output(site)]
 
     def has(self, **values) -> bool:
         return len(select(self.probe, **values)) > 0
@@ -44,19 +52,19 @@ class Evidence:
         where = {"step": self.probe["step"].max()} | PROBED | where
         return by_draw(select(self.probe, site=site, target=target, features=features, **where))
 
-    def of_untrained(self, site: str, target: str = "belief_state", **where) -> Scores:
+    def of_random_init(self, site: str, target: str = "belief_state", **where) -> Scores:
         """R2 of the networks that were never trained, by their own seed."""
         where = PROBED | where
-        return by_draw(select(self.untrained, site=site, target=target, features="activations", **where))
+        return by_draw(select(self.random_init, site=site, target=target, features="activations", **where))
 
-    def best_untrained(self, like: Scores, site: str, target: str = "belief_state", **where) -> dict[str, Scores]:
-        """R2 of the best of the networks that were never trained, as a floor for each seed."""
-        found = self.of_untrained(site, target, **where)
-        return best_untrained(like, found)
+    def best_random_init(self, like: Scores, site: str, target: str = "belief_state", **where) -> dict[str, Scores]:
+        """R2 of the best of the networks that were never trained, as a baseline for each seed."""
+        found = self.of_random_init(site, target, **where)
+        return best_random_init(like, found)
 
-    def floors(self, names: list[str], target: str = "belief_state", **where) -> dict[str, Scores]:
-        """R2 of what needs no activations, by its name among `FLOORS`."""
-        return {name: self.r2(FLOORS[name][0], target, FLOORS[name][1], **where) for name in names}
+    def baselines(self, names: list[str], target: str = "belief_state", **where) -> dict[str, Scores]:
+        """R2 of what needs no activations, by its name among `BASELINES`."""
+        return {name: self.r2(BASELINES[name][0], target, BASELINES[name][1], **where) for name in names}
 
 
 def by_draw(rows: pd.DataFrame) -> pd.DataFrame:
@@ -66,48 +74,55 @@ def by_draw(rows: pd.DataFrame) -> pd.DataFrame:
 
 def represented(evidence: Evidence) -> Iterator[Claim]:
     """Whether the belief is linear in the activations, and whether training rather than the probe put it there."""
-    last = evidence.streams[-1]
+    last = evidence.layer_outputs[-1]
     estimate = evidence.r2(last)
-    yield Claim("linear, beyond the tokens themselves", last, estimate, guess(estimate) | evidence.floors(TOKENS))
-    floors = {"before training": evidence.r2(last, step=evidence.probe["step"].min())}
-    floors |= evidence.best_untrained(estimate, last)
-    yield Claim("emerges with training", last, estimate, guess(estimate) | floors)
-    table = evidence.r2(INPUT, features="last_3_tokens", estimator="table")
-    yield Claim("reaches beyond the last three tokens", last, estimate, {"table of the last 3 tokens": table})
+    yield Claim(
+        "linear, beyond the tokens themselves",
+        last,
+        estimate,
+        mean_belief_baseline(estimate) | evidence.baselines(TOKENS),
+    )
+    baselines = {"at initialisation": evidence.r2(last, step=evidence.probe["step"].min())}
+    baselines |= evidence.best_random_init(estimate, last)
+    yield Claim("emerges with training", last, estimate, mean_belief_baseline(estimate) | baselines)
+    table = evidence.r2(INPUT, features="3_gram", estimator="table")
+    yield Claim("reaches beyond the last three tokens", last, estimate, {"3-gram": table})
     if evidence.has(split="held_out_subtree"):
         where = {"split": "held_out_subtree"}
         strict = evidence.r2(last, **where)
         shuffled = evidence.r2(last, "shuffled_belief_state", **where)
-        floors = evidence.floors(TOKENS, **where) | evidence.best_untrained(strict, last, **where)
-        floors |= {"shuffled beliefs": shuffled}
+        baselines = evidence.baselines(TOKENS, **where) | evidence.best_random_init(strict, last, **where)
+        baselines |= {"shuffled beliefs": shuffled}
         measure = "R2, held-out subtrees, ridge"
-        yield Claim("not an artefact of the probe", last, strict, guess(strict) | floors, measure=measure)
+        yield Claim(
+            "not an artefact of the probe", last, strict, mean_belief_baseline(strict) | baselines, measure=measure
+        )
 
 
 def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
     """Whether the activations hold what next-token predictions do not tell; where these tell all, none can say."""
-    last, target = evidence.streams[-1], "belief_state"
-    if evidence.has(target="invisible_belief_state"):
-        target = "invisible_belief_state"
+    last, target = evidence.layer_outputs[-1], "belief_state"
+    if evidence.has(target="belief_beyond_next_token"):
+        target = "belief_beyond_next_token"
     elif evidence.has(target="unobservable_belief_state"):
         return  # all that these predictions do not tell, no prediction does
     estimate = evidence.r2(last, target)
-    floors = evidence.floors(PREDICTIONS, target) | evidence.floors(TOKENS, target)
-    floors |= evidence.best_untrained(estimate, last, target)
-    yield Claim("beyond next-token prediction", last, estimate, guess(estimate) | floors)
+    baselines = evidence.baselines(PREDICTIONS, target) | evidence.baselines(TOKENS, target)
+    baselines |= evidence.best_random_init(estimate, last, target)
+    yield Claim("beyond next-token prediction", last, estimate, mean_belief_baseline(estimate) | baselines)
 
 
 def across_layers(evidence: Evidence) -> Iterator[Claim]:
     """Whether all layers together hold more than the best one, and what becomes of it towards the last."""
-    *earlier, last = evidence.streams
-    best = {"best single stream": best_of([evidence.r2(site) for site in evidence.streams])}
+    *earlier, last = evidence.layer_outputs
+    best = {"best single stream": best_of([evidence.r2(site) for site in evidence.layer_outputs])}
     yield Claim("spread across layers", CONCATENATED, evidence.r2(CONCATENATED), best)
-    target = "invisible_belief_state"
+    target = "belief_beyond_next_token"
     if evidence.has(target=target):
         before = best_elsewhere([evidence.r2(site, target) for site in earlier])
-        floors = guess(before) | {"last stream": evidence.r2(last, target)}
+        baselines = mean_belief_baseline(before) | {"last stream": evidence.r2(last, target)}
         name = "fades towards the last layer where predictions do not need it"
-        yield Claim(name, "an earlier stream, chosen on other seeds", before, floors)
+        yield Claim(name, "an earlier stream, chosen on other seeds", before, baselines)
     else:
         before = {"best earlier stream": best_of([evidence.r2(site) for site in earlier])}
         name = "persists to the last layer where predictions need it"
@@ -115,14 +130,14 @@ def across_layers(evidence: Evidence) -> Iterator[Claim]:
 
 
 def duplicated(evidence: Evidence) -> Iterator[Claim]:
-    """Whether what no prediction can ever need is as absent from the best stream as from the floors."""
+    """Whether what no prediction can ever need is as absent from the best stream as from the baselines."""
     target = "unobservable_belief_state"
     if evidence.has(target=target):
-        estimate = best_of([evidence.r2(site, target) for site in evidence.streams])
-        never = [evidence.of_untrained(site, target).mean() for site in evidence.streams]
+        estimate = best_of([evidence.r2(site, target) for site in evidence.layer_outputs])
+        never = [evidence.of_random_init(site, target).mean() for site in evidence.layer_outputs]
         untrained = 0 * estimate + max(never, key=pd.Series.mean)
-        floors = guess(estimate) | evidence.floors(TOKENS, target) | {"untrained networks": untrained}
-        yield Claim("does not linearly tell duplicate states apart", "best stream", estimate, floors, "no more")
+        baselines = mean_belief_baseline(estimate) | evidence.baselines(TOKENS, target) | {"random networks": untrained}
+        yield Claim("does not linearly tell duplicate states apart", "best stream", estimate, baselines, "no more")
 
 
 def shares(rows: pd.DataFrame) -> dict[str, pd.Series]:
@@ -146,25 +161,25 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
     asked += [("causal for what only later tokens reveal", "what is handed on", later)] * (len(later) > 0)
     for name, site, rows in asked:
         share = shares(rows)
-        floors = {"nothing written": 0 * share["pattern"], "random direction": share["random"]}
-        floors["weights of the probe"] = share["filter"]
-        yield Claim(name, site, share["pattern"], floors, "more", "steering.csv", measure)
+        baselines = {"nothing written": 0 * share["pattern"], "random direction": share["random"]}
+        baselines["weights of the probe"] = share["filter"]
+        yield Claim(name, site, share["pattern"], baselines, "more", "steering.csv", measure)
 
 
 def recovered(evidence: Evidence) -> Iterator[Claim]:
     """Whether the process comes out of the last stream, and whether better than out of the words that it read, if any.
 
     The true number of dimensions is that of the process itself. Where exact predictions on the same prefixes do not
-    show it, or do not tell the process, nothing can be said of a network. A floor is who knows which words occur at
+    show it, or do not tell the process, nothing can be said of a network. A baseline is who knows which words occur at
     all, as the prefixes tell on which everything is recovered.
     """
-    last, steps = evidence.streams[-1], evidence.recovery["step"]
-    guess = select(evidence.recovery, measure="kl_rate_nats", source=GUESS)["value"].mean()
+    last, steps = evidence.layer_outputs[-1], evidence.recovery["step"]
+    mean_belief_baseline = select(evidence.recovery, measure="kl_rate_nats", source=UNIGRAM)["value"].mean()
 
     def told(table: pd.DataFrame, **where) -> pd.Series:
         """The share of what more than token frequencies predicts, by seed; nothing where no process was found."""
         rates = select(table, measure="kl_rate_nats", **where).set_index("seed")["value"]
-        return 1 - rates.reindex(table["seed"].unique(), fill_value=guess) / guess
+        return 1 - rates.reindex(table["seed"].unique(), fill_value=mean_belief_baseline) / mean_belief_baseline
 
     def found(table: pd.DataFrame, **where) -> pd.Series:
         """How near the number of dimensions is to the true one, as a share of that, by seed."""
@@ -172,7 +187,7 @@ def recovered(evidence: Evidence) -> Iterator[Claim]:
         return 1 - abs(select(table, measure="rank", **where).set_index("seed")["value"] / true - 1)
 
     shown, known = (float(score(evidence.recovery, source=EXACT).mean()) for score in (found, told))
-    process = {"exact": known, "testable": is_told(evidence.recovery)}
+    process = {"exact": known, "testable": is_identifiable(evidence.recovery)}
     claims = {
         "shows how many dimensions its process has": (
             found,
@@ -183,14 +198,14 @@ def recovered(evidence: Evidence) -> Iterator[Claim]:
     }
     for name, (score, measure, exact) in claims.items():
         estimate = score(evidence.recovery, source=last, step=steps.max())
-        floors = {"token frequencies": 0 * estimate, "which words occur": score(evidence.recovery, source=POSSIBLE)}
-        floors |= {"before training": score(evidence.recovery, source=last, step=steps.min())}
-        floors |= best_untrained(estimate, score(evidence.untrained_recovery, source=last))
-        yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure, **exact)
+        baselines = {"token frequencies": 0 * estimate, "which words occur": score(evidence.recovery, source=SUPPORT)}
+        baselines |= {"at initialisation": score(evidence.recovery, source=last, step=steps.min())}
+        baselines |= best_random_init(estimate, score(evidence.random_init_recovery, source=last))
+        yield Claim(name, last, estimate, baselines, "more", "recovery.csv", measure, **exact)
     if len(select(evidence.recovery, source=SAMPLED)):
-        floors = {"spectral learning on as many words": told(evidence.recovery, source=SAMPLED)}
+        baselines = {"spectral learning on as many words": told(evidence.recovery, source=SAMPLED)}
         name = "tells its process better than the words that it read"
-        yield Claim(name, last, estimate, floors, "more", "recovery.csv", measure, **process)
+        yield Claim(name, last, estimate, baselines, "more", "recovery.csv", measure, **process)
 
 
 def symmetric(evidence: Evidence) -> Iterator[Claim]:
@@ -201,7 +216,7 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
     known = select(evidence.recovery, source=EXACT)["measure"]
     known = known[known.str.startswith("symmetry (")].str.removeprefix("symmetry ")
     symmetries = set(known) - {"()"}
-    last = evidence.streams[-1]
+    last = evidence.layer_outputs[-1]
 
     def explained(table: pd.DataFrame, **where) -> pd.Series:
         rows = select(table, site=last, measure="error", n_dimensions=2, **where)
@@ -210,21 +225,21 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
     if symmetries:
         steps = evidence.symmetry["step"]
         estimate = explained(evidence.symmetry, step=steps.max())
-        floors = {"before training": explained(evidence.symmetry, step=steps.min())}
-        floors |= best_untrained(estimate, explained(evidence.untrained_symmetry))
+        baselines = {"at initialisation": explained(evidence.symmetry, step=steps.min())}
+        baselines |= best_random_init(estimate, explained(evidence.random_init_symmetry))
         measure = "share of the variance on two principal components"
-        yield Claim("has the symmetry of its process", last, estimate, floors, "more", "symmetry.csv", measure)
+        yield Claim("has the symmetry of its process", last, estimate, baselines, "more", "symmetry.csv", measure)
 
 
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
-    """Every claim that can be made of an experiment: some need streams, some several, some long enough prefixes."""
+    """Every claim of an experiment: some need layer outputs, some several, some long enough prefixes."""
     yield from predicted(evidence.loss)
-    if evidence.streams:
+    if evidence.layer_outputs:
         yield from represented(evidence)
         yield from beyond_predictions(evidence)
-    if len(evidence.streams) > 1:
+    if len(evidence.layer_outputs) > 1:
         yield from across_layers(evidence)
-    if evidence.streams:
+    if evidence.layer_outputs:
         yield from duplicated(evidence)
         yield from recovered(evidence)
         yield from symmetric(evidence)

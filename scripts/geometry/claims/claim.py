@@ -13,7 +13,7 @@ Scores = pd.Series | pd.DataFrame
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of an experiment: an estimate and its floors, by seed, and on which side of them it should be.
+    """What is said of an experiment: an estimate and its baselines, by seed, and on which side of them it should be.
 
     The kind is ``more``, ``no less`` or ``no more``; see `verdicts.verdict`. `exact` is the estimate of exact
     predictions on the same prefixes, where there is one: a claim that they do not bear out is not `testable`.
@@ -22,7 +22,7 @@ class Claim:
     name: str
     site: str
     estimate: Scores
-    floors: dict[str, Scores]
+    baselines: dict[str, Scores]
     kind: str = "more"
     source: str = "probe.csv"
     measure: str = "R2, held-out prefixes, ridge"
@@ -39,14 +39,14 @@ def _chosen(scores: list[pd.DataFrame], place: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({seed: scores[one].loc[seed] for seed, one in place.items()}).T.rename_axis("seed")
 
 
-def best_untrained(like: Scores, scores: Scores) -> dict[str, Scores]:
-    """The scores of the best of the networks that were never trained, as a floor for each seed."""
+def best_random_init(like: Scores, scores: Scores) -> dict[str, Scores]:
+    """The scores of the best of the networks that were never trained, as a baseline for each seed."""
     means = over_draws(scores)
     best = scores.loc[means.idxmax()] if means.notna().any() else float("nan")
-    return {f"best of {len(scores)} untrained networks": 0 * like + best}
+    return {f"best of {len(scores)} random networks": 0 * like + best}
 
 
-def guess(like: Scores) -> dict[str, Scores]:
+def mean_belief_baseline(like: Scores) -> dict[str, Scores]:
     return {"mean belief": 0 * like}
 
 

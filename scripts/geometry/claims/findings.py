@@ -6,14 +6,14 @@ import pandas as pd
 
 from geometry.claims.markup import Heading, Paragraph, Part, Table
 from geometry.networks.hook_points import CONCATENATED, short_site
-from geometry.probing.probe_table import FLOORS, estimated, last_stream
+from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.tables import select
 
-INTRODUCTION = """A claim of more is supported if its gain over the best floor, as a share of what that floor
+INTRODUCTION = """A claim of more is supported if its gain over the best baseline, as a share of what that baseline
 leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence; one of no more, if it stays
-below; one of no less, if it does not fall short by {margin:g} of what the floor explains. It is not supported if the
-opposite holds with that confidence, and undecided otherwise, as always with one network. It cannot be told where the
-floor explains everything, or where exact predictions on the same prefixes do not show what is claimed. Intervals are
+below; one of no less, if it does not fall short by {margin:g} of what the baseline explains. It is not supported if the
+opposite holds with that confidence, and undecided otherwise, as always with one network. It not testable where the
+baseline explains everything, or where exact predictions on the same prefixes do not show what is claimed. Intervals are
 Student's t over seeds and, of what is scored on folds, over the draws of folds that all networks share; each verdict
 stands alone, without a correction for their number."""
 
@@ -64,14 +64,14 @@ def full_name(row) -> str:
 
 
 def overview(claims: pd.DataFrame) -> Table:
-    """Claims as rows and experiments of one kind as columns: the verdict, and the estimate over its best floor."""
+    """Claims as rows and experiments of one kind as columns: the verdict, and the estimate over its best baseline."""
     experiments = list(claims["experiment"].unique())
     claims = claims.assign(claim=[full_name(row) for row in claims.itertuples()])
     rows = []
     for name in claims["claim"].unique():
         cells = {row.experiment: row for row in select(claims, claim=name).itertuples()}
         told = (
-            f"{row.verdict}: {row.estimate:.3f} over {row.floor:.3f}{' (caution)' if row.caution else ''}"
+            f"{row.verdict}: {row.estimate:.3f} over {row.baseline:.3f}{' (caution)' if row.caution else ''}"
             if row
             else ""
             for row in map(cells.get, experiments)
@@ -83,7 +83,16 @@ def overview(claims: pd.DataFrame) -> Table:
 def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
     """Every claim of the study, experiment by experiment."""
     percent = f"[{confidence:.0%} interval]"
-    header = ["Experiment", "Claim", "Site", "Measure", f"Estimate {percent}", "SD over draws", "Exact", "Best floor"]
+    header = [
+        "Experiment",
+        "Claim",
+        "Site",
+        "Measure",
+        f"Estimate {percent}",
+        "SD over draws",
+        "Exact",
+        "Best baseline",
+    ]
     header += [f"Gain {percent}", "Verdict"]
     rows = [
         [
@@ -94,7 +103,7 @@ def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
             f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}",
             number(row.sd_over_draws),
             number(row.exact),
-            f"{number(row.floor)} ({row.floor_name})",
+            f"{number(row.baseline)} ({row.baseline_name})",
             "" if pd.isna(row.gain) else f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
             (row.verdict if row.kind == "more" else f"{row.verdict} ({row.kind})") + " (caution)" * bool(row.caution),
         ]
@@ -104,9 +113,9 @@ def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
 
 
 def verdicts_in_words(claims: pd.DataFrame) -> str:
-    """What is supported, what is not, and what cannot be told, as a sentence each."""
+    """What is supported, what is not, and what not testable, as a sentence each."""
     sentences = []
-    for verdict in ("supported", "not supported", "undecided", "cannot be told"):
+    for verdict in ("supported", "not supported", "undecided", "not testable"):
         names = [full_name(row) for row in select(claims, verdict=verdict).itertuples()]
         if names:
             sentences.append(f"{verdict.capitalize()}: {'; '.join(names)}.")
@@ -114,18 +123,18 @@ def verdicts_in_words(claims: pd.DataFrame) -> str:
 
 
 def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> Table | None:
-    """R2 of a target in the trained networks (means over seeds), and of every floor, by each way of scoring."""
+    """R2 of a target in the trained networks (means over seeds), and of every baseline, by each way of scoring."""
     first, last = probe["step"].min(), probe["step"].max()
     probe, untrained = (select(table, target=target, metric="r2") for table in (probe, untrained))
     if probe.empty:
         return None
-    shown = [last_stream(probe), *[CONCATENATED] * (CONCATENATED in probe["site"].values)]
+    shown = [last_layer_output(probe), *[CONCATENATED] * (CONCATENATED in probe["site"].values)]
     trained = select(probe, step=last)
     lines = {f"trained, {site}": select(trained, site=site) for site in shown}
-    lines |= {f"before training, {site}": select(probe, step=first, site=site) for site in shown}
+    lines |= {f"at initialisation, {site}": select(probe, step=first, site=site) for site in shown}
     n = untrained["seed"].nunique()
     lines |= {f"best of {n} untrained, {site}": select(untrained, site=site) for site in shown}
-    lines |= {name: select(trained, site=site, features=of) for name, (site, of) in FLOORS.items()}
+    lines |= {name: select(trained, site=site, features=of) for name, (site, of) in BASELINES.items()}
     rows = []
     for name, scores in lines.items():
         summary = "max" if name.startswith("best") else "mean"
@@ -168,8 +177,8 @@ def sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
         yield Heading("circuit", 3)
         yield circuit_table(tables["circuit"], tables["surgery"])
         return
-    for target in ("belief_state", "invisible_belief_state", "unobservable_belief_state"):
-        table = scores_table(tables["probe"], tables["untrained"], target)
+    for target in ("belief_state", "belief_beyond_next_token", "unobservable_belief_state"):
+        table = scores_table(tables["probe"], tables["random_init"], target)
         if table is not None:
             yield Heading(target.replace("_", " "), 3)
             yield table

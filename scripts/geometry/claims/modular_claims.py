@@ -1,4 +1,4 @@
-"""What the study claims of a network of modular arithmetic, each with its evidence by seed and the floors to beat.
+"""What the study claims of a network of modular arithmetic, each with its evidence by seed and the baselines to beat.
 
 An accuracy or an R2 is of pairs that the network was not trained on, unless a claim's measure says otherwise.
 """
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from geometry.claims.claim import Claim, best_untrained, predicted
+from geometry.claims.claim import Claim, best_random_init, predicted
 from geometry.modular_circuit.shift_symmetry import DOUBLED, SHIFT, SHUFFLED
 from geometry.networks.hook_points import OUTPUT
-from geometry.probing.probe_table import FLOORS, circle_scores, last_stream
+from geometry.probing.probe_table import BASELINES, circle_scores, last_layer_output
 from geometry.tables import select
 
 MEMORISED = 0.99
@@ -29,14 +29,14 @@ class CircuitEvidence:
     """The tables of one experiment; those of networks that were never trained have the prefix ``untrained``."""
 
     probe: pd.DataFrame
-    untrained: pd.DataFrame
+    random_init: pd.DataFrame
     loss: pd.DataFrame
     circuit: pd.DataFrame
-    untrained_circuit: pd.DataFrame
+    random_init_circuit: pd.DataFrame
     bases: pd.DataFrame
-    untrained_bases: pd.DataFrame
+    random_init_bases: pd.DataFrame
     shift_symmetry: pd.DataFrame
-    untrained_shift_symmetry: pd.DataFrame
+    random_init_shift_symmetry: pd.DataFrame
     surgery: pd.DataFrame
 
     def measure(self, name: str, **where) -> pd.Series:
@@ -63,9 +63,9 @@ def grokked(evidence: CircuitEvidence) -> Iterator[Claim]:
     if estimate.isna().any():  # every pair was trained on
         return
     measure = {"source": "circuit.csv", "measure": "accuracy, pairs not trained on"}
-    floors = {"before training": evidence.measure("held_out_accuracy", step=evidence.circuit["step"].min())}
-    floors |= best_untrained(estimate, of_seeds(select(evidence.untrained_circuit, measure="held_out_accuracy")))
-    yield Claim("answers what it was not trained on", OUTPUT, estimate, floors, **measure)
+    baselines = {"at initialisation": evidence.measure("held_out_accuracy", step=evidence.circuit["step"].min())}
+    baselines |= best_random_init(estimate, of_seeds(select(evidence.random_init_circuit, measure="held_out_accuracy")))
+    yield Claim("answers what it was not trained on", OUTPUT, estimate, baselines, **measure)
     memorised = {"when it had memorised": when_memorised(evidence.circuit)}
     yield Claim("groks: generalises after it has memorised", OUTPUT, estimate, memorised, **measure)
 
@@ -81,34 +81,34 @@ def third_circle(table: pd.DataFrame, features: str = "activations", **where) ->
 def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether the answer stands on several circles, linearly; the best are chosen alike in what it is compared with."""
     probe = evidence.probe
-    site, first, last = last_stream(probe), probe["step"].min(), probe["step"].max()
+    site, first, last = last_layer_output(probe), probe["step"].min(), probe["step"].max()
     estimate = third_circle(probe, step=last, site=site)
-    floors = {"before training": third_circle(probe, step=first, site=site)}
-    floors |= best_untrained(estimate, third_circle(evidence.untrained, site=site))
+    baselines = {"at initialisation": third_circle(probe, step=first, site=site)}
+    baselines |= best_random_init(estimate, third_circle(evidence.random_init, site=site))
     for name in ("last token", "all tokens, additive"):
-        of, features = FLOORS[name]
-        floors[name] = third_circle(probe, features, step=last, site=of)
+        of, features = BASELINES[name]
+        baselines[name] = third_circle(probe, features, step=last, site=of)
     measure = f"R2 of the {CIRCLES}rd best circle, pairs not trained on"
-    yield Claim("holds the answer on circles", site, estimate, floors, measure=measure)
+    yield Claim("holds the answer on circles", site, estimate, baselines, measure=measure)
 
 
 def sparse(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether few waves make up the embedding, and fewer than of other bases."""
     share = select(evidence.bases, matrix="W_E", measure="share_of_largest_10")
-    never = select(evidence.untrained_bases, matrix="W_E", measure="share_of_largest_10", basis="fourier")
+    never = select(evidence.random_init_bases, matrix="W_E", measure="share_of_largest_10", basis="fourier")
     trained = {name: of_seeds(rows) for name, rows in select(share, step=share["step"].max()).groupby("basis")}
     measure = {"source": "bases.csv", "measure": "share of W_E's energy in ten vectors"}
     if not trained:  # of so few numbers, ten vectors are all
         return
     estimate = trained["fourier"]
-    floors = {"before training": of_seeds(select(share, step=share["step"].min(), basis="fourier"))}
-    floors |= best_untrained(estimate, of_seeds(never))
-    floors |= {name.replace("_", " "): trained[name] for name in ("raw", "random", "fourier_of_shuffled_tokens")}
-    yield Claim("Fourier-sparse", EMBEDDING, estimate, floors, **measure)
+    baselines = {"at initialisation": of_seeds(select(share, step=share["step"].min(), basis="fourier"))}
+    baselines |= best_random_init(estimate, of_seeds(never))
+    baselines |= {name.replace("_", " "): trained[name] for name in ("raw", "random", "fourier_of_shuffled_tokens")}
+    yield Claim("Fourier-sparse", EMBEDDING, estimate, baselines, **measure)
     for name, family in {"wavelets": ("haar", "db4"), "wavelet packets": ("db4_packets", "db4_best_packets")}.items():
-        floors = {basis.replace("_", " "): trained[basis] for basis in family if basis in trained}
-        if floors:
-            yield Claim(f"sparser in Fourier than in {name}", EMBEDDING, estimate, floors, **measure)
+        baselines = {basis.replace("_", " "): trained[basis] for basis in family if basis in trained}
+        if baselines:
+            yield Claim(f"sparser in Fourier than in {name}", EMBEDDING, estimate, baselines, **measure)
 
 
 def frequencies_causal(evidence: CircuitEvidence) -> Iterator[Claim]:
@@ -116,39 +116,45 @@ def frequencies_causal(evidence: CircuitEvidence) -> Iterator[Claim]:
     parts = "key", "others", "as many others"
     wrong = {part: 1 - evidence.measure("ablated_embedding_accuracy", part=part) for part in parts}
     if len(wrong["key"]):
-        floors = {f"without {part}": wrong[part] for part in ("others", "as many others")}
+        baselines = {f"without {part}": wrong[part] for part in ("others", "as many others")}
         measure = "errors without the key frequencies in W_E"
-        yield Claim("frequencies causal", EMBEDDING, wrong["key"], floors, "more", "circuit.csv", measure)
+        yield Claim("frequencies causal", EMBEDDING, wrong["key"], baselines, "more", "circuit.csv", measure)
 
 
 def symmetric(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether the translation of a number is linear on components that were chosen without it."""
-    table, site = evidence.shift_symmetry, last_stream(evidence.probe)
+    table, site = evidence.shift_symmetry, last_layer_output(evidence.probe)
     first, last = table["step"].min(), table["step"].max()
 
     def explained(table: pd.DataFrame, permutation: str = SHIFT, **where) -> pd.Series:
         return 1 - of_seeds(select(table, site=site, measure="error", permutation=permutation, **where))
 
     estimate = explained(table, step=last)
-    floors = {"before training": explained(table, step=first)}
-    floors |= best_untrained(estimate, explained(evidence.untrained_shift_symmetry))
+    baselines = {"at initialisation": explained(table, step=first)}
+    baselines |= best_random_init(estimate, explained(evidence.random_init_shift_symmetry))
     others = {name: explained(table, name, step=last) for name in (DOUBLED, SHUFFLED)}
-    floors |= {name: values for name, values in others.items() if len(values)}  # of an even p, doubling is none
+    baselines |= {name: values for name, values in others.items() if len(values)}  # of an even p, doubling is none
     measure = f"share of the variance, {SHIFT}, leading principal components"
-    yield Claim("has the symmetry of its task", site, estimate, floors, "more", "shift_symmetry.csv", measure)
+    yield Claim("has the symmetry of its task", site, estimate, baselines, "more", "shift_symmetry.csv", measure)
 
 
-def frequencies_told(evidence: CircuitEvidence) -> Iterator[Claim]:
+def frequencies_detected(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether the angles of that translation tell the frequencies of the waves in the logits, by their power."""
-    site, last = last_stream(evidence.probe), evidence.shift_symmetry["step"].max()
-    told = select(evidence.shift_symmetry, site=site, measure="told_frequency", step=last)
+    site, last = last_layer_output(evidence.probe), evidence.shift_symmetry["step"].max()
+    told = select(evidence.shift_symmetry, site=site, measure="detected_frequency", step=last)
     share = select(evidence.circuit, measure="explained_share", step=last).set_index(["seed", "frequency"])["value"]
-    is_told = pd.Series(share.index.isin(told.set_index(["seed", "value"]).index), share.index)
-    estimate = share.where(is_told, 0).groupby("seed").sum() / share.groupby("seed").sum()
-    floors = {"as many frequencies by chance": is_told.groupby("seed").mean()}
+    is_identifiable = pd.Series(share.index.isin(told.set_index(["seed", "value"]).index), share.index)
+    estimate = share.where(is_identifiable, 0).groupby("seed").sum() / share.groupby("seed").sum()
+    baselines = {"as many frequencies by chance": is_identifiable.groupby("seed").mean()}
     measure = "share of the waves in the logits"
     yield Claim(
-        "its frequencies are the angles of that symmetry", site, estimate, floors, "more", "shift_symmetry.csv", measure
+        "its frequencies are the angles of that symmetry",
+        site,
+        estimate,
+        baselines,
+        "more",
+        "shift_symmetry.csv",
+        measure,
     )
 
 
@@ -160,9 +166,11 @@ def transferred(evidence: CircuitEvidence) -> Iterator[Claim]:
     means = {name: rows.groupby("seed")["value"].mean() for name, rows in found.groupby("network")}
     if means:
         estimate = means.pop("surgery")
-        floors = {name.replace("_", " "): values for name, values in means.items()}
+        baselines = {name.replace("_", " "): values for name, values in means.items()}
         measure = f"accuracy, all pairs, mean over moduli {found['modulus'].min()} to {found['modulus'].max()}"
-        yield Claim("surgery transfers to other moduli", "W_E, W_U", estimate, floors, "more", "surgery.csv", measure)
+        yield Claim(
+            "surgery transfers to other moduli", "W_E, W_U", estimate, baselines, "more", "surgery.csv", measure
+        )
 
 
 def circuit_claims_of(evidence: CircuitEvidence) -> Iterator[Claim]:
@@ -174,5 +182,5 @@ def circuit_claims_of(evidence: CircuitEvidence) -> Iterator[Claim]:
     yield from frequencies_causal(evidence)
     if len(select(evidence.shift_symmetry, measure="prediction_change", permutation=SHIFT)):  # not of a polynomial
         yield from symmetric(evidence)
-        yield from frequencies_told(evidence)
+        yield from frequencies_detected(evidence)
     yield from transferred(evidence)

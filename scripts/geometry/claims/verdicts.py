@@ -1,4 +1,4 @@
-"""Verdicts: an estimate, its interval over seeds, the best floor, and a rule fixed beforehand."""
+"""Verdicts: an estimate, its interval over seeds, the best baseline, and a rule fixed beforehand."""
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +12,7 @@ FEWEST_FOR_BOOTSTRAP = 5
 RESAMPLES = 9_999
 
 NOTHING_LEFT = 1e-6
-"""What a floor may leave unexplained and count as explaining all."""
+"""What a baseline may leave unexplained and count as explaining all."""
 
 
 def interval(values: Float[ndarray, "seed draw"], confidence: float) -> tuple[float, float]:
@@ -55,24 +55,24 @@ def bootstrap_interval(values: Float[ndarray, " seed"], confidence: float) -> tu
 
 
 def relative_gain(
-    estimate: Float[ndarray, "*seed"], floor: Float[ndarray, "*seed"], kind: str
+    estimate: Float[ndarray, "*seed"], baseline: Float[ndarray, "*seed"], kind: str
 ) -> Float[ndarray, "*seed"]:
-    """The share of what the floor leaves unexplained that the estimate explains; nan if it leaves nothing.
+    """The share of what the baseline leaves unexplained that the estimate explains; nan if it leaves nothing.
 
-    For what must be ``no less``, the gain or loss as a share of what the floor explains; nan if it explains nothing.
+    For what must be ``no less``, the gain or loss as a share of what the baseline explains; nan if it explains nothing.
     """
-    scale = floor if kind == "no less" else 1 - floor
-    return np.where(scale > NOTHING_LEFT, (estimate - floor) / np.maximum(scale, NOTHING_LEFT), np.nan)
+    scale = baseline if kind == "no less" else 1 - baseline
+    return np.where(scale > NOTHING_LEFT, (estimate - baseline) / np.maximum(scale, NOTHING_LEFT), np.nan)
 
 
 def verdict(gain: Float[ndarray, "seed draw"], margin: float, confidence: float, kind: str) -> str:
-    """Whether a gain over the floor, paired by seed and draw, is on the claimed side of a bound with that confidence.
+    """Whether a gain over the baseline, paired by seed and draw, is on the claimed side of a bound at a confidence.
 
     ``more`` claims that it exceeds the margin, ``no less`` that it does not fall short of nothing by the
     margin, ``no more`` that it does not exceed the margin.
     """
     if np.isnan(gain).all():
-        return "cannot be told"
+        return "not testable"
     low, high = interval(gain, confidence)
     bound = -margin if kind == "no less" else margin
     above, below = low > bound, high < bound

@@ -111,18 +111,18 @@ def check_other_process(task: Mapping, process: Process, parameters: Mapping, wh
         other = other_process(task, parameters)
     except ProcessError as error:
         hint = "set it to null where it was meant for another process"
-        raise ConfigError(f"{where}: probe.other_parameters: {error}; {hint}") from None
+        raise ConfigError(f"{where}: probe.control_parameters: {error}; {hint}") from None
     if other is None:
         return
     same_size = other.transition_tensor.shape == process.transition_tensor.shape
     if not same_size or ((process.transition_tensor != 0) & (other.transition_tensor == 0)).any():
         raise ConfigError(
-            f"{where}: probe.other_parameters is {dict(parameters)}; they must give a process with the same states, "
+            f"{where}: probe.control_parameters is {dict(parameters)}; they must give a process with the same states, "
             "tokens and possible transitions"
         )
     if np.allclose(other.transition_tensor, process.transition_tensor):
         raise ConfigError(
-            f"{where}: probe.other_parameters is {dict(parameters)}, which gives the task's own process; "
+            f"{where}: probe.control_parameters is {dict(parameters)}, which gives the task's own process; "
             "it must give another, or be null"
         )
 
@@ -139,7 +139,7 @@ def check_task(experiment: Mapping, where: str) -> Process | ModularArithmetic:
         raise ConfigError(f"{where}: task.process: {error}") from None
     if spread < CONSTANT:
         raise ConfigError(f"{where}: task.process: {process.name}: every prefix leads to the same belief state")
-    check_other_process(task, process, experiment["probe"]["other_parameters"] or {}, where)
+    check_other_process(task, process, experiment["probe"]["control_parameters"] or {}, where)
     if n_prefixes < FEWEST_FOLDS:
         raise ConfigError(
             f"{where}: task.context is {task['context']}, up to which {process.name} has {n_prefixes} prefixes; "
@@ -157,8 +157,8 @@ def check_modular(experiment: Mapping, task: ModularArithmetic, where: str, max_
         "model.normalization": ("none", "whose circuit the analysis is of"),
         "model.activation": ("relu", "whose circuit the analysis is of"),
         "model.bos": (False, "as words begin with a number"),
-        "training.labels": ("tree", "every pair that is trained on, at each step"),
-        "probe.other_parameters": (None, "as no observer mistakes the modulus"),
+        "training.labels": ("full_distribution", "every pair that is trained on, at each step"),
+        "probe.control_parameters": (None, "as no observer mistakes the modulus"),
     }
     for key, (value, reason) in needed.items():
         section, name = key.split(".")
@@ -187,15 +187,15 @@ def check_experiment(
         )
     if is_modular(task):
         check_modular(experiment, process, where, max_prefixes)
-    elif training and training["labels"] == "tree" and not fits(process, task["context"], max_prefixes):
+    elif training and training["labels"] == "full_distribution" and not fits(process, task["context"], max_prefixes):
         raise ConfigError(
-            f"{where}: training.labels is 'tree' and needs every prefix up to task.context {task['context']}; "
+            f"{where}: training.labels is 'full_distribution' and needs every prefix up to task.context {task['context']}; "
             f"these are more than tree.max_prefixes, {max_prefixes}"
         )
     names = hook_point_names(experiment["model"])
     anywhere = [{**experiment["model"], "architecture": other, "normalization": "LN"} for other in ARCHITECTURES]
     known = {name for model in anywhere for name in hook_point_names(model)}
-    for key in ("sites", "joined"):
+    for key in ("sites", "concatenated"):
         for pattern in probe[key]:  # one that is of another architecture does no harm
             if not any(fnmatchcase(name, pattern) for name in known):
                 raise ConfigError(f"{where}: probe.{key} has {pattern!r}, which matches none of {', '.join(names)}")

@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from geometry.config.checks import ConfigError, architectures_of, check_architecture, check_experiment, check_task
 from geometry.config.literals import typed
-from geometry.config.pretrained import foreign_experiment, shape_in_files
+from geometry.config.pretrained import pretrained_experiment, shape_in_files
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.hook_points import probed_sites
 from geometry.processes.process import Process
@@ -77,7 +77,7 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
             except CheckpointError as error:
                 raise ConfigError(f"{where}: {error}") from None
             check_schema(merged(whole, {"model": shape}), schema_of_one, where)
-            experiment = foreign_experiment(merged(experiment, {"model": shape}))
+            experiment = pretrained_experiment(merged(experiment, {"model": shape}))
         check_experiment(experiment, process, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
         experiment["task"]["parameters"] = resolved_parameters(experiment["task"])
         experiments[name] = canonical(experiment)

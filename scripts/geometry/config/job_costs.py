@@ -14,7 +14,7 @@ from statistics import median
 from time import perf_counter
 
 from geometry.interventions.steering import MOST_FOLLOWED
-from geometry.networks.hook_points import PREFIXES_AT_ONCE, chosen_sites, joined_sites
+from geometry.networks.hook_points import PREFIXES_AT_ONCE, chosen_sites, concatenated_sites
 from geometry.probing.baselines import MOST_PREDICTION_COLUMNS, MOST_TOKEN_FEATURES
 from geometry.probing.cross_validation import CELLS_AT_ONCE
 from geometry.processes.entropy import MOST_BELIEFS, MOST_CHILDREN, MOST_TOKENS
@@ -52,7 +52,7 @@ class Size:
     n_permutations: int
     n_sites: int
     n_snapshots: int  # of a training
-    n_untrained: int
+    n_random_networks: int
     n_probed: int  # of these, at most
     stored_bytes: int  # the weights of all snapshots
     train_bytes: int
@@ -63,7 +63,7 @@ class Size:
     circuit_bytes: int
     train_seconds: float
     extract_seconds: float  # of one snapshot
-    floors_seconds: float
+    baselines_seconds: float
     probe_seconds: float  # of one snapshot
     recovery_seconds: float  # of one snapshot
     surgery_seconds: float
@@ -76,7 +76,7 @@ class Size:
     @property
     def n_networks(self) -> int:
         """Networks that a job reads at most: snapshots of a training, or networks that are never trained."""
-        return max(self.n_probed, self.n_untrained)
+        return max(self.n_probed, self.n_random_networks)
 
     @property
     def n_read(self) -> int:
@@ -131,7 +131,7 @@ class Node:
 
 
 def n_token_columns(n_tokens: int, n_states: int, context: int) -> int:
-    """Columns of the floors that know the last token, and the token at each lag."""
+    """Columns of the baselines that know the last token, and the token at each lag."""
     is_few = n_tokens * context <= MOST_TOKEN_FEATURES
     return (context + 1) * (n_tokens if is_few else min(n_states**2, max(1, MOST_TOKEN_FEATURES // context)))
 
@@ -162,16 +162,16 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
     n_states, limits = process.n_states, ((task["context"], max_prefixes), (MOST_TOKENS, MOST_BELIEFS))
     n_prefixes, node = count_at_most(n_tokens, task["context"], max_prefixes), node_of(model, n_ctx)
     weights, table = n_layers * node.weights, 8 * n_prefixes * n_tokens
-    stored = 4 * (weights + d_model * (2 * n_tokens + n_ctx)) * max(training["snapshots"], probe["untrained"])
+    stored = 4 * (weights + d_model * (2 * n_tokens + n_ctx)) * max(training["snapshots"], probe["random_networks"])
     # Distinct prefixes of a batch, at most.
     words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_ctx + 1))
-    nodes = n_prefixes if training["labels"] == "tree" else words
+    nodes = n_prefixes if training["labels"] == "full_distribution" else words
     tree = n_prefixes * (80 + 48 * n_states)
     # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell; before,
     # columns for the last token, and for the token at each lag. Predictions become components of each other.
     known = min(n_tokens, MOST_PREDICTION_COLUMNS)
     predictions = 4 * known if n_tokens == known else 2 * known + min(known, d_model + 2) + min(known, n_states)
-    features, columns = d_model * max(1, len(joined_sites(sites, probe))), 15 * n_states + predictions
+    features, columns = d_model * max(1, len(concatenated_sites(sites, probe))), 15 * n_states + predictions
     folds, repeats = probe["folds"], probe["repeats"]
     cells = 3 * max(folds**k for k in range(1, repeats + 1) if k == 1 or folds**k <= CELLS_AT_ONCE)
     gram, of_tokens = (features + columns) ** 2, n_token_columns(n_tokens, n_states, task["context"])
@@ -181,7 +181,7 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
     left = 36 * fits * (d_model + columns) ** 2 * columns
     components = (n_prefixes * n_tokens**2 + 10 * n_tokens**3) * (n_tokens > known)
     n_complete = count_complete(n_tokens, task["context"], n_prefixes)
-    futures = n_complete * n_tokens**2 + 10 * n_tokens**3
+    continuation_probabilities = n_complete * n_tokens**2 + 10 * n_tokens**3
     return Size(
         n_tokens=n_tokens,
         n_states=n_states,
@@ -189,7 +189,7 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
         n_continued=max(count_continued(n_tokens, *limit) for limit in limits),
         n_permutations=factorial(n_tokens) if n_tokens < 5 else 1 + min(MOST_SWAPS, comb(n_tokens, 2)),
         n_sites=len(sites),
-        n_untrained=probe["untrained"],
+        n_random_networks=probe["random_networks"],
         n_prefixes=n_prefixes,
         n_snapshots=training["snapshots"],
         n_probed=min(training["snapshots"], probe["snapshots"]),
@@ -217,12 +217,12 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
             + nodes * n_tokens * (6 * d_model / FLOPS + TOKEN_SECONDS)
         ),
         extract_seconds=3 * n_prefixes * (weights + n_tokens * d_model) / FLOPS + TOKEN_SECONDS * n_prefixes * n_tokens,
-        floors_seconds=(13 * n_prefixes * gram_of_tokens + 900 * of_tokens**3 + 4 * components) / FLOPS,
+        baselines_seconds=(13 * n_prefixes * gram_of_tokens + 900 * of_tokens**3 + 4 * components) / FLOPS,
         probe_seconds=(
             (20 + 5 * repeats) * n_prefixes * gram + (1300 + 500 * repeats) * features**3 + left + 4 * components
         )
         / FLOPS,
-        recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3 + 4 * futures) / FLOPS,
+        recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3 + 4 * continuation_probabilities) / FLOPS,
         surgery_seconds=0.0,
     )
 
@@ -231,7 +231,7 @@ def _size_of_modular(task, model, training, probe, process: ModularArithmetic, m
     """The same of modular arithmetic, whose rows are the pairs of numbers."""
     d_model, p, n_pairs, n_snapshots = model["d_model"], process.modulus, process.modulus**2, training["snapshots"]
     width = model["n_heads"] * model["d_head"]
-    stored = 4 * d_model * (2 * p + 2 * model["d_mlp"] + 4 * width) * max(n_snapshots, probe["untrained"])
+    stored = 4 * d_model * (2 * p + 2 * model["d_mlp"] + 4 * width) * max(n_snapshots, probe["random_networks"])
     weights = (model["d_mlp"] + width) * (width + p)  # of the products that each pair passes
     tree = 3 * process.n_prefixes * (2 * p + 20)
     columns, cells = d_model + 5 * p, CELLS_AT_ONCE
@@ -244,7 +244,7 @@ def _size_of_modular(task, model, training, probe, process: ModularArithmetic, m
         n_permutations=1,
         n_sites=len(chosen_sites(model, probe)),
         n_snapshots=n_snapshots,
-        n_untrained=probe["untrained"],
+        n_random_networks=probe["random_networks"],
         n_probed=min(n_snapshots, probe["snapshots"]),
         stored_bytes=stored,
         train_bytes=4 * n_pairs * (4 * (model["d_mlp"] + 4 * width) + 5 * p) + 3 * stored,
@@ -255,7 +255,7 @@ def _size_of_modular(task, model, training, probe, process: ModularArithmetic, m
         circuit_bytes=60 * p**3 + stored,
         train_seconds=training["steps"] * (4.5 * process.n_trained * weights / FLOPS + 0.01),
         extract_seconds=2 * n_pairs * weights / FLOPS,
-        floors_seconds=0.0,
+        baselines_seconds=0.0,
         probe_seconds=28 * n_pairs * columns**2 / FLOPS,
         recovery_seconds=0.0,
         surgery_seconds=PAIRS * 2 * (model["d_mlp"] + width) * (width + 75) / FLOPS,
@@ -295,7 +295,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
         + (1000 + 16 * size.n_permutations) * size.n_complete
         + 32 * size.n_complete * size.n_tokens
         + 30 * size.n_tokens**2
-        + 36_000 * size.n_permutations * size.n_sites * max(2, size.n_untrained)
+        + 36_000 * size.n_permutations * size.n_sites * max(2, size.n_random_networks)
     ),
     "measure_convergence": lambda size: SCIENCE + 500 * size.n_prefixes + 15_000 * size.n_tokens,
     "steer_network": lambda size: (
@@ -308,7 +308,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "find_shift_symmetry": lambda size: SCIENCE + size.circuit_bytes,
     "measure_surgery": lambda size: TORCH + size.stored_bytes,
     "export_surgery": lambda size: TORCH + size.stored_bytes,
-    "collect_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_untrained),
+    "collect_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_random_networks),
     "write_findings": lambda size: 0.16e9,
     "write_report": lambda size: 0.17e9,
 } | dict.fromkeys(
@@ -325,7 +325,7 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
     "build_ground_truth": lambda size: 1e-6 * size.n_continued + TOKEN_SECONDS * size.n_prefixes * size.n_tokens,
     "measure_loss": lambda size: TOKEN_SECONDS * size.n_probed * size.n_prefixes * size.n_tokens,
-    "probe_beliefs": lambda size: 1.5 + size.floors_seconds + size.n_networks * size.probe_seconds,
+    "probe_beliefs": lambda size: 1.5 + size.baselines_seconds + size.n_networks * size.probe_seconds,
     "steer_network": lambda size: (
         2 + 24 * TOKEN_SECONDS * STEERED * size.n_sites * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
     ),
@@ -334,9 +334,9 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
         0.8 + 2e-5 * size.n_prefixes + TOKEN_SECONDS / 2 * LONG_PREFIXES * size.n_tokens * (size.n_read + 30)
     ),
     "find_symmetries": lambda size: (
-        4e-7 * size.n_complete * size.n_permutations * size.n_sites * max(2, size.n_untrained)
+        4e-7 * size.n_complete * size.n_permutations * size.n_sites * max(2, size.n_random_networks)
         + 2e-9 * size.n_tokens**3
-        + 1e-7 * size.n_permutations**2 * size.n_tokens * size.n_sites * max(2, size.n_untrained)
+        + 1e-7 * size.n_permutations**2 * size.n_tokens * size.n_sites * max(2, size.n_random_networks)
     ),
     "measure_dimension": lambda size: 1.5 + 3e-5 * size.n_prefixes + 2e-3 * size.n_tokens * (1 + size.n_probed),
     "measure_convergence": lambda size: 4e-3 * size.n_tokens,
@@ -354,13 +354,13 @@ START, START_DRAWING, START_TORCH = 1.3, 2.1, 2.7
 WITH_TORCH = ("train_model", "initialize_networks", "import_model", "extract_activations", "steer_network")
 WITH_TORCH += ("measure_circuit", "measure_surgery", "export_surgery")
 
-YARDSTICK = """
+SPEED_TEST = """
 import pandas, torch, xarray, zarr
 torch.set_num_threads(1)
 for _ in range(30):
     torch.ones(1000, 1000) @ torch.ones(1000, 1000)
 """
-YARDSTICK_SECONDS = 2.5
+SPEED_TEST_SECONDS = 2.5
 """How long the machine of the constants takes that: to start, and to multiply matrices."""
 
 
@@ -369,10 +369,10 @@ def slowness() -> float:
 
     def tried() -> float:
         begin = perf_counter()
-        subprocess.run([sys.executable, "-c", YARDSTICK], check=True)
+        subprocess.run([sys.executable, "-c", SPEED_TEST], check=True)
         return perf_counter() - begin
 
-    return median(tried() for _ in range(3)) / YARDSTICK_SECONDS
+    return median(tried() for _ in range(3)) / SPEED_TEST_SECONDS
 
 
 ON_GPU = ("train_model", "extract_activations")

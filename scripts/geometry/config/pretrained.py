@@ -24,7 +24,7 @@ LOOKED_AT = 25_000_000
 SIZES = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp")
 
 
-def is_foreign(experiment: Mapping) -> bool:
+def is_pretrained(experiment: Mapping) -> bool:
     """Whether an experiment is on a network that is not trained here."""
     return "checkpoint" in experiment
 
@@ -34,7 +34,7 @@ def checkpoint_runs(path: str, seeds: list[int]) -> dict[str, str]:
     if any(brace in path.replace(PLACEHOLDER, "") for brace in "{}"):
         raise CheckpointError(f"model.checkpoint is {path!r}; of braces only {PLACEHOLDER} is allowed")
     if PLACEHOLDER not in path:
-        return {"checkpoint": path}
+        return {"pretrained": path}
     return {f"seed_{seed}": path.replace(PLACEHOLDER, str(seed)) for seed in seeds}
 
 
@@ -77,7 +77,7 @@ def shape_in_files(experiment: Mapping, override: Mapping, seeds: list[int], n_t
     return shape
 
 
-def foreign_experiment(experiment: Mapping) -> dict:
+def pretrained_experiment(experiment: Mapping) -> dict:
     """The experiment with the network's file apart from its shape, and without training."""
     model = dict(experiment["model"])
     checkpoint = {"path": model.pop("checkpoint"), "format": model.pop("format")}

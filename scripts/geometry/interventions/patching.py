@@ -10,7 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from geometry.networks.hooked_network import HookedNetwork
-from geometry.networks.input_layout import Branches, Piece
+from geometry.networks.input_layout import PackedTree, TreeChunk
 from geometry.processes.prefix_tree import PrefixTree
 
 
@@ -24,12 +24,12 @@ def changing(network: HookedNetwork, site: str, change: Callable[[Tensor], Tenso
         handle.remove()
 
 
-class Twins:
+class PatchedPrefixes:
     """Some prefixes and, for each, a twin: the same prefix again, whose last position may be changed.
 
-    One tree holds the prefixes with all that they continue, then the twins, then each twin's
+    One tree holds the prefixes with all that they continue, then the patched, then each twin's
     continuations by the tokens of `following`, where the context has room. What is above a twin is read once, when
-    this is made, and stays as it is, so that a change costs no more than the twins and what is below them.
+    this is made, and stays as it is, so that a change costs no more than the patched and what is below them.
     """
 
     def __init__(
@@ -45,35 +45,35 @@ class Twins:
         above = with_ancestors(tree, prefix)
         self.has_room = np.flatnonzero(tree.length[prefix] < context)
         self.following = following[self.has_room]
-        whole = with_twins(tree, above, prefix, self.has_room, self.following)
+        whole = with_patched(tree, above, prefix, self.has_room, self.following)
         nodes = whole.network_input(self.n_tokens if bos else None)
         self.tokens, parent, position = (torch.from_numpy(array).to(self.weight.device) for array in nodes)
-        self.branches = Branches(parent, position, network.config.n_ctx)
+        self.packed = PackedTree(parent, position, network.config.n_ctx)
         first, stop = bos + len(above), bos + len(above) + len(prefix)
-        self.above, self.twins = slice(int(bos), first), slice(first, stop)
+        self.above, self.patched = slice(int(bos), first), slice(first, stop)
         self.below = slice(stop, len(self.tokens))
         self.place = np.searchsorted(above, prefix)
-        self.kept = network.new_kept(stop)
+        self.cache = network.new_cache(stop)
         if bos:
-            self._read(slice(0, 1), self.kept)
-        self.unchanged = self._read(self.above, self.kept)[self.place]
+            self._read(slice(0, 1), self.cache)
+        self.unchanged = self._read(self.above, self.cache)[self.place]
 
-    def _read(self, nodes: slice, kept: list[Tensor]) -> Float[ndarray, "node token"]:
+    def _read(self, nodes: slice, cache: list[Tensor]) -> Float[ndarray, "node token"]:
         with torch.no_grad():
-            logits = self.network(self.tokens[nodes], Piece(self.branches, kept, nodes.start, nodes.stop))
+            logits = self.network(self.tokens[nodes], TreeChunk(self.packed, cache, nodes.start, nodes.stop))
         return logits.cpu().double().log_softmax(1)[:, : self.n_tokens].numpy()
 
     def steer(self, site: str, change: Float[ndarray, "pair feature"]) -> Float[ndarray, "pair token"]:
         """Log-probabilities of the next token after each prefix, with a change added at its last position alone."""
         added = torch.from_numpy(change).to(self.weight)
         with changing(self.network, site, lambda x: x + added):
-            return self._read(self.twins, self.kept)
+            return self._read(self.patched, self.cache)
 
     def later(self) -> Float[ndarray, "pair next token"]:
         """Log-probabilities after one more token, each of those that follow, of the pairs that have room for it; the
         prefixes are still as they were last steered, the token itself is read without a change.
         """
-        return self._read(self.below, self.kept).reshape(*self.following.shape, self.n_tokens)
+        return self._read(self.below, self.cache).reshape(*self.following.shape, self.n_tokens)
 
     def ablate(
         self, site: str, mean: Float[ndarray, " feature"], basis: Float[ndarray, "rank feature"]
@@ -83,7 +83,7 @@ class Twins:
         """
         centre, rows = (torch.from_numpy(array).to(self.weight) for array in (mean, basis))
         with changing(self.network, site, lambda x: x - (x - centre) @ rows.T @ rows):
-            return self._read(self.above, [kept.clone() for kept in self.kept])[self.place]
+            return self._read(self.above, [cache.clone() for cache in self.cache])[self.place]
 
 
 def with_ancestors(tree: PrefixTree, prefix: Integer[ndarray, " pair"]) -> Integer[ndarray, " node"]:
@@ -95,7 +95,7 @@ def with_ancestors(tree: PrefixTree, prefix: Integer[ndarray, " pair"]) -> Integ
     return np.unique(np.concatenate(found))
 
 
-def with_twins(
+def with_patched(
     tree: PrefixTree,
     above: Integer[ndarray, " node"],
     prefix: Integer[ndarray, " pair"],

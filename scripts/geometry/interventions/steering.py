@@ -17,7 +17,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from geometry.probing.control_targets import DISTINCT, labels
-from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import NOISE, fit
 from geometry.processes.belief_states import IMPOSSIBLE
 from geometry.processes.process import Process
@@ -34,7 +34,7 @@ PARTS = 32
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PrefixPairs:
     """Prefixes and their counterfactual partners, as rows of one table of prefixes."""
 
     prefix: Integer[ndarray, " pair"]
@@ -50,7 +50,7 @@ def draw_pairs(
     weight: Float[ndarray, " prefix"],
     n_pairs: int,
     rng: np.random.Generator,
-) -> Pairs:
+) -> PrefixPairs:
     """Prefixes drawn by weight, each with a partner, drawn by weight among those that are alike in all
     but their belief. Prefixes without such a partner are left out; if all are, there are no pairs.
     """
@@ -63,12 +63,12 @@ def draw_pairs(
     others = np.ptp(of_group, axis=0) - np.ptp(of_kind, axis=0)
     share = np.where(others > IMPOSSIBLE, weight[order], 0)
     if not share.any():
-        return Pairs(*np.empty((2, 0), np.int64))
+        return PrefixPairs(*np.empty((2, 0), np.int64))
     drawn = rng.choice(len(share), size=n_pairs, p=share / share.sum())
     # A place among the others: what lies before its own belief in the group, or else behind it.
     place = of_group[0, drawn] + rng.random(n_pairs) * others[drawn]
     place += np.where(place >= of_kind[0, drawn], np.ptp(of_kind, axis=0)[drawn], 0)
-    return Pairs(order[drawn], order[np.searchsorted(ends, place, side="right").clip(max=len(order) - 1)])
+    return PrefixPairs(order[drawn], order[np.searchsorted(ends, place, side="right").clip(max=len(order) - 1)])
 
 
 def spans(
@@ -107,7 +107,8 @@ def fit_site(
     """The maps between the beliefs and the activations of one site, over weighted prefixes."""
     part = np.arange(len(weight)) * PARTS // len(weight)
     write, read = (
-        fit(cell_moments(x, y, weight[None], part)[0].total()) for x, y in ((belief, activation), (activation, belief))
+        fit(cell_gram_matrices(x, y, weight[None], part)[0].total())
+        for x, y in ((belief, activation), (activation, belief))
     )
     mean = weight @ belief / weight.sum() @ write.matrix + write.offset
     basis = np.linalg.svd(write.matrix, full_matrices=False)[2][: write.effective_rank]
@@ -150,7 +151,7 @@ def after_another_token(
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class SteeringScorer:
     """The optimal predictions of the counterfactual and the original beliefs of some pairs, now and a token later."""
 
     process: Process
@@ -158,9 +159,9 @@ class Yardstick:
     original: Float[ndarray, "pair state"]
     following: Integer[ndarray, "pair next"]  # as from `draw_following` with the counterfactual beliefs
 
-    def of_pairs(self, pairs: Integer[ndarray, " some"]) -> "Yardstick":
+    def of_pairs(self, pairs: Integer[ndarray, " some"]) -> "SteeringScorer":
         """The same of some of the pairs."""
-        return Yardstick(self.process, self.counterfactual[pairs], self.original[pairs], self.following[pairs])
+        return SteeringScorer(self.process, self.counterfactual[pairs], self.original[pairs], self.following[pairs])
 
     def now(self, log_probability: Float[ndarray, "pair token"]) -> dict[str, float]:
         """Mean divergences of the next-token prediction."""

@@ -31,7 +31,7 @@ HELD = 0.9
 A circle of which only a part is on them has no symmetry there.
 """
 
-LEAST_MODULUS, NEAR = 0.9, 0.1
+SMALLEST_MODULUS, NEAR = 0.9, 0.1
 """How long an eigenvalue is at least, and how near its turn to a whole frequency, if it tells that one.
 
 Chosen on two networks for p = 53, and on untrained ones, whose eigenvalues are shorter than .87. In nine other trained
@@ -78,8 +78,10 @@ def turned_frequencies(eigenvalues: ndarray, modulus: int) -> Float[ndarray, " d
     return np.abs(np.angle(eigenvalues)) * modulus / (2 * np.pi)
 
 
-def told_frequencies(eigenvalues: ndarray, modulus: int) -> list[int]:
+def detected_frequencies(eigenvalues: ndarray, modulus: int) -> list[int]:
     """The frequencies that the eigenvalues of the map of `SHIFT` tell: of those hardly shorter than 1, whole turns."""
     turn = turned_frequencies(eigenvalues, modulus)
-    is_told = (np.abs(eigenvalues) >= LEAST_MODULUS) & (np.abs(turn - turn.round()) <= NEAR) & (turn.round() > 0)
-    return np.unique(turn[is_told].round().astype(int)).tolist()
+    is_identifiable = (
+        (np.abs(eigenvalues) >= SMALLEST_MODULUS) & (np.abs(turn - turn.round()) <= NEAR) & (turn.round() > 0)
+    )
+    return np.unique(turn[is_identifiable].round().astype(int)).tolist()

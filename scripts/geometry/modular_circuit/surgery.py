@@ -45,7 +45,7 @@ class Torus:
 
 
 @dataclass(frozen=True)
-class Score:
+class SurgeryScore:
     """How well a network adds modulo its number of numbers."""
 
     accuracy: float  # among the numbers
@@ -175,7 +175,7 @@ def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulu
     return dict(weights) | moved_weights
 
 
-def score(weights: Weights, pairs: Pairs, sign: int = 1) -> Score:
+def score(weights: Weights, pairs: Pairs, sign: int = 1) -> SurgeryScore:
     """How well a network adds some pairs (or subtracts, of sign -1); a tie, or a token that is missing, is an error."""
     p, gaps = modulus_of(weights), []
     answers = torch.from_numpy((pairs[0] + sign * pairs[1]) % p)[:, None].split(CHUNK)
@@ -184,7 +184,7 @@ def score(weights: Weights, pairs: Pairs, sign: int = 1) -> Score:
         of_numbers = logits.scatter_(1, answer, -torch.inf)[:, :p].amax(1)
         gaps.append(torch.stack([right - of_numbers, right - torch.maximum(of_numbers, logits[:, p])]))
     gap, gap_of_all = torch.cat(gaps, dim=1).double()
-    return Score(float((gap > 0).double().mean()), float((gap_of_all > 0).double().mean()), float(gap.min()))
+    return SurgeryScore(float((gap > 0).double().mean()), float((gap_of_all > 0).double().mean()), float(gap.min()))
 
 
 def proven_torus(weights: Weights, sign: int = 1) -> Torus:

@@ -82,5 +82,5 @@ def transplants(
         "unembedding_only": nearest | {name: moved[name] for name in unembedding},
         "permuted_frequencies": moved | {name: permuted[name] for name in unembedding},
         "other_frequencies": transplanted(weights, without_keys(torus), choice, modulus),
-        "untrained": transplanted(untrained, untrained_torus, untrained_choice, modulus),
+        "at_initialisation": transplanted(untrained, untrained_torus, untrained_choice, modulus),
     }

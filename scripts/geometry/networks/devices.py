@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from geometry.machine import try_lock
-from geometry.networks.input_layout import Branches
+from geometry.networks.input_layout import PackedTree
 from geometry.networks.transformer import Transformer, TransformerConfig
 
 
@@ -76,7 +76,7 @@ def disagreement_with_cpu(device: torch.device) -> float:
         model = Transformer(config)
         model.initialize(torch.Generator().manual_seed(0))
         model.to(where)
-        branch = Branches(parent.to(where), position.to(where), context=6)
+        branch = PackedTree(parent.to(where), position.to(where), context=6)
         loss = model(tokens.to(where), branch).logsumexp(1).mean()
         gradients = torch.autograd.grad(loss, list(model.parameters()))
         results.append(torch.cat([loss.detach().view(1), *(g.flatten() for g in gradients)]).cpu())

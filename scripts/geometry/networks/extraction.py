@@ -9,7 +9,7 @@ from torch import Tensor
 
 from geometry.networks.hook_points import PREFIXES_AT_ONCE
 from geometry.networks.hooked_network import HookedNetwork
-from geometry.networks.input_layout import Branches, Piece
+from geometry.networks.input_layout import PackedTree, TreeChunk
 from geometry.processes.prefix_tree import PrefixTree
 
 
@@ -37,11 +37,11 @@ def tree_activations(
     """
     device = next(network.parameters()).device
     tokens, parent, position = (torch.from_numpy(array).to(device) for array in (tokens, parent, position))
-    tree = Branches(parent, position, network.config.n_ctx)
-    kept = network.new_kept(max(1, int(parent.max()) + 1))  # such nodes come first; to gather needs a row to point at
+    tree = PackedTree(parent, position, network.config.n_ctx)
+    cache = network.new_cache(max(1, int(parent.max()) + 1))  # such nodes come first; to gather needs a row to point at
     with network.recording(sites) as record:
         starts = [*range(0, n_read, nodes_at_once), *range(n_read, len(tokens), nodes_at_once)]
         for start, stop in zip(starts, [*starts[1:], len(tokens)], strict=True):
             with torch.no_grad():
-                logits = network(tokens[start:stop], Piece(tree, kept, start, stop))
+                logits = network(tokens[start:stop], TreeChunk(tree, cache, start, stop))
             yield slice(start, stop), record, logits

@@ -8,8 +8,8 @@ from functools import cache
 PREFIXES_AT_ONCE = 1024
 """Prefixes whose activations are computed at a time, so that a hidden layer stays in the cache."""
 
-CONCATENATED = "residual_streams"
-"""The site that joins several sites of a network, by default its streams; see `joined_sites`."""
+CONCATENATED = "concatenated"
+"""The site that joins several sites of a network, by default its layer outputs; see `concatenated_sites`."""
 
 INPUT, OPTIMUM, OUTPUT = "input", "optimal_output", "output"
 """Where what is no activation is found: the tokens, the optimal predictions, the network's own."""
@@ -32,7 +32,7 @@ def is_behind_layer(site: str) -> bool:
     return site.endswith("hook_resid_post") or is_state(site)
 
 
-def is_stream(site: str) -> bool:
+def is_layer_output(site: str) -> bool:
     """Whether a site is a stream: a residual stream between blocks, each counted once, or a layer's state."""
     return site == "blocks.0.hook_resid_pre" or is_behind_layer(site)
 
@@ -65,13 +65,13 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern:
     return re.compile("|".join(map(translate, patterns)))
 
 
-def joined_sites(sites: list[str], probe: Mapping) -> list[str]:
+def concatenated_sites(sites: list[str], probe: Mapping) -> list[str]:
     """Those of some sites that the probe joins to one, which is the more only if they are several."""
-    found = list(filter(_any_of(tuple(probe["joined"])).match, sites)) if probe["joined"] else []
+    found = list(filter(_any_of(tuple(probe["concatenated"])).match, sites)) if probe["concatenated"] else []
     return found if len(found) > 1 else []
 
 
-def with_joined(sites: list[str], joined: list[str]) -> list[str]:
+def with_concatenated(sites: list[str], joined: list[str]) -> list[str]:
     """Some sites and, behind them, those that are joined, if there are any."""
     return [*sites, CONCATENATED] if joined else sites
 
@@ -79,14 +79,14 @@ def with_joined(sites: list[str], joined: list[str]) -> list[str]:
 def probed_sites(experiment: Mapping) -> list[str]:
     """The sites in the probe's table."""
     sites = chosen_sites(experiment["model"], experiment["probe"])
-    return with_joined(sites, joined_sites(sites, experiment["probe"]))
+    return with_concatenated(sites, concatenated_sites(sites, experiment["probe"]))
 
 
 def drawn_site(experiment: Mapping, wanted: str | None) -> str:
     """The site whose decoded beliefs the figures show: the one wanted, or the last stream."""
     sites = probed_sites(experiment)
-    streams = [site for site in sites if is_stream(site)]
-    return wanted or (streams or sites)[-1]
+    layer_outputs = [site for site in sites if is_layer_output(site)]
+    return wanted or (layer_outputs or sites)[-1]
 
 
 def compared_sites(experiment: Mapping) -> list[str]:
@@ -97,5 +97,5 @@ def compared_sites(experiment: Mapping) -> list[str]:
 
 def short_site(site: str) -> str:
     """A hook point's name as it stands on an axis."""
-    name = site.removeprefix("blocks.").removeprefix("layers.").replace(CONCATENATED, "all streams")
+    name = site.removeprefix("blocks.").removeprefix("layers.").replace(CONCATENATED, "all layer_outputs")
     return name.replace(".hook_", " ").replace("hook_", "")

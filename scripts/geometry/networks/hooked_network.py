@@ -12,20 +12,20 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from geometry.networks.input_layout import Paths
+from geometry.networks.input_layout import InputLayout
 
 
 class HookedNetwork(nn.Module):
-    """A network that reads tokens along their paths.
+    """A network that reads tokens along their layout.
 
-    What an architecture adds: `forward`, `initialize`, the `kept_width` of a layer, and a ``config`` with ``d_vocab``,
+    What an architecture adds: `forward`, `initialize`, the `cache_width` of a layer, and a ``config`` with ``d_vocab``,
     ``n_ctx``, ``n_layers`` and ``d_model``.
     """
 
-    kept_width: int
+    cache_width: int
     """Numbers that a layer keeps of a node for those that continue it."""
 
-    def forward(self, tokens: Integer[Tensor, " node"], paths: Paths) -> Float[Tensor, "node d_vocab"]:
+    def forward(self, tokens: Integer[Tensor, " node"], layout: InputLayout) -> Float[Tensor, "node d_vocab"]:
         """Next-token logits after each node's prefix."""
         raise NotImplementedError
 
@@ -43,10 +43,10 @@ class HookedNetwork(nn.Module):
             for name, parameter in self.named_parameters():
                 parameter.copy_(torch.from_numpy(arrays[name]))
 
-    def new_kept(self, n_nodes: int) -> list[Float[Tensor, "node kept"]]:
-        """By layer, room for what a `paths.Piece` keeps of so many nodes."""
+    def new_cache(self, n_nodes: int) -> list[Float[Tensor, "node cache"]]:
+        """By layer, room for what a `layout.TreeChunk` keeps of so many nodes."""
         like = next(self.parameters())
-        return [like.new_zeros(n_nodes, self.kept_width) for _ in range(self.config.n_layers)]
+        return [like.new_zeros(n_nodes, self.cache_width) for _ in range(self.config.n_layers)]
 
     @contextmanager
     def recording(self, names: list[str]) -> Iterator[dict[str, Tensor]]:
@@ -54,7 +54,7 @@ class HookedNetwork(nn.Module):
         record: dict[str, Tensor] = {}
         parts: dict[str, list[Tensor]] = {name: [] for name in names}
 
-        def fill(_module, inputs: tuple[Tensor, Paths], _output) -> None:
+        def fill(_module, inputs: tuple[Tensor, InputLayout], _output) -> None:
             for name, found in parts.items():
                 record[name] = found[0] if len(found) == 1 else inputs[1].joined(found)
                 found.clear()

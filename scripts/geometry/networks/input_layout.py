@@ -1,4 +1,4 @@
-"""Paths: what a node of a network's input has before it, in words side by side or in the tree of their prefixes.
+"""InputLayout: what a node of a network's input has before it, in words side by side or in the tree of their prefixes.
 
 A network knows neither form. A transformer asks its input for the position of each node and for the
 attention of a layer, given rows that hold each node's queries, keys and values side by side. A
@@ -20,12 +20,12 @@ Step = Callable[[Float[Tensor, "node d_model"], Float[Tensor, "node width"]], Fl
 """One step of a recurrence: from what some nodes read and the states before them to their own states."""
 
 
-class Words:
-    """Words of one length, no prefix shared: node ``word * length + l`` is position l of a word."""
+class DenseSequences:
+    """Sequences of one length, no prefix shared: node ``word * length + l`` is position l of a word."""
 
-    def __init__(self, n_words: int, length: int, device: torch.device):
-        self.shape = n_words, length
-        self.position = torch.arange(length, device=device).repeat(n_words)
+    def __init__(self, n_sequences: int, length: int, device: torch.device):
+        self.shape = n_sequences, length
+        self.position = torch.arange(length, device=device).repeat(n_sequences)
 
     def attend(self, layer: int, rows: Float[Tensor, "node three_width"], n_heads: int) -> Float[Tensor, "node width"]:
         """What attention mixes for each node from its word's positions up to its own."""
@@ -37,9 +37,9 @@ class Words:
         self, layer: int, step: Step, initial: Float[Tensor, " width"], rows: Float[Tensor, "node d_model"]
     ) -> Float[Tensor, "node width"]:
         """The state at each node, carried along its word, all words at once."""
-        n_words, length = self.shape
-        states = [initial.expand(n_words, -1)]
-        for read in rows.view(n_words, length, -1).unbind(1):
+        n_sequences, length = self.shape
+        states = [initial.expand(n_sequences, -1)]
+        for read in rows.view(n_sequences, length, -1).unbind(1):
             states.append(step(read, states[-1]))
         return self.joined(states[1:])
 
@@ -48,7 +48,7 @@ class Words:
         return torch.stack(parts, dim=1).flatten(0, 1)
 
 
-class Branches:
+class PackedTree:
     """A tree of prefixes: each node attends to its ancestors and itself, or takes on the state of its parent.
 
     ``parent`` is -1 at a root; a parent comes before its children, and to carry states along, nodes stand in
@@ -87,14 +87,14 @@ class Branches:
         return torch.cat(parts)
 
 
-class Piece:
+class TreeChunk:
     """Nodes `start` to `stop` of a tree in breadth-first order, all before them having been read.
 
-    ``kept[layer]`` holds keys and values, or states, for the nodes that have children, which come first.
+    ``cache[layer]`` holds keys and values, or states, for the nodes that have children, which come first.
     """
 
-    def __init__(self, tree: Branches, kept: list[Float[Tensor, "inner kept"]], start: int, stop: int):
-        self.tree, self.kept, self.start, self.stop = tree, kept, start, stop
+    def __init__(self, tree: PackedTree, cache: list[Float[Tensor, "inner cache"]], start: int, stop: int):
+        self.tree, self.cache, self.start, self.stop = tree, cache, start, stop
         self.position = tree.position[start:stop]
 
     @cached_property
@@ -103,31 +103,31 @@ class Piece:
 
     def attend(self, layer: int, rows: Float[Tensor, "node three_width"], n_heads: int) -> Float[Tensor, "node width"]:
         """What attention mixes for each node of the piece from its branch; without a gradient."""
-        kept = self.kept[layer]
-        inner = kept[self.start : self.stop]
+        cache = self.cache[layer]
+        inner = cache[self.start : self.stop]
         inner.copy_(rows[: len(inner), rows.shape[1] // 3 :])
         if rows.device.type == "cpu":
-            return self._attend_compiled(rows, kept, n_heads)
-        return attend_to_gathered(rows, kept, self.ancestors, n_heads)
+            return self._attend_compiled(rows, cache, n_heads)
+        return attend_to_gathered(rows, cache, self.ancestors, n_heads)
 
-    def _attend_compiled(self, rows, kept, n_heads):
+    def _attend_compiled(self, rows, cache, n_heads):
         z = rows.new_empty(len(rows), rows.shape[1] // 3)
         pattern = rows.new_empty(len(rows), n_heads, self.tree.context)
         attend, _ = branch_attention(n_heads, z.shape[1] // n_heads)
         arrays = (tensor.numpy() for tensor in (self.tree.parent, pattern, z))
-        attend(rows.numpy(), kept.numpy(), 0, self.start, *arrays)
+        attend(rows.numpy(), cache.numpy(), 0, self.start, *arrays)
         return z
 
     def carry(
         self, layer: int, step: Step, initial: Float[Tensor, " width"], rows: Float[Tensor, "node d_model"]
     ) -> Float[Tensor, "node width"]:
-        """The state at each node of the piece, carried on from those that are kept; without a gradient."""
-        kept, states = self.kept[layer], []
+        """The state at each node of the piece, carried on from those that are cache; without a gradient."""
+        cache, states = self.cache[layer], []
         for _, nodes in generations_of(self.tree.parent, self.start, self.stop):
             parent = self.tree.parent[nodes, None]
-            before = torch.where(parent < 0, initial, kept[parent[:, 0].clamp(min=0)])
+            before = torch.where(parent < 0, initial, cache[parent[:, 0].clamp(min=0)])
             state = step(rows[nodes.start - self.start : nodes.stop - self.start], before)
-            inner = kept[nodes]
+            inner = cache[nodes]
             inner.copy_(state[: len(inner)])
             states.append(state)
         return self.joined(states)
@@ -137,7 +137,7 @@ class Piece:
         return torch.cat(parts)
 
 
-Paths = Words | Branches | Piece
+InputLayout = DenseSequences | PackedTree | TreeChunk
 
 
 def generations_of(parent: Integer[Tensor, " any_node"], start: int, stop: int) -> list[tuple[slice, slice]]:

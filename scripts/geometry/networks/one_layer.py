@@ -31,7 +31,7 @@ class Activations:
     logits: Float[Tensor, "pair d_vocab"]
 
 
-class Folded(NamedTuple):
+class FoldedWeights(NamedTuple):
     """The network as products that no pair changes; sources are each token in first place, each in second, the last."""
 
     score: Float[Tensor, "source head"]
@@ -53,7 +53,7 @@ class Folded(NamedTuple):
         return Activations(pattern, neurons, torch.addmm(self.output_bias, z, self.direct) + neurons @ self.output)
 
 
-def fold(parameters: Parameters, last: int) -> Folded:
+def fold(parameters: Parameters, last: int) -> FoldedWeights:
     """A network with one block and no LayerNorm, asked at the token `last` behind two others."""
     p = {name.removeprefix("blocks.0."): parameter for name, parameter in parameters.items()}
     end = p["embed.W_E"][last] + p["pos_embed.W_pos"][2]
@@ -65,7 +65,7 @@ def fold(parameters: Parameters, last: int) -> Folded:
     neuron_bias = mid @ p["mlp.W_in"] + p["mlp.b_in"]
     output_bias = (mid + p["mlp.b_out"]) @ p["unembed.W_U"] + p["unembed.b_U"]
     direct, output = W_O @ p["unembed.W_U"], p["mlp.W_out"] @ p["unembed.W_U"]
-    return Folded(score, value, W_O @ p["mlp.W_in"], neuron_bias, direct, output, output_bias)
+    return FoldedWeights(score, value, W_O @ p["mlp.W_in"], neuron_bias, direct, output, output_bias)
 
 
 def folded_logits(parameters: Parameters, first: Pairs, second: Pairs, last: int) -> Float[Tensor, "pair d_vocab"]:
@@ -76,12 +76,12 @@ def folded_logits(parameters: Parameters, first: Pairs, second: Pairs, last: int
 def folded_gradient(
     parameters: Parameters, first: Pairs, second: Pairs, answer: Pairs, last: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "pair d_vocab"], tuple[Tensor, ...]]:
-    """The mean loss on some questions, the log-probabilities there, and the gradient by each parameter.
+    """The mean loss on some pairs, the log-probabilities there, and the gradient by each parameter.
 
     Pairs pass in tiles down to what is folded, whose gradients are added up and taken to the parameters at once.
     """
     folded = fold(parameters, last)
-    leaves = Folded(*(tensor.detach().requires_grad_() for tensor in folded))
+    leaves = FoldedWeights(*(tensor.detach().requires_grad_() for tensor in folded))
     loss, log_probabilities = 0.0, []
     for tile in zip(first.split(TILE), second.split(TILE), answer.split(TILE), strict=True):
         log_probability = leaves.activations(*tile[:2]).logits.log_softmax(1)

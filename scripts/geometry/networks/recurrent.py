@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geometry.networks.hooked_network import HookedNetwork
-from geometry.networks.input_layout import Paths
+from geometry.networks.input_layout import InputLayout
 
 CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 
@@ -102,7 +102,7 @@ class Recurrent(HookedNetwork):
         kind = OscillatorLayer if config.architecture == "kuramoto" else CellLayer
         self.layers = nn.ModuleList(kind(config) for _ in range(config.n_layers))
         self.unembed = nn.Linear(config.d_model, config.d_vocab)
-        self.kept_width = self.layers[0].width
+        self.cache_width = self.layers[0].width
 
     def initialize(self, generator: torch.Generator) -> None:
         """As PyTorch does: the embedding normal, all else uniform within 1 / sqrt(d_model); gamma is 1."""
@@ -115,9 +115,9 @@ class Recurrent(HookedNetwork):
             else:
                 nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
-    def forward(self, tokens: Integer[Tensor, " node"], paths: Paths) -> Float[Tensor, "node d_vocab"]:
+    def forward(self, tokens: Integer[Tensor, " node"], layout: InputLayout) -> Float[Tensor, "node d_vocab"]:
         """Next-token logits after each node's prefix."""
         x = self.hook_embed(self.embed(tokens))
         for index, layer in enumerate(self.layers):
-            x = paths.carry(index, layer.step, layer.initial(), x)[:, : self.config.d_model]
+            x = layout.carry(index, layer.step, layer.initial(), x)[:, : self.config.d_model]
         return self.unembed(x)

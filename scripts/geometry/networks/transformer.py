@@ -5,7 +5,7 @@ carry TransformerLens's names: parameters (``blocks.0.attn.W_Q``) and hook point
 (``blocks.0.hook_resid_post``), so that its weights and its sites can be read by who knows that library.
 
 Only the form of the input differs. A batch is a set of nodes, and what a node attends to is the
-business of `paths`: the branch of a tree above it, or the positions before it in a plain word.
+business of `layout`: the branch of a tree above it, or the positions before it in a plain word.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geometry.networks.hooked_network import HookedNetwork
-from geometry.networks.input_layout import Paths
+from geometry.networks.input_layout import InputLayout
 
 EPSILON = 1e-5
 """What LayerNorm adds to the variance."""
@@ -59,11 +59,13 @@ class Attention(nn.Module):
         self.b_Q, self.b_K, self.b_V = (nn.Parameter(torch.zeros(config.n_heads, config.d_head)) for _ in range(3))
         self.b_O = nn.Parameter(torch.zeros(config.d_model))
 
-    def forward(self, x: Float[Tensor, "node d_model"], paths: Paths, layer: int) -> Float[Tensor, "node d_model"]:
+    def forward(
+        self, x: Float[Tensor, "node d_model"], layout: InputLayout, layer: int
+    ) -> Float[Tensor, "node d_model"]:
         n_heads, d_model, _ = self.W_Q.shape
         weight = torch.cat([self.W_Q, self.W_K, self.W_V]).transpose(0, 1).reshape(d_model, -1)
         bias = torch.cat([self.b_Q, self.b_K, self.b_V]).flatten()
-        z = paths.attend(layer, torch.addmm(bias, x, weight), n_heads)
+        z = layout.attend(layer, torch.addmm(bias, x, weight), n_heads)
         return torch.addmm(self.b_O, z, self.W_O.flatten(0, 1))
 
 
@@ -94,9 +96,11 @@ class Block(nn.Module):
         self.hook_resid_mid, self.hook_mlp_out = nn.Identity(), nn.Identity()
         self.hook_resid_post = nn.Identity()
 
-    def forward(self, x: Float[Tensor, "node d_model"], paths: Paths, layer: int) -> Float[Tensor, "node d_model"]:
+    def forward(
+        self, x: Float[Tensor, "node d_model"], layout: InputLayout, layer: int
+    ) -> Float[Tensor, "node d_model"]:
         x = self.hook_resid_pre(x)
-        x = self.hook_resid_mid(x + self.hook_attn_out(self.attn(self.ln1(x), paths, layer)))
+        x = self.hook_resid_mid(x + self.hook_attn_out(self.attn(self.ln1(x), layout, layer)))
         return self.hook_resid_post(x + self.hook_mlp_out(self.mlp(self.ln2(x))))
 
 
@@ -129,7 +133,7 @@ class Transformer(HookedNetwork):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.ln_final = normalization(config)
         self.unembed = Unembedding(config.d_model, config.d_vocab)
-        self.kept_width = 2 * config.n_heads * config.d_head  # keys and values
+        self.cache_width = 2 * config.n_heads * config.d_head  # keys and values
 
     def initialize(self, generator: torch.Generator) -> None:
         """Weights are normal with standard deviation 0.8 / sqrt(d_model), as in TransformerLens; biases stay 0."""
@@ -141,10 +145,10 @@ class Transformer(HookedNetwork):
         """Whether a parameter is trained."""
         return self.config.biases == "all" or ".b_" not in name or ".mlp." in name
 
-    def forward(self, tokens: Integer[Tensor, " node"], paths: Paths) -> Float[Tensor, "node d_vocab"]:
+    def forward(self, tokens: Integer[Tensor, " node"], layout: InputLayout) -> Float[Tensor, "node d_vocab"]:
         """Next-token logits after each node's prefix."""
         x = self.hook_embed(F.embedding(tokens, self.embed.W_E))
-        x = x + self.hook_pos_embed(F.embedding(paths.position, self.pos_embed.W_pos))
+        x = x + self.hook_pos_embed(F.embedding(layout.position, self.pos_embed.W_pos))
         for layer, block in enumerate(self.blocks):
-            x = block(x, paths, layer)
+            x = block(x, layout, layer)
         return torch.addmm(self.unembed.b_U, self.ln_final(x), self.unembed.W_U)

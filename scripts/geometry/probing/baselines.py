@@ -11,7 +11,7 @@ from geometry.probing.regression import NOISE
 from geometry.processes.prefix_tree import PrefixTree
 from geometry.processes.process import Process
 
-LONGEST_GRAM = 6
+LONGEST_KGRAM = 6
 
 LEAST_PROBABILITY = 1e-9
 """What stands for an impossible token where its logarithm is taken."""
@@ -73,7 +73,7 @@ def token_features(
     return features.reshape(len(tree), -1)
 
 
-def grams(tree: PrefixTree, longest: int) -> list[Integer[ndarray, " prefix"]]:
+def kgram_ids(tree: PrefixTree, longest: int) -> list[Integer[ndarray, " prefix"]]:
     """For 0 to `longest` tokens, a number for the last so many tokens of each prefix; a shorter prefix is its own."""
     numbers = [np.zeros(len(tree), dtype=np.int64)]
     for k in range(longest):
@@ -84,7 +84,7 @@ def grams(tree: PrefixTree, longest: int) -> list[Integer[ndarray, " prefix"]]:
     return numbers
 
 
-def table_predictions(
+def kgram_predictions(
     target: Float[ndarray, "row component"],
     weight: Float[ndarray, " row"],
     numbers: list[Integer[ndarray, " row"]],

@@ -1,10 +1,10 @@
-"""What is regressed beside the belief state: the parts of it that predictions hide, and rivals with its marginals."""
+"""Targets beside the belief state: its parts that predictions do not determine, and control targets like it."""
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.probing.baselines import grams, table_predictions
+from geometry.probing.baselines import kgram_ids, kgram_predictions
 from geometry.processes.belief_states import belief_states
 from geometry.processes.observability import hidden_directions
 from geometry.processes.prefix_tree import PrefixTree
@@ -14,19 +14,19 @@ DISTINCT = 1e-6
 """A difference of beliefs that is more than rounding, after as many tokens as there may be."""
 
 MOST_COMPONENTS = 40
-"""A rival target with more components than this is left out."""
+"""A control target with more components than this is left out."""
 
 
 def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
     """The belief state, and its parts along the directions that next-token predictions hide, if they vary."""
-    named = zip(("invisible_belief_state", "unobservable_belief_state"), hidden_directions(process), strict=True)
+    named = zip(("belief_beyond_next_token", "unobservable_belief_state"), hidden_directions(process), strict=True)
     hidden = {name: belief @ parts.T for name, parts in named if len(parts)}
     return {"belief_state": belief} | {
         name: part for name, part in hidden.items() if np.ptp(part, axis=0).max() > DISTINCT
     }
 
 
-def wrong_targets(
+def control_targets(
     process: Process, tree: PrefixTree, belief: Float[ndarray, "prefix state"], weight, other: Process | None, rng
 ) -> dict[str, Float[ndarray, "prefix _"]]:
     """Targets that a network has no reason to hold, each as like the belief state as it can be without being it.
@@ -35,19 +35,19 @@ def wrong_targets(
     believes other parameters; of one who recalls the last k tokens only; and the state of the order-k
     Markov approximation, which is what these tokens are.
     """
-    numbers = grams(tree, 3)
-    suffix = list(table_predictions(belief, weight, numbers, None))
-    wrong = {"shuffled_belief_state": belief[rng.permutation(len(belief))]}
+    numbers = kgram_ids(tree, 3)
+    suffix = list(kgram_predictions(belief, weight, numbers, None))
+    control = {"shuffled_belief_state": belief[rng.permutation(len(belief))]}
     shuffled = _shuffled_within(labels(process.next_token_probability(belief)), rng)
     if np.abs(belief[shuffled] - belief).max() > DISTINCT:
-        wrong["class_shuffled_belief_state"] = belief[shuffled]
+        control["class_shuffled_belief_state"] = belief[shuffled]
     if other is not None:
-        wrong["other_parameters_belief_state"] = belief_states(other, tree)[0]
-    wrong |= {f"suffix_{k}_belief_state": suffix[k] for k in (1, 2, 3)}
+        control["other_parameters_belief_state"] = belief_states(other, tree)[0]
+    control |= {f"suffix_{k}_belief_state": suffix[k] for k in (1, 2, 3)}
     for k in (1, 2):
         if (n := int(numbers[k].max()) + 1) <= MOST_COMPONENTS:
-            wrong[f"markov_{k}_state"] = np.eye(n)[numbers[k]]
-    return wrong
+            control[f"markov_{k}_state"] = np.eye(n)[numbers[k]]
+    return control
 
 
 def labels(rows: Float[ndarray, "row column"], tolerance: float = TOLERANCE) -> Integer[ndarray, " row"]:

@@ -1,4 +1,4 @@
-"""What a probe asks of each kind of task: targets true and wrong, weights of the prefixes, ways of holding them out."""
+"""The probe design of each kind of task: its targets, control targets, weights of the prefixes and splits."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,9 @@ import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
 
-from geometry.probing.control_targets import true_targets, wrong_targets
+from geometry.probing.control_targets import control_targets, true_targets
 from geometry.probing.cross_validation import by_first, by_length, by_membership, by_prefix, by_stem, passes
-from geometry.probing.scores import Examination
+from geometry.probing.scores import ProbeDesign
 from geometry.processes.prefix_tree import tree_of
 from geometry.processes.process import Process
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, frequencies
@@ -22,23 +22,23 @@ def weightings(truth: xr.Dataset) -> dict[str, Float[ndarray, " prefix"]]:
     """
     weights = {"probability": truth["weight"].values}
     if truth.attrs["complete"]:
-        weights["uniform"] = truth["words_below"].values.astype(np.float64)
+        weights["uniform"] = truth["n_sequences_below"].values.astype(np.float64)
         weights["distinct_prefix"] = np.ones(truth.sizes["prefix"])
     return weights
 
 
-def markov_examination(truth: xr.Dataset, process: Process, other: Process | None, probe: Mapping) -> Examination:
+def markov_design(truth: xr.Dataset, process: Process, other: Process | None, probe: Mapping) -> ProbeDesign:
     """What is asked of a hidden Markov model's task: its belief states."""
     rng, tree = np.random.default_rng(probe["seed"]), tree_of(truth)
     belief, weights = truth["target"].values, weightings(truth)
-    wrong = wrong_targets(process, tree, belief, weights["probability"], other, rng)
+    control = control_targets(process, tree, belief, weights["probability"], other, rng)
     draws = probe["folds"], probe["repeats"], rng
     first = passes({"held_out_prefix": by_prefix(len(tree), *draws)})
     others = passes({"held_out_length": by_length(tree), "held_out_subtree": by_stem(tree, *draws)})
-    return Examination(tree.length, true_targets(process, belief), wrong, weights, [*first, *others])
+    return ProbeDesign(tree.length, true_targets(process, belief), control, weights, [*first, *others])
 
 
-def modular_examination(task: ModularArithmetic, probe: Mapping) -> Examination:
+def modular_design(task: ModularArithmetic, probe: Mapping) -> ProbeDesign:
     """What is asked of modular arithmetic, of every pair alike: the circles of the answer, all and one by one.
 
     Wrong are those of each operand, of the answer to another operation, and of another pair's answer.
@@ -46,7 +46,7 @@ def modular_examination(task: ModularArithmetic, probe: Mapping) -> Examination:
     rng, p, (first, second) = np.random.default_rng(probe["seed"]), task.modulus, task.pairs
     true = circles(task.answer, p)
     other = (first + second if task.operation == "subtraction" else first - second) % p
-    wrong = {
+    control = {
         "shuffled_answer_circles": true[rng.permutation(len(true))],
         "first_number_circles": circles(first, p),
         "second_number_circles": circles(second, p),
@@ -59,4 +59,4 @@ def modular_examination(task: ModularArithmetic, probe: Mapping) -> Examination:
     parts = {f"circle_{k}": slice(2 * k - 2, min(2 * k, p - 1)) for k in frequencies(p)}
     weights = {"probability": np.full(len(true), 1 / len(true))}
     true = {"answer_circles": true}
-    return Examination(np.full(p**2, 3), true, wrong, weights, splits, parts=parts, estimator="least_squares")
+    return ProbeDesign(np.full(p**2, 3), true, control, weights, splits, parts=parts, estimator="least_squares")

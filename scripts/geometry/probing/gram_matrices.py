@@ -15,7 +15,7 @@ from numpy import ndarray
 
 
 @dataclass(frozen=True)
-class Moments:
+class GramMatrix:
     """Gram matrices of weighted rows, whose columns are the features less a shift, the targets, and 1.
 
     The shift is near the features' mean, so that nothing is lost when the mean is taken out.
@@ -24,38 +24,38 @@ class Moments:
     gram: Float[ndarray, "part column column"]
     shift: Float[ndarray, " feature"]
 
-    def of_features(self, features: slice) -> "Moments":
+    def of_features(self, features: slice) -> "GramMatrix":
         """The moments of some of the features."""
         if features == slice(None):
             return self
         n_features = len(self.shift)
         columns = np.r_[np.arange(n_features)[features], n_features : self.gram.shape[1]]
-        return Moments(self.gram[:, columns[:, None], columns], self.shift[features])
+        return GramMatrix(self.gram[:, columns[:, None], columns], self.shift[features])
 
-    def of_targets(self, targets: slice) -> "Moments":
+    def of_targets(self, targets: slice) -> "GramMatrix":
         """The moments of all features and some of the targets."""
         n_features, n_columns = len(self.shift), self.gram.shape[1]
         columns = np.r_[:n_features, np.arange(n_features, n_columns - 1)[targets], n_columns - 1]
-        return Moments(self.gram[:, columns[:, None], columns], self.shift)
+        return GramMatrix(self.gram[:, columns[:, None], columns], self.shift)
 
-    def total(self) -> "Moments":
+    def total(self) -> "GramMatrix":
         """The moments of all parts as one."""
-        return Moments(self.gram.sum(axis=0, keepdims=True), self.shift)
+        return GramMatrix(self.gram.sum(axis=0, keepdims=True), self.shift)
 
-    def splits(self, fold_of_part: Integer[ndarray, " part"]) -> Iterator[tuple["Moments", "Moments"]]:
+    def splits(self, fold_of_part: Integer[ndarray, " part"]) -> Iterator[tuple["GramMatrix", "GramMatrix"]]:
         """For each fold the moments of what is outside of it, and of the fold; a part in fold -1 is in no fold."""
         whole = self.gram.sum(axis=0, keepdims=True)
         for fold in range(fold_of_part.max() + 1):
             test = self.gram[fold_of_part == fold].sum(axis=0, keepdims=True)
-            yield Moments(whole - test, self.shift), Moments(test, self.shift)
+            yield GramMatrix(whole - test, self.shift), GramMatrix(test, self.shift)
 
 
-def cell_moments(
+def cell_gram_matrices(
     x: Float[ndarray, "row feature"],
     y: Float[ndarray, "row component"],
     weights: Float[ndarray, "weighting row"],
     cell: Integer[ndarray, " row"],
-) -> list[Moments]:
+) -> list[GramMatrix]:
     """For each weighting, the moments of each cell of rows, in float64; a cell may be empty."""
     shift = x.mean(axis=0, dtype=np.float64)
     order, sizes = np.argsort(cell, kind="stable"), np.bincount(cell)
@@ -70,4 +70,4 @@ def cell_moments(
         for weight, gram in zip(weights, grams, strict=True):
             np.multiply(columns, np.sqrt(weight[rows, None]), out=scaled)
             np.matmul(scaled.T, scaled, out=gram[place])
-    return [Moments(gram, shift) for gram in grams]
+    return [GramMatrix(gram, shift) for gram in grams]

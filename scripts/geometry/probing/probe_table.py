@@ -5,13 +5,13 @@ import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
 
-from geometry.networks.hook_points import INPUT, OPTIMUM, OUTPUT, is_stream
+from geometry.networks.hook_points import INPUT, OPTIMUM, OUTPUT, is_layer_output
 from geometry.tables import select
 
-FLOORS = {
+BASELINES = {
     "last token": (INPUT, "last_token"),
     "all tokens, additive": (INPUT, "additive_tokens"),
-    **{f"table of the last {k} tokens": (INPUT, f"last_{k}_tokens") for k in range(2, 7)},
+    **{f"{k}-gram": (INPUT, f"{k}_gram") for k in range(2, 7)},
     "optimal probabilities": (OPTIMUM, "next_token_probability"),
     "optimal log-probabilities": (OPTIMUM, "next_token_log_probability"),
     "network's probabilities": (OUTPUT, "network_probability"),
@@ -47,10 +47,10 @@ def circle_scores(probe: pd.DataFrame, features: str = "activations") -> pd.Data
     return rows.assign(frequency=rows["target"].str.removeprefix("circle_").astype(int))
 
 
-def last_stream(probe: pd.DataFrame) -> str:
+def last_layer_output(probe: pd.DataFrame) -> str:
     """The last stream or, if none is probed, the last site."""
     sites = probe.loc[probe["features"] == "activations", "site"].unique()
-    return ([site for site in sites if is_stream(site)] or list(sites))[-1]
+    return ([site for site in sites if is_layer_output(site)] or list(sites))[-1]
 
 
 def estimated(table: pd.DataFrame, estimator: str) -> pd.DataFrame:

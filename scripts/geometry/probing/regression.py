@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.probing.gram_matrices import Moments
+from geometry.probing.gram_matrices import GramMatrix
 
 NOISE = 1e-6
 
@@ -71,7 +71,7 @@ class Regression:
         return AffineMap(matrix, self.target_mean[targets] - self.feature_mean @ matrix, len(self.variance))
 
 
-def regress(whole: Moments) -> Regression:
+def regress(whole: GramMatrix) -> Regression:
     """The regression behind the moments of one part, restricted to directions above the noise."""
     gram, n = whole.gram[0], len(whole.shift)
     total_weight, mean = float(gram[-1, -1]), gram[-1, :-1] / gram[-1, -1]
@@ -93,7 +93,7 @@ def regress(whole: Moments) -> Regression:
     )
 
 
-def fit(whole: Moments) -> AffineMap:
+def fit(whole: GramMatrix) -> AffineMap:
     """Least squares from the moments of one part."""
     return regress(whole).affine_map()
 
@@ -103,13 +103,13 @@ def residual(affine: AffineMap, shift: Float[ndarray, " feature"]) -> Float[ndar
     return np.vstack([-affine.matrix, np.eye(len(affine.offset)), -(affine.offset + shift @ affine.matrix)])
 
 
-def squared_error(left: Float[ndarray, "column component"], test: Moments) -> Float[ndarray, " component"]:
+def squared_error(left: Float[ndarray, "column component"], test: GramMatrix) -> Float[ndarray, " component"]:
     """The weighted sum over rows of the squares of some combinations of the columns."""
     return np.maximum((left * (test.gram[0] @ left)).sum(axis=0), 0)
 
 
 def partial_out(
-    left: Float[ndarray, "column component"], train: Moments, known: slice, wanted: slice
+    left: Float[ndarray, "column component"], train: GramMatrix, known: slice, wanted: slice
 ) -> Float[ndarray, "column wanted"]:
     """What is left of the wanted components when the known ones are regressors too (Frisch, Waugh and Lovell)."""
     moments, n = left.T @ (train.gram[0] @ left), left.shape[1]
@@ -122,15 +122,15 @@ def partial_out(
 
 
 @dataclass(frozen=True)
-class Score:
+class ErrorSums:
     """Squared errors, weighted and summed over rows, beside those of a reference, which each row knows no better."""
 
     error: Float[ndarray, " component"]
     reference: Float[ndarray, " component"]
     weight: float
 
-    def __add__(self, other: "Score") -> "Score":
-        return Score(self.error + other.error, self.reference + other.reference, self.weight + other.weight)
+    def __add__(self, other: "ErrorSums") -> "ErrorSums":
+        return ErrorSums(self.error + other.error, self.reference + other.reference, self.weight + other.weight)
 
     def r2(self, components: slice = slice(None)) -> float:
         """One minus the ratio of the errors, pooled over some components; nan where the reference makes none."""
@@ -147,47 +147,50 @@ class Score:
 class Fold:
     """What is fitted, and what the fit is scored on; in sample, they are the same."""
 
-    train: Moments
-    test: Moments
+    train: GramMatrix
+    test: GramMatrix
 
     @cached_property
     def regression(self) -> Regression:
         return regress(self.train)
 
     @cached_property
-    def guess(self) -> tuple[Float[ndarray, "column component"], "Fold"]:
+    def mean_target(self) -> tuple[Float[ndarray, "column component"], "Fold"]:
         """What guessing the mean of one set leaves, and both sets without their features."""
         bare = Fold(self.train.of_features(slice(0)), self.test.of_features(slice(0)))
         return residual(bare.regression.affine_map(), bare.train.shift), bare
 
 
-def score_of(affine: AffineMap, fold: Fold) -> Score:
-    """How a map to all targets does on a fold's test set, against the mean of its training set as a guess."""
-    guess, bare = fold.guess
+def score_of(affine: AffineMap, fold: Fold) -> ErrorSums:
+    """How a map to all targets does on a fold's test set, against the mean of its training set as the baseline."""
+    mean_target, bare = fold.mean_target
     left, weight = residual(affine, fold.train.shift), float(fold.test.gram[0, -1, -1])
-    return Score(squared_error(left, fold.test), squared_error(guess, bare.test), weight)
+    return ErrorSums(squared_error(left, fold.test), squared_error(mean_target, bare.test), weight)
 
 
 def score(
     fold: Fold, beyond: Mapping[str, slice] | None = None, partial: slice = slice(None)
-) -> tuple[AffineMap, dict[str, Score]]:
-    """The map fitted on one set, and how it does on the other, against the mean of the first as a guess.
+) -> tuple[AffineMap, dict[str, ErrorSums]]:
+    """The map fitted on one set, and how it does on the other, against the mean of the first as the baseline.
 
-    ``beyond`` names some of the targets as rival regressors: for each, there is a score of features and
-    rival together against the rival alone, on the components that ``partial`` chooses.
+    ``beyond`` names some of the targets as covariate regressors: for each, there is a score of features and
+    covariate together against the covariate alone, on the components that ``partial`` chooses.
     """
     affine = fold.regression.affine_map()
-    left, (guess, bare) = residual(affine, fold.train.shift), fold.guess
+    left, (mean_target, bare) = residual(affine, fold.train.shift), fold.mean_target
     scores = {"": score_of(affine, fold)}
-    for name, rival in (beyond or {}).items():
-        both, alone = partial_out(left, fold.train, rival, partial), partial_out(guess, bare.train, rival, partial)
+    for name, covariate in (beyond or {}).items():
+        both, alone = (
+            partial_out(left, fold.train, covariate, partial),
+            partial_out(mean_target, bare.train, covariate, partial),
+        )
         reference = squared_error(alone, bare.test)
         explained = reference < EXPLAINED * scores[""].reference[partial]  # what is left is rounding
-        scores[name] = Score(squared_error(both, fold.test), np.where(explained, 0, reference), scores[""].weight)
+        scores[name] = ErrorSums(squared_error(both, fold.test), np.where(explained, 0, reference), scores[""].weight)
     return affine, scores
 
 
-def total(scores: Iterable[dict[str, Score]]) -> dict[str, Score]:
+def total(scores: Iterable[dict[str, ErrorSums]]) -> dict[str, ErrorSums]:
     """The sum over folds."""
     first, *others = scores
     for other in others:
@@ -199,7 +202,7 @@ def total(scores: Iterable[dict[str, Score]]) -> dict[str, Score]:
 class Ridge:
     """A ridge regression on held-out folds: its score, the map of each fold, and the strength for each component."""
 
-    score: Score
+    score: ErrorSums
     maps: list[AffineMap]
     strength: Float[ndarray, "fold component"]
 
@@ -215,7 +218,7 @@ def ridge(folds: list[Fold], targets: Mapping[str, slice]) -> Ridge:
     inner = np.zeros((len(folds), len(STRENGTHS), columns.stop))
     for one, fold in enumerate(bare):
         for other, another in enumerate(bare[:one]):
-            without_both = Moments(fold.train.gram - another.test.gram, fold.train.shift)
+            without_both = GramMatrix(fold.train.gram - another.test.gram, fold.train.shift)
             inner[[one, other]] += _path(without_both, [another.test, fold.test])
     strength = np.empty((len(folds), columns.stop))
     for part in targets.values():
@@ -225,7 +228,7 @@ def ridge(folds: list[Fold], targets: Mapping[str, slice]) -> Ridge:
     return Ridge(sum(scores[1:], scores[0]), maps, strength)
 
 
-def _path(train: Moments, tests: list[Moments]) -> Float[ndarray, "test strength component"]:
+def _path(train: GramMatrix, tests: list[GramMatrix]) -> Float[ndarray, "test strength component"]:
     """The error on some test sets with each strength of the penalty."""
     regression, n_targets = regress(train), train.gram.shape[1] - len(train.shift) - 1
     lefts = np.hstack([residual(regression.affine_map(strength), train.shift) for strength in STRENGTHS])

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.probing.baselines import table_predictions
+from geometry.probing.baselines import kgram_predictions
 from geometry.probing.cross_validation import Split
-from geometry.probing.gram_matrices import Moments, cell_moments
+from geometry.probing.gram_matrices import GramMatrix, cell_gram_matrices
 from geometry.probing.principal_components import cloud_shape
-from geometry.probing.regression import NOTHING, AffineMap, Fold, Ridge, Score, decode, ridge, score, total
+from geometry.probing.regression import NOTHING, AffineMap, ErrorSums, Fold, Ridge, decode, ridge, score, total
 
 COLUMNS = [
     "target",
@@ -32,7 +32,7 @@ PENALISED = ("held_out_prefix", "held_out_subtree")
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ScoreRows:
     """Where in the table the scores of some features stand: everything that their rows share."""
 
     weighting: str
@@ -47,7 +47,7 @@ class Sheet:
         return [(*place, name, float(v), draw) for name, v in metrics.items()]
 
     def of_scores(
-        self, split, estimator, rank, repeats: list[Score], targets: Mapping[str, slice], each: Collection[str] = ()
+        self, split, estimator, rank, repeats: list[ErrorSums], targets: Mapping[str, slice], each: Collection[str] = ()
     ) -> list[tuple]:
         """R2, MSE and RMSE of each target, as a mean over draws of folds, and the spread of R2 over them.
 
@@ -65,7 +65,7 @@ class Sheet:
                     rows += self.rows(target, split, estimator, rank, {"r2_of_draw": value}, draw)
         return rows
 
-    def of_parts(self, split, estimator, rank, repeats: list[Score], parts: Mapping[str, slice]) -> list[tuple]:
+    def of_parts(self, split, estimator, rank, repeats: list[ErrorSums], parts: Mapping[str, slice]) -> list[tuple]:
         """R2 of each part of a target, as a mean over draws of folds."""
         rows = []
         for name, part in parts.items():
@@ -73,23 +73,23 @@ class Sheet:
             rows += self.rows(name, split, estimator, rank, {"r2": r2})
         return rows
 
-    def of_gains(self, split, rank, repeats: list[dict[str, Score]], targets: Mapping[str, slice]) -> list[tuple]:
-        """Of each rival, the share of what it leaves unexplained that the features explain beside it."""
+    def of_gains(self, split, rank, repeats: list[dict[str, ErrorSums]], targets: Mapping[str, slice]) -> list[tuple]:
+        """Of each covariate, the share of what it leaves unexplained that the features explain beside it."""
         rows = []
-        for rival in list(repeats[0])[1:]:
+        for covariate in list(repeats[0])[1:]:
             for target, part in targets.items():
-                gain = np.mean([scores[rival].r2(part) for scores in repeats])
-                rows += self.rows(target, split, "least_squares", rank, {f"partial_r2_beyond_{rival}": gain})
+                gain = np.mean([scores[covariate].r2(part) for scores in repeats])
+                rows += self.rows(target, split, "least_squares", rank, {f"partial_r2_beyond_{covariate}": gain})
         return rows
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Where the true targets (the first columns), the wrong ones, the rivals and parts of the first stand."""
+class TargetColumns:
+    """Where the true targets (the first columns), the wrong ones, the covariates and parts of the first stand."""
 
     true: Mapping[str, slice]
-    wrong: Mapping[str, slice]
-    rivals: Mapping[str, slice]
+    control: Mapping[str, slice]
+    covariates: Mapping[str, slice]
     parts: Mapping[str, slice] = field(default_factory=dict)
 
     @property
@@ -100,7 +100,7 @@ class Columns:
     @property
     def claimed(self) -> set[str]:
         """What claims are made of: the true targets, and beliefs of other prefixes beside them."""
-        return {*self.true, *(name for name in self.wrong if name.startswith("shuffled"))}
+        return {*self.true, *(name for name in self.control if name.startswith("shuffled"))}
 
     @property
     def all_true(self) -> slice:
@@ -108,21 +108,21 @@ class Columns:
 
     @property
     def targets(self) -> dict[str, slice]:
-        return {**self.true, **self.wrong}
+        return {**self.true, **self.control}
 
 
 @dataclass
-class Findings:
+class RegressionDraws:
     """What regressions on some features have found with one weighting and split: draw by draw of the folds."""
 
     rank: list[float] = field(default_factory=list)
     maps: list[list[AffineMap]] = field(default_factory=list)
-    least_squares: list[dict[str, Score]] = field(default_factory=list)
+    least_squares: list[dict[str, ErrorSums]] = field(default_factory=list)
     ridge: list[Ridge] = field(default_factory=list)
 
-    def add(self, folds: list[Fold], columns: Columns, penalised: bool) -> None:
+    def add(self, folds: list[Fold], columns: TargetColumns, penalised: bool) -> None:
         """The regressions of one draw of folds."""
-        found = [score(fold, columns.rivals, columns.all_true) for fold in folds]
+        found = [score(fold, columns.covariates, columns.all_true) for fold in folds]
         maps = [affine for affine, _ in found]
         self.rank.append(float(np.mean([affine.effective_rank for affine in maps])))
         self.least_squares.append(total(scores for _, scores in found))
@@ -131,7 +131,7 @@ class Findings:
             maps = self.ridge[-1].maps
         self.maps.append(maps)
 
-    def rows(self, sheet: Sheet, split: str, columns: Columns) -> list[tuple]:
+    def rows(self, sheet: ScoreRows, split: str, columns: TargetColumns) -> list[tuple]:
         """The rows of all draws: by least squares and, with its strength (a geometric mean over folds), by ridge."""
         rank, everything = np.mean(self.rank), [scores[""] for scores in self.least_squares]
         rows = sheet.of_scores(split, "least_squares", rank, everything, columns.targets)
@@ -147,7 +147,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Examination:
+class ProbeDesign:
     """What features are asked, and how: the targets, the weights of the rows, the ways of holding rows out.
 
     The first of the true targets is the main one; `parts` of it are scored too. The first weighting is by
@@ -158,7 +158,7 @@ class Examination:
 
     length: Integer[ndarray, " row"]
     true: Mapping[str, Float[ndarray, "row _"]]
-    wrong: Mapping[str, Float[ndarray, "row _"]]
+    control: Mapping[str, Float[ndarray, "row _"]]
     weights: Mapping[str, Float[ndarray, " row"]]
     passes: list[list[Split]]
     memory: Mapping[tuple[str, str], list[float]] = field(default_factory=dict)
@@ -187,28 +187,28 @@ class Examination:
         """The weightings of a pass by its number."""
         return list(self.weights)[: None if number == 0 else 1]
 
-    def examine(
+    def evaluate(
         self,
         features: Float[ndarray, "row feature"],
         parts: Mapping[str, slice],
-        rivals: Mapping[str, Float[ndarray, "row _"]],
+        covariates: Mapping[str, Float[ndarray, "row _"]],
     ) -> Iterator[tuple[str, list[tuple], Float[ndarray, "way row component"]]]:
         """For each part of the features its name, its rows, and the main target as decoded from it.
 
         Decoded in two ways: held out by the first draw of folds of the first split, by probability; and in
-        sample by least squares, as published. For each rival there are scores of how much the features add to it.
+        sample by least squares, as published. For each covariate there are scores of how much the features add to it.
         """
-        array, places = side_by_side({**self.true, **self.wrong, **rivals})
-        groups = ({name: places[name] for name in names} for names in (self.true, self.wrong, rivals))
-        columns = Columns(*groups, self.parts)
+        array, places = side_by_side({**self.true, **self.control, **covariates})
+        groups = ({name: places[name] for name in names} for names in (self.true, self.control, covariates))
+        columns = TargetColumns(*groups, self.parts)
         found, whole = self._regress(features, parts, array, columns)
         for name, part in parts.items():
             n_features, rows = features[:, part].shape[1], []
             for (weighting, split), findings in found[name].items():
-                rows += findings.rows(Sheet(weighting, len(features), n_features), split, columns)
+                rows += findings.rows(ScoreRows(weighting, len(features), n_features), split, columns)
             maps = next(iter(found[name].values())).maps[0]
             for weighting, of in whole[name].items():
-                more, in_sample = of_all(Sheet(weighting, len(features), n_features), of, columns)
+                more, in_sample = of_all(ScoreRows(weighting, len(features), n_features), of, columns)
                 rows += more
                 if weighting == self.published:
                     maps = [*(affine.to(columns.main[1]) for affine in maps), in_sample]
@@ -217,19 +217,19 @@ class Examination:
             size = n_features, float(maps[-1].effective_rank)
             yield name, [*self._with_memory(rows), *self._by_length(decoded, *size)], decoded
 
-    def _regress(self, features, parts: Mapping[str, slice], others: Float[ndarray, "row _"], columns: Columns):
+    def _regress(self, features, parts: Mapping[str, slice], others: Float[ndarray, "row _"], columns: TargetColumns):
         """By part of the features: findings by weighting and split, and the moments of all rows by weighting."""
         found, whole = {name: {} for name in parts}, {name: {} for name in parts}
         for number, splits in enumerate(self.passes):
             weightings = self.weightings(number)
             weights = np.array([self.weights[name] for name in weightings])
-            moments = cell_moments(features, others, weights, splits[0].cell)
+            moments = cell_gram_matrices(features, others, weights, splits[0].cell)
             for (weighting, of), (name, part) in product(zip(weightings, moments, strict=True), parts.items()):
                 own = of.of_features(part)
                 if number == 0:
                     whole[name][weighting] = own.total()
                 for split in splits:
-                    findings = found[name].setdefault((weighting, split.name), Findings())
+                    findings = found[name].setdefault((weighting, split.name), RegressionDraws())
                     for fold_of_cell in split.fold_of_cell:
                         folds = [Fold(*sets) for sets in own.splits(fold_of_cell)]
                         findings.add(folds, columns, self.estimator == "ridge" and split.name in PENALISED)
@@ -244,22 +244,22 @@ class Examination:
             if (target, metric) == (self.main, "r2") and tables:
                 enough = [k for k, r2 in enumerate(tables, 1) if r2 >= value]
                 memory = float(enough[0]) if enough else np.inf
-                more.append((target, weighting, split, *size, "effective_memory", memory, None))
+                more.append((target, weighting, split, *size, "matching_kgram_order", memory, None))
         return rows + more
 
     def _by_length(self, decoded: Float[ndarray, "way row component"], n_features: int, rank: float) -> list[tuple]:
-        """R2 among the prefixes of each length, against their own mean as a guess."""
+        """R2 among the prefixes of each length, against their own mean as the baseline."""
         rows, first = [], next(iter(self.weights))
         ways = (first, self.passes[0][0].name, self.estimator), (self.published, "in_sample", "least_squares")
         for (weighting, split, estimator), belief in zip(ways, decoded, strict=True):
-            sheet = Sheet(weighting, len(belief), n_features)
+            sheet = ScoreRows(weighting, len(belief), n_features)
             r2 = r2_by_group(belief, self.true[self.main], self.weights[weighting], self.length)
             metrics = {f"r2_after_{n}_tokens": value for n, value in enumerate(r2) if n}
             rows += sheet.rows(self.main, split, estimator, rank, metrics)
         return rows
 
     def tables(self, numbers: list[Integer[ndarray, " row"]]) -> Iterator[tuple[int, list[tuple]]]:
-        """For the last 1, 2, ... tokens the rows of the best guess that knows nothing else: a table of means."""
+        """For the last 1, 2, ... tokens the rows of the k-gram baseline: the mean of the target given these tokens."""
         columns, places = side_by_side(self.true)
         rows = [[] for _ in numbers]
         for split, weighting, folds in self._ways():
@@ -267,7 +267,7 @@ class Examination:
             of_repeats = [list(table_scores(columns, weight, numbers, fold)) for fold in folds]
             each = self.true if split in PENALISED else ()
             for k, number in enumerate(numbers):
-                sheet, n = Sheet(weighting, len(weight), int(number.max()) + 1), float(number.max())
+                sheet, n = ScoreRows(weighting, len(weight), int(number.max()) + 1), float(number.max())
                 rows[k] += sheet.of_scores(split, "table", n, [scores[k] for scores in of_repeats], places, each)
         yield from list(enumerate(rows))[1:]
 
@@ -283,9 +283,9 @@ class Examination:
                 yield split.name, weighting, list(split.fold)
 
 
-def of_all(sheet: Sheet, whole: Moments, columns: Columns) -> tuple[list[tuple], AffineMap]:
+def of_all(sheet: ScoreRows, whole: GramMatrix, columns: TargetColumns) -> tuple[list[tuple], AffineMap]:
     """The rows of a regression on all rows, with the shape of their cloud, and its map to the main target."""
-    findings, fold = Findings(), Fold(whole, whole)
+    findings, fold = RegressionDraws(), Fold(whole, whole)
     findings.add([fold], columns, penalised=False)
     target, where = columns.main
     place = target, "in_sample", "principal_components", findings.rank[0]
@@ -302,14 +302,14 @@ def side_by_side(parts: Mapping[str, ndarray]) -> tuple[Float[ndarray, "row colu
 
 def table_scores(
     target: Float[ndarray, "row component"], weight: Float[ndarray, " row"], numbers: list, fold: ndarray | None
-) -> Iterator[Score]:
+) -> Iterator[ErrorSums]:
     """The score of each table, from that of no tokens at all, which is the reference."""
     scored = slice(None) if fold is None else fold >= 0
     reference = None
-    for predicted in table_predictions(target, weight, numbers, fold):
+    for predicted in kgram_predictions(target, weight, numbers, fold):
         error = weight[scored] @ (target - predicted)[scored] ** 2
         reference = error if reference is None else reference
-        yield Score(error, reference, float(weight[scored].sum()))
+        yield ErrorSums(error, reference, float(weight[scored].sum()))
 
 
 def r2_by_group(
@@ -318,7 +318,7 @@ def r2_by_group(
     weight: Float[ndarray, " row"],
     group: Integer[ndarray, " row"],
 ) -> Float[ndarray, " group"]:
-    """R2 within each group of rows, whose own mean is the guess; nan where nothing varies."""
+    """R2 within each group of rows, whose own mean is the baseline; nan where nothing varies."""
     total_weight = np.maximum(np.bincount(group, weight), np.finfo(float).tiny)
     mean = np.stack([np.bincount(group, weight * column) for column in target.T], axis=1) / total_weight[:, None]
     error, spread = (np.bincount(group, weight * ((target - of) ** 2).sum(axis=1)) for of in (decoded, mean[group]))

@@ -34,10 +34,10 @@ MOST_BELIEFS = 2000
 SAME_DECIMALS = 9
 """Belief states that agree to this many decimals are the same."""
 
-MOST_WORDS = 20_000
+MOST_SEQUENCES = 20_000
 """Words whose matrices are multiplied out at most; of two tokens, so many are drawn evenly where there are more."""
 
-LONGEST_WORD = 100
+LONGEST_SEQUENCE = 100
 """Tokens of a word at most: of a process that hardly chooses, words stay few however long they are."""
 
 ROWS_AT_ONCE = 128
@@ -88,7 +88,7 @@ def lyapunov_exponents(
     return np.sort(exponents)[::-1]
 
 
-def exponents_of_words(process: Process) -> Float[ndarray, " state"]:
+def exponents_of_sequences(process: Process) -> Float[ndarray, " state"]:
     """The same exponents without a sample: expectations over all words of n tokens, and of one token more.
 
     The mean logarithm of each singular value of a word's matrix, weighted by the word's probability, grows by
@@ -99,11 +99,11 @@ def exponents_of_words(process: Process) -> Float[ndarray, " state"]:
     """
     belief, weight = process.stationary_distribution[None], np.ones(1)
     matrix, growth, least = np.eye(process.n_states)[None], [np.zeros(process.n_states)], 1.0
-    for length in range(1, LONGEST_WORD + 1):
-        if length > 2 and (len(weight) * process.n_tokens > MOST_WORDS or least <= LEAST_RATIO):
+    for length in range(1, LONGEST_SEQUENCE + 1):
+        if length > 2 and (len(weight) * process.n_tokens > MOST_SEQUENCES or least <= LEAST_RATIO):
             break
         shares = (weight[:, None] * _clipped(process, belief)).ravel()
-        kept, weight = _kept_words(np.where(shares > IMPOSSIBLE, shares, 0))
+        kept, weight = _kept_sequences(np.where(shares > IMPOSSIBLE, shares, 0))
         parent, token = np.divmod(kept, process.n_tokens)
         belief = _after(process, belief[parent], token)
         matrix = matrix[parent] @ process.transition_tensor[token]
@@ -116,20 +116,20 @@ def exponents_of_words(process: Process) -> Float[ndarray, " state"]:
     return np.where(singular, -np.inf, growth[-1] - np.where(singular, 0, growth[-2]))
 
 
-def _kept_words(shares: Float[ndarray, " word"]) -> tuple[Integer[ndarray, " kept"], Float[ndarray, " kept"]]:
-    """The possible words and their weights or, of more than `MOST_WORDS`, so many at even steps of probability."""
+def _kept_sequences(shares: Float[ndarray, " word"]) -> tuple[Integer[ndarray, " kept"], Float[ndarray, " kept"]]:
+    """The possible words and their weights or, of more than `MOST_SEQUENCES`, so many at even steps of probability."""
     kept = np.flatnonzero(shares)
-    if len(kept) <= MOST_WORDS:
+    if len(kept) <= MOST_SEQUENCES:
         return kept, shares[kept]
     edges = np.cumsum(shares[kept])
-    steps = (np.arange(MOST_WORDS) + 0.5) * edges[-1] / MOST_WORDS
-    return kept[np.searchsorted(edges, steps)], np.full(MOST_WORDS, edges[-1] / MOST_WORDS)
+    steps = (np.arange(MOST_SEQUENCES) + 0.5) * edges[-1] / MOST_SEQUENCES
+    return kept[np.searchsorted(edges, steps)], np.full(MOST_SEQUENCES, edges[-1] / MOST_SEQUENCES)
 
 
 def has_finite_beliefs(process: Process) -> bool:
     """Whether the belief states after all words are few, and so have no dimension."""
     known = new = process.initial_state[None].round(SAME_DECIMALS)
-    n_sources = max(1, MOST_WORDS // process.n_tokens)  # whose continuations are looked at together
+    n_sources = max(1, MOST_SEQUENCES // process.n_tokens)  # whose continuations are looked at together
     while len(new) and len(known) <= MOST_BELIEFS:
         sources, new = new[:n_sources], new[n_sources:]
         parent, token = np.nonzero(process.next_token_probability(sources) > IMPOSSIBLE)

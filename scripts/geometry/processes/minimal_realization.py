@@ -1,10 +1,10 @@
 """Minimal realizations: the rank of a process, and coordinates in which nothing of it is superfluous.
 
 The probability of a word ``xy...`` is ``initial_state @ T[x] @ T[y] @ ... @ readout``. Of the beliefs only their span
-matters to this, and of that only what the probabilities of futures tell apart. Both are Krylov spaces: an orthonormal
+matters to this, and of that only what continuation probabilities tell apart. Both are Krylov spaces: an orthonormal
 basis is extended by the images of what was new in it until nothing is (the staircase algorithm, Paige 1981), which is
 exact for a process whose entries differ from the given ones by rounding. The dimension that is left is the rank of the
-Hankel matrix, of the probabilities of all prefixes continued by all futures.
+Hankel matrix, of the probabilities of all prefixes continued by all continuations.
 """
 
 from dataclasses import replace
@@ -78,7 +78,7 @@ def reachable_directions(process: Process) -> Float[ndarray, "direction state"]:
 
 
 def observable_directions(process: Process) -> Float[ndarray, "direction state"]:
-    """An orthonormal basis of the span of the probabilities of all futures by state; the next tokens' come first."""
+    """An orthonormal basis of the span of the continuation probabilities by state; the next token's come first."""
     backwards = process.transition_tensor.transpose(0, 2, 1)
     return krylov_basis(unit_images(process.readout[None], backwards), backwards)
 

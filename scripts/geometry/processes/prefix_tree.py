@@ -69,7 +69,7 @@ def tree_of(truth: Mapping) -> PrefixTree:
     return PrefixTree(*(np.asarray(truth[name]).astype(np.int64) for name in ("last_token", "parent", "length")))
 
 
-def asked(truth: Mapping) -> slice:
+def scored_positions(truth: Mapping) -> slice:
     """Where the prefixes stand at which a task asks for a prediction: those of positive weight, which come last."""
     return slice(int(np.argmax(np.asarray(truth["weight"]) > 0)), None)
 
@@ -85,7 +85,7 @@ def build_tree(levels: list[tuple[Integer[ndarray, " _"], Integer[ndarray, " _"]
     return PrefixTree(np.concatenate(tokens), np.concatenate(parents), length)
 
 
-def two_token_words(
+def two_token_probabilities(
     tree: PrefixTree, probability: Float[ndarray, " prefix"], next_token_probability: Float[ndarray, "prefix token"]
 ) -> Float[ndarray, "token token"]:
     """The probability of each first token with each second one, given those of the prefixes and predictions."""
@@ -95,7 +95,7 @@ def two_token_words(
     return words
 
 
-def tree_of_words(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:
+def tree_of_sequences(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:
     """The tree of all prefixes of some words, and the node of each word at each position."""
     order = np.lexsort(words.T[::-1])
     ordered = words[order]
@@ -111,7 +111,7 @@ def tree_of_words(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree,
     return PrefixTree(ordered[word, position].astype(np.int64), parent, position + 1), nodes
 
 
-def words_below(tree: PrefixTree) -> Integer[ndarray, " prefix"]:
+def n_sequences_below(tree: PrefixTree) -> Integer[ndarray, " prefix"]:
     """How many of the tree's longest prefixes continue each prefix.
 
     In a complete tree, this is the weight of a prefix when all words count alike at every position

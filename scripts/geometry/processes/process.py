@@ -171,7 +171,7 @@ def _fixed_vector(name, chain: Float[ndarray, "state state"]) -> Float[ndarray, 
     size = np.linalg.norm(balanced, 2)
     if values[-1] > TOLERANCE**0.75 * size or (len(values) > 1 and values[-2] < UNSETTLED * size):
         raise ProcessError(
-            f"{name}: the eigenvector of the summed transition tensor with eigenvalue 1 cannot be told from rounding"
+            f"{name}: the eigenvector of the summed transition tensor with eigenvalue 1 not testable from rounding"
         )
     return scale * directions[-1]
 

@@ -7,28 +7,28 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from geometry.processes.belief_states import images_of_all_tokens
-from geometry.processes.prefix_tree import PrefixTree, row_blocks, tree_of_words
+from geometry.processes.prefix_tree import PrefixTree, row_blocks, tree_of_sequences
 from geometry.processes.process import Process
 
 
-def sample_words(
-    process: Process, n_words: int, length: int, rng: np.random.Generator
+def sample_process(
+    process: Process, n_sequences: int, length: int, rng: np.random.Generator
 ) -> Integer[ndarray, "word position"]:
     """Words drawn from the process, in its `token_dtype`."""
     draw = _tokens_by_belief if process.generalized else _tokens_by_state
-    words = np.empty((n_words, length), dtype=process.token_dtype)
-    for position, tokens in enumerate(draw(process, n_words, length, rng)):
+    words = np.empty((n_sequences, length), dtype=process.token_dtype)
+    for position, tokens in enumerate(draw(process, n_sequences, length, rng)):
         words[:, position] = tokens
     return words
 
 
 def _tokens_by_state(
-    process: Process, n_words: int, length: int, rng: np.random.Generator
+    process: Process, n_sequences: int, length: int, rng: np.random.Generator
 ) -> Iterator[Integer[ndarray, " word"]]:
     """The next token of every word, drawn with the next hidden state from the present one."""
     n_states, n_outcomes = process.n_states, process.n_tokens * process.n_states
     joint = process.transition_tensor.transpose(1, 0, 2).reshape(n_states, n_outcomes)
-    state = _draw(process.initial_state[None], np.zeros(n_words, dtype=np.int64), rng)
+    state = _draw(process.initial_state[None], np.zeros(n_sequences, dtype=np.int64), rng)
     for _ in range(length):
         outcome = _draw(joint, state, rng)
         yield outcome // n_states
@@ -62,11 +62,11 @@ def draw_tokens(
 
 
 def _tokens_by_belief(
-    process: Process, n_words: int, length: int, rng: np.random.Generator
+    process: Process, n_sequences: int, length: int, rng: np.random.Generator
 ) -> Iterator[Integer[ndarray, " word"]]:
     """The next token of every word, drawn from its belief state: a generalized process has no hidden ones."""
-    emission, place = process.emission_matrix, np.arange(n_words)
-    belief = np.broadcast_to(process.initial_state, (n_words, process.n_states))
+    emission, place = process.emission_matrix, np.arange(n_sequences)
+    belief = np.broadcast_to(process.initial_state, (n_sequences, process.n_states))
     for _ in range(length):
         token = draw_by_weight(belief @ emission, rng)
         yield token
@@ -81,6 +81,6 @@ def sampled_tree(
 
     The shares sum to 1 at each length and estimate probability-weighted means without bias.
     """
-    words = sample_words(process, max(1, max_prefixes // context), context, rng)
-    tree, nodes = tree_of_words(words)
+    words = sample_process(process, max(1, max_prefixes // context), context, rng)
+    tree, nodes = tree_of_sequences(words)
     return tree, np.bincount(nodes.ravel(), minlength=len(tree)) / len(words)

@@ -44,7 +44,7 @@ def broken_links(records: Iterable[Record], maker: Mapping[str, Record], plan: C
                 yield f"{first}: made from another {path} than is there. {remedy(first, plan)}"
 
 
-def rival_records(records: Iterable[Record], maker: Mapping[str, Record], plan: Container[str]) -> Iterator[str]:
+def conflicting_records(records: Iterable[Record], maker: Mapping[str, Record], plan: Container[str]) -> Iterator[str]:
     """Records of one file that differ in which job wrote it."""
     for record in records:
         for path in record.outputs:

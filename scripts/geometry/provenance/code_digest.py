@@ -36,7 +36,7 @@ def code_of(script: Path, lock: Path) -> Code:
     root = script.parent
     files = sorted(reachable_files(script, root))
     modules = {path.relative_to(root).as_posix(): statements(path)[:16] for path in files}
-    return Code(modules, packages_of(sorted(set().union(*(foreign_imports(path, root) for path in files))), lock))
+    return Code(modules, packages_of(sorted(set().union(*(third_party_imports(path, root) for path in files))), lock))
 
 
 def content_digest(files: Iterable[Path]) -> str:
@@ -62,7 +62,7 @@ def reachable_files(script: Path, root: Path) -> set[Path]:
     return found
 
 
-def foreign_imports(path: Path, root: Path) -> set[str]:
+def third_party_imports(path: Path, root: Path) -> set[str]:
     """The top-level names that a file imports from neither `root` nor the standard library."""
     names = {name.split(".")[0] for name in imports(path)} - sys.stdlib_module_names
     return {name for name in names if not (root / name).is_dir() and not (root / f"{name}.py").is_file()}

@@ -11,7 +11,7 @@ from geometry.processes.prefix_tree import PrefixTree
 
 
 @dataclass(frozen=True)
-class Language:
+class NextTokenModel:
     """What a network, or anything else, says of the next token after each prefix of a complete tree."""
 
     tree: PrefixTree
@@ -42,7 +42,7 @@ class Language:
                 probability[level] = probability[parent] * self.next_token_probability[parent, token]
         return probability
 
-    def futures(self, n_tokens: int) -> Float[ndarray, "prefix future"]:
+    def continuation_probabilities(self, n_tokens: int) -> Float[ndarray, "prefix future"]:
         """The probability of each word of so many tokens after each prefix that can be followed so far."""
         n_prefixes = self.tree.levels[len(self.tree.levels) - n_tokens].stop
         node, probability = np.arange(n_prefixes)[:, None], self.next_token_probability[:n_prefixes]
@@ -61,15 +61,15 @@ def complete_part(tree: PrefixTree, complete_length: int) -> PrefixTree:
     return PrefixTree(tree.last_token[:stop], tree.parent[:stop], tree.length[:stop])
 
 
-def counted_language(language: Language, n_words: int, rng: np.random.Generator) -> Language:
+def counted_model(language: NextTokenModel, n_sequences: int, rng: np.random.Generator) -> NextTokenModel:
     """What a sample of so many words says of the next token: how often each followed; nothing where none was seen."""
     longest = language.tree.levels[-1]
     cells = language.prefix_probability[longest, None] * language.next_token_probability[longest]
     count = np.zeros(language.next_token_probability.shape)
-    count[longest] = rng.multinomial(n_words, cells.ravel() / cells.sum()).reshape(cells.shape)
+    count[longest] = rng.multinomial(n_sequences, cells.ravel() / cells.sum()).reshape(cells.shape)
     seen = count.sum(axis=1)
     for level in reversed(language.tree.levels[1:]):
         np.add.at(count, (language.tree.parent[level], language.tree.last_token[level]), seen[level])
         parents = np.unique(language.tree.parent[level])
         seen[parents] = count[parents].sum(axis=1)
-    return Language(language.tree, count / np.maximum(seen, 1)[:, None])
+    return NextTokenModel(language.tree, count / np.maximum(seen, 1)[:, None])

@@ -10,15 +10,21 @@ from scipy.optimize import linear_sum_assignment
 
 from geometry.processes.belief_states import belief_states, images_after
 from geometry.processes.minimal_realization import minimal_process
-from geometry.processes.prefix_tree import PrefixTree, row_blocks, tree_of_words
+from geometry.processes.prefix_tree import PrefixTree, row_blocks, tree_of_sequences
 from geometry.processes.process import Process
-from geometry.processes.sampling import draw_tokens, sample_words
-from geometry.recovery.spectral_learning import Followed, Recovered, Spectrum, follow, recovered_process
+from geometry.processes.sampling import draw_tokens, sample_process
+from geometry.recovery.spectral_learning import (
+    FilteredBeliefs,
+    RecoveredProcess,
+    Spectrum,
+    filter_beliefs,
+    recovered_process,
+)
 
 NEGLIGIBLE = 0.01
 """An eigenvalue whose error is not told as a share of it; the sum of all operators has 1 as its largest."""
 
-N_WORDS, WORD_LENGTH, N_SKIPPED = 500, 60, 20
+N_SEQUENCES, SEQUENCE_LENGTH, N_SKIPPED = 500, 60, 20
 """Words on which the rate of divergence is measured, their tokens, and the first of these, which do not count."""
 
 
@@ -77,7 +83,7 @@ def alignment(
     return np.linalg.lstsq(scale * recovered, scale * true, rcond=None)[0]
 
 
-class Yardstick:
+class RecoveryScorer:
     """The true process: long words of it, and its beliefs along a tree of prefixes.
 
     Its operators (`exact`) are those of a minimal process that predicts the same.
@@ -86,8 +92,8 @@ class Yardstick:
     def __init__(self, process: Process, tree: PrefixTree, rng: np.random.Generator):
         self.process, self.tree = process, tree
         self.belief, self.weight = belief_states(process, tree)
-        words = sample_words(process, N_WORDS, WORD_LENGTH, rng)
-        self.long_tree, nodes = tree_of_words(words)
+        words = sample_process(process, N_SEQUENCES, SEQUENCE_LENGTH, rng)
+        self.long_tree, nodes = tree_of_sequences(words)
         self.nodes = nodes[:, N_SKIPPED:].ravel()
         self.long_belief = belief_states(process, self.long_tree)[0]
         self.exact = minimal_process(process)
@@ -95,16 +101,16 @@ class Yardstick:
 
     def kl_rate_of_nats(self, recovered: Process) -> float:
         """The mean divergence of a recovered process's predictions from the optimal ones (see `kl_rate_nats`)."""
-        return self.kl_rate_nats(follow(recovered, self.long_tree))
+        return self.kl_rate_nats(filter_beliefs(recovered, self.long_tree))
 
-    def kl_rate_nats(self, said: Followed) -> float:
+    def kl_rate_nats(self, said: FilteredBeliefs) -> float:
         """The mean divergence of predictions from the optimal ones, per token, far from the beginning of a word."""
         return self._mean_kl_nats(lambda rows: said.of_rows(rows).next_token_probability)
 
-    def kl_rate_of_guess_nats(self) -> float:
+    def kl_rate_of_unigram_nats(self) -> float:
         """The mean divergence of token frequencies, whatever came before, from the optimal predictions."""
-        guess = self.process.stationary_distribution @ self.process.emission_matrix
-        return self._mean_kl_nats(lambda rows: np.maximum(guess, np.finfo(float).tiny)[None])
+        unigram = self.process.stationary_distribution @ self.process.emission_matrix
+        return self._mean_kl_nats(lambda rows: np.maximum(unigram, np.finfo(float).tiny)[None])
 
     def _mean_kl_nats(self, predicted_of: Callable[[slice], Float[ndarray, "row token"]]) -> float:
         divergence = []
@@ -124,7 +130,7 @@ class Yardstick:
     def scores(self, recovered: Process) -> dict[str, float]:
         """Every score of a recovered process."""
         said, of_pairs = (
-            follow(recovered, self.long_tree),
+            filter_beliefs(recovered, self.long_tree),
             (products(one, self.pairs) for one in (recovered, self.exact)),
         )
         blocks = row_blocks(len(said.belief), recovered.n_tokens)
@@ -132,25 +138,25 @@ class Yardstick:
         return {
             "kl_rate_nats": self.kl_rate_nats(said),
             "invalid_share": float(is_invalid[self.nodes].mean()),
-            "belief_r2": self.belief_r2(follow(recovered, self.tree).belief),
+            "belief_r2": self.belief_r2(filter_beliefs(recovered, self.tree).belief),
             "eigenvalue_error": eigenvalue_error(recovered.transition_tensor, self.exact.transition_tensor),
             "eigenvalue_error_of_pairs": eigenvalue_error(*of_pairs),
         }
 
 
-def read_recovered(one: xr.Dataset) -> Recovered:
+def read_recovered(one: xr.Dataset) -> RecoveredProcess:
     """What came out of one source at one snapshot, as `recover_process` has written it."""
     values, operators = one["singular_value"].values, one["operator"].values
     values = values[np.isfinite(values)]
     spectrum = Spectrum(values, np.empty((0, len(values))))
     rank = int(np.isfinite(operators[0, :, 0]).sum())
     if not rank:
-        return Recovered(spectrum, None)
+        return RecoveredProcess(spectrum, None)
     stationary, readout = (one[name].values[:rank] for name in ("stationary_state", "readout"))
-    return Recovered(spectrum, recovered_process(operators[:, :rank, :rank], stationary, readout))
+    return RecoveredProcess(spectrum, recovered_process(operators[:, :rank, :rank], stationary, readout))
 
 
-def wander(
+def simulate(
     recovered: Process, process: Process, n_points: int, n_tokens: int, rng: np.random.Generator
 ) -> tuple[Float[ndarray, "point dimension"], Float[ndarray, "point component"]]:
     """Beliefs of a recovered process after tokens that itself draws, and the true beliefs after the same tokens.

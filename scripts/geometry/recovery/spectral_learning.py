@@ -4,7 +4,7 @@ Nothing here knows the hidden states. What a network says of the future after a 
 unnormalised belief, and so is the belief's update: if ``z(w)`` are coordinates of the belief after the
 prefix w, then ``P(y | w) z(wy) = z(w) A[y]`` with one operator for each token y (Jaeger 2000, Neural
 Computation 12; Hsu, Kakade and Zhang 2012, arXiv 0811.4413). The coordinates are those that tell the
-futures: a reduced-rank regression of the futures on the activations.
+continuation probabilities: a reduced-rank regression of the continuation probabilities on the activations.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from geometry.probing.cross_validation import by_prefix, split_by
-from geometry.probing.gram_matrices import cell_moments
+from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import STRENGTHS, decode, regress, residual, squared_error
 from geometry.processes.belief_states import images_after
 from geometry.processes.prefix_tree import PrefixTree
 from geometry.processes.process import Process
-from geometry.recovery.next_token_model import Language
+from geometry.recovery.next_token_model import NextTokenModel
 
 FAINTEST = 0.01
 """The share of the largest singular value below which no dimension is looked for."""
@@ -31,7 +31,7 @@ SMALLEST = 1e-9
 MOST_DIMENSIONS = 12
 """Dimensions beyond which none is looked for."""
 
-MOST_FUTURES = 256
+MOST_CONTINUATIONS = 256
 """Words of a future that are told apart at most."""
 
 N_FOLDS = 20
@@ -43,7 +43,7 @@ LEAST_PROBABILITY = 1e-9
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The singular values of weighted futures as far as they are told, in units of the first, and their directions.
+    """The singular values of weighted continuation probabilities in units of the first, and their directions.
 
     What is told along a direction is its energy less that of the error. Where this is negative, nothing is told, and
     the most negative shows what comes by chance: no singular value is given as less than its root.
@@ -60,7 +60,7 @@ class Spectrum:
 
     @property
     def rank(self) -> int:
-        """The number of dimensions: the singular values before the largest gap, and so fewer than there are futures.
+        """The number of dimensions: that of the singular values before the largest gap.
 
         A single future has one: it is certain.
         """
@@ -73,36 +73,44 @@ class Spectrum:
 
 
 def spectrum(
-    futures: Float[ndarray, "prefix column"], read: Float[ndarray, "prefix column"], weight: Float[ndarray, " prefix"]
+    continuation_probabilities: Float[ndarray, "prefix column"],
+    read: Float[ndarray, "prefix column"],
+    weight: Float[ndarray, " prefix"],
 ) -> Spectrum:
-    """What some futures have in common with what was read of them; all, where they are the same."""
-    left = futures - read
-    told = (weight * futures.T) @ futures - (weight * left.T) @ left
+    """What some continuation probabilities have in common with what was read of them; all, where they are the same."""
+    left = continuation_probabilities - read
+    told = (weight * continuation_probabilities.T) @ continuation_probabilities - (weight * left.T) @ left
     energy, directions = np.linalg.eigh((told + told.T) / 2)
     values = np.sqrt(np.maximum(energy[::-1], -energy.min()))
     return Spectrum(values / values[0], directions[:, ::-1])
 
 
-def tokens_ahead(language: Language) -> int:
+def tokens_ahead(language: NextTokenModel) -> int:
     """How many tokens of the future to tell apart: the fewest, from two, to which one more adds no dimension.
 
     Never so many that fewer than half of a word's positions can be followed so far.
     """
     n_tokens, context = language.next_token_probability.shape[1], len(language.tree.levels)
-    possible = [k for k in range(2, context // 2 + 1) if n_tokens**k <= MOST_FUTURES]
+    possible = [k for k in range(2, context // 2 + 1) if n_tokens**k <= MOST_CONTINUATIONS]
     if not possible:
         return 1
     ranks = []
     for k in possible:
-        futures = language.futures(k)
-        ranks.append(spectrum(futures, futures, language.prefix_probability[: len(futures)]).rank)
+        continuation_probabilities = language.continuation_probabilities(k)
+        ranks.append(
+            spectrum(
+                continuation_probabilities,
+                continuation_probabilities,
+                language.prefix_probability[: len(continuation_probabilities)],
+            ).rank
+        )
         if len(ranks) > 1 and ranks[-1] == ranks[-2]:
             return k - 1
     return possible[-1]
 
 
 @dataclass(frozen=True)
-class Recovered:
+class RecoveredProcess:
     """What came out of one site: its spectrum, and the process, a generalized hidden Markov model; None where
     the operators have no eigenvalue that could be 1.
     """
@@ -114,27 +122,31 @@ class Recovered:
 class Recovery:
     """The recovery of a process from what one network says, by any features of the prefixes."""
 
-    def __init__(self, language: Language, rng: np.random.Generator):
+    def __init__(self, language: NextTokenModel, rng: np.random.Generator):
         self.language = language
         self.n_ahead = tokens_ahead(language)
-        futures = language.futures(self.n_ahead)
-        self.n_read = len(futures)
+        continuation_probabilities = language.continuation_probabilities(self.n_ahead)
+        self.n_read = len(continuation_probabilities)
         self.weight = language.prefix_probability[: self.n_read]
-        directions = spectrum(futures, futures, self.weight).directions[:, : MOST_DIMENSIONS + 1]
-        self.futures = futures @ directions  # what is lost is too faint to be looked for
+        directions = spectrum(continuation_probabilities, continuation_probabilities, self.weight).directions[
+            :, : MOST_DIMENSIONS + 1
+        ]
+        self.continuation_probabilities = (
+            continuation_probabilities @ directions
+        )  # what is lost is too faint to be looked for
         self.split = split_by("held_out_prefix", by_prefix(self.n_read, min(N_FOLDS, self.n_read), 1, rng))
 
-    def from_outputs(self, rank: int | None = None) -> Recovered:
-        """Spectral learning on what the network says: from the futures themselves; of the rank found, or given."""
-        return self._recovered(self.futures, rank)
+    def from_outputs(self, rank: int | None = None) -> RecoveredProcess:
+        """Spectral learning on the network's continuation probabilities; of the rank found, or given."""
+        return self._recovered(self.continuation_probabilities, rank)
 
-    def from_features(self, features: Float[ndarray, "prefix feature"]) -> Recovered:
-        """From the futures as they are read from features, each prefix by a regression that was fitted without it.
+    def from_features(self, features: Float[ndarray, "prefix feature"]) -> RecoveredProcess:
+        """From the continuation probabilities regressed on features, each prefix by a fit without it.
 
         One penalty for all of them, the one with the least error on what they were not fitted on.
         """
         features = features[: self.n_read]
-        (moments,) = cell_moments(features, self.futures, self.weight[None], self.split.cell)
+        (moments,) = cell_gram_matrices(features, self.continuation_probabilities, self.weight[None], self.split.cell)
         folds = [(regress(train), test) for train, test in moments.splits(self.split.fold_of_cell[0])]
 
         def error(strength: float) -> float:
@@ -144,13 +156,15 @@ class Recovery:
         strength = min((0.0, *STRENGTHS), key=error)
         return self._recovered(decode(features, [one.affine_map(strength) for one, _ in folds], self.split.fold)[0])
 
-    def _recovered(self, read: Float[ndarray, "prefix column"], rank: int | None = None) -> Recovered:
-        found = spectrum(self.futures, read, self.weight)
-        return Recovered(found, generator(self.language, read @ found.directions[:, : rank or found.rank], self.weight))
+    def _recovered(self, read: Float[ndarray, "prefix column"], rank: int | None = None) -> RecoveredProcess:
+        found = spectrum(self.continuation_probabilities, read, self.weight)
+        return RecoveredProcess(
+            found, generator(self.language, read @ found.directions[:, : rank or found.rank], self.weight)
+        )
 
 
 def generator(
-    language: Language, coordinates: Float[ndarray, "prefix dimension"], weight: Float[ndarray, " prefix"]
+    language: NextTokenModel, coordinates: Float[ndarray, "prefix dimension"], weight: Float[ndarray, " prefix"]
 ) -> Process | None:
     """The process whose unnormalised beliefs are some coordinates, by least squares; None if there is none.
 
@@ -204,15 +218,15 @@ def recovered_process(
 
 
 @dataclass(frozen=True)
-class Followed:
+class FilteredBeliefs:
     """What a recovered process says along a tree: beliefs, predictions, and where it said no probability."""
 
     process: Process
     belief: Float[ndarray, "prefix dimension"]
 
-    def of_rows(self, rows: slice) -> "Followed":
+    def of_rows(self, rows: slice) -> "FilteredBeliefs":
         """The same of some of the prefixes: predictions of many tokens are looked at a few prefixes at a time."""
-        return Followed(self.process, self.belief[rows])
+        return FilteredBeliefs(self.process, self.belief[rows])
 
     @cached_property
     def _said(self) -> Float[ndarray, "prefix token"]:
@@ -228,7 +242,7 @@ class Followed:
         return (self._said < -LEAST_PROBABILITY).any(axis=1)
 
 
-def follow(process: Process, tree: PrefixTree) -> Followed:
+def filter_beliefs(process: Process, tree: PrefixTree) -> FilteredBeliefs:
     """The nearest valid model: what is below `LEAST_PROBABILITY` is set to it, and the rest shares what is left.
 
     After a token that was held impossible, the belief is the stationary one again.
@@ -243,4 +257,4 @@ def follow(process: Process, tree: PrefixTree) -> Followed:
         image[held_possible] /= conditional[held_possible, None]
         image[~held_possible] = process.initial_state
         belief[level] = image
-    return Followed(process, belief)
+    return FilteredBeliefs(process, belief)

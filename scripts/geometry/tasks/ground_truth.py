@@ -5,7 +5,7 @@ import xarray as xr
 
 from geometry.processes.belief_states import IMPOSSIBLE, belief_states, complete_tree, complete_tree_with_beliefs
 from geometry.processes.entropy import entropy_rate_bounds_nats, optimal_loss_nats
-from geometry.processes.prefix_tree import PrefixTree, words_below
+from geometry.processes.prefix_tree import PrefixTree, n_sequences_below
 from geometry.processes.process import TOLERANCE, Process, ProcessError, check_distributions
 from geometry.processes.sampling import sampled_tree
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
@@ -22,7 +22,11 @@ def as_dataset(tree: PrefixTree, variables: dict, coordinates: dict, attrs: dict
             "length": ("prefix", tree.length.astype(np.int32), {"units": "tokens"}),
             "parent": ("prefix", tree.parent.astype(np.int32), {"long_name": "prefix without its last token, or -1"}),
             "last_token": ("prefix", tree.last_token.astype(np.int32)),
-            "words_below": ("prefix", words_below(tree), {"long_name": "longest prefixes that continue this one"}),
+            "n_sequences_below": (
+                "prefix",
+                n_sequences_below(tree),
+                {"long_name": "longest prefixes that continue this one"},
+            ),
         },
         coords={
             **coordinates,
@@ -104,7 +108,7 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
 
 
 def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
-    """The tree of all questions, with the circles of their answers as the target.
+    """The tree of all questions a b =, with the circles of their answers as the target.
 
     Only what follows the equals sign is asked: every other prefix has ``weight`` 0, as have their targets.
     """

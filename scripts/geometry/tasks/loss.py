@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.processes.prefix_tree import asked
+from geometry.processes.prefix_tree import scored_positions
 
 NEGLIGIBLE_NATS = 0.01
 """A loss above that of who knows less is told from here on; below, it is what training leaves."""
@@ -26,7 +26,7 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
 
     Beside them the loss of all tokens alike (uniform), and of token frequencies, whatever came before (unigram).
     """
-    truth = truth.isel(prefix=asked(truth))
+    truth = truth.isel(prefix=scored_positions(truth))
     optimal = truth["next_token_probability"].values
     weight, length = truth["weight"].values, truth["length"].values
     positions = np.unique(length)
@@ -47,7 +47,7 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def cautions(loss: pd.DataFrame, is_foreign: bool) -> Iterator[str]:
+def cautions(loss: pd.DataFrame, is_pretrained: bool) -> Iterator[str]:
     """What the losses of one network at one step show to be wrong, position by position, and of all positions."""
     for than in ("uniform", "unigram"):
         worse = loss[loss["loss_nats"] > loss[f"{than}_loss_nats"] + NEGLIGIBLE_NATS]
@@ -63,7 +63,7 @@ def cautions(loss: pd.DataFrame, is_foreign: bool) -> Iterator[str]:
         text = _sentence(apart, "far worse than others", apart["optimal_loss_nats"], "against an optimum of")
         yield f"{text}, as where the loss of a position was never trained"
     if (reached := 1 - left.mean()) < REACHED:
-        hint = "; its model.activation, normalization or bos may be others, or its task" if is_foreign else ""
+        hint = "; its model.activation, normalization or bos may be others, or its task" if is_pretrained else ""
         yield f"it has reached {max(reached, 0):.0%} of what can be predicted beyond token frequencies{hint}"
 
 
@@ -77,8 +77,8 @@ def _sentence(rows: pd.DataFrame, how: str, reference: pd.Series, against: str =
     )
 
 
-def network_cautions(loss: pd.DataFrame, is_foreign: bool) -> str:
+def network_cautions(loss: pd.DataFrame, is_pretrained: bool) -> str:
     """What is wrong with the networks of an experiment at their last step, in a sentence; empty if nothing is."""
     last = loss[loss["step"] == loss["step"].max()].reset_index(drop=True)
-    said = {seed: "; ".join(cautions(rows, is_foreign)) for seed, rows in last.groupby("seed")}
+    said = {seed: "; ".join(cautions(rows, is_pretrained)) for seed, rows in last.groupby("seed")}
     return ". ".join(f"seed {seed}: {text}" for seed, text in said.items() if text)

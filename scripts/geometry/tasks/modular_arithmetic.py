@@ -104,7 +104,7 @@ class ModularArithmetic:
 
     @property
     def tree(self) -> PrefixTree:
-        """All prefixes of the questions; the last p^2 of them end with the equals sign."""
+        """All prefixes of the questions a b =; the last p^2 of them end with the equals sign."""
         numbers, (first, second) = np.arange(self.modulus), self.pairs
         equals = np.full(self.modulus**2, self.equals)
         return build_tree([(numbers, numbers), (second, first), (equals, np.arange(self.modulus**2))])

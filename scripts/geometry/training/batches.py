@@ -1,6 +1,6 @@
 """Batches: what a network reads in one step, and what it is to predict there.
 
-Words share prefixes, and a causal network gives one answer per distinct prefix. So a batch of words is
+Sequences share prefixes, and a causal network gives one answer per distinct prefix. So a batch of words is
 packed into the tree of its prefixes, each computed once and counted as often as it is visited: the
 same loss and gradient as those of the words side by side, at a fraction of the cost.
 """
@@ -12,14 +12,14 @@ import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.networks.input_layout import Branches, Words
+from geometry.networks.input_layout import DenseSequences, PackedTree
 from geometry.processes.belief_states import belief_states
-from geometry.processes.prefix_tree import PrefixTree, tree_of_words
+from geometry.processes.prefix_tree import PrefixTree, tree_of_sequences
 from geometry.processes.process import Process
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 
 WORTH_PACKING = 0.95
-"""Words are packed if their distinct prefixes are fewer than this share of their positions. Beyond, a tree saves
+"""Sequences are packed if their distinct prefixes are fewer than this share of their positions. Beyond, a tree saves
 little, and in words of a hundred tokens attention along its branches costs more (benchmarks/results/scale.csv)."""
 
 
@@ -30,7 +30,7 @@ class Batch:
     ``target[n, t]`` is the share of the batch's positions that visit node n and are to predict token t.
     ``weight`` is the share of visits among prefixes, the beginning-of-sequence token aside; ``optimum``
     is the optimal next-token distribution, if it was asked for. Nodes without a parent array are words
-    side by side (see `paths.Words`).
+    side by side (see `paths.DenseSequences`).
     """
 
     tokens: Integer[ndarray, " node"]
@@ -41,18 +41,18 @@ class Batch:
     optimum: Float[ndarray, "node token"] | None
     n_positions: int  # how many the batch stands for, the beginnings of sequences aside
 
-    def network_input(self, device: torch.device) -> tuple[torch.Tensor, Branches | Words]:
+    def network_input(self, device: torch.device) -> tuple[torch.Tensor, PackedTree | DenseSequences]:
         """Tokens and paths for a network."""
         tokens = torch.from_numpy(self.tokens).to(device)
         context = int(self.position.max()) + 1
         if self.parent is None:
-            return tokens, Words(len(tokens) // context, context, device)
+            return tokens, DenseSequences(len(tokens) // context, context, device)
         parent, position = (torch.from_numpy(array).to(device) for array in (self.parent, self.position))
-        return tokens, Branches(parent, position, context)
+        return tokens, PackedTree(parent, position, context)
 
 
 @dataclass(frozen=True)
-class Questions:
+class PairBatch:
     """Pairs of numbers with their answers, all of those that are trained on and all that are held out.
 
     ``last`` is the token between a pair and its answer, the only place where a prediction is asked.
@@ -67,23 +67,23 @@ class Questions:
         return self.trained.shape[1]
 
 
-def questions(task: ModularArithmetic) -> Questions:
+def pair_batch(task: ModularArithmetic) -> PairBatch:
     """The full batch of modular arithmetic."""
     every = np.stack([*task.pairs, task.answer])
-    return Questions(every[:, task.is_trained], every[:, ~task.is_trained], task.equals)
+    return PairBatch(every[:, task.is_trained], every[:, ~task.is_trained], task.equals)
 
 
 def worth_packing(words: Integer[ndarray, "word position"]) -> bool:
     """Whether words, the last token of which is only predicted, share enough prefixes to be packed."""
     read = words[:, :-1]
-    return len(tree_of_words(read)[0]) < WORTH_PACKING * read.size
+    return len(tree_of_sequences(read)[0]) < WORTH_PACKING * read.size
 
 
-def pack_words(
+def packed_batch(
     words: Integer[ndarray, "word position"], process: Process, bos: bool, labels: str, with_optimum: bool
 ) -> Batch:
     """The tree of some words, whose last token is only predicted, never read."""
-    tree, nodes = tree_of_words(words[:, :-1])
+    tree, nodes = tree_of_sequences(words[:, :-1])
     tokens, parent, position = tree.network_input(process.n_tokens if bos else None)
     nodes, following = _read_and_predicted(nodes + bos, words, 0, bos)
     cells = np.bincount((nodes * process.n_tokens + following).ravel(), minlength=len(tokens) * process.n_tokens)
@@ -93,7 +93,7 @@ def pack_words(
     return _batch(tokens, parent, position, target, optimum, labels, bos, words[:, :-1].size)
 
 
-def lay_out_words(
+def dense_batch(
     words: Integer[ndarray, "word position"], process: Process, bos: bool, labels: str, with_optimum: bool
 ) -> Batch:
     """The same words side by side, where they share too few prefixes for a tree to pay."""
@@ -102,13 +102,13 @@ def lay_out_words(
     target = np.eye(process.n_tokens)[following.ravel()] / tokens.size
     optimum = None
     if with_optimum or labels == "exact":
-        tree, nodes = tree_of_words(words[:, :-1])
+        tree, nodes = tree_of_sequences(words[:, :-1])
         nodes, _ = _read_and_predicted(nodes + bos, words, 0, bos)
         optimum = optimal_predictions(process, belief_states(process, tree)[0], bos)[nodes.ravel()]
     return _batch(tokens.ravel(), None, position.ravel(), target, optimum, labels, bos, words[:, :-1].size)
 
 
-def whole_tree(process: Process, tree: PrefixTree, bos: bool) -> Batch:
+def full_distribution_batch(process: Process, tree: PrefixTree, bos: bool) -> Batch:
     """Every prefix of a task, visited as often as it is probable and labelled with what is optimal there."""
     belief, probability = belief_states(process, tree)
     tokens, parent, position = tree.network_input(process.n_tokens if bos else None)

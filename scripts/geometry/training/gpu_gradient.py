@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
-from geometry.networks.input_layout import Branches
+from geometry.networks.input_layout import PackedTree
 from geometry.networks.transformer import Transformer
 from geometry.training.batches import Batch
 from geometry.training.cpu_gradient import cut
@@ -48,7 +48,9 @@ class EnsembleGradient:
 
     def _loss(self, vector, tokens, parent, position, target):
         parameters = dict(zip(self.names, cut(vector, self.like), strict=True))
-        logits = functional_call(self.model, parameters, (tokens, Branches(parent, position, self.model.config.n_ctx)))
+        logits = functional_call(
+            self.model, parameters, (tokens, PackedTree(parent, position, self.model.config.n_ctx))
+        )
         log_probability = logits.log_softmax(1)[:, : target.shape[1]]
         return -(target * log_probability).sum(), log_probability
 

@@ -16,7 +16,7 @@ from geometry.networks.hooked_network import HookedNetwork
 from geometry.networks.one_layer import folded_gradient, folded_logits
 from geometry.networks.transformer import Transformer
 from geometry.processes.entropy import next_token_entropy_nats
-from geometry.training.batches import Batch, Questions
+from geometry.training.batches import Batch, PairBatch
 from geometry.training.cpu_gradient import TreeGradient, cut
 from geometry.training.gpu_gradient import EnsembleGradient
 
@@ -39,7 +39,7 @@ class Recipe:
 class Progress:
     """One row of the training table; losses in nats, of the batch that the next step would use.
 
-    Of questions, `minibatch_loss_nats` is the loss on those that are trained on, `loss_nats` that on all of them.
+    Of pairs of numbers, `minibatch_loss_nats` is the loss on those that are trained on, `loss_nats` that on all of them.
     """
 
     step: int
@@ -84,7 +84,7 @@ OF_OPTIMIZER = "optimizer "
 """How the names of the optimiser's arrays begin in the state of a run."""
 
 
-class Run:
+class TrainingRun:
     """A training run at the start of a step: network, optimiser, and what was recorded so far.
 
     Nothing else shapes the rest of it: the learning rate and the batch follow from the step, and no
@@ -110,11 +110,11 @@ class Run:
         return self.recipe.learning_rate * learning_rate_factor(self.step, self.recipe)
 
     def loss_and_gradient(
-        self, batch: Batch | Questions
+        self, batch: Batch | PairBatch
     ) -> tuple[float | Tensor, ndarray | Tensor, Float[Tensor, " parameter"]]:
         """The loss on a batch, the log-probability of each token at each node, and the gradient."""
-        if isinstance(batch, Questions):
-            return self._questions_gradient(batch)
+        if isinstance(batch, PairBatch):
+            return self._pairs_gradient(batch)
         if batch.parent is None or not isinstance(self.model, Transformer):
             return self._automatic_gradient(batch)
         if self.vector.device.type == "cpu":
@@ -145,7 +145,7 @@ class Run:
         first, second, _ = torch.from_numpy(asked).to(self.vector.device)
         return folded_logits(dict(self.model.named_parameters()), first, second, last).log_softmax(1)
 
-    def _questions_gradient(self, batch: Questions) -> tuple[Tensor, Tensor, Tensor]:
+    def _pairs_gradient(self, batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
         asked = torch.from_numpy(batch.trained).to(self.vector.device)
         parameters = dict(self.model.named_parameters())
         loss, log_probability, gradients = folded_gradient(parameters, *asked, batch.last)
@@ -184,11 +184,11 @@ class Run:
 
 
 def train(
-    run: Run,
-    batches: Iterable[Batch | Questions],
+    run: TrainingRun,
+    batches: Iterable[Batch | PairBatch],
     snapshots: list[int],
     log_steps: set[int],
-    each_step: Callable[[Run], None],
+    each_step: Callable[[TrainingRun], None],
 ) -> None:
     """Train a network in place on the batches from ``run.step`` to the last; one batch more is only measured.
 
@@ -199,7 +199,7 @@ def train(
             run.take_snapshot()
         loss, log_probability, gradient = run.loss_and_gradient(batch)
         if run.step in log_steps:
-            measured = measure_questions if isinstance(batch, Questions) else measure
+            measured = measure_pairs if isinstance(batch, PairBatch) else measure
             run.rows.append(measured(run, batch, log_probability, loss))
         if run.step == run.recipe.steps:
             break
@@ -212,7 +212,10 @@ def _array(tensor: Tensor) -> ndarray:
 
 
 def measure(
-    run: Run, batch: Batch, log_probability: Float[ndarray | Tensor, "node token"], loss: float | Float[Tensor, ""]
+    run: TrainingRun,
+    batch: Batch,
+    log_probability: Float[ndarray | Tensor, "node token"],
+    loss: float | Float[Tensor, ""],
 ) -> Progress:
     """The loss on a batch's prefixes in expectation over their next tokens, beside its optimum.
 
@@ -226,10 +229,10 @@ def measure(
     return Progress(*_place(run, batch), loss, expected, optimal, expected - optimal)
 
 
-def measure_questions(
-    run: Run, batch: Questions, log_probability: Float[Tensor, "pair token"], loss: Float[Tensor, ""]
+def measure_pairs(
+    run: TrainingRun, batch: PairBatch, log_probability: Float[Tensor, "pair token"], loss: Float[Tensor, ""]
 ) -> Progress:
-    """Loss and accuracy on the questions that are trained on, and on those that are held out."""
+    """Loss and accuracy on the pairs that are trained on, and on those that are held out."""
     n_trained, n_held_out = batch.trained.shape[1], batch.held_out.shape[1]
     accuracy, loss = _accuracy(log_probability, batch.trained[2]), float(loss.detach())
     held_out_loss = held_out_accuracy = math.nan
@@ -243,7 +246,7 @@ def measure_questions(
     return Progress(*_place(run, batch), loss, expected, 0.0, expected, accuracy, held_out_loss, held_out_accuracy)
 
 
-def _place(run: Run, batch: Batch | Questions) -> tuple[int, int, float]:
+def _place(run: TrainingRun, batch: Batch | PairBatch) -> tuple[int, int, float]:
     return run.step, run.step * batch.n_positions, run.learning_rate
 
 

@@ -22,7 +22,7 @@ rule import_model:
     log:
         "logs/import_model/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment="|".join(FOREIGN),
+        experiment="|".join(PRETRAINED),
         run=r"checkpoint|seed_[0-9]+",
     conda:
         "../envs/study.yaml"
