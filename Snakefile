@@ -1,8 +1,8 @@
 """Belief-state geometry in neural networks, as one reproducible study.
 
 Each phase is a file under rules/, in the order of execution:
-task -> ground truth -> sequences -> model -> activations -> probe -> steering, circuit -> claims ->
-figures -> provenance -> report -> crate.
+theory -> training -> activations -> probing -> interventions -> recovery, structure, modular -> claims ->
+figures -> provenance -> report.
 """
 
 from snakemake.utils import min_version
@@ -38,52 +38,30 @@ rule study:
         f"results/{STUDY}provenance/index.html",
 
 
-include: "rules/ground_truth.smk"
-include: "rules/sequences.smk"
+include: "rules/theory.smk"
 include: "rules/training.smk"
-
-
-if PRETRAINED:
-
-    include: "rules/pretrained.smk"
-
-
 include: "rules/activations.smk"
-include: "rules/probe.smk"
-include: "rules/steering.smk"
+include: "rules/probing.smk"
+include: "rules/interventions.smk"
 
 
 if MARKOV:
 
     include: "rules/recovery.smk"
-    include: "rules/inverse.smk"
+    include: "rules/structure.smk"
 
 
 if MODULAR:
 
-    include: "rules/circuit.smk"
-    include: "rules/shift_symmetry.smk"
-    include: "rules/bases.smk"
-    include: "rules/surgery.smk"
+    include: "rules/modular.smk"
+    include: "rules/figures_modular.smk"
 
 
 include: "rules/claims.smk"
-include: "rules/figures.smk"
-
-
-if EXPLAINED:
-
-    include: "rules/explainer.smk"
-
-
-if COMPARED:
-
-    include: "rules/comparison.smk"
-
-
+include: "rules/figures_beliefs.smk"
+include: "rules/figures_study.smk"
 include: "rules/provenance.smk"
 include: "rules/report.smk"
-include: "rules/crate.smk"
 
 
 onerror:

@@ -24,7 +24,9 @@ rule collect_claims:
         bases=in_every_run("bases.csv", MODULAR),
         random_init_bases=expand("results/{experiment}/{run}/bases.csv", experiment=MODULAR, run=RANDOM_INIT),
         shift_symmetry=in_every_run("shift_symmetry.csv", MODULAR),
-        random_init_shift_symmetry=expand("results/{experiment}/{run}/shift_symmetry.csv", experiment=MODULAR, run=RANDOM_INIT),
+        random_init_shift_symmetry=expand(
+            "results/{experiment}/{run}/shift_symmetry.csv", experiment=MODULAR, run=RANDOM_INIT
+        ),
         surgery=in_every_run("surgery.csv", LINEAR),
     output:
         claims=report(

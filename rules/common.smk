@@ -158,6 +158,14 @@ def content(pattern):
     return content_digest(Path(workflow.basedir).glob(pattern))
 
 
+STYLE = content("scripts/geometry/figures/study.mplstyle")
+
+
+def drawing(rule):
+    """The parameters of every rule of a figure."""
+    return {"dpi": config["figures"]["dpi"], "style": STYLE, "code": code(f"{rule}.py")}
+
+
 OF_CLUSTER_MB = 400  # of the two Snakemakes that a cluster runs around each job
 ESTIMATES = Estimates(EXPERIMENTS, config["tree"]["max_prefixes"], config["gpus"])
 

@@ -2,6 +2,7 @@
 
 Inputs:  results/provenance/, the records that all other jobs leave
 Outputs: results/provenance/index.html, the graph of all jobs    in results/studies/{study}/ if the study has a name
+
 """
 
 

@@ -1,11 +1,10 @@
-"""The inverse: the process that a network has found, read out of the network alone, and how near it is to the truth.
+"""Recovery of the process from a network's predictions and activations, and how near it is to the true one.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip          of which a recovery reads the prefixes alone
          results/{experiment}/{run}/activations.zarr.zip
 Outputs: results/{experiment}/{run}/generator.zarr.zip       dimensions, operators, read-out, by snapshot and site
          results/{experiment}/{run}/recovery.csv             its scores, and those of baselines
          results/{experiment}/{run}/fractal.zarr.zip         the chaos game on the recovered maps; eigenvalues
-         results/figures/{experiment}/recovery.*
 """
 
 
@@ -61,36 +60,3 @@ rule score_recovery:
         code=code("score_recovery.py"),
     script:
         "../scripts/score_recovery.py"
-
-
-rule plot_recovery:
-    """Draw the recovered process of {wildcards.experiment}"""
-    input:
-        ground_truth=ground_truth_of,
-        fractal=in_first_run("fractal.zarr.zip"),
-        recovery=in_runs("recovery.csv"),
-        random_init=f"results/{{experiment}}/{RANDOM_INIT}/recovery.csv",
-    output:
-        figure=report(
-            f"results/figures/{{experiment}}/recovery.{FORMAT}",
-            caption="captions/recovery.rst",
-            category="{experiment}",
-            labels={"figure": "the process that came out of the network"},
-        ),
-        record=f"results/provenance/figures/{{experiment}}/plot_recovery.{FORMAT}.json",
-    log:
-        "logs/plot_recovery/{experiment}.log",
-    wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
-    conda:
-        "../envs/study.yaml"
-    resources:
-        **asks("plot_recovery"),
-    params:
-        trained_here=is_trained_here,
-        max_points=config["figures"]["max_points"],
-        dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_recovery.py"),
-    script:
-        "../scripts/plot_recovery.py"

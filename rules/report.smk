@@ -1,7 +1,11 @@
-"""The report: claims, figures, captions and the workflow itself on one page that needs no network.
+"""The report, on one page that needs no network; and the study as one research object, for an archive.
 
-Inputs:  everything that rule `study` asks for
-Outputs: results/report.html    in results/studies/{study}/ if the study has a name
+Inputs:  everything that `rule study` gathers
+Outputs: results/report.html                 in results/studies/{study}/ if the study has a name
+         results/ro-crate-metadata.json      the RO-Crate, and in results/workflow/ what was run
+
+There is one research object, at the root of results/: of the study without a name, or else of the first that was run.
+With the configuration of another study, `snakemake export_crate` makes it that one's.
 """
 
 
@@ -29,3 +33,30 @@ rule write_report:
         code=code("write_report.py"),
     script:
         "../scripts/write_report.py"
+
+
+rule export_crate:
+    """Export the study as a Workflow Run RO-Crate"""
+    input:
+        records_of_the_study,
+        f"results/provenance/{STUDY}draw_provenance.json",
+        f"results/provenance/{STUDY}write_report.json",
+    output:
+        crate="results/ro-crate-metadata.json",
+        config="results/workflow/study.yaml",
+        source=expand("results/workflow/{file}", file=SOURCE),
+        record="results/provenance/export_crate.json",
+    log:
+        "logs/export_crate.log",
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("export_crate"),
+    params:
+        config=config,
+        engine=ENGINE,
+        source=SOURCE,
+        citation=content("CITATION.cff"),
+        code=code("export_crate.py"),
+    script:
+        "../scripts/export_crate.py"

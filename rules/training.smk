@@ -1,11 +1,38 @@
-"""Networks: one trained per experiment and seed, and some that never are, as a baseline.
+"""Networks and their training sequences: trained here, pretrained elsewhere, or at random initialisation.
 
-Inputs:  results/{experiment}/seed_{seed}/sequences.zarr.zip    none where the whole tree is trained on
-Outputs: results/{experiment}/seed_{seed}/model.safetensors      the trained weights
-         results/{experiment}/seed_{seed}/snapshots.safetensors  the weights over training, stacked
-         results/{experiment}/seed_{seed}/training.csv           loss, optimum and gap in nats
-         results/{experiment}/random_init/snapshots.safetensors    networks as they are initialised
+Inputs:  results/tasks/{task}/ground_truth.zarr.zip, for what a pretrained network predicts at each position
+         the file that model.checkpoint names
+Outputs: results/{experiment}/{run}/sequences.zarr.zip               training sequences
+         results/{experiment}/{run}/model.safetensors                weights at the last step
+         results/{experiment}/{run}/snapshots.safetensors            weights over training; of a pretrained network, a
+                                                                     new one of its shape before it
+         results/{experiment}/{run}/training.csv                     loss over training
+         results/{experiment}/random_init/snapshots.safetensors      networks that are never trained
 """
+
+
+rule sample_sequences:
+    """Training words of {wildcards.experiment}, seed {wildcards.seed}"""
+    output:
+        sequences="results/{experiment}/seed_{seed}/sequences.zarr.zip",
+        record="results/provenance/{experiment}/seed_{seed}/sample_sequences.json",
+    log:
+        "logs/sample_sequences/{experiment}_seed_{seed}.log",
+    wildcard_constraints:
+        experiment=names(TRAINED, ANY_EXPERIMENT),
+    cache: SHARED
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("sample_sequences"),
+    params:
+        experiment="{experiment}",
+        seed=seed_of,
+        task=task_of,
+        size=batches_of,
+        code=code("sample_sequences.py"),
+    script:
+        "../scripts/sample_sequences.py"
 
 
 rule train_model:
@@ -61,3 +88,36 @@ rule initialize_networks:
         code=code("initialize_networks.py"),
     script:
         "../scripts/initialize_networks.py"
+
+
+if PRETRAINED:
+
+    ruleorder: import_model > train_model  # of experiments too many to be named in a pattern
+
+    rule import_model:
+        """Import {wildcards.experiment}, {wildcards.run}"""
+        input:
+            ground_truth=ground_truth_of,
+            checkpoint=checkpoint_of,
+        output:
+            model="results/{experiment}/{run}/model.safetensors",
+            snapshots="results/{experiment}/{run}/snapshots.safetensors",
+            record="results/provenance/{experiment}/{run}/import_model.json",
+        log:
+            "logs/import_model/{experiment}_{run}.log",
+        wildcard_constraints:
+            experiment="|".join(PRETRAINED),
+            run=r"pretrained|seed_[0-9]+",
+        conda:
+            "../envs/study.yaml"
+        resources:
+            **asks("import_model"),
+        params:
+            experiment="{experiment}",
+            run="{run}",
+            seed=seed_of_run,
+            task=task_of,
+            model=model_of,
+            code=code("import_model.py"),
+        script:
+            "../scripts/import_model.py"

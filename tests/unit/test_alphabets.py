@@ -14,8 +14,7 @@ from find_symmetries import find_symmetries
 from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.config.job_costs import BYTES, SECONDS, Estimates
 from geometry.interventions import steering
-from geometry.interventions.steering import MOST_FOLLOWED, draw_following
-from geometry.interventions.steering import SteeringScorer
+from geometry.interventions.steering import MOST_FOLLOWED, SteeringScorer, draw_following
 from geometry.probing import baselines
 from geometry.probing.baselines import (
     MOST_PREDICTION_COLUMNS,

@@ -97,7 +97,7 @@ def test_recut_network_is_an_ordinary_checkpoint(sums, tmp_path):
     foreign, settings = study_of(tmp_path, RECUT)
     shutil.copyfile(study.folder / recut, foreign.folder / "recut.safetensors")
     assert foreign.planned(**settings)["plot_circles"] == 1
-    activations = "results/sums_of_7/checkpoint/activations.zarr.zip"
+    activations = "results/sums_of_7/pretrained/activations.zarr.zip"
     foreign.run(activations, **settings)
     first, second = np.divmod(np.arange(49), 7)
     logits = folded_logits(expected, torch.from_numpy(first), torch.from_numpy(second), 7)

@@ -15,7 +15,7 @@ from PIL import Image
 from controls import KEYS, missing_controls
 from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.networks.build import build_network
-from geometry.networks.input_layout import Words
+from geometry.networks.input_layout import DenseSequences
 from geometry.storage import open_dataset, read_tensors
 from geometry.tables import read_table
 from research_object import problems
@@ -129,7 +129,7 @@ def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experimen
         network = build_network(n_tokens, settings["task"]["context"], settings["model"])
         network.load_state_dict({k: torch.from_numpy(v) for k, v in read_tensors(run / "model.safetensors").items()})
         with network.recording(list(found["site"].values)) as record:
-            logits = network(torch.tensor(word), Words(1, len(word), torch.device("cpu")))
+            logits = network(torch.tensor(word), DenseSequences(1, len(word), torch.device("cpu")))
         for place, site in enumerate(found["site"].values):
             expected = record[site][-1].detach().numpy()
             np.testing.assert_allclose(found["activation"][-1, place, row].values, expected, rtol=1e-4, atol=1e-5)

@@ -1,7 +1,6 @@
-"""Every figure: one rule and one script each; statistics arrive computed.
+"""Figures of beliefs, one rule and one script each; statistics arrive computed.
 
-Inputs:  results/tasks/, results/{experiment}/{run}/ and the style file
-Outputs: results/figures/{experiment}/*
+Outputs: results/figures/{experiment}/{name}.*
 """
 
 
@@ -26,11 +25,9 @@ rule plot_belief_simplex:
     resources:
         **asks("plot_belief_simplex"),
     params:
+        **drawing("plot_belief_simplex"),
         site=drawn_site_of,
-        dpi=config["figures"]["dpi"],
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_belief_simplex.py"),
     script:
         "../scripts/plot_belief_simplex.py"
 
@@ -56,11 +53,9 @@ rule plot_emergence:
     resources:
         **asks("plot_emergence"),
     params:
+        **drawing("plot_emergence"),
         site=drawn_site_of,
-        dpi=config["figures"]["dpi"],
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_emergence.py"),
     script:
         "../scripts/plot_emergence.py"
 
@@ -88,7 +83,7 @@ rule animate_emergence:
     params:
         site=drawn_site_of,
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
+        style=STYLE,
         code=code("animate_emergence.py"),
     script:
         "../scripts/animate_emergence.py"
@@ -115,10 +110,8 @@ rule plot_sites:
     resources:
         **asks("plot_sites"),
     params:
-        dpi=config["figures"]["dpi"],
+        **drawing("plot_sites"),
         max_points=config["figures"]["max_points"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_sites.py"),
     script:
         "../scripts/plot_sites.py"
 
@@ -143,9 +136,7 @@ rule plot_r2_by_site:
     resources:
         **asks("plot_r2_by_site"),
     params:
-        dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_r2_by_site.py"),
+        **drawing("plot_r2_by_site"),
     script:
         "../scripts/plot_r2_by_site.py"
 
@@ -170,9 +161,7 @@ rule plot_loss:
     resources:
         **asks("plot_loss"),
     params:
-        dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_loss.py"),
+        **drawing("plot_loss"),
     script:
         "../scripts/plot_loss.py"
 
@@ -196,10 +185,8 @@ rule plot_distances:
     resources:
         **asks("plot_distances"),
     params:
+        **drawing("plot_distances"),
         sites=compared_sites_of,
-        dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_distances.py"),
     script:
         "../scripts/plot_distances.py"
 
@@ -224,9 +211,7 @@ rule plot_controls:
     resources:
         **asks("plot_controls"),
     params:
-        dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_controls.py"),
+        **drawing("plot_controls"),
     script:
         "../scripts/plot_controls.py"
 
@@ -251,10 +236,8 @@ rule plot_components:
     resources:
         **asks("plot_components"),
     params:
+        **drawing("plot_components"),
         max_points=config["figures"]["max_points"],
-        dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_components.py"),
     script:
         "../scripts/plot_components.py"
 
@@ -278,8 +261,119 @@ rule plot_steering:
     resources:
         **asks("plot_steering"),
     params:
-        dpi=config["figures"]["dpi"],
-        style=content("scripts/geometry/figures/study.mplstyle"),
-        code=code("plot_steering.py"),
+        **drawing("plot_steering"),
     script:
         "../scripts/plot_steering.py"
+
+
+rule plot_recovery:
+    """Draw the recovered process of {wildcards.experiment}"""
+    input:
+        ground_truth=ground_truth_of,
+        fractal=in_first_run("fractal.zarr.zip"),
+        recovery=in_runs("recovery.csv"),
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/recovery.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/recovery.{FORMAT}",
+            caption="captions/recovery.rst",
+            category="{experiment}",
+            labels={"figure": "the process that came out of the network"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_recovery.{FORMAT}.json",
+    log:
+        "logs/plot_recovery/{experiment}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_recovery"),
+    params:
+        **drawing("plot_recovery"),
+        trained_here=is_trained_here,
+        max_points=config["figures"]["max_points"],
+    script:
+        "../scripts/plot_recovery.py"
+
+
+rule plot_dimension:
+    """Draw the dimensions of {wildcards.experiment}"""
+    input:
+        dimension=in_runs("dimension.csv"),
+        loss=in_runs("loss.csv"),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/dimension.{FORMAT}",
+            caption="captions/dimension.rst",
+            category="{experiment}",
+            labels={"figure": "fractal dimension and resolution"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_dimension.{FORMAT}.json",
+    log:
+        "logs/plot_dimension/{experiment}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_dimension"),
+    params:
+        **drawing("plot_dimension"),
+    script:
+        "../scripts/plot_dimension.py"
+
+
+rule plot_symmetry:
+    """Draw the symmetries of {wildcards.experiment}"""
+    input:
+        symmetry=in_runs("symmetry.csv"),
+        random_init=f"results/{{experiment}}/{RANDOM_INIT}/symmetry.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/symmetry.{FORMAT}",
+            caption="captions/symmetry.rst",
+            category="{experiment}",
+            labels={"figure": "symmetries found"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_symmetry.{FORMAT}.json",
+    log:
+        "logs/plot_symmetry/{experiment}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_symmetry"),
+    params:
+        **drawing("plot_symmetry"),
+        site=last_layer_output_of,
+        n_dimensions=2,
+    script:
+        "../scripts/plot_symmetry.py"
+
+
+rule plot_convergence:
+    """Draw the convergence of the beliefs of {wildcards.experiment}"""
+    input:
+        convergence=in_runs("convergence.csv"),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/convergence.{FORMAT}",
+            caption="captions/convergence.rst",
+            category="{experiment}",
+            labels={"figure": "memory of each layer"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_convergence.{FORMAT}.json",
+    log:
+        "logs/plot_convergence/{experiment}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_convergence"),
+    params:
+        **drawing("plot_convergence"),
+    script:
+        "../scripts/plot_convergence.py"

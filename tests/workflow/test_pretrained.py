@@ -78,7 +78,7 @@ def test_its_activations_are_those_of_transformer_lens(finished_foreign):
     (truth,) = results.glob("tasks/mess3_*/ground_truth.zarr.zip")
     with (
         open_dataset(truth) as theory,
-        open_dataset(results / "mine/checkpoint/activations.zarr.zip") as found,
+        open_dataset(results / "mine/pretrained/activations.zarr.zip") as found,
     ):
         parents, tokens, node = theory["parent"].values.tolist(), theory["last_token"].values.tolist(), -1
         for position, token in enumerate(expected["words"][0, :5].tolist()):
@@ -92,7 +92,7 @@ def test_audit_passes_until_the_file_changes_which_is_then_imported_again(finish
     study, how = finished_foreign
     study = study.copy(tmp_path / "study")
     assert "Sound: " in study.run("audit", **how) and study.planned(**how) == {}
-    network, model = study.folder / "network.safetensors", "results/mine/checkpoint/model.safetensors"
+    network, model = study.folder / "network.safetensors", "results/mine/pretrained/model.safetensors"
     embedding = load_file(network)["embed.W_E"]
     network.write_bytes(network.read_bytes().replace(embedding.tobytes(), embedding[::-1].tobytes()))
     assert {"import_model": 1, "probe_beliefs": 1}.items() <= study.planned(**how).items()

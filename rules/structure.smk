@@ -1,0 +1,82 @@
+"""Structure of the activations: fractal dimension, token symmetries, convergence with memory.
+
+Inputs:  results/tasks/{task}/ground_truth.zarr.zip
+         results/{experiment}/{run}/activations.zarr.zip, decoded.zarr.zip
+Outputs: results/{experiment}/{run}/dimension.csv      dimensions by scale, and the resolution of the decoded set
+         results/{experiment}/{run}/symmetry.csv       how permutations of the tokens act on the activations
+         results/{experiment}/{run}/convergence.csv    errors of decoded beliefs, and of who recalls the last tokens
+"""
+
+
+rule measure_dimension:
+    """Dimensions of {wildcards.experiment}, {wildcards.run}"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded="results/{experiment}/{run}/decoded.zarr.zip",
+        generator="results/{experiment}/{run}/generator.zarr.zip",
+    output:
+        dimension="results/{experiment}/{run}/dimension.csv",
+        record="results/provenance/{experiment}/{run}/measure_dimension.json",
+    log:
+        "logs/measure_dimension/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("measure_dimension"),
+    params:
+        task=task_of,
+        site=last_layer_output_of,
+        probe=regression_of,
+        n_points=4000,
+        code=code("measure_dimension.py"),
+    script:
+        "../scripts/measure_dimension.py"
+
+
+rule find_symmetries:
+    """Symmetries of {wildcards.experiment}, {wildcards.run}"""
+    input:
+        ground_truth=ground_truth_of,
+        activations="results/{experiment}/{run}/activations.zarr.zip",
+    output:
+        symmetry="results/{experiment}/{run}/symmetry.csv",
+        record="results/provenance/{experiment}/{run}/find_symmetries.json",
+    log:
+        "logs/find_symmetries/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("find_symmetries"),
+    params:
+        n_dimensions=2,
+        code=code("find_symmetries.py"),
+    script:
+        "../scripts/find_symmetries.py"
+
+
+rule measure_convergence:
+    """Convergence of the beliefs of {wildcards.experiment}, {wildcards.run}"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded="results/{experiment}/{run}/decoded.zarr.zip",
+    output:
+        convergence="results/{experiment}/{run}/convergence.csv",
+        record="results/provenance/{experiment}/{run}/measure_convergence.json",
+    log:
+        "logs/measure_convergence/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=names(MARKOV, ANY_EXPERIMENT),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("measure_convergence"),
+    params:
+        task=task_of,
+        probe=regression_of,
+        code=code("measure_convergence.py"),
+    script:
+        "../scripts/measure_convergence.py"
