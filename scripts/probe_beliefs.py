@@ -35,7 +35,7 @@ SPLITS = ["held_out_prefix", "in_sample"]
 def features_of_sites(
     activations: xr.Dataset, concatenated: list[str], index: int
 ) -> Iterator[tuple[np.ndarray, dict[str, slice]]]:
-    """The features at one snapshot and whose they are: those of the concatenated sites together, of other sites singly."""
+    """The features at one snapshot and whose they are: of the concatenated sites together, of other sites singly."""
     sites = activations["site"].values.tolist()
     d_model, read = activations.sizes["feature"], activations["activation"][index]
     if concatenated:

@@ -66,7 +66,7 @@ def test_that_it_predicts_worse_than_chance_stands_beside_every_claim(finished_f
     (caution,) = set(read_table(folder / "results/claims.csv")["caution"])
     assert caution.startswith("seed 0: positions 1, 2, 3, 4, 5 predict worse than uniform (")
     for job in ("import_model", "measure_loss"):
-        assert f"CAUTION: {caution}" in (folder / f"logs/{job}/mine_checkpoint.log").read_text(encoding="utf-8")
+        assert f"CAUTION: {caution}" in (folder / f"logs/{job}/mine_pretrained.log").read_text(encoding="utf-8")
     for name in ("findings.md", "findings.html"):
         text = (folder / "results" / name).read_text(encoding="utf-8")
         assert f"Caution: {caution}" in text and " (caution)" in text

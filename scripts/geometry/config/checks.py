@@ -189,7 +189,8 @@ def check_experiment(
         check_modular(experiment, process, where, max_prefixes)
     elif training and training["labels"] == "full_distribution" and not fits(process, task["context"], max_prefixes):
         raise ConfigError(
-            f"{where}: training.labels is 'full_distribution' and needs every prefix up to task.context {task['context']}; "
+            f"{where}: training.labels is 'full_distribution' and needs every prefix up to task.context "
+            f"{task['context']}; "
             f"these are more than tree.max_prefixes, {max_prefixes}"
         )
     names = hook_point_names(experiment["model"])

@@ -39,7 +39,7 @@ class Recipe:
 class Progress:
     """One row of the training table; losses in nats, of the batch that the next step would use.
 
-    Of pairs of numbers, `minibatch_loss_nats` is the loss on those that are trained on, `loss_nats` that on all of them.
+    Of pairs of numbers, `minibatch_loss_nats` is the loss on those that are trained on, `loss_nats` that on all.
     """
 
     step: int
