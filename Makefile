@@ -57,4 +57,4 @@ docs:
 	  $(PYTHON) -m venv --clear .venv-docs && \
 	  .venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r envs/docs.txt && \
 	  cp envs/docs.txt .venv-docs/lock.txt; }
-	.venv-docs/bin/mkdocs build --strict --clean
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --clean
