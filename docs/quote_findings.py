@@ -9,7 +9,7 @@ IN_README = ["mess3", "rrxor", "z1r"]
 
 def tables_of(findings: str) -> list[list[list[str]]]:
     """The tables above the first section, as rows of cells; what separates the header is left out."""
-    blocks = re.findall(r"(?m)(?:^\|.*\n)+", findings.split("\n## ")[0])
+    blocks = re.findall(r"(?m)(?:^\|.*\n)+", findings.split("\n## ", maxsplit=1)[0])
     tables = [[re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()] for block in blocks]
     return [[[cell.strip() for cell in row] for n, row in enumerate(table) if n != 1] for table in tables]
 
