@@ -7,7 +7,7 @@ BIN := .venv/bin
 # snakefmt looks for shfmt in the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study test check environment cluster lock readme
+.PHONY: study test check environment cluster lock readme docs
 
 study: environment
 	$(BIN)/snakemake
@@ -45,8 +45,16 @@ lock:
 	.venv-lock/bin/python envs/write_lock.py cluster
 	rm -rf .venv-lock
 
-# The pictures and the table of claims in the README, from the default study.
+# The pictures and the tables of verdicts in README and docs/results.md, from the default study.
 readme: environment
 	$(BIN)/snakemake study
 	cp results/figures/mess3/belief_simplex.png results/figures/mess3/recovery.png results/figures/rrxor/controls.png docs/
 	$(BIN)/python docs/quote_findings.py
+
+# The site of docs/ in site/, by an environment of its own; a dead link or anchor fails.
+docs:
+	@cmp -s envs/docs.txt .venv-docs/lock.txt || { \
+	  $(PYTHON) -m venv --clear .venv-docs && \
+	  .venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r envs/docs.txt && \
+	  cp envs/docs.txt .venv-docs/lock.txt; }
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --clean
