@@ -8,7 +8,7 @@ TrainingRun by hand, in the environment of the benchmarks' peers:
 `plain` and `bare` have random weights, biases and scales, so that none is trivially zero or one. `mess3` is trained on
 words of the process mess3 and then folded by `process_weights_`, as the library's own pretrained networks are.
 `exported` is a network that this project trained: `results/mess3/seed_1/model.safetensors` of tests/config.yaml,
-which must lie in tests/data/ already and which a `HookedTransformer` loads as the README tells.
+which must lie in tests/data/ already and which a `HookedTransformer` loads as docs/extending.md shows.
 """
 
 import sys
