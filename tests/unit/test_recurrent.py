@@ -18,6 +18,7 @@ from geometry.processes.catalog import process_from_config
 from geometry.processes.prefix_tree import tree_of_sequences
 from geometry.processes.sampling import sample_process
 from geometry.training.batches import dense_batch, packed_batch
+from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun, train
 
 CONTEXT = 5
@@ -137,9 +138,8 @@ def test_tree_has_the_loss_and_gradient_of_the_words_side_by_side(known):
     model, network, *_ = known
     words = sample_process(RRXOR, 60, CONTEXT + 1, np.random.default_rng(0))
     run = TrainingRun(network, RECIPE)
-    packed, plain = (
-        run.loss_and_gradient(form(words, RRXOR, model["bos"], "exact", True)) for form in (packed_batch, dense_batch)
-    )
+    batches = [form(words, RRXOR, model["bos"], "exact", True) for form in (packed_batch, dense_batch)]
+    packed, plain = (gradient_engine(run.model, run.vector, batch.kind)(batch) for batch in batches)
     assert packed[0].item() == pytest.approx(plain[0].item(), rel=1e-12)
     torch.testing.assert_close(packed[2], plain[2], rtol=1e-9, atol=1e-12)
     assert all(part.any() for part in packed[2].split([p.numel() for p in network.parameters()]))
@@ -162,9 +162,23 @@ def test_training_learns_and_goes_on_from_its_saved_state_to_the_same_bytes(mode
         network.initialize(torch.Generator().manual_seed(seed))
         runs.append(TrainingRun(network, RECIPE))
     whole, resumed = runs
-    train(whole, batches, [0, 40], {0, 40}, lambda run: saved.update(run.state() if run.step == 17 else {}))
+    train(
+        whole,
+        gradient_engine(whole.model, whole.vector, "packed"),
+        batches,
+        [0, 40],
+        {0, 40},
+        lambda run: saved.update(run.state() if run.step == 17 else {}),
+    )
     resumed.restore(saved)
-    train(resumed, batches[17:], [0, 40], {0, 40}, lambda run: None)
+    train(
+        resumed,
+        gradient_engine(resumed.model, resumed.vector, "packed"),
+        batches[17:],
+        [0, 40],
+        {0, 40},
+        lambda run: None,
+    )
     np.testing.assert_equal([astuple(row) for row in resumed.rows], [astuple(row) for row in whole.rows])
     for name, array in whole.state().items():
         np.testing.assert_array_equal(resumed.state()[name], array)
