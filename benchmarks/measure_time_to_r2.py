@@ -38,8 +38,8 @@ LOOKS = 20
 
 
 def published_r2(network: Transformer, process, tree) -> float:
-    pieces = tree_activations(network, *tree.network_input(None), [SITE], PREFIXES_AT_ONCE, False)
-    x = np.concatenate([record[SITE].numpy() for _, record, _ in pieces])
+    chunks = tree_activations(network, *tree.network_input(None), [SITE], PREFIXES_AT_ONCE, False)
+    x = np.concatenate([record[SITE].numpy() for _, record, _ in chunks])
     weight, cell = n_sequences_below(tree).astype(np.float64), np.zeros(len(tree), dtype=int)
     (moments,) = cell_gram_matrices(x, belief_states(process, tree)[0], weight[None], cell)
     return score_in_sample(moments)[1].r2()
