@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,6 @@ from geometry.tables import write_table
 from geometry.tasks.task import is_modular, process_of
 from geometry.training.batches import (
     Batch,
-    BatchKind,
     PairBatch,
     dense_batch,
     full_distribution_batch,
@@ -40,13 +39,6 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_REPORTS = 5.0
 
 
-def batch_kind(sequences: xr.Dataset | None, task: dict) -> BatchKind:
-    """The kind of all batches of a run."""
-    if is_modular(task):
-        return "pairs"
-    return "packed" if sequences is None or worth_packing(sequences["token"][0].values) else "dense"
-
-
 def read_sequences(sequences: xr.Dataset, first: int) -> Iterator[np.ndarray]:
     """The sequences of each step from `first` on, with one chunk of the archive in memory at a time."""
     steps, block = sequences.sizes["step"], sequences["token"].encoding["chunks"][0]
@@ -55,20 +47,19 @@ def read_sequences(sequences: xr.Dataset, first: int) -> Iterator[np.ndarray]:
 
 
 def batches(
-    kind: BatchKind, sequences: xr.Dataset | None, params, first: int, log_steps: set[int]
+    sequences: xr.Dataset | None, task: dict, bos: bool, labels: str, first: int, log_steps: set[int]
 ) -> Iterator[Batch | PairBatch]:
-    """The batch of each step from `first` on; without sequences, all prefixes with their exact distributions."""
-    task, bos, labels = params.task, params.model["bos"], params.training["labels"]
+    """The batch of each step from `first` on, all of one kind; without sequences, the same full batch at each."""
     process = process_of(task)
-    if kind == "pairs":
+    if is_modular(task):
         yield from repeat(pair_batch(process))
     elif sequences is None:
         tree = complete_tree(process, task["context"], sys.maxsize)
         yield from repeat(full_distribution_batch(process, tree, bos))
     else:
-        build_batch = packed_batch if kind == "packed" else dense_batch
+        form = packed_batch if worth_packing(sequences["token"][0].values) else dense_batch
         for step, tokens in enumerate(read_sequences(sequences, first), first):
-            yield build_batch(tokens, process, bos, labels, with_optimum=step in log_steps)
+            yield form(tokens, process, bos, labels, with_optimum=step in log_steps)
 
 
 def reporter(job: Job, first: int):
@@ -113,9 +104,10 @@ def finish(run: TrainingRun, params, sequences: xr.Dataset | None, resume: Resum
         report(run)
         resume.save_when_due(run.state)
 
-    kind = batch_kind(sequences, params.task)
-    engine = gradient_engine(run.model, run.vector, kind)
-    train(run, engine, batches(kind, sequences, params, run.step, log_steps), snapshots, log_steps, each_step)
+    read = batches(sequences, params.task, params.model["bos"], training["labels"], run.step, log_steps)
+    first = next(read)
+    engine = gradient_engine(run.model, run.vector, first.kind)
+    train(run, engine, chain([first], read), snapshots, log_steps, each_step)
     job.info(summary(run))
     return snapshots
 
