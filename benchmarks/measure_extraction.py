@@ -19,9 +19,9 @@ BATCHES = [1024, 8192]
 
 def extract(network: Transformer, tree) -> None:
     kept = np.empty((len(SITES), len(tree), PUBLISHED_MODEL["d_model"]), np.float32)
-    for piece, record, _ in tree_activations(network, *tree.network_input(None), SITES, PREFIXES_AT_ONCE, False):
+    for chunk, record, _ in tree_activations(network, *tree.network_input(None), SITES, PREFIXES_AT_ONCE, False):
         for place, site in enumerate(SITES):
-            kept[place, piece] = record[site].numpy()
+            kept[place, chunk] = record[site].numpy()
 
 
 if __name__ == "__main__":

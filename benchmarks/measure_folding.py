@@ -10,6 +10,7 @@ from geometry.networks.input_layout import DenseSequences
 from geometry.networks.transformer import Transformer, TransformerConfig
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 from geometry.training.batches import pair_batch
+from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun
 from timing import alternate, report, seconds
 
@@ -23,7 +24,8 @@ def measure(modulus: int) -> dict:
     network = Transformer(TransformerConfig(task.n_tokens, 3, 1, *SHAPES[modulus], "relu", "none", "mlp"))
     network.initialize(torch.Generator().manual_seed(0))
     batch = pair_batch(task)
-    run = TrainingRun(network, Recipe("tree", "adamw", 0.005, 2.0, "one_cycle", 0.05, sys.maxsize))
+    run = TrainingRun(network, Recipe("full_distribution", "adamw", 0.005, 2.0, "one_cycle", 0.05, sys.maxsize))
+    engine = gradient_engine(network, run.vector, batch.kind)
     first, second, answer = batch.trained
     words = torch.from_numpy(np.stack([first, second, np.full_like(first, task.equals)], axis=1))
 
@@ -33,7 +35,7 @@ def measure(modulus: int) -> dict:
         return torch.cat([gradient.flatten() for gradient in gradients])
 
     def folded() -> torch.Tensor:
-        return run.loss_and_gradient(batch)[2]
+        return engine(batch).gradient
 
     apart = float((plain() - folded()).norm() / plain().norm())
     found = alternate({f.__name__: lambda f=f: seconds(f) for f in (folded, plain)}, ROUNDS)

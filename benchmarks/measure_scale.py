@@ -14,6 +14,7 @@ from geometry.processes.catalog import process_from_config
 from geometry.processes.process import Process, build_process
 from geometry.processes.sampling import sample_process
 from geometry.training.batches import dense_batch, packed_batch
+from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, alternate, report, seconds
 
@@ -37,8 +38,10 @@ def measure(what: str, value: int, process: Process, context: int = CONTEXT, d_m
         network = build_network(process.n_tokens, context, model)
         network.initialize(torch.Generator().manual_seed(0))
         run = TrainingRun(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
+        kind = "packed" if form is packed_batch else "dense"
+        engine = gradient_engine(network, run.vector, kind)
         batches = (form(batch, process, False, "sampled", False) for batch in words)
-        return seconds(lambda: train(run, batches, [], set(), lambda run: None)) / STEPS
+        return seconds(lambda: train(run, engine, batches, [], set(), lambda run: None)) / STEPS
 
     found = alternate({form.__name__: partial(step, form) for form in (packed_batch, dense_batch)}, ROUNDS)
     n_nodes = len(packed_batch(words[0], process, False, "sampled", False).tokens)

@@ -22,6 +22,7 @@ from geometry.processes.catalog import process_from_config
 from geometry.processes.prefix_tree import n_sequences_below
 from geometry.processes.sampling import sample_process
 from geometry.training.batches import packed_batch
+from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report
 
@@ -37,8 +38,8 @@ LOOKS = 20
 
 
 def published_r2(network: Transformer, process, tree) -> float:
-    pieces = tree_activations(network, *tree.network_input(None), [SITE], PREFIXES_AT_ONCE, False)
-    x = np.concatenate([record[SITE].numpy() for _, record, _ in pieces])
+    chunks = tree_activations(network, *tree.network_input(None), [SITE], PREFIXES_AT_ONCE, False)
+    x = np.concatenate([record[SITE].numpy() for _, record, _ in chunks])
     weight, cell = n_sequences_below(tree).astype(np.float64), np.zeros(len(tree), dtype=int)
     (moments,) = cell_gram_matrices(x, belief_states(process, tree)[0], weight[None], cell)
     return score_in_sample(moments)[1].r2()
@@ -64,7 +65,8 @@ def run_until(batch: int, recipe: Recipe, seed: int) -> dict:
 
     words = (sample_process(process, batch, CONTEXT + 1, rng) for _ in range(recipe.steps + 1))
     batches = (packed_batch(word, process, False, recipe.labels, False) for word in words)
-    train(TrainingRun(network, recipe), batches, [], set(), look)
+    run = TrainingRun(network, recipe)
+    train(run, gradient_engine(network, run.vector, "packed"), batches, [], set(), look)
     return {"step": np.nan, "seconds": np.nan, **reached, "last_r2": r2}
 
 

@@ -12,6 +12,7 @@ from geometry.processes.catalog import process_from_config
 from geometry.processes.sampling import sample_process
 from geometry.training.batches import packed_batch
 from geometry.training.cpu_gradient import tiles
+from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun, train
 from timing import CONTEXT, MESS3, PUBLISHED_MODEL, Peer, alternate, report, seconds
 
@@ -28,7 +29,8 @@ def new_run() -> TrainingRun:
 def step_seconds(run: TrainingRun, process, words: np.ndarray) -> float:
     """Seconds a step from words to updated weights, packing included."""
     batches = (packed_batch(batch, process, False, "sampled", False) for batch in words)
-    return seconds(lambda: train(run, batches, [], set(), lambda run: None)) / len(words)
+    engine = gradient_engine(run.model, run.vector, "packed")
+    return seconds(lambda: train(run, engine, batches, [], set(), lambda run: None)) / len(words)
 
 
 def products_of_tile(n_nodes: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH
+from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH
 
 
 def plot_cost(training: pd.DataFrame, scale: pd.DataFrame) -> Figure:
@@ -24,7 +24,7 @@ def draw_rates(ax: Axes, training: pd.DataFrame) -> None:
     peer = batch / training["transformer_lens_step_ms"] * 1e3
     ax.plot(batch, ours / training["share_of_products_rate"], "--", color=CONTROL, label="matrix products alone")
     ax.plot(batch, ours, "o-", color=TRAINED, label="this study")
-    ax.plot(batch, peer, "s-", color=UNTRAINED, label="TransformerLens")
+    ax.plot(batch, peer, "s-", color=AT_INITIALISATION, label="TransformerLens")
     for x, y, factor in zip(batch, ours, training["speedup"], strict=True):
         ax.annotate(f"{factor:.1f} x", (x, y), (2, -11), textcoords="offset points", fontsize=7)
     ax.set(xscale="log", yscale="log", xlabel="words in a batch", ylabel="words a second")
@@ -34,7 +34,7 @@ def draw_rates(ax: Axes, training: pd.DataFrame) -> None:
 
 
 def draw_steps(ax: Axes, rows: pd.DataFrame, label: str) -> None:
-    ax.plot(rows["value"], rows["side_by_side_ms"], "s-", color=UNTRAINED, label="words side by side")
+    ax.plot(rows["value"], rows["side_by_side_ms"], "s-", color=AT_INITIALISATION, label="words side by side")
     ax.plot(rows["value"], rows["tree_ms"], "o-", color=TRAINED, label="their tree")
     ax.set(xscale="log", yscale="log", xlabel=label, ylabel="one step of 512 words (ms)")
     ax.set(ylim=(2, 20_000), xticks=rows["value"])

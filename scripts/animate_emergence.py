@@ -1,4 +1,4 @@
-"""The decoded belief states as they emerge with training, as an animation."""
+"""Animate the decoded belief states over training."""
 
 import io
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INCHES, DPI = 3.2, 110
 FRAME_MS, LAST_FRAME_MS = 700, 3000
 BLEND = 2
-"""Frames in between two snapshots, on straight lines, so that the eye can follow a point."""
+"""Interpolated frames between two snapshots."""
 
 
 def draw_frames(
@@ -44,7 +44,7 @@ def draw_frames(
 
 
 def to_image(figure) -> Image.Image:
-    """A figure as a picture of at most 256 colours."""
+    """The image of a figure, with at most 128 colours."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""How sparse the embedding and the unembedding are, as functions of the token, in Fourier and in other bases."""
+"""Measure the sparsity of the embedding and the unembedding, as functions of the token, in several bases."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 LARGEST = sorted({10, *(2**k for k in range(12)), *(3 * 2**k for k in range(11))})
-"""Of how many vectors with the most energy the share is told."""
+"""Numbers of vectors with the most energy whose share of it is in the table."""
 
 
 def measures(energy: Float[ndarray, " vector"]) -> dict[str, float]:
-    """By name, how sparse some energies are; shares of no energy are nan."""
+    """Measures of sparsity by name; shares of no energy are nan."""
     total = energy.sum() or np.nan
     share = np.cumsum(np.sort(energy)[::-1]) / total
     return {
@@ -40,7 +40,7 @@ def functions_of_the_token(snapshots: dict[str, ndarray], index: int, p: int) ->
 
 
 def measured(snapshots: dict[str, ndarray], p: int) -> Iterator[tuple]:
-    """The rows of the table, and for each matrix one of what no basis is scored for, the share of the means."""
+    """The rows of the table, and for each matrix the share of energy of the means, which are in no basis."""
     for index, (seed, step) in enumerate(zip(snapshots["seed"], snapshots["step"], strict=True)):
         for matrix, functions in functions_of_the_token(snapshots, index, p).items():
             share_of_means = p * (functions.mean(axis=0) ** 2).sum() / ((functions**2).sum() or np.nan)

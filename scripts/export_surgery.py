@@ -1,4 +1,4 @@
-"""A trained network of modular addition, re-cut for another modulus: an ordinary checkpoint."""
+"""Write the network that surgery makes of a trained one for another modulus, as an ordinary checkpoint."""
 
 from typing import TYPE_CHECKING
 
@@ -14,4 +14,4 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         modulus, sign = int(snakemake.wildcards.modulus), modular_of(snakemake.params.task).sign
         write_tensors(surgery(read_tensors(snakemake.input.model), modulus, sign), snakemake.output.model)
-        job.info(f"re-cut for modulus {modulus}")
+        job.info(f"surgery for modulus {modulus}")

@@ -43,11 +43,11 @@ def rows_of_chunk(n_prefixes: int, floats_per_prefix: int) -> int:
 def read_chunks(network: HookedNetwork, nodes, n_read: int, sites: list[str], n_rows: int) -> Iterator[tuple]:
     """Log-probabilities and activations (site, prefix, feature) of `n_rows` prefixes after another."""
     n_prefixes, parts = len(nodes[0]) - n_read, []
-    for piece, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE, n_read):
-        if piece.start < n_read:  # a beginning of what is scored
+    for chunk, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE, n_read):
+        if chunk.start < n_read:  # a beginning of what is scored
             continue
         parts.append((logits.log_softmax(1).cpu(), torch.stack([record[site] for site in sites]).cpu()))
-        done = piece.stop - n_read
+        done = chunk.stop - n_read
         if done % n_rows == 0 or done == n_prefixes:
             yield torch.cat([p for p, _ in parts]).numpy(), torch.cat([a for _, a in parts], dim=1).numpy()
             parts = []

@@ -1,7 +1,7 @@
-"""Which permutations of the pairs of numbers act linearly on a network's activations, at each site and snapshot.
+"""Find the permutations of the pairs of numbers that act linearly on activations, at each site and snapshot.
 
-All pairs count alike. No frequency is looked for; those that the translation of the first number tells are its
-eigenvalues' angles.
+Pairs are weighted uniformly. No frequency is assumed; those detected are the angles of the eigenvalues of the map that
+the shift of the first number induces.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def site_rows(x: np.ndarray, images: dict[str, np.ndarray], modulus: int) -> Iterator[tuple]:
     """Dimensions, permutation, the one after it, measure, component and value at one site.
 
-    All but `error_by_dimension` is of the fewest components that hold most of the variance.
+    All but `error_by_dimension` refer to the fewest components that explain most of the variance.
     """
     scores, d = leading_scores(x, modulus)
     weight, chosen = np.ones(len(x)), {}
@@ -54,7 +54,7 @@ def site_rows(x: np.ndarray, images: dict[str, np.ndarray], modulus: int) -> Ite
 
 
 def network_rows(task: ModularArithmetic, activations: xr.Dataset, index: int, images: dict) -> Iterator[tuple]:
-    """The rows of one snapshot: what its predictions tell, and each site."""
+    """The rows of one snapshot: of its predictions, then of each site."""
     weight = np.ones(len(task.answer))
     probability = np.exp(activations["log_probability"][index].values.astype(np.float64))
     for name, image in images.items():

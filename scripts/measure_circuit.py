@@ -1,8 +1,8 @@
-"""The circuit of a network of modular arithmetic at each snapshot: its waves, its losses with and without them.
+"""The circuit of a network of modular arithmetic at each snapshot: its waves, and its losses with and without them.
 
-The key frequencies are those of the network at its last snapshot, also where restricted and excluded loss are
-taken of an earlier one: hindsight, as in the paper. Which frequencies the rule would call key at the time, `is_key`
-tells. Ablations, neurons, attention and what tells a Clock from a Pizza are measured at the last snapshot only.
+The key frequencies are those of the last snapshot, also in the restricted and excluded loss of earlier ones: in
+hindsight, as in Nanda et al. (2023). The measure `is_key` marks the key frequencies of the snapshot itself.
+Ablations, neurons, attention and the measures of Clock and Pizza are of the last snapshot only.
 """
 
 from typing import TYPE_CHECKING
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 SHOWN_KEYS = 6
-"""Key frequencies whose circles are kept."""
+"""Key frequencies whose circles are written."""
 
 SAMPLING_SEED = 0
-"""Of the triples and of the frequencies that are removed by chance."""
+"""The seed of the random triples and of the random sets of removed frequencies."""
 
 
 def circuit_dataset(
     snapshots: list[Weights], steps: list[int], task: ModularArithmetic, key: list[int], share: np.ndarray
 ) -> xr.Dataset:
-    """What figures show of one network, given at its first and its last snapshot."""
+    """The data of the figures of one network, at its first and its last snapshot."""
     p = task.modulus
     amplitude, explained = np.full((2, len(snapshots), p // 2 + 1), np.nan)
     if task.argument is not None:
@@ -75,7 +75,7 @@ def circuit_dataset(
 def measure_network(
     snapshots: list[Weights], steps: list[int], task: ModularArithmetic
 ) -> tuple[pd.DataFrame, xr.Dataset]:
-    """The table and the dataset of one network, of which there are some snapshots."""
+    """The table and the dataset of the snapshots of one network."""
     last, rng = snapshots[-1], np.random.default_rng(SAMPLING_SEED)
     key = [] if task.argument is None else key_frequencies(pair_logits(last), task.argument)
     pattern, neurons = pair_activations(last)

@@ -1,6 +1,6 @@
-"""Re-cut a network of modular addition for other moduli, and score it beside networks that lack a part of the surgery.
+"""Network surgery: adapt a network for modular addition to other moduli, and score it beside its controls.
 
-The frequencies are those of the network that is re-cut, also of an early snapshot: nothing is known in advance.
+The key frequencies are those of the snapshot itself, also at early steps: nothing of later ones is used.
 """
 
 import math
@@ -15,14 +15,14 @@ import xarray as xr
 from geometry.modular_circuit.circuit import Weights
 from geometry.modular_circuit.fourier import circle_coordinates
 from geometry.modular_circuit.surgery import (
+    apply_surgery,
+    best_torus,
     choose_frequencies,
     key_amplitudes,
-    proven_torus,
     score,
     torus_of,
-    transplanted,
 )
-from geometry.modular_circuit.surgery_controls import pairs_of, shift_averaged_accuracy, transplants
+from geometry.modular_circuit.surgery_controls import pairs_of, shift_averaged_accuracy, surgery_and_controls
 from geometry.provenance.job import Job
 from geometry.storage import read_tensors, write_dataset
 from geometry.tables import select, write_table
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 EVERY = 13
-"""Of the moduli up to the largest, which are tried at every snapshot, and with shifts averaged."""
+"""Every so many moduli, surgery is scored at all snapshots, and with logits averaged over shifts."""
 
 N_SHIFTS = 8
 """Shifts (a + s, b - s) over which logits are averaged."""
@@ -43,19 +43,19 @@ COLUMNS = ["step", "network", "modulus", "n_pairs", "measure", "frequency", "val
 def last_rows(
     last: Weights, first: Weights, sign: int, tried: list[tuple[int, int]], of_controls: int
 ) -> Iterator[tuple]:
-    """All networks at every modulus, made of the last snapshot, and the surgery on the first as a control.
+    """Rows of surgery on the last snapshot and of all controls, one of which is surgery at initialisation.
 
-    Tried are moduli, each on so many pairs at most; the controls on no more than `of_controls`.
+    `tried` holds moduli with the largest number of pairs of each; controls are scored on at most `of_controls` pairs.
     """
-    torus = proven_torus(last, sign)
-    untrained = torus_of(key_amplitudes(first, sign, len(torus.amplitudes)), torus.modulus, order=1)
+    torus = best_torus(last, sign)
+    initial_torus = torus_of(key_amplitudes(first, sign, len(torus.amplitudes)), torus.modulus, order=1)
     for modulus, n_pairs in tried:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         size = modulus, len(pairs[0])
         choice, gap = choose_frequencies(torus, modulus)
         yield "surgery", *size, "predicted_gap", None, gap
         yield from (("surgery", *size, "chosen_frequency", k, new) for k, new in zip(torus.keys, choice, strict=True))
-        networks = transplants(last, torus, choice, modulus, first, untrained)
+        networks = surgery_and_controls(last, torus, choice, modulus, first, initial_torus)
         found = score(networks["surgery"], pairs, sign)
         yield "surgery", *size, "accuracy", None, found.accuracy
         yield "surgery", *size, "accuracy_of_all_tokens", None, found.accuracy_of_all_tokens
@@ -70,19 +70,19 @@ def last_rows(
 
 
 def early_rows(weights: Weights, sign: int, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
-    """The surgery on an earlier snapshot, at some of the moduli."""
-    torus = proven_torus(weights, sign)
+    """Rows of surgery on an earlier snapshot, at some of the moduli."""
+    torus = best_torus(weights, sign)
     for modulus in moduli:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         choice, _ = choose_frequencies(torus, modulus)
-        found = score(transplanted(weights, torus, choice, modulus), pairs, sign)
+        found = score(apply_surgery(weights, torus, choice, modulus), pairs, sign)
         yield "surgery", modulus, len(pairs[0]), "accuracy", None, found.accuracy
 
 
 def measure_surgery(
     stacks: dict[str, np.ndarray], sign: int, moduli: list[int], large: list[int], n_pairs: int
 ) -> pd.DataFrame:
-    """The table of one run: every modulus at the last snapshot, some of them at the others."""
+    """The table of one run: all moduli at the last snapshot, some of them at the others."""
     stacks = dict(stacks)
     *earlier, end = stacks.pop("step").tolist()
     del stacks["seed"]
@@ -96,17 +96,17 @@ def measure_surgery(
 
 
 def shown_modulus(p: int, moduli: list[int]) -> int:
-    """The least prime above p that is tried, or else the largest modulus that is."""
+    """The least prime above p among the moduli, or else the largest modulus."""
     primes = (n for n in sorted(moduli) if n > p and all(n % divisor for divisor in range(2, math.isqrt(n) + 1)))
     return next(primes, max(moduli))
 
 
 def circles_dataset(weights: Weights, sign: int, moduli: list[int]) -> xr.Dataset:
-    """Where the embedding of a network that is re-cut for one modulus puts the numbers, for figures."""
-    torus = proven_torus(weights, sign)
+    """The embedding of the numbers after surgery for one modulus, on the circles of the keys, for figures."""
+    torus = best_torus(weights, sign)
     modulus = shown_modulus(torus.modulus, moduli)
     choice, _ = choose_frequencies(torus, modulus)
-    numbers = transplanted(weights, torus, choice, modulus)["embed.W_E"][:modulus].astype(float)
+    numbers = apply_surgery(weights, torus, choice, modulus)["embed.W_E"][:modulus].astype(float)
     circles = np.array([circle_coordinates(numbers, new) for new in choice]).reshape(len(choice), modulus, 2)
     return xr.Dataset(
         {

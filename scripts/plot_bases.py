@@ -1,4 +1,4 @@
-"""In how few vectors of which basis the embedding and the unembedding of trained networks have their energy."""
+"""Draw the concentration of the energy of W_E and W_U on few vectors, by basis."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.summaries import mean_over_seeds
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -30,8 +31,8 @@ BASES = {
 }
 NETWORKS = {
     "trained": {"color": TRAINED, "marker": "o"},
-    "the same at initialisation": {"color": UNTRAINED, "marker": "s", "markerfacecolor": "none"},
-    "never trained": {"color": CONTROL, "marker": "x"},
+    "same networks at initialisation": {"color": AT_INITIALISATION, "marker": "s", "markerfacecolor": "none"},
+    "random networks": {"color": CONTROL, "marker": "x"},
 }
 MATRICES = {"W_E": "Embedding $W_E$", "W_U": "Unembedding $W_U$"}
 MARK = {"markersize": 4, "markeredgewidth": 0.8}
@@ -40,12 +41,12 @@ TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 def draw_ratios(ax: Axes, networks: dict[str, pd.DataFrame], bases: list[str]) -> None:
-    """A row for each basis with a mark for each network, the kinds of networks one below the other."""
+    """Participation ratios: a row for each basis, marks for networks, the kinds of networks one below the other."""
     for shift, (kind, rows) in zip((-0.2, 0, 0.2), networks.items(), strict=True):
         ratio = select(rows, measure="participation_ratio")
         place = ratio["basis"].map(bases.index) + shift
         ax.plot(ratio["value"], place, linestyle="none", label=kind, **NETWORKS[kind], **MARK)
-    mean = select(networks["trained"], measure="participation_ratio").groupby("basis")["value"].mean()
+    mean = mean_over_seeds(select(networks["trained"], measure="participation_ratio"), "basis")
     style = {"color": TRAINED, "fontsize": 7, "ha": "right"}
     ax.text(1.13, 1.01, "mean", transform=ax.transAxes, **style)
     for place, basis in enumerate(bases):
@@ -57,7 +58,7 @@ def draw_ratios(ax: Axes, networks: dict[str, pd.DataFrame], bases: list[str]) -
 
 
 def draw_shares(ax: Axes, rows: pd.DataFrame, bases: list[str]) -> None:
-    """A line for each basis: the mean over networks of the share of the energy in so many vectors."""
+    """Mean cumulative share of the energy by number of vectors, a line for each basis."""
     rows = rows[rows["measure"].str.startswith(SHARES)]
     share = rows.assign(n=rows["measure"].str.removeprefix(SHARES).astype(int)).groupby(["basis", "n"])["value"].mean()
     for basis in reversed(bases):  # the first on top
@@ -68,18 +69,18 @@ def draw_shares(ax: Axes, rows: pd.DataFrame, bases: list[str]) -> None:
 
 
 def scale_to_vectors(ax: Axes, p: int) -> None:
-    """A logarithmic axis of numbers of vectors, from one to all of them."""
+    """Scale the axis to numbers of vectors, from one to all of them."""
     ax.set(xscale="log", xlim=(0.93, 1.08 * p))
     ax.set_xticks([*(tick for tick in TICKS if tick < 0.75 * p), p])
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-def plot_bases(table: pd.DataFrame, untrained: pd.DataFrame, p: int) -> Figure:
-    """Above, the participation ratio by basis and kind of network; below, the energy in the largest vectors."""
+def plot_bases(table: pd.DataFrame, random_networks: pd.DataFrame, p: int) -> Figure:
+    """The figure: above, the participation ratio by basis and kind of network; below, shares of the energy."""
     step = table.groupby("seed")["step"]
-    trained, before = (table[table["step"] == step.transform(which)] for which in ("max", "min"))
-    networks = dict(zip(NETWORKS, (trained, before, untrained), strict=True))
+    trained, at_initialisation = (table[table["step"] == step.transform(end)] for end in ("max", "min"))
+    networks = dict(zip(NETWORKS, (trained, at_initialisation, random_networks), strict=True))
     bases = [basis for basis in BASES if basis in set(table["basis"])]
     figure = plt.figure(figsize=(WIDTH, 0.9 * WIDTH))
     above, below = figure.subfigures(2, 1, height_ratios=[1 + 0.16 * len(bases), 2])
@@ -100,9 +101,9 @@ def plot_bases(table: pd.DataFrame, untrained: pd.DataFrame, p: int) -> Figure:
     return figure
 
 
-def describe(table: pd.DataFrame, untrained: pd.DataFrame, p: int) -> str:
-    """Which networks the marks are, and why some bases are missing."""
-    networks = f"p = {p}, {table['seed'].nunique()} trained networks, {untrained['seed'].nunique()} never trained"
+def subtitle(table: pd.DataFrame, random_networks: pd.DataFrame, p: int) -> str:
+    """The modulus, the numbers of networks, and the reason if wavelets are missing."""
+    networks = f"p = {p}, {table['seed'].nunique()} trained networks, {random_networks['seed'].nunique()} random"
     return networks if "haar" in set(table["basis"]) else f"{networks}; wavelets need a power of two"
 
 
@@ -110,8 +111,8 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         table = pd.concat([read_table(path) for path in snakemake.input.bases])
-        untrained, p = read_table(snakemake.input.random_init), snakemake.params.task["parameters"]["modulus"]
-        figure = plot_bases(table, untrained, p)
-        figure.suptitle(f"{snakemake.wildcards.experiment}: {describe(table, untrained, p)}", fontsize=9)
+        random_networks, p = read_table(snakemake.input.random_init), snakemake.params.task["parameters"]["modulus"]
+        figure = plot_bases(table, random_networks, p)
+        figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(table, random_networks, p)}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

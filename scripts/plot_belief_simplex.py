@@ -1,4 +1,4 @@
-"""The true belief states beside those decoded from the trained and from the untrained network."""
+"""Draw the true belief states beside those decoded from the trained network and from it at initialisation."""
 
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def plot_belief_simplex(
     truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, site: str, max_points: int
 ) -> Figure:
-    """Three panels of the same prefixes in the same colours."""
+    """The figure: three panels of the same prefixes in the same colours."""
     painter = BeliefPainter(truth, max_points)
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 0.39 * WIDTH))
-    which = f"prefixes of 1 to {truth['length'].values.max()} tokens"
-    which = f"all {which}" if truth.attrs["complete"] else f"{which}, sampled"
-    painter.draw(axes[0], truth["target"].values, f"True belief states\n{which}")
+    prefixes = f"prefixes of 1 to {truth['length'].values.max()} tokens"
+    prefixes = f"all {prefixes}" if truth.attrs["complete"] else f"{prefixes}, sampled"
+    painter.draw(axes[0], truth["target"].values, f"True belief states\n{prefixes}")
     scores, beliefs = held_out_r2(probe, site), decoded_beliefs(decoded, site)
-    for ax, index, title in ((axes[1], -1, "Decoded, trained network"), (axes[2], 0, "Decoded, untrained network")):
+    for ax, index, title in ((axes[1], -1, "Decoded, trained network"), (axes[2], 0, "Decoded, at initialisation")):
         step = int(decoded["step"].values[index])
         painter.draw(ax, beliefs[index], f"{title}\n{format_r2(scores[step])}, held-out prefixes")
     return figure

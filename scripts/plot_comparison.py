@@ -1,4 +1,4 @@
-"""Networks on the same task side by side: loss, belief, and the process that comes out of them."""
+"""Draw networks on the same task side by side: loss, decoded belief, and recovered process."""
 
 from typing import TYPE_CHECKING
 
@@ -21,13 +21,13 @@ MEASURES = {
     "unexplained": "unexplained share of the belief",
     "kl_rate_nats": "recovered process, nats/token",
 }
-"""What is drawn, and how its axis is called; all on a logarithmic scale, less is better."""
+"""Measures and their axis labels; all on a logarithmic scale, less is better."""
 
 WIDTHS = 3
-"""Widths of a task's networks of one kind from which on they are drawn by width."""
+"""The number of widths of one kind of network from which on a task is drawn by width."""
 
 LEAST = 1e-8
-"""Where the axes end."""
+"""The lower limit of the axes."""
 
 
 def with_unexplained(table: pd.DataFrame) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def with_unexplained(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_networks(ax: Axes, rows: pd.DataFrame, labels: list[str]) -> None:
-    """A line for each network, a mark for each seed."""
+    """Draw a row for each network, a mark for each seed."""
     ax.plot(rows["value"], rows["label"].map(labels.index), "o", color=TRAINED, markersize=3.5, markerfacecolor="none")
     ax.set(xscale="log", ylim=(len(labels) - 0.5, -0.5))
     ax.xaxis.set_minor_formatter(NullFormatter())
@@ -47,7 +47,7 @@ def draw_networks(ax: Axes, rows: pd.DataFrame, labels: list[str]) -> None:
 
 
 def draw_widths(ax: Axes, rows: pd.DataFrame) -> None:
-    """By width, a line through the medians for each architecture and depth; a dashed line at the beliefs' dimension."""
+    """Draw values by width, with medians as a line for each architecture and depth, and the beliefs' dimension."""
     kinds = rows.groupby(["architecture", "n_layers"], sort=False)
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(kinds)))
     for color, ((architecture, n_layers), of_kind) in zip(shades, kinds, strict=True):
@@ -62,7 +62,7 @@ def draw_widths(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def plot_comparison(table: pd.DataFrame) -> Figure:
-    """A row for each task: by network or, where there are many widths, by width."""
+    """The figure: a row for each task, by network or, where there are many widths, by width."""
     tasks = [rows for _, rows in with_unexplained(table).groupby("task", sort=False)]
     widths = [rows.groupby(["architecture", "n_layers"])["d_model"].nunique().max() for rows in tasks]
     by_width = [number >= WIDTHS for number in widths]

@@ -1,4 +1,4 @@
-"""The activations on their own two leading principal components, coloured by the true belief: no probe, no labels."""
+"""Draw the activations on their two leading principal components, coloured by the true belief, without a probe."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from geometry.figures.belief_cloud import draw_cloud
 from geometry.figures.simplex import belief_colors
-from geometry.figures.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
@@ -18,11 +18,11 @@ from geometry.storage import open_dataset
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-NETWORKS = {-1: ("trained", TRAINED, "o-"), 0: ("at initialisation", UNTRAINED, "x:")}
+NETWORKS = {-1: ("trained", TRAINED, "o-"), 0: ("at initialisation", AT_INITIALISATION, "x:")}
 
 
 def plot_components(truth: xr.Dataset, result: xr.Dataset, max_points: int) -> Figure:
-    """The spectrum, and the cloud after and at initialisation."""
+    """The figure: the spectrum, and the cloud after training and at initialisation."""
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 0.36 * WIDTH))
     belief = truth["target"].values
     colors = belief_colors(belief, bool(truth.attrs["generalized"]))

@@ -1,4 +1,4 @@
-"""The belief as decoded from the network, beside all else that it can be decoded from, and beside wrong targets."""
+"""Draw R2 of the decoded belief beside its baselines and control targets."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,15 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure, scale_to_unexplained
+from geometry.figures.style import (
+    AT_INITIALISATION,
+    CONTROL,
+    STYLE_SHEET,
+    TRAINED,
+    WIDTH,
+    save_figure,
+    scale_to_unexplained,
+)
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.provenance.job import Job
@@ -23,20 +31,20 @@ WAYS = {
 }
 
 
-def lines_of(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> dict[str, tuple[str, pd.DataFrame]]:
-    """What is told of each kind of features: colour and scores."""
+def lines_of(probe: pd.DataFrame, random_networks: pd.DataFrame, target: str) -> dict[str, tuple[str, pd.DataFrame]]:
+    """Colour and scores of each kind of features."""
     sites = [last_layer_output(probe)] + [CONCATENATED] * (CONCATENATED in probe["site"].values)
     first, last = (select(probe, step=step, target=target) for step in (probe["step"].min(), probe["step"].max()))
     lines = {f"{short_site(site)}, trained": (TRAINED, select(last, site=site)) for site in sites}
-    never = select(untrained, target=target)
+    never = select(random_networks, target=target)
     for site in sites:
         rows = pd.concat([select(first, site=site), select(never, site=site)])
-        lines[f"{short_site(site)}, untrained"] = UNTRAINED, rows
+        lines[f"{short_site(site)}, random networks"] = AT_INITIALISATION, rows
     return lines | {name: (CONTROL, select(last, site=s, features=f)) for name, (s, f) in BASELINES.items()}
 
 
 def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
-    """A row for each kind of features, a mark for each way of scoring and network; what is beyond an end is there."""
+    """Draw a row for each kind of features, a mark for each split and network; values beyond the axis at its ends."""
     shown = [select(scores, metric="r2", weighting="probability") for _, scores in lines.values()]
     unexplained = 1 - pd.concat(shown)["value"]
     low, high = scale_to_unexplained(ax.xaxis, unexplained[unexplained > 1e-4], ticks=(10, 2, 1, 0.5, 0.1, 0.01, 1e-3))
@@ -53,16 +61,16 @@ def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
     ax.set_xlabel("R²")
 
 
-def plot_controls(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
-    """Left: the belief from whatever may tell it. Right: whatever may be mistaken for it, from the last stream."""
+def plot_controls(probe: pd.DataFrame, random_networks: pd.DataFrame) -> Figure:
+    """The figure: left, the belief decoded from all features; right, all targets decoded from the last layer output."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.6 * WIDTH))
-    draw_lines(axes[0], lines_of(probe, untrained, "belief_state"))
-    axes[0].set_title("The belief state, decoded from ...")
+    draw_lines(axes[0], lines_of(probe, random_networks, "belief_state"))
+    axes[0].set_title("Belief state decoded from ...")
     site = last_layer_output(probe)
     last = select(probe, step=probe["step"].max(), site=site, features="activations")
     names = {target: target.replace("_", " ").replace("belief state", "belief") for target in last["target"].unique()}
     draw_lines(axes[1], {name: (TRAINED, select(last, target=target)) for target, name in names.items()})
-    axes[1].set_title(f"Decoded from {short_site(site)}: the ...")
+    axes[1].set_title(f"Targets at {short_site(site)}")
     handles = [
         plt.Line2D([], [], marker=marker, linestyle="", color="black", markerfacecolor="none", markersize=4, label=name)
         for name, (_, _, marker) in WAYS.items()
@@ -75,11 +83,12 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        untrained = read_table(snakemake.input.random_init)
-        figure = plot_controls(probe, untrained)
+        random_networks = read_table(snakemake.input.random_init)
+        figure = plot_controls(probe, random_networks)
         n = probe["seed"].nunique()
         figure.suptitle(
-            f"{snakemake.wildcards.experiment}: {n} trained, {untrained['seed'].nunique()} never trained", fontsize=9
+            f"{snakemake.wildcards.experiment}: {n} trained, {random_networks['seed'].nunique()} random networks",
+            fontsize=9,
         )
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

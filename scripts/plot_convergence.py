@@ -1,4 +1,4 @@
-"""How near decoded beliefs come to the true ones, by position, and how many recalled tokens that amounts to."""
+"""Draw the error of decoded beliefs by position, beside that of finite-memory observers."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from geometry.figures.style import STYLE_SHEET, UNTRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 MARKERS = "osD^vP*X"
-RATES = {"mixing": ("--", "fading while no token is seen"), "contraction": (":", "contraction by a typical word")}
+RATES = {"mixing": ("--", "mixing without observations"), "contraction": (":", "contraction along typical sequences")}
 
 
 def draw_positions(ax: Axes, table: pd.DataFrame, colors: dict[str, tuple]) -> None:
-    """Errors by position: observers in grey, each stream after training, the last one before."""
+    """Errors by position: observers in grey, each layer output after training, the last one also at initialisation."""
     observers = select(table, measure="observer_error")
     for k, rows in observers[(observers["value"] > 0) & (observers["n_recalled"] > 0)].groupby("n_recalled"):
         ax.plot(rows["position"], rows["value"], ".-", color="0.75", linewidth=0.6, markersize=2, zorder=0)
@@ -34,24 +34,30 @@ def draw_positions(ax: Axes, table: pd.DataFrame, colors: dict[str, tuple]) -> N
     for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
         rows = select(trained, site=site)
         ax.plot(rows["position"], rows["value"], f"{marker}-", color=color, markersize=3, label=short_site(site))
-    untrained = select(errors, step=errors["step"].min(), site=list(colors)[-1])
-    ax.plot(untrained["position"], untrained["value"], "x:", color=UNTRAINED, label="the last one, untrained")
+    at_initialisation = select(errors, step=errors["step"].min(), site=list(colors)[-1])
+    ax.plot(
+        at_initialisation["position"],
+        at_initialisation["value"],
+        "x:",
+        color=AT_INITIALISATION,
+        label="last, at initialisation",
+    )
     ax.set(
         yscale="log",
         xlim=(0.8, errors["position"].max() + 0.2),
         xlabel="observed tokens",
-        ylabel="rms distance from the true belief",
+        ylabel="RMS error of the belief",
     )
     ax.set_title("Error by position")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) -> None:
-    """Errors after the longest prefixes: observers by what they recall, the theory's rates, and each stream."""
+    """Errors after the longest prefixes: observers by number of tokens, theoretical rates, and each layer output."""
     longest = select(tables[0], position=tables[0]["position"].max())
     observers = select(longest, measure="observer_error")
     observers = observers[observers["value"] > 0]
-    ax.plot(observers["n_recalled"], observers["value"], ".-", color="0.6", markersize=4, label="recalls k tokens")
+    ax.plot(observers["n_recalled"], observers["value"], ".-", color="0.6", markersize=4, label="observer of k tokens")
     for measure, (line, label) in RATES.items():
         rate = select(longest, measure=measure)
         if rate["value"].iloc[-1] > 0:
@@ -71,14 +77,14 @@ def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) 
     if positive:
         ax.set(yscale="log", ylim=(0.5 * min(positive), 8 * max(known or positive)))
     ends = {"xlim": (-0.2, longest["position"].max() + 0.2)}
-    ax.set(**ends, xlabel="recalled tokens k", ylabel="rms distance from the true belief")
-    ax.set_title("Memory in tokens")
+    ax.set(**ends, xlabel="observed last tokens k", ylabel="RMS error of the belief")
+    ax.set_title("Equivalent memory")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="upper right")
 
 
 def plot_convergence(tables: list[pd.DataFrame]) -> Figure:
-    """The first network by position, and the memory of all."""
+    """The figure: errors of the first network by position, and the equivalent memory of all."""
     figure, (positions, memory) = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH))
     sites = [site for site in tables[0]["site"].unique() if site]
     colors = dict(zip(sites, colormaps["viridis"](np.linspace(0.9, 0.05, len(sites))), strict=True))

@@ -1,4 +1,4 @@
-"""Correlation integral and boxes by scale, true and decoded at each snapshot; and the resolution by the loss."""
+"""Draw correlation integrals and box counts by scale, true and decoded, and the resolution by loss."""
 
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,9 @@ def colors_of(steps: list[int]) -> dict[int, tuple]:
 
 
 def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int, tuple]) -> pd.DataFrame:
-    """A measure of the decoded set at each snapshot, of the recovered one at the last, and of the true one,
-    of which the rows are given back.
+    """Draw a measure of the decoded set at each snapshot, of the recovered one at the last, and of the true one.
+
+    Returns the rows of the true set.
     """
     rows = select(table, measure=measure)
     for step, of_step in select(rows, set="decoded").groupby("step"):
@@ -42,7 +43,7 @@ def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int,
     ax.plot(truth["scale"], truth["value"], color="black", linewidth=1.4, label="true beliefs")
     ax.set_xlabel(SCALE)
     if truth.empty:
-        note(ax, "after the longest prefixes,\nall beliefs are the same")
+        note(ax, "after the longest prefixes,\nall beliefs are equal")
         ax.set(xticks=[], yticks=[])
     else:
         ax.set(xscale="log", yscale="log")
@@ -50,7 +51,7 @@ def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int,
 
 
 def draw_slope(ax: Axes, truth: pd.DataFrame, dimension: float, name: str) -> None:
-    """A line below the true counts of boxes that has the slope of a dimension."""
+    """Draw a line below the true box counts with the slope of a dimension."""
     scale = truth["scale"].to_numpy()
     inside = (scale > 0.01) & (scale < 0.3)
     anchor = truth["value"].to_numpy()[inside][-1]
@@ -59,10 +60,10 @@ def draw_slope(ax: Axes, truth: pd.DataFrame, dimension: float, name: str) -> No
 
 
 def draw_resolution(ax: Axes, table: pd.DataFrame, gap: pd.Series, colors: dict[int, tuple]) -> None:
-    """The resolution of each snapshot against how far its loss is above the optimum, a line through each seed."""
+    """Draw the resolution of each snapshot against its loss above the optimum, a line through each seed."""
     found = select(table, measure="resolution", set="decoded").set_index(["seed", "step"])["value"]
     if not len(found):
-        note(ax, "of a finite set there is none")
+        note(ax, "undefined for a finite set")
         ax.set_axis_off()
         return
     for _, values in found.groupby("seed"):
@@ -75,7 +76,7 @@ def draw_resolution(ax: Axes, table: pd.DataFrame, gap: pd.Series, colors: dict[
 
 
 def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
-    """Two measures by scale of the first network, and the resolutions of all."""
+    """The figure: two measures by scale of the first network, and the resolutions of all."""
     figure, (integral, boxes, fineness) = plt.subplots(1, 3, figsize=(WIDTH, 0.46 * WIDTH))
     first, table = dimension[0], pd.concat(dimension)
     colors = colors_of(sorted(table["step"].dropna().unique()))
@@ -88,8 +89,8 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
         beside = f", {recovered.item():.3f} of the recovered maps" if len(recovered) else ""
         draw_slope(boxes, truth, true, f"Kaplan-Yorke dimension {true:.3f}{beside}")
     draw_resolution(fineness, table, loss.groupby(["seed", "step"])["gap_nats"].mean(), colors)
-    integral.set(title="Correlation integral", ylabel="share of pairs nearer than that")
-    boxes.set(title="Boxes that hold points", ylabel="effective number of boxes")
+    integral.set(title="Correlation integral", ylabel="share of pairs within that distance")
+    boxes.set(title="Box count", ylabel="effective number of boxes")
     fineness.set(title="Resolution by loss")
     figure.legend(*boxes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure

@@ -1,4 +1,4 @@
-"""Pairwise distances of decoded beliefs against those of true beliefs and of optimal next-token predictions."""
+"""Draw pairwise distances of decoded beliefs against those of true beliefs and of optimal predictions."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ GEOMETRIES = {"belief": "true belief distance", "next_token": "optimal predictio
 
 
 def plot_distances(result: xr.Dataset, sites: list[str]) -> Figure:
-    """A row per site; in sample and held out, against the distances of beliefs and of predictions."""
+    """The figure: a row per site, in sample and held out, against the distances of beliefs and of predictions."""
     height = 0.31 * WIDTH * len(sites)
     figure, axes = plt.subplots(len(sites), 4, figsize=(WIDTH, height), squeeze=False, sharex="col", sharey="row")
     panels = [(split, geometry) for split in SPLITS for geometry in GEOMETRIES]
@@ -31,10 +31,10 @@ def plot_distances(result: xr.Dataset, sites: list[str]) -> Figure:
                 name: int(np.flatnonzero(result[name].values == v)[0]) for name, v in (("split", split), ("site", site))
             }
             here = result.isel(where)
-            untrained, trained = here[f"r2_{geometry}"].values
+            at_initialisation, trained = here[f"r2_{geometry}"].values
             x, y = result[f"{geometry}_distance"].values, here["decoded_distance"][-1].values
             ax.scatter(x, y, s=1, color="black", alpha=0.12, linewidths=0, rasterized=True)
-            ax.set_title(f"{SPLITS[split]}\nR² = {trained:.2f} (untrained {untrained:.2f})", fontsize=7)
+            ax.set_title(f"{SPLITS[split]}\nR² = {trained:.2f} (at step 0 {at_initialisation:.2f})", fontsize=7)
         row[0].set_ylabel(f"distance decoded from\n{short_site(site)}")
     for ax, (_, geometry) in zip(axes[-1], panels, strict=True):
         ax.set_xlabel(GEOMETRIES[geometry])

@@ -1,4 +1,4 @@
-"""The decoded belief states at each snapshot: the geometry as it emerges with training."""
+"""Draw the decoded belief states at each snapshot of training."""
 
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def plot_emergence(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, site: str, max_points: int) -> Figure:
-    """One panel per snapshot, and the truth last."""
+    """The figure: one panel per snapshot, and the truth last."""
     scores, steps = held_out_r2(probe, site), decoded["step"].values
-    names = [f"step {step}" if step else "step 0, untrained" for step in steps]
+    names = [f"step {step}" if step else "step 0, at initialisation" for step in steps]
     titles = [f"{name}\n{format_r2(scores[step])}" for name, step in zip(names, steps, strict=True)]
     return draw_gallery(truth, list(zip(titles, decoded_beliefs(decoded, site), strict=True)), max_points)
 

@@ -1,4 +1,4 @@
-"""Why the belief states are a fractal: the chaos game, the belief maps, and the game played on them."""
+"""Draw the origin of the fractal of belief states: the chaos game, the belief maps, and the game on them."""
 
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def plot_explainer(game: xr.Dataset, truth: xr.Dataset, max_points: int) -> Figure:
-    """Four triangles, everywhere coloured by the last token."""
+    """The figure: four triangles, coloured by the last token."""
     figure, axes = plt.subplots(2, 2, figsize=(0.85 * WIDTH, 0.85 * WIDTH))
     names, tokens = [str(n) for n in truth["component"].values], [str(n) for n in truth["token"].values]
     draw_points(axes[0, 0], game["sierpinski"].values, game["sierpinski_token"].values, ["A", "B", "C"], max_points)
-    axes[0, 0].set_title("1  Chaos game: jump halfway to a random\ncorner, again and again")
+    axes[0, 0].set_title("1  Chaos game: repeatedly jump halfway\nto a random corner")
     draw_images(axes[0, 1], game, names, tokens)
     axes[0, 1].set_title("2  Observing a token maps the simplex into\none triangle (darker: two tokens)")
     draw_points(axes[1, 0], game["belief"].values, game["last_token"].values, names, max_points)

@@ -1,4 +1,4 @@
-"""The loss beside the exact optimum: by training step, and by position."""
+"""Draw the loss beside the exact optimum, by training step and by position."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
-    """The gap to the optimum over steps; the loss at each position; its gap there."""
+    """The figure: the gap to the optimum by step, the loss by position, and its gap by position."""
     figure, (by_step, by_position, gap) = plt.subplots(1, 3, figsize=(WIDTH, 0.38 * WIDTH))
     for table in training:
         rows = table[table["step"] > 0]
@@ -29,7 +29,7 @@ def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     by_step.set_title("Gap by step")
     by_step.legend()
     for step, color, name in (
-        (loss["step"].min(), UNTRAINED, "at initialisation"),
+        (loss["step"].min(), AT_INITIALISATION, "at initialisation"),
         (loss["step"].max(), TRAINED, "trained"),
     ):
         for seed, rows in select(loss, step=step).groupby("seed"):
@@ -49,7 +49,7 @@ def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
 
 
 def scale_of(ax: Axes) -> str:
-    """That of an axis of gaps: logarithmic, unless all are 0, as where one token is all that can follow."""
+    """The scale of an axis of gaps: logarithmic, unless all are 0, as for deterministic processes."""
     return "log" if ax.dataLim.ymax > 0 else "linear"
 
 

@@ -1,6 +1,5 @@
-"""Grokking, told by its circuit: loss, accuracy, and the circles that can be decoded, by training step."""
+"""Draw grokking as loss, accuracy and decoded circles by training step."""
 
-from itertools import pairwise
 from math import inf, log
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from geometry.figures.end_labels import name_ends
 from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, note, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.probing.probe_table import circle_scores, last_layer_output
@@ -39,11 +39,8 @@ OF_SITES = (
     {"color": "black", "linestyle": "--", "marker": "x"},
 )
 LOWEST_R2 = -0.25
-LINE_HEIGHT = 0.075
-"""Of the names beside curves, as a share of a panel's height."""
-
 Curves = dict[str, pd.Series]
-"""Of one network, by name: values by step."""
+"""The curves of one network by name: values by step."""
 
 
 def losses(training: pd.DataFrame, circuit: pd.DataFrame) -> Curves:
@@ -56,34 +53,34 @@ def losses(training: pd.DataFrame, circuit: pd.DataFrame) -> Curves:
 
 
 def accuracies(training: pd.DataFrame, surgery: pd.DataFrame | None) -> Curves:
-    """Of the network itself, and in the mean over the moduli for which it is re-cut at every snapshot, if it is."""
+    """The accuracy of the network and, if there is surgery, the mean accuracy over moduli scored at all snapshots."""
     by_step = training.set_index("step")
     own = {TRAINING: by_step["accuracy"], HELD_OUT: by_step["held_out_accuracy"]}
     if surgery is None:
         return own
-    re_cut = select(surgery, network="surgery", measure="accuracy")
-    tried = select(re_cut, step=re_cut["step"].min())["modulus"]
-    means = re_cut[re_cut["modulus"].isin(tried)].groupby("step")["value"].mean()
+    rows = select(surgery, network="surgery", measure="accuracy")
+    moduli = select(rows, step=rows["step"].min())["modulus"]
+    means = rows[rows["modulus"].isin(moduli)].groupby("step")["value"].mean()
     return own | {OTHER_MODULI: means}
 
 
 def decoded_circles(probe: pd.DataFrame, circuit: pd.DataFrame) -> Curves:
-    """R2 of the key frequencies of the last snapshot by site, and of all others at the last stream: means.
+    """The mean R2 of the key frequencies of the last snapshot by site, and of all others at the last layer output.
 
-    What is below the panel is drawn at its edge.
+    Values below the panel are drawn at its edge.
     """
     last = select(circuit, step=circuit["step"].max(), measure="is_key")
-    scores, stream = circle_scores(probe), last_layer_output(probe)
+    scores, site_of_others = circle_scores(probe), last_layer_output(probe)
     is_key = scores["frequency"].isin(last.loc[last["value"] > 0, "frequency"])
     groups = {short_site(site): rows for site, rows in scores[is_key].groupby("site", sort=False)}
-    groups |= {OTHERS: select(scores[~is_key], site=stream)}
+    groups |= {OTHERS: select(scores[~is_key], site=site_of_others)}
     return {name: rows.groupby("step")["value"].mean().clip(LOWEST_R2) for name, rows in groups.items()}
 
 
 def draw_networks(ax: Axes, networks: list[Curves], styles: dict[str, dict], level: tuple[str, float]) -> None:
-    """All networks as thin curves; the first as thick ones, with their names, and that of a level to compare with.
+    """The curves of all networks, the first as thick ones with their names, and a level of reference.
 
-    On a logarithmic axis, what is 0 is left out: a loss that is less than rounding.
+    Values of 0, losses below rounding, are left out on a logarithmic axis.
     """
     ax.axhline(level[1], color="black", linewidth=0.6, zorder=0)
     least = 0 if ax.get_yscale() == "log" else -inf
@@ -95,35 +92,7 @@ def draw_networks(ax: Axes, networks: list[Curves], styles: dict[str, dict], lev
             ax.plot(shown.index, shown, **styles[name] | width)
             if place == 0 and len(shown):
                 ends[name] = shown.iloc[-1]
-    ax.get_ylim()  # the limits are needed now
     name_ends(ax, ends | dict([level]), {name: styles[name]["color"] for name in ends} | {level[0]: "black"})
-
-
-def name_ends(ax: Axes, ends: dict[str, float], colors: dict[str, str]) -> None:
-    """A name to the right of the panel for each end of a curve; names that would meet are moved apart."""
-    high = {name: LINE_HEIGHT * (name.count("\n") + 1) for name in ends}
-    place, order = {}, sorted(ends, key=ends.get)
-    for name in order:
-        place[name] = ax.transLimits.transform(ax.transScale.transform((1, ends[name])))[1]
-    for below, above in pairwise(order):
-        place[above] = max(place[above], place[below] + (high[below] + high[above]) / 2)
-    highest = 1.05
-    for name in reversed(order):
-        place[name] = min(place[name], highest - high[name] / 2)
-        highest = place[name] - high[name] / 2
-    for name in order:
-        ax.annotate(
-            name,
-            xy=(1, ends[name]),
-            xycoords=ax.get_yaxis_transform(),
-            xytext=(1.03, place[name]),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=7,
-            color=colors[name],
-            arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1},
-            annotation_clip=False,
-        )
 
 
 def plot_progress(
@@ -133,7 +102,7 @@ def plot_progress(
     probe: list[pd.DataFrame],
     p: int,
 ) -> Figure:
-    """Loss, accuracy and decoded circles over the same steps; of every kind of table, one for each network."""
+    """The figure: loss, accuracy and decoded circles over the same steps; tables are lists with one per network."""
     figure, axes = plt.subplots(3, 1, figsize=(WIDTH, WIDTH), sharex=True, gridspec_kw={"height_ratios": [1.2, 1, 1]})
     loss, accuracy, circle = axes
     steps = circuit[0]["step"]
@@ -143,23 +112,23 @@ def plot_progress(
     circle.xaxis.set_minor_formatter(NullFormatter())
 
     loss.set(yscale="log", ylabel="loss (nats)", title="Loss")
-    draw_networks(loss, list(map(losses, training, circuit)), STYLES, ("ln p, a guess", log(p)))
+    draw_networks(loss, list(map(losses, training, circuit)), STYLES, ("ln p, uniform", log(p)))
 
     accuracy.set(ylim=(-0.03, 1.03), ylabel="accuracy", title="Accuracy")
-    draw_networks(accuracy, list(map(accuracies, training, surgery)), STYLES, ("1 / p, a guess", 1 / p))
+    draw_networks(accuracy, list(map(accuracies, training, surgery)), STYLES, ("1 / p, uniform", 1 / p))
 
     circle.set(ylim=(LOWEST_R2, 1.03), ylabel="R² (mean over frequencies)")
-    circle.set_title("Circles of the key frequencies that a network ends with, decoded on held-out pairs")
+    circle.set_title("Circles of the key frequencies of the last snapshot, decoded on held-out pairs")
     curves = list(map(decoded_circles, probe, circuit))
     sites = list(dict.fromkeys(name for of_one in curves for name in of_one if name != OTHERS))
     if not sites:
         note(circle, "no network has a key frequency")
-    draw_networks(circle, curves, STYLES | dict(zip(sites[::-1], OF_SITES, strict=False)), ("the mean alone", 0))
+    draw_networks(circle, curves, STYLES | dict(zip(sites[::-1], OF_SITES, strict=False)), ("mean baseline", 0))
     return figure
 
 
-def describe(circuit: list[pd.DataFrame], p: int) -> str:
-    """Which network is which curve."""
+def subtitle(circuit: list[pd.DataFrame], p: int) -> str:
+    """The modulus, the number of networks, and their seeds."""
     first, *others = (table["seed"].iloc[0] for table in circuit)
     thin = f", thin: {', '.join(map(str, others))}" if others else ""
     return f"p = {p}, {len(circuit)} trained networks (thick: seed {first}{thin})"
@@ -172,6 +141,6 @@ if __name__ == "__main__":
         tables = {kind: [read_table(path) for path in snakemake.input[kind]] for kind in kinds}
         tables["surgery"] = tables["surgery"] or [None] * len(tables["circuit"])  # no sum or difference, no surgery
         figure = plot_progress(**tables, p=p)
-        figure.suptitle(f"{snakemake.wildcards.experiment}: {describe(tables['circuit'], p)}", fontsize=9)
+        figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(tables['circuit'], p)}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

@@ -1,17 +1,15 @@
-"""The process that came out of the network alone, beside the true one."""
+"""Draw the process recovered from a network beside the true one."""
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.belief_cloud import BeliefPainter, draw_cloud
-from geometry.figures.simplex import ANCHORS, belief_colors
-from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.figures.recovered_maps import draw_eigenvalues, draw_fractals, frequent_tokens
+from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import OUTPUT, short_site
 from geometry.provenance.job import Job
 from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
@@ -21,70 +19,22 @@ from geometry.tables import read_table, select
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-MOST_TOKENS = 12
-"""Tokens whose eigenvalues are drawn."""
-
 LEAST = 1e-7
-"""The rate of divergence, in nats, at which the axes end."""
+"""The lower limit of the axes of divergence, in nats per token."""
 
-NO_NETWORK = {SAMPLED: "sampled tokens", SUPPORT: "which words occur", UNIGRAM: "token frequencies"}
-NAMES = {OUTPUT: "outputs alone", **NO_NETWORK}
-"""How the figure calls what is no activation."""
-
-
-def draw_fractals(axes: np.ndarray, truth: xr.Dataset, fractal: xr.Dataset, max_points: int) -> None:
-    """Random tokens that the recovered maps draw, on the true maps and on these, in the true belief's colour.
-
-    Grey on the recovered maps is what cannot happen by the true ones; there, nothing is drawn.
-    """
-    painter = BeliefPainter(truth, max_points)
-    true, recovered = (fractal[f"{name}_belief"].values.astype(np.float64) for name in ("true", "recovered"))
-    known = np.isfinite(true).all(axis=1)
-    colors = np.full((len(true), 3), 0.8)
-    colors[known] = belief_colors(true[known], bool(truth.attrs["generalized"]))
-    order = np.argsort(known, kind="stable")
-    for ax, belief, title in ((axes[0], true, "True maps"), (axes[1], recovered, "RecoveredProcess maps")):
-        drawn = order[np.isfinite(belief[order]).all(axis=1)]
-        draw_cloud(ax, painter.projection(belief[drawn]), colors[drawn])
-        painter.frame(ax)
-        if painter.lift.any():
-            ax.set_ylabel("")  # these words are all of one length
-        ax.set_title(f"{title}\nafter {len(drawn):,} random words")
-
-
-def frequent_tokens(truth: xr.Dataset) -> list[int]:
-    """The tokens whose eigenvalues are drawn: those that a word begins with most often, in their own order."""
-    first = truth["length"].values == 1
-    weight = np.bincount(truth["last_token"].values[first], truth["weight"].values[first], truth.sizes["token"])
-    return sorted(np.argsort(-weight, kind="stable")[:MOST_TOKENS].tolist())
-
-
-def draw_eigenvalues(ax: Axes, fractal: xr.Dataset, tokens: list[int]) -> None:
-    """The eigenvalues of some tokens' operators: rings are true, crosses are recovered."""
-    real, imaginary = np.moveaxis(fractal["eigenvalue"].values, -1, 0)
-    for token in tokens:
-        color = ANCHORS[token % len(ANCHORS)]
-        ax.plot(real[0, token], imaginary[0, token], "o", color=color, markerfacecolor="none", markersize=7)
-        ax.plot(real[1, token], imaginary[1, token], "x", color=color, markersize=4)
-    ax.plot([], [], "o", color="0.3", markerfacecolor="none", label="true")
-    ax.plot([], [], "x", color="0.3", label="recovered")
-    ax.axhline(0, color="0.85", linewidth=0.6, zorder=0)
-    ax.axvline(0, color="0.85", linewidth=0.6, zorder=0)
-    ax.set(xlabel="real part", ylabel="imaginary part", aspect="equal", adjustable="datalim")
-    ax.margins(0.2)
-    ax.legend(loc="best", fontsize=6)
-    every = len(tokens) == fractal.sizes["token"]
-    ax.set_title("Eigenvalues\nof " + ("each token's operator" if every else f"{len(tokens)} frequent tokens"))
+NO_NETWORK = {SAMPLED: "sampled sequences", SUPPORT: "support", UNIGRAM: "unigram"}
+NAMES = {OUTPUT: "output alone", **NO_NETWORK}
+"""Labels of sources that are no activations."""
 
 
 def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
-    """Singular values of the futures, of one run: from the last stream, trained and untrained, and from outputs."""
+    """Singular values of one run, from exact predictions, the output, and a site after and before training."""
     first, last = scores["step"].min(), scores["step"].max()
     series = [
         ("exact", select(scores, step=last, source=EXACT), "0.6", "s"),
         ("outputs", select(scores, step=last, source=OUTPUT), "#009E73", "^"),
         ("activations", select(scores, step=last, source=site), TRAINED, "o"),
-        ("at initialisation", select(scores, step=first, source=site), UNTRAINED, "x"),
+        ("at initialisation", select(scores, step=first, source=site), AT_INITIALISATION, "x"),
     ]
     for name, rows, color, marker in series:
         values = rows[rows["measure"].str.startswith("singular_value_")].set_index("measure")["value"]
@@ -94,22 +44,22 @@ def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
         ax.plot(range(1, len(drawn) + 1), drawn, marker=marker, color=color, markersize=3.5, linewidth=0.8, label=label)
     true = int(select(scores, source=TRUTH, measure="rank")["value"].iloc[0])
     ax.axvline(true + 0.5, color="0.3", linewidth=0.8, linestyle=":", label=f"process: {true}")
-    ax.set(yscale="log", xlabel="place", ylabel="singular value")
+    ax.set(yscale="log", xlabel="index", ylabel="singular value")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_ylim(bottom=ax.get_ylim()[0] / 30)  # room for the legend
     ax.legend(fontsize=6, loc="lower left")
-    ax.set_title("Dimensions of the futures")
+    ax.set_title("Dimension")
 
 
-def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> None:
-    """The rate of divergence by what the process was recovered from; a mark for each seed."""
+def draw_sources(ax: Axes, scores: pd.DataFrame, random_networks: pd.DataFrame) -> None:
+    """The rate of divergence by the source of the recovered process; a mark for each seed."""
     rates = select(scores, measure="kl_rate_nats", step=scores["step"].max())
     sources = [source for source in scores["source"].unique() if source not in (EXACT, TRUTH)]
-    never = select(untrained[~untrained["source"].isin([EXACT, *NO_NETWORK])], measure="kl_rate_nats")
+    never = select(random_networks[~random_networks["source"].isin([EXACT, *NO_NETWORK])], measure="kl_rate_nats")
     of_network = rates[~rates["source"].isin([EXACT, *NO_NETWORK])]
     of_none = rates[rates["source"].isin(NO_NETWORK)]
     series = (
-        ("never trained", never, UNTRAINED, "x"),
+        ("random networks", never, AT_INITIALISATION, "x"),
         ("trained", of_network, TRAINED, "o"),
         ("no network", of_none, CONTROL, "s"),
     )
@@ -120,13 +70,13 @@ def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> Non
     ax.set_yticks(range(len(sources)), labels)
     ax.set(xscale="log", xlabel="divergence, nats per token", ylim=(len(sources) - 0.5, -0.5))
     ax.legend(loc="best", fontsize=6)
-    ax.set_title("Distance to the truth")
+    ax.set_title("Divergence by source")
 
 
 def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool) -> None:
-    """The rate of divergence over training, of the last stream and of the outputs; a line for each seed.
+    """The rate of divergence by step, from a site and from the output; a line for each seed.
 
-    Of a network from elsewhere, whose steps are not known: of a new one of its shape, and of it.
+    Pretrained networks, whose steps are not known, have two: a random network of the same shape, and the network.
     """
     ends = scores["step"].max()
     for source, color, name in ((site, TRAINED, short_site(site)), (OUTPUT, "#009E73", NAMES[OUTPUT])):
@@ -136,15 +86,15 @@ def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool)
             ax.plot(rows["step"], value, "o-", color=color, markersize=3, linewidth=0.8, label=label)
     for source, line in ((SAMPLED, ":"), (UNIGRAM, "--")):
         level = select(scores, measure="kl_rate_nats", source=source, step=ends)["value"]
-        if len(level):  # not all networks read words
+        if len(level):  # not all networks are trained on sequences
             ax.axhline(max(level.mean(), LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
     ax.set(yscale="log", ylabel="divergence, nats per token")
     if trained_here:
         ax.set_xscale("symlog", linthresh=10)
         ax.set(xlabel="training step", title="Over training")
     else:
-        ax.set_xticks([0, ends], ["new", "from elsewhere"])
-        ax.set(xlim=(-0.4, 1.4), title="Without and with training")
+        ax.set_xticks([0, ends], ["random network", "pretrained"])
+        ax.set(xlim=(-0.4, 1.4), title="Random and pretrained")
     ax.legend(fontsize=6)
 
 
@@ -152,17 +102,17 @@ def plot_recovery(
     truth: xr.Dataset,
     fractal: xr.Dataset,
     scores: pd.DataFrame,
-    untrained: pd.DataFrame,
+    random_networks: pd.DataFrame,
     max_points: int,
     trained_here: bool,
 ) -> Figure:
-    """Above: maps and operators of the first run. Below: dimensions, and rates of divergence."""
+    """The figure: above, maps and operators of the first run; below, its dimension, and rates of divergence."""
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 0.72 * WIDTH))
     site = fractal.attrs["site"]
     draw_fractals(axes[0, :2], truth, fractal, max_points)
     draw_eigenvalues(axes[0, 2], fractal, frequent_tokens(truth))
     draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), site)
-    draw_sources(axes[1, 1], scores, untrained)
+    draw_sources(axes[1, 1], scores, random_networks)
     draw_training(axes[1, 2], scores, site, trained_here)
     return figure
 
@@ -172,13 +122,13 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         scores = pd.concat([read_table(path) for path in snakemake.input.recovery])
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.fractal) as fractal:
-            untrained = read_table(snakemake.input.random_init)
+            random_networks = read_table(snakemake.input.random_init)
             params, n = snakemake.params, scores["seed"].nunique()
-            figure = plot_recovery(truth, fractal, scores, untrained, params.max_points, params.trained_here)
-            told = "no hidden state looked at" if is_identifiable(scores) else "too few tokens to tell the whole of it"
+            figure = plot_recovery(truth, fractal, scores, random_networks, params.max_points, params.trained_here)
+            note = "" if is_identifiable(scores) else ", not identifiable from so few tokens"
             figure.suptitle(
-                f"{snakemake.wildcards.experiment}: the process read out of {short_site(fractal.attrs['site'])}, "
-                f"{told}; {n} trained network{'s' * (n > 1)}",
+                f"{snakemake.wildcards.experiment}: process recovered from {short_site(fractal.attrs['site'])}{note}; "
+                f"{n} trained network{'s' * (n > 1)}",
                 fontsize=9,
             )
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)

@@ -1,4 +1,4 @@
-"""The belief states decoded from each site of the trained network, in the order of the forward pass."""
+"""Draw the belief states decoded from each site of the trained network, in the order of the forward pass."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def plot_sites(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, max_points: int) -> Figure:
-    """One panel per site, and the truth last."""
+    """The figure: one panel per site, and the truth last."""
     sites, step = decoded["site"].values, int(decoded["step"].values[-1])
     titles = [f"{short_site(site)}\n{format_r2(held_out_r2(probe, site)[step])}" for site in sites]
     beliefs = [decoded_beliefs(decoded, site)[-1] for site in sites]

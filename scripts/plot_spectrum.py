@@ -1,4 +1,4 @@
-"""Which frequencies a network of modular arithmetic uses: in its embeddings, in its answers and in its neurons."""
+"""Draw the frequencies of networks of modular arithmetic: in embeddings, logits and neurons."""
 
 from typing import TYPE_CHECKING
 
@@ -26,30 +26,30 @@ OF_KEYS = (
     {"color": "black"},
 )
 REST = {"color": CONTROL, "alpha": 0.6}
-BEFORE = {"color": "black", "linewidth": 0.8}
+INITIAL = {"color": "black", "linewidth": 0.8}
 MATRICES = {"W_E": "Embedding $W_E$", "W_U": "Unembedding $W_U$"}
 NEAR = 0.13
-"""A share of the frequencies within which names would touch."""
+"""The distance, as a share of the frequencies, within which names would overlap."""
 
 BINS = np.arange(0, 1.01, 0.05)
 
 
 def draw_spectrum(ax: Axes, values: xr.DataArray, keys: dict[int, dict]) -> None:
-    """A bar for each frequency after training, with the key ones in colour and named; a line for before."""
-    before, after = values.values
+    """Draw a bar for each frequency, with the key ones in colour and named, and a line for the values at step 0."""
+    initial, trained = values.values
     frequency = values["frequency"].values
     for k in frequency[1:].tolist():
-        ax.bar(k, after[k], width=0.85, **keys.get(k, REST) | {"hatch": None})
-    ax.step(frequency[1:], before[1:], where="mid", **BEFORE)
+        ax.bar(k, trained[k], width=0.85, **keys.get(k, REST) | {"hatch": None})
+    ax.step(frequency[1:], initial[1:], where="mid", **INITIAL)
     ax.set_xlim(-0.5, frequency[-1] + 1)
-    highest = max(after[1:].max(), before[1:].max(), np.finfo(float).tiny)
-    ax.set_ylim(1.1 * min(0, after[1:].min()), 1.25 * highest)
-    heights, colors = {k: after[k] for k in keys}, {k: style["color"] for k, style in keys.items()}
+    highest = max(trained[1:].max(), initial[1:].max(), np.finfo(float).tiny)
+    ax.set_ylim(1.1 * min(0, trained[1:].min()), 1.25 * highest)
+    heights, colors = {k: trained[k] for k in keys}, {k: style["color"] for k, style in keys.items()}
     name_peaks(ax, heights, colors, near=NEAR * len(frequency), line_height=0.1 * highest)
 
 
 def draw_neurons(ax: Axes, frequency: np.ndarray, share: np.ndarray, keys: dict[int, dict]) -> None:
-    """A histogram of the share of one frequency in each neuron, in parts for each key frequency."""
+    """Draw a histogram of the share of one frequency in each neuron's variance, stacked by key frequency."""
     groups = {k: frequency == k for k in keys} | {None: ~np.isin(frequency, list(keys))}
     bottom = np.zeros(len(BINS) - 1)
     for k, chosen in groups.items():
@@ -66,7 +66,7 @@ def draw_neurons(ax: Axes, frequency: np.ndarray, share: np.ndarray, keys: dict[
 
 
 def plot_spectrum(circuits: list[xr.Dataset]) -> Figure:
-    """A row for each of the first networks: both embeddings, the logits, the neurons."""
+    """The figure: a row for each of the first networks, with both embeddings, the logits and the neurons."""
     shown = circuits[:MOST_ROWS]
     figure, axes = plt.subplots(len(shown), 4, figsize=(WIDTH, 0.9 + 1.55 * len(shown)), sharex="col", squeeze=False)
     for row, circuit in zip(axes, shown, strict=True):
@@ -93,21 +93,21 @@ def plot_spectrum(circuits: list[xr.Dataset]) -> Figure:
     handles = [
         plt.Rectangle((0, 0), 1, 1, **OF_KEYS[0], label="trained, a key frequency (number: k)"),
         plt.Rectangle((0, 0), 1, 1, **REST, label="trained, another frequency"),
-        plt.Line2D([], [], label="the same network at initialisation", **BEFORE),
+        plt.Line2D([], [], label="same network at initialisation", **INITIAL),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
-def describe(circuits: list[xr.Dataset], p: int) -> str:
-    """Which networks the rows are."""
+def subtitle(circuits: list[xr.Dataset], p: int) -> str:
+    """The modulus and the networks of the rows."""
     n = len(circuits)
-    which = (
+    networks = (
         f"{n} trained network{'s' * (n > 1)}, a row each"
         if n <= MOST_ROWS
         else f"the first {MOST_ROWS} of {n} trained networks"
     )
-    return f"p = {p}, {which}"
+    return f"p = {p}, {networks}"
 
 
 if __name__ == "__main__":
@@ -116,6 +116,6 @@ if __name__ == "__main__":
         circuits = [open_dataset(path) for path in snakemake.input.circuit]
         figure = plot_spectrum(circuits)
         p = snakemake.params.task["parameters"]["modulus"]
-        figure.suptitle(f"{snakemake.wildcards.experiment}: {describe(circuits, p)}", fontsize=9)
+        figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(circuits, p)}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

@@ -1,4 +1,4 @@
-"""How well a network adds modulo other numbers once it is re-cut, beside networks that lack a part of the surgery."""
+"""Draw the accuracy of network surgery for other moduli beside its controls."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
+from geometry.figures.series import draw_mean_rows
+from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.summaries import mean_over_seeds
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -19,39 +21,39 @@ if TYPE_CHECKING:
 SURGERY = "surgery"
 NETWORKS = {
     SURGERY: ("surgery", {"color": TRAINED, "marker": "o", "linestyle": "-"}),
-    "nearest_tokens": ("nearest old numbers", {"color": "#D55E00", "marker": "D", "linestyle": "--"}),
+    "nearest_tokens": ("nearest numbers", {"color": "#D55E00", "marker": "D", "linestyle": "--"}),
     "unedited": ("unedited", {"color": "black", "marker": "s", "linestyle": "-."}),
     "embedding_only": ("surgery on $W_E$ alone", {"color": "#009E73", "marker": "^", "linestyle": "-"}),
     "unembedding_only": ("surgery on $W_U$ alone", {"color": "#CC79A7", "marker": "v", "linestyle": "--"}),
     "permuted_frequencies": ("k' permuted in $W_U$", {"color": "#56B4E9", "marker": "P", "linestyle": "-."}),
     "other_frequencies": ("key frequencies left out", {"color": CONTROL, "marker": "x", "linestyle": ":"}),
-    "at_initialisation": ("surgery at initialisation", {"color": UNTRAINED, "marker": "*", "linestyle": ":"}),
+    "at_initialisation": ("surgery at initialisation", {"color": AT_INITIALISATION, "marker": "*", "linestyle": ":"}),
 }
-"""Their names in the figure, and how they are drawn."""
+"""Labels and styles of the networks."""
 
 SHIFTED = {"color": "black", "marker": "^", "linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 0.7}
 
 
 def draw_seeds(ax: Axes, rows: pd.DataFrame, **style) -> None:
-    """A mark for each seed and modulus."""
+    """Draw a mark for each seed and modulus."""
     ax.plot(rows["modulus"], rows["value"], **{"linestyle": "none", "markersize": 2.2, "clip_on": False} | style)
 
 
 def draw_accuracy(ax: Axes, accuracy: pd.DataFrame) -> None:
-    """A line for each network, the mean over seeds; and a mark for each seed of the surgery."""
+    """Accuracy by modulus: a line for each network, the mean over seeds, and a mark for each seed of the surgery."""
     for name, (_, style) in reversed(NETWORKS.items()):
-        mean = select(accuracy, network=name).groupby("modulus")["value"].mean()
+        mean = mean_over_seeds(select(accuracy, network=name), "modulus")
         width = {"linewidth": 1.4 if name == SURGERY else 0.8, "marker": "none"}
         ax.plot(mean.index, mean, **style | width)
     draw_seeds(ax, select(accuracy, network=SURGERY), marker="o", color=TRAINED, markeredgewidth=0)
 
 
 def draw_large(ax: Axes, accuracy: pd.DataFrame) -> None:
-    """The mean over seeds of each network for a few moduli, and each seed of the surgery."""
+    """Accuracy at a few large moduli: the mean over seeds of each network, and each seed of the surgery."""
     moduli = sorted(accuracy["modulus"].unique())
     accuracy = accuracy.assign(modulus=accuracy["modulus"].map(moduli.index))
     for name, (_, style) in reversed(NETWORKS.items()):
-        mean = select(accuracy, network=name).groupby("modulus")["value"].mean()
+        mean = mean_over_seeds(select(accuracy, network=name), "modulus")
         mark = {"linestyle": "none", "markersize": 3.5, "markeredgewidth": 0.8, "clip_on": False}
         own = {"marker": "_", "markersize": 7} if name == SURGERY else {"markerfacecolor": "none"}
         ax.plot(mean.index, mean, **style | mark | own)
@@ -61,48 +63,33 @@ def draw_large(ax: Axes, accuracy: pd.DataFrame) -> None:
     ax.spines["left"].set_visible(False)
 
 
-def draw_means(ax: Axes, accuracy: pd.DataFrame) -> None:
-    """A row for each network: its mean over the moduli, for each seed as a mark, over seeds as a number."""
-    means = accuracy.groupby(["network", "seed"])["value"].mean()
-    for place, (name, (_, style)) in enumerate(NETWORKS.items()):
-        mark = {"markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.9, "clip_on": False}
-        ax.plot(means[name], [place] * len(means[name]), **style | mark | {"linestyle": "none"})
-        ax.plot([-0.24, -0.04], [place, place], **style | {"marker": "none", "linewidth": 1.2, "clip_on": False})
-        value = {"va": "center", "ha": "right", "fontsize": 7, "color": style["color"]}
-        ax.text(1.38, place, f"{means[name].mean():.3f}", **value)
-    ax.set_yticks(range(len(NETWORKS)), [label for label, _ in NETWORKS.values()])
-    ax.tick_params(axis="y", length=0, pad=23)
-    ax.set(xlim=(0, 1), ylim=(len(NETWORKS) - 0.5, -0.5), xlabel="mean accuracy")
-    ax.spines["left"].set_visible(False)
-    ax.grid(axis="both", color="0.93", linewidth=0.6)
-    ax.set_axisbelow(True)
-
-
 def draw_error(ax: Axes, table: pd.DataFrame) -> None:
-    """The error of the surgery for each seed, and what is left of it if logits are averaged; none is at the bottom."""
+    """The error of the surgery for each seed, also with logits averaged over shifts; an error of 0 is at the bottom."""
     error = table.assign(value=1 - table["value"])
-    floor = 0.3 / table["n_pairs"].max()
-    error["value"] = error["value"].mask(error["value"] < floor, floor)
-    draw_seeds(ax, select(error, measure="accuracy"), marker="o", color=TRAINED, markeredgewidth=0, label="as it is")
+    lowest = 0.3 / table["n_pairs"].max()
+    error["value"] = error["value"].mask(error["value"] < lowest, lowest)
+    draw_seeds(
+        ax, select(error, measure="accuracy"), marker="o", color=TRAINED, markeredgewidth=0, label="one evaluation"
+    )
     shifted = select(error, measure="shift_averaged_accuracy")
     draw_seeds(ax, shifted, **SHIFTED | {"markersize": 3.5}, label="logits averaged over shifts")
-    ax.set(yscale="log", ylim=(floor, 1), ylabel="error (1 - accuracy)")
-    powers = [10.0**power for power in range(-9, 1) if 10.0**power > 2 * floor]
-    ax.set_yticks([floor, *powers], ["0", *(f"{power:g}" for power in powers)])
+    ax.set(yscale="log", ylim=(lowest, 1), ylabel="error (1 - accuracy)")
+    powers = [10.0**power for power in range(-9, 1) if 10.0**power > 2 * lowest]
+    ax.set_yticks([lowest, *powers], ["0", *(f"{power:g}" for power in powers)])
     ax.yaxis.set_minor_locator(NullLocator())
 
 
 def draw_gaps(ax: Axes, gaps: pd.DataFrame) -> None:
-    """For each modulus and seed, the least gap of a logit that was found, by what was predicted."""
+    """The measured least logit gap against the predicted one, for each modulus and seed."""
     gaps = gaps[gaps["measure"].isin(["predicted_gap", "least_gap"])]
     wide = gaps.pivot(index=["seed", "modulus"], columns="measure", values="value")
     ax.plot(wide["predicted_gap"], wide["least_gap"], "o", color=TRAINED, markersize=2.2, markeredgewidth=0)
     ax.axhline(0, color="black", linewidth=0.6)
-    ax.set(xlim=(0, None), xlabel="predicted least gap of logits", ylabel="least gap found")
+    ax.set(xlim=(0, None), xlabel="predicted least gap of logits", ylabel="measured least gap")
 
 
 def plot_surgery(table: pd.DataFrame, p: int) -> Figure:
-    """Above, the accuracy by modulus and its mean; below, the error of the surgery and the gaps of its logits."""
+    """The figure: above, accuracy by modulus and its mean; below, the error of the surgery and its logit gaps."""
     last = table[table["step"] == table["step"].max()]
     large = is_large(last["modulus"])
     tried, beyond = last[~large], select(last[large], measure="accuracy")
@@ -116,7 +103,7 @@ def plot_surgery(table: pd.DataFrame, p: int) -> Figure:
     by_modulus.set_title("Accuracy by modulus (line: mean of the networks)", pad=13)
     draw_large(by_large, beyond)
     by_large.set(ylim=(0, 1.02), visible=not beyond.empty, xlabel="large p'")
-    draw_means(means, accuracy)
+    draw_mean_rows(means, mean_over_seeds(accuracy, ["network", "seed"]), NETWORKS)
     means.set_title(f"Mean over p' ≤ {tried['modulus'].max()}", pad=13)
     draw_error(error, surgery)
     error.set(xlabel="modulus p'", title="Error of the surgery")
@@ -126,18 +113,18 @@ def plot_surgery(table: pd.DataFrame, p: int) -> Figure:
         ax.set_xlim(0, tried["modulus"].max() + 1)
     by_modulus.annotate(f"p = {p}", (p, 1.02), (0, 3), textcoords="offset points", fontsize=7, ha="center")
     draw_gaps(gaps, surgery)
-    gaps.set_title("Gaps of its logits")
+    gaps.set_title("Logit gaps")
     return figure
 
 
 def is_large(modulus: pd.Series) -> pd.Series:
-    """Whether a modulus lies beyond those that are all tried."""
+    """True for moduli beyond the contiguous range that is scored completely."""
     moduli = np.unique(modulus)
     return ~modulus.isin(moduli[moduli == moduli[0] + np.arange(len(moduli))])
 
 
-def describe(table: pd.DataFrame, p: int) -> str:
-    """Which networks these are, and how many pairs."""
+def subtitle(table: pd.DataFrame, p: int) -> str:
+    """The modulus, the number of networks, and the number of pairs."""
     last = table[table["step"] == table["step"].max()]
     sampled = last.loc[last["n_pairs"] < last["modulus"] ** 2, "n_pairs"]
     fewer = f" (of controls and large p', at most {sampled.max():,} sampled ones)" if len(sampled) else ""
@@ -150,6 +137,6 @@ if __name__ == "__main__":
         table = pd.concat([read_table(path) for path in snakemake.input.surgery])
         p = snakemake.params.task["parameters"]["modulus"]
         figure = plot_surgery(table, p)
-        figure.suptitle(f"{snakemake.wildcards.experiment}: {describe(table, p)}", fontsize=9)
+        figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(table, p)}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

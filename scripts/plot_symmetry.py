@@ -1,4 +1,4 @@
-"""What each permutation of the tokens leaves unexplained, trained and untrained; and the eigenvalues of its map."""
+"""Draw the equivariance errors of permutations of the tokens, and the eigenvalues of their maps."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, draw_unit_circle, note, save_figure
+from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, draw_unit_circle, note, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.recovery.token_symmetry import ACCEPTED
@@ -20,19 +20,19 @@ MOST_ROWS = 30
 """Permutations that are drawn; of more, those with the least error."""
 
 LEAST = 1e-4
-"""Where errors that are smaller are drawn."""
+"""The lower limit of the axis of errors; smaller ones are drawn there."""
 
 MARKERS, COLORS = "osD^vP*X", ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
 def kind(permutation: str) -> str:
-    """What a permutation does, by the lengths of its cycles."""
+    """The kind of a permutation, by the lengths of its cycles."""
     lengths = sorted(len(cycle.split()) for cycle in permutation.strip("()").split(")(") if cycle)
-    return " and ".join(f"turns {n}" if n > 2 else "swaps 2" for n in lengths)
+    return " and ".join(f"{n}-cycle" if n > 2 else "swap" for n in lengths)
 
 
 def draw_errors(ax: Axes, networks: list[tuple[str, str, str, pd.DataFrame]], names: list[str]) -> None:
-    """A row per permutation, a mark per network; filled where it counts as a symmetry."""
+    """Draw the error of each permutation, a mark per network, filled where it counts as a symmetry."""
     for label, color, marker, table in networks:
         errors, counts = (
             select(table, measure=measure).set_index(["permutation", "seed"])["value"]
@@ -44,19 +44,24 @@ def draw_errors(ax: Axes, networks: list[tuple[str, str, str, pd.DataFrame]], na
             ax.plot(max(error, LEAST), names.index(name), marker, **mark)
         ax.plot([], [], marker, color=color, markerfacecolor="none", label=label)
     ax.axvline(ACCEPTED, color="0.4", linewidth=0.8, linestyle="--")
-    ax.set(xscale="log", xlim=(LEAST, 1.3), ylim=(max(len(names), 1) - 0.5, -0.5), xlabel="share of the variance left")
+    ax.set(
+        xscale="log",
+        xlim=(LEAST, 1.3),
+        ylim=(max(len(names), 1) - 0.5, -0.5),
+        xlabel="unexplained share of the variance",
+    )
     if not names:
-        note(ax, "one token: there is no permutation\nbut the identity")
+        note(ax, "one token: the identity is\nthe only permutation")
 
 
 def row_labels(table: pd.DataFrame, names: list[str]) -> list[str]:
-    """Each permutation, with the share of the prefixes whose image is one, if that is not all."""
+    """The label of each permutation, with the share of the prefixes whose image is a prefix, if not all."""
     coverage = select(table, measure="coverage").groupby("permutation")["value"].min()
     return [name if coverage[name] > 0.9995 else f"{name}, {coverage[name]:.0%}" for name in names]
 
 
 def draw_eigenvalues(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
-    """The eigenvalues of the maps of one network in the complex plane, beside the unit circle."""
+    """Draw the eigenvalues of the maps of one network in the complex plane, with the unit circle."""
     draw_unit_circle(ax)
     kinds = list(dict.fromkeys(map(kind, names)))
     for name in names:
@@ -72,17 +77,20 @@ def draw_eigenvalues(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     ax.set(aspect="equal", xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), xlabel="real part", ylabel="imaginary part")
 
 
-def plot_symmetry(trained: list[pd.DataFrame], untrained: pd.DataFrame, site: str, n_dimensions: int) -> Figure:
-    """Errors of all networks, and the eigenvalues of the first one's maps."""
+def plot_symmetry(trained: list[pd.DataFrame], random_networks: pd.DataFrame, site: str, n_dimensions: int) -> Figure:
+    """The figure: errors of all networks, and the eigenvalues of the first one's maps."""
     last = [select(table, step=table["step"].max()) for table in trained]
-    before = pd.concat([untrained, *(select(table, step=table["step"].min()) for table in trained)])
-    at_site = [select(table, site=site, n_dimensions=n_dimensions) for table in (*last, before)]
+    without_training = pd.concat([random_networks, *(select(table, step=table["step"].min()) for table in trained)])
+    at_site = [select(table, site=site, n_dimensions=n_dimensions) for table in (*last, without_training)]
     order = select(at_site[0], measure="error").set_index("permutation")["value"]
-    order = order.drop("()")  # the identity, of which nothing is asked
+    order = order.drop("()")  # the identity is always a symmetry
     names = [name for name in order.index if name in set(order.sort_values(kind="stable").index[:MOST_ROWS])]
     height = 1.9 + 0.16 * len(names)
     figure, (errors, plane) = plt.subplots(1, 2, figsize=(WIDTH, max(3.3, height)), width_ratios=(1.15, 1))
-    networks = [("trained", TRAINED, "o", pd.concat(at_site[:-1])), ("random networks", UNTRAINED, "s", at_site[-1])]
+    networks = [
+        ("trained", TRAINED, "o", pd.concat(at_site[:-1])),
+        ("random networks", AT_INITIALISATION, "s", at_site[-1]),
+    ]
     draw_errors(errors, networks, names)
     errors.set_yticks(range(len(names)), row_labels(last[0], names))
     errors.set_title(f"Equivariance at {short_site(site)}")
@@ -98,10 +106,10 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         trained = [read_table(path) for path in snakemake.input.symmetry]
-        untrained = read_table(snakemake.input.random_init)
-        figure = plot_symmetry(trained, untrained, snakemake.params.site, snakemake.params.n_dimensions)
-        never = untrained["seed"].nunique()
-        n = f"{len(trained)} trained, the same at initialisation and {never} never trained"
+        random_networks = read_table(snakemake.input.random_init)
+        figure = plot_symmetry(trained, random_networks, snakemake.params.site, snakemake.params.n_dimensions)
+        never = random_networks["seed"].nunique()
+        n = f"{len(trained)} trained networks, the same at initialisation and {never} random ones"
         figure.suptitle(f"{snakemake.wildcards.experiment}: {n}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

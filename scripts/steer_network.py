@@ -1,4 +1,4 @@
-"""Steer the trained network: replace the belief in a layer output by another, or ablate it, and score it."""
+"""Steer the trained network: replace or ablate the belief at a layer output, and score the predictions."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 DOSES = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)
-"""Multiples of the change that would bring about the counterfactual belief."""
+"""Multiples of the change from the original to the counterfactual belief."""
 
 DOSES_FOLLOWED = (0, 1)
 """The doses at which the prediction after one more token is scored too."""
 
 RANDOM_SUBSPACES = 4
-"""Draws whose mean is compared with the subspace of the belief."""
+"""Random subspaces whose mean effect is compared with that of the subspace of the belief."""
 
 
 def trained_network(
@@ -70,7 +70,7 @@ def steer_site(
 def ablate_site(
     patched: PatchedPrefixes, optimal: np.ndarray, site: str, maps: SiteMaps, rng: np.random.Generator
 ) -> Iterator[tuple]:
-    """Scores with all directions, without those of the belief, and without as many random ones."""
+    """Scores without ablation, with the belief's subspace ablated, and with random ones of its dimension."""
     draws = [random_basis(maps.basis, rng) for _ in range(RANDOM_SUBSPACES)]
     removed = {"none": [maps.basis[:0]], "ablate_belief": [maps.basis], "ablate_random": draws}
     for intervention, bases in removed.items():
@@ -81,7 +81,7 @@ def ablate_site(
 def partnered(
     process: Process, truth: xr.Dataset, network: HookedNetwork, n_pairs: int, rng: np.random.Generator
 ) -> dict[str, tuple[PrefixPairs, PatchedPrefixes, SteeringScorer]]:
-    """Prefixes with their patched and their counterfactual beliefs, for each kind of partner that there is."""
+    """Pairs of prefixes, their patched copies and their scorer, by kind of partner, for kinds that exist."""
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
     tree = tree_of(truth)
     length = tree.length[:, None].astype(np.float64)

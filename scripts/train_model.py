@@ -1,11 +1,11 @@
-"""Train one network on one seed's words; write its weights, its snapshots and its loss curve."""
+"""Train one network on one seed's sequences; write its weights, its snapshots and its loss curve."""
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +20,17 @@ from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_tensors
 from geometry.tables import write_table
 from geometry.tasks.task import is_modular, process_of
-from geometry.training.batches import dense_batch, full_distribution_batch, packed_batch, pair_batch, worth_packing
-from geometry.training.resume import UnfinishedState
+from geometry.training.batches import (
+    Batch,
+    PairBatch,
+    dense_batch,
+    full_distribution_batch,
+    packed_batch,
+    pair_batch,
+    worth_packing,
+)
+from geometry.training.engines import gradient_engine
+from geometry.training.resume import ResumeState
 from geometry.training.train import Recipe, TrainingRun, snapshot_steps, train
 
 if TYPE_CHECKING:
@@ -31,14 +40,16 @@ SECONDS_BETWEEN_REPORTS = 5.0
 
 
 def read_sequences(sequences: xr.Dataset, first: int) -> Iterator[np.ndarray]:
-    """The words of each step from the first wanted, one chunk of the archive in memory at a time."""
+    """The sequences of each step from `first` on, with one chunk of the archive in memory at a time."""
     steps, block = sequences.sizes["step"], sequences["token"].encoding["chunks"][0]
     for start in range(first // block * block, steps, block):
         yield from sequences["token"][start : start + block].values[max(0, first - start) :]
 
 
-def batches(sequences: xr.Dataset | None, task: dict, bos: bool, labels: str, first: int, log_steps: set[int]):
-    """The batch of each step from the first wanted; without words, the whole tree at each."""
+def batches(
+    sequences: xr.Dataset | None, task: dict, bos: bool, labels: str, first: int, log_steps: set[int]
+) -> Iterator[Batch | PairBatch]:
+    """The batch of each step from `first` on, all of one kind; without sequences, the same full batch at each."""
     process = process_of(task)
     if is_modular(task):
         yield from repeat(pair_batch(process))
@@ -47,12 +58,12 @@ def batches(sequences: xr.Dataset | None, task: dict, bos: bool, labels: str, fi
         yield from repeat(full_distribution_batch(process, tree, bos))
     else:
         form = packed_batch if worth_packing(sequences["token"][0].values) else dense_batch
-        for step, words in enumerate(read_sequences(sequences, first), first):
-            yield form(words, process, bos, labels, with_optimum=step in log_steps)
+        for step, tokens in enumerate(read_sequences(sequences, first), first):
+            yield form(tokens, process, bos, labels, with_optimum=step in log_steps)
 
 
 def reporter(job: Job, first: int):
-    """A function that says, every few seconds, the loss against the optimum and the time left."""
+    """A function that logs, every few seconds, the loss, its optimum and the remaining time."""
     begin = last = time.monotonic()
 
     def report(run: TrainingRun) -> None:
@@ -75,15 +86,15 @@ def summary(run: TrainingRun) -> str:
 
 
 def new_run(params, device: torch.device) -> TrainingRun:
-    """A run before its first step, its network initialised from the seed."""
+    """A run before its first step, with its network initialised from the seed."""
     n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
     network = build_network(n_tokens, context, params.model)
     network.initialize(torch.Generator().manual_seed(params.seed))
     return TrainingRun(network.to(device), Recipe(**{key: params.training[key] for key in Recipe.__dataclass_fields__}))
 
 
-def finish(run: TrainingRun, params, sequences: xr.Dataset | None, unfinished: UnfinishedState, job: Job) -> list[int]:
-    """Train from where a run stands to its end, saving its state now and then; returns the steps of the snapshots."""
+def finish(run: TrainingRun, params, sequences: xr.Dataset | None, resume: ResumeState, job: Job) -> list[int]:
+    """Train from the run's current step to its last, saving its state at intervals; returns the snapshots' steps."""
     training = params.training
     snapshots = snapshot_steps(training["first_snapshot"], run.recipe.steps, training["snapshots"])
     log_steps = {*np.linspace(0, run.recipe.steps, training["log_rows"]).round().astype(int).tolist(), *snapshots}
@@ -91,31 +102,33 @@ def finish(run: TrainingRun, params, sequences: xr.Dataset | None, unfinished: U
 
     def each_step(run: TrainingRun) -> None:
         report(run)
-        unfinished.save_when_due(run.state)
+        resume.save_when_due(run.state)
 
     read = batches(sequences, params.task, params.model["bos"], training["labels"], run.step, log_steps)
-    train(run, read, snapshots, log_steps, each_step)
+    first = next(read)
+    engine = gradient_engine(run.model, run.vector, first.kind)
+    train(run, engine, chain([first], read), snapshots, log_steps, each_step)
     job.info(summary(run))
     return snapshots
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job, ExitStack() as stack:
-        params, words = snakemake.params, list(snakemake.input)
-        sequences = stack.enter_context(open_dataset(words[0])) if words else None
+        params, inputs = snakemake.params, list(snakemake.input)
+        sequences = stack.enter_context(open_dataset(inputs[0])) if inputs else None
         device = select_device(params.device, snakemake.threads)
         job.device = describe_device(device)
         run = new_run(params, device)
-        unfinished = UnfinishedState(params.unfinished, [dict(params.items()), job.inputs, job.device])
-        state = unfinished.load()
+        resume = ResumeState(params.unfinished, [dict(params.items()), job.inputs, job.device])
+        state = resume.load()
         if state is not None:
             run.restore(state)
-            job.info(f"going on from step {run.step}")
-        steps = finish(run, params, sequences, unfinished, job)
+            job.info(f"resuming at step {run.step}")
+        steps = finish(run, params, sequences, resume, job)
         stacks = run.stacked()
         write_tensors({name: stack[-1] for name, stack in stacks.items()}, snakemake.output.model)
         seeds = np.full(len(steps), params.seed)
         write_tensors({**stacks, "step": np.array(steps), "seed": seeds}, snakemake.output.snapshots)
         write_table(pd.DataFrame([asdict(row) for row in run.rows]), snakemake.output.training)
         job.info(f"{len(steps)} snapshots on {job.device} at steps {steps}")
-    unfinished.discard()
+    resume.discard()

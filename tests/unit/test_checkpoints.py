@@ -382,7 +382,7 @@ def test_content_and_not_the_name_of_a_file_tells_what_it_is(name, zipped, tmp_p
         ),
         (
             tensors("model.") | {"criterion.weight": torch.ones(3)},
-            "'criterion.weight' does not begin with 'model.', as what is of the network does; save it with",
+            "'criterion.weight' does not begin with 'model.', as every parameter does; save it with",
         ),
         ({**tensors(), "epoch": 3}, "'epoch' is a int; it must be a tensor"),
         ({}, "embed.W_E is missing"),

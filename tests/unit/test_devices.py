@@ -13,13 +13,13 @@ def two_gpus(monkeypatch, tmp_path):
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"GPU-{index}"))
-    monkeypatch.setattr(devices, "HELD", [])
+    monkeypatch.setattr(devices, "GPU_LOCKS", [])
 
 
 def test_each_job_takes_a_gpu_of_its_own_until_it_ends(two_gpus):
     assert [devices.free_cuda_device().index for _ in range(2)] == [0, 1]
     assert devices.free_cuda_device().index in (0, 1)  # more jobs than GPUs: one is shared
-    devices.HELD[1].close()
+    devices.GPU_LOCKS[1].close()
     assert devices.free_cuda_device().index == 1
 
 
@@ -33,4 +33,4 @@ def test_gpu_is_taken_where_locks_cannot_be_had(two_gpus, monkeypatch):
         raise OSError(errno.ENOLCK, "no locks")
 
     monkeypatch.setattr(machine.fcntl, "flock", flock)
-    assert devices.free_cuda_device().index in (0, 1) and devices.HELD == []
+    assert devices.free_cuda_device().index in (0, 1) and devices.GPU_LOCKS == []

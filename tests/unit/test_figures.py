@@ -11,12 +11,12 @@ from matplotlib import pyplot as plt
 from test_surgery import KEYS, planted_network
 
 from geometry.figures.belief_cloud import BeliefPainter
+from geometry.figures.number_circle import NEAR, named_numbers
 from geometry.figures.simplex import belief_colors
 from geometry.probing.probe_table import circle_scores
 from geometry.processes.catalog import PROCESSES, process_from_config
 from geometry.tasks.ground_truth import markov_ground_truth
 from measure_surgery import circles_dataset, shown_modulus
-from plot_circles import NEAR, named_numbers
 
 PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_duplicated")}
 
@@ -67,11 +67,11 @@ def test_numbers_on_a_dial_do_not_touch():
 
 
 @pytest.mark.parametrize(("p", "moduli", "shown"), [(53, 150, 59), (113, 150, 127), (113, 125, 125), (7, 11, 11)])
-def test_circles_of_the_re_cut_network_are_shown_for_a_prime_above(p, moduli, shown):
+def test_circles_after_surgery_are_shown_for_a_prime_above(p, moduli, shown):
     assert shown_modulus(p, list(range(2, moduli + 1))) == shown
 
 
-def test_circles_of_the_re_cut_network_are_those_of_its_new_frequencies():
+def test_circles_after_surgery_are_those_of_the_new_frequencies():
     dataset = circles_dataset(planted_network(29, KEYS), 1, list(range(2, 32)))
     assert dataset.sizes["token"] == 31 and sorted(dataset["key_frequency"].values) == sorted(KEYS)
     angle = 2 * np.pi * np.outer(dataset["chosen_frequency"], np.arange(31)) / 31
@@ -80,8 +80,8 @@ def test_circles_of_the_re_cut_network_are_those_of_its_new_frequencies():
 
 
 def test_network_without_a_key_frequency_has_no_circles_to_show():
-    untrained = {name: np.zeros_like(array) for name, array in planted_network(29, KEYS).items()}
-    assert circles_dataset(untrained, 1, [2, 3]).sizes["key"] == 0
+    constant = {name: np.zeros_like(array) for name, array in planted_network(29, KEYS).items()}
+    assert circles_dataset(constant, 1, [2, 3]).sizes["key"] == 0
 
 
 def test_figures_look_the_same_whatever_the_user_has_set(tmp_path):

@@ -19,6 +19,7 @@ from geometry.tables import select
 from geometry.tasks.ground_truth import modular_ground_truth
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
 from geometry.training.batches import pair_batch
+from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun
 from probe_beliefs import Probe, probe_run
 
@@ -100,7 +101,7 @@ def test_folded_network_is_the_plain_one_with_the_same_gradient(device):
     loss = F.cross_entropy(plain[trained], torch.from_numpy(task.answer)[trained])
     expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(network.parameters()))])
     run = TrainingRun(network.to(device), Recipe("full_distribution", "adamw", 0.01, 1.0, "constant", 0.0, 1))
-    found, _, gradient = run.loss_and_gradient(pairs)
+    found, _, gradient = gradient_engine(run.model, run.vector, "pairs")(pairs)
     torch.testing.assert_close(found.cpu(), loss, rtol=0, atol=1e-12)
     torch.testing.assert_close(gradient.cpu(), expected, rtol=0, atol=1e-12)
 
@@ -108,8 +109,9 @@ def test_folded_network_is_the_plain_one_with_the_same_gradient(device):
 def test_biases_that_are_not_trained_stay_zero():
     task = ModularArithmetic(7)
     run = TrainingRun(random_network(task, "mlp"), Recipe("full_distribution", "adamw", 0.01, 1.0, "constant", 0.0, 3))
+    engine = gradient_engine(run.model, run.vector, "pairs")
     for _ in range(3):
-        run.descend(run.loss_and_gradient(pair_batch(task))[2])
+        run.descend(engine(pair_batch(task)).gradient)
     still = {name: bool((p == 0).all()) for name, p in run.model.named_parameters() if ".b_" in name}
     assert [name for name, zero in still.items() if not zero] == ["blocks.0.mlp.b_in", "blocks.0.mlp.b_out"]
 

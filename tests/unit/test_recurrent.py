@@ -18,6 +18,7 @@ from geometry.processes.catalog import process_from_config
 from geometry.processes.prefix_tree import tree_of_sequences
 from geometry.processes.sampling import sample_process
 from geometry.training.batches import dense_batch, packed_batch
+from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun, train
 
 CONTEXT = 5
@@ -111,8 +112,8 @@ def test_tree_in_one_or_many_pieces_has_the_states_of_the_slow_network(known):
     read = [(range(len(tokens)), dict(record), logits)]
     for at_once in (1, 7, 1000):
         with torch.no_grad():
-            pieces = tree_activations(network, *nodes, names, at_once, bos)
-            read += [(range(piece.start, piece.stop), dict(found), logits) for piece, found, logits in pieces]
+            chunks = tree_activations(network, *nodes, names, at_once, bos)
+            read += [(range(chunk.start, chunk.stop), dict(found), logits) for chunk, found, logits in chunks]
     assert sum(len(nodes) for nodes, _, _ in read) == 4 * len(tokens)
     for nodes, found, logits in read:
         for name, values in (found | {"logits": logits}).items():
@@ -137,9 +138,8 @@ def test_tree_has_the_loss_and_gradient_of_the_words_side_by_side(known):
     model, network, *_ = known
     words = sample_process(RRXOR, 60, CONTEXT + 1, np.random.default_rng(0))
     run = TrainingRun(network, RECIPE)
-    packed, plain = (
-        run.loss_and_gradient(form(words, RRXOR, model["bos"], "exact", True)) for form in (packed_batch, dense_batch)
-    )
+    batches = [form(words, RRXOR, model["bos"], "exact", True) for form in (packed_batch, dense_batch)]
+    packed, plain = (gradient_engine(run.model, run.vector, batch.kind)(batch) for batch in batches)
     assert packed[0].item() == pytest.approx(plain[0].item(), rel=1e-12)
     torch.testing.assert_close(packed[2], plain[2], rtol=1e-9, atol=1e-12)
     assert all(part.any() for part in packed[2].split([p.numel() for p in network.parameters()]))
@@ -162,9 +162,23 @@ def test_training_learns_and_goes_on_from_its_saved_state_to_the_same_bytes(mode
         network.initialize(torch.Generator().manual_seed(seed))
         runs.append(TrainingRun(network, RECIPE))
     whole, resumed = runs
-    train(whole, batches, [0, 40], {0, 40}, lambda run: saved.update(run.state() if run.step == 17 else {}))
+    train(
+        whole,
+        gradient_engine(whole.model, whole.vector, "packed"),
+        batches,
+        [0, 40],
+        {0, 40},
+        lambda run: saved.update(run.state() if run.step == 17 else {}),
+    )
     resumed.restore(saved)
-    train(resumed, batches[17:], [0, 40], {0, 40}, lambda run: None)
+    train(
+        resumed,
+        gradient_engine(resumed.model, resumed.vector, "packed"),
+        batches[17:],
+        [0, 40],
+        {0, 40},
+        lambda run: None,
+    )
     np.testing.assert_equal([astuple(row) for row in resumed.rows], [astuple(row) for row in whole.rows])
     for name, array in whole.state().items():
         np.testing.assert_array_equal(resumed.state()[name], array)
@@ -177,10 +191,10 @@ def test_change_of_a_state_is_read_now_and_handed_on_to_the_next_token(model):
     rng = np.random.default_rng(0)
     prefix = rng.choice(len(tree), 12)
     change = rng.normal(size=(len(prefix), model["d_model"]))
-    words, twins = words_of(tree), PatchedPrefixes(network, tree, prefix, np.tile(np.arange(3), (12, 1)), bos)
+    words, patched = words_of(tree), PatchedPrefixes(network, tree, prefix, np.tile(np.arange(3), (12, 1)), bos)
     for site in [name for name in hook_point_names(model) if name.startswith("layers.")]:
-        found, later = twins.steer(site, change), twins.later()
-        followed = dict(zip(twins.has_room.tolist(), later, strict=True))
+        found, later = patched.steer(site, change), patched.later()
+        followed = dict(zip(patched.has_room.tolist(), later, strict=True))
         for pair, node in enumerate(prefix):
             word = [3] * bos + list(words[node])
             for token in (0, 1, 2) if pair in followed else (0,):
@@ -188,10 +202,10 @@ def test_change_of_a_state_is_read_now_and_handed_on_to_the_next_token(model):
                 np.testing.assert_allclose(found[pair], now, atol=1e-10)
                 if pair in followed:
                     np.testing.assert_allclose(followed[pair][token], next_one, atol=1e-10)
-        moved = np.abs(found - twins.unchanged).max()
+        moved = np.abs(found - patched.unchanged).max()
         assert moved == 0 if site.endswith("hook_c") else moved > 0.01  # c is read a token later
-        assert np.abs(twins.steer(site, 0 * change) - twins.unchanged).max() < 1e-12
-        assert np.abs(later - twins.later()).max() > 0.01
+        assert np.abs(patched.steer(site, 0 * change) - patched.unchanged).max() < 1e-12
+        assert np.abs(later - patched.later()).max() > 0.01
 
 
 @pytest.mark.parametrize("model", SHAPES, ids=IDS)
@@ -201,7 +215,7 @@ def test_ablation_is_that_of_the_words_side_by_side_and_leaves_no_trace(model):
     mean, basis = rng.normal(size=6), np.linalg.qr(rng.normal(size=(6, 2)))[0].T
     prefix = rng.choice(np.flatnonzero(tree.length == CONTEXT), 8)
     tokens = torch.tensor([words_of(tree)[node] for node in prefix])
-    twins = PatchedPrefixes(network, tree, prefix, np.tile(np.arange(3), (8, 1)), False)
+    patched = PatchedPrefixes(network, tree, prefix, np.tile(np.arange(3), (8, 1)), False)
 
     def without(x):
         return x - (x - torch.from_numpy(mean)) @ torch.from_numpy(basis.T @ basis)
@@ -209,8 +223,8 @@ def test_ablation_is_that_of_the_words_side_by_side_and_leaves_no_trace(model):
     for site in [name for name in hook_point_names(model) if name.startswith("layers.")]:
         with torch.no_grad(), changing(network, site, without):
             logits = network(tokens.flatten(), DenseSequences(*tokens.shape, CPU)).view(*tokens.shape, -1)[:, -1]
-        np.testing.assert_allclose(twins.ablate(site, mean, basis), logits.log_softmax(1), atol=1e-10)
-        np.testing.assert_array_equal(twins.ablate(site, mean, basis[:0]), twins.unchanged)
+        np.testing.assert_allclose(patched.ablate(site, mean, basis), logits.log_softmax(1), atol=1e-10)
+        np.testing.assert_array_equal(patched.ablate(site, mean, basis[:0]), patched.unchanged)
 
 
 def read_stepwise(network, word, site, change, at):

@@ -140,7 +140,7 @@ def test_token_that_the_original_belief_excludes_is_left_out():
 
 @pytest.fixture(params=[(0, False), (0, True), (1, True)], ids=["layernorm", "layernorm-bos", "plain-bos"])
 def steered(request):
-    """A random network, and some prefixes of mess3 with their twins; the network reads words side by side too."""
+    """A random network, and some prefixes of mess3 with their patched; the network reads words side by side too."""
     shape, bos = request.param
     network = random_network({**SHAPES[shape], "bos": bos}, 3, CONTEXT)
     tree = complete_tree(MESS3, CONTEXT, 10**4)
@@ -162,21 +162,21 @@ def adding(change, at):
     return lambda x: x + change * (torch.arange(len(x)) == at)[:, None]
 
 
-def test_twin_without_a_change_is_its_prefix(steered):
-    network, twins, words, _ = steered
-    found = twins.steer(SITES[1], np.zeros((len(words), network.config.d_model)))
-    np.testing.assert_allclose(found, twins.unchanged, atol=1e-12)
+def test_patched_prefix_without_a_change_is_its_prefix(steered):
+    network, patched, words, _ = steered
+    found = patched.steer(SITES[1], np.zeros((len(words), network.config.d_model)))
+    np.testing.assert_allclose(found, patched.unchanged, atol=1e-12)
     np.testing.assert_allclose(found, [read_word(network, word)[-1] for word in words], atol=1e-12)
 
 
 @pytest.mark.parametrize("site", SITES)
 def test_change_is_made_at_the_last_position_alone_and_seen_from_the_next(steered, site):
-    network, twins, words, room = steered
+    network, patched, words, room = steered
     change = np.random.default_rng(1).normal(size=(len(words), network.config.d_model))
-    found, later = twins.steer(site, change), twins.later()
-    assert np.abs(found - twins.unchanged).max() > 0.01
-    np.testing.assert_array_equal(twins.has_room, np.flatnonzero(room))
-    followed = dict(zip(twins.has_room.tolist(), later, strict=True))
+    found, later = patched.steer(site, change), patched.later()
+    assert np.abs(found - patched.unchanged).max() > 0.01
+    np.testing.assert_array_equal(patched.has_room, np.flatnonzero(room))
+    followed = dict(zip(patched.has_room.tolist(), later, strict=True))
     for pair, word in enumerate(words):
         add = adding(torch.from_numpy(change[pair]), len(word) - 1)
         np.testing.assert_allclose(found[pair], read_word(network, word, site, add)[-1], atol=1e-11)
@@ -186,7 +186,7 @@ def test_change_is_made_at_the_last_position_alone_and_seen_from_the_next(steere
 
 
 def test_change_at_the_last_stream_is_all_that_the_output_reads(steered):
-    network, twins, words, _ = steered
+    network, patched, words, _ = steered
     last, change = (
         f"blocks.{network.config.n_layers - 1}.hook_resid_post",
         np.ones((len(words), network.config.d_model)),
@@ -196,23 +196,23 @@ def test_change_at_the_last_stream_is_all_that_the_output_reads(steered):
     with torch.no_grad():
         stream = network.ln_final(record[last][-1:] + torch.from_numpy(change[:1]))
         expected = (stream @ network.unembed.W_U + network.unembed.b_U).log_softmax(1)[0, :3]
-    np.testing.assert_allclose(twins.steer(last, change)[0], expected, atol=1e-12)
+    np.testing.assert_allclose(patched.steer(last, change)[0], expected, atol=1e-12)
 
 
 def test_ablation_of_everything_leaves_the_mean_at_every_prefix_and_no_trace(steered):
-    network, twins, words, room = steered
+    network, patched, words, room = steered
     rng = np.random.default_rng(0)
     mean, whole = rng.normal(size=network.config.d_model), np.eye(network.config.d_model)
     bos = network.config.d_vocab - 3
     for site in SITES:
-        found = twins.ablate(site, mean, whole)
+        found = patched.ablate(site, mean, whole)
 
         def replace(x):
             return torch.stack([row if position < bos else torch.from_numpy(mean) for position, row in enumerate(x)])
 
         np.testing.assert_allclose(found, [read_word(network, word, site, replace)[-1] for word in words], atol=1e-11)
-    np.testing.assert_allclose(twins.steer(SITES[0], 0 * np.outer(room, mean)), twins.unchanged, atol=1e-12)
-    np.testing.assert_array_equal(twins.ablate(SITES[0], mean, whole[:0]), twins.unchanged)
+    np.testing.assert_allclose(patched.steer(SITES[0], 0 * np.outer(room, mean)), patched.unchanged, atol=1e-12)
+    np.testing.assert_array_equal(patched.ablate(SITES[0], mean, whole[:0]), patched.unchanged)
 
 
 def test_random_subspaces_are_as_large_as_that_of_the_belief():

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from geometry.modular_circuit.surgery import (
+    apply_surgery,
+    best_torus,
     choose_frequencies,
     key_amplitudes,
     logits_of,
-    proven_torus,
     resynthesized,
     score,
     surgery,
     torus_of,
-    transplanted,
     windings,
 )
-from geometry.modular_circuit.surgery_controls import pairs_of, shift_averaged_accuracy, transplants, unedited
+from geometry.modular_circuit.surgery_controls import pairs_of, shift_averaged_accuracy, surgery_and_controls, unedited
 
 KEYS = (1, 8, 12)
 """Of modulus 29; none is a harmonic 2 or 3 of another, nor a combination of two."""
@@ -142,7 +142,7 @@ def test_choice_has_the_widest_gap_of_all(modulus, amplitudes, turns):
 
 def test_lone_key_that_shares_a_factor_with_the_modulus_ties_all_numbers_and_is_not_chosen():
     weights, torus = planted_network(29, (3,)), torus_of({3: 1.0}, 29, 1)
-    tied = transplanted(weights, torus, (4,), 12)["unembed.W_U"]
+    tied = apply_surgery(weights, torus, (4,), 12)["unembed.W_U"]
     assert np.array_equal(tied[:, :9], tied[:, 3:12])
     assert not np.allclose(tied[:, :8], tied[:, 4:12])
     for modulus in (6, 9, 12, 15, 30, 64):
@@ -163,7 +163,7 @@ def test_surgery_makes_an_exact_network_of_any_odd_modulus(planted, modulus):
 @pytest.mark.parametrize("modulus", [2, 6, 10])
 def test_surgery_inherits_that_neurons_cannot_see_the_sum_of_opposite_numbers(planted, its_torus, modulus):
     """cos((A - B) / 2) is 0 at a - b = p' / 2 for each odd k': the planted mechanism's own limit, and no more."""
-    network = transplanted(planted, its_torus, (1, 1, 1), modulus)
+    network = apply_surgery(planted, its_torus, (1, 1, 1), modulus)
     a, b = all_pairs(modulus)
     opposite = (a - b) % modulus == modulus // 2
     assert score(network, (a[~opposite], b[~opposite])).accuracy == 1
@@ -178,15 +178,15 @@ def test_combinations_move_only_where_they_prove_themselves_on_the_own_modulus(p
     spoilt["unembed.W_U"] = planted["unembed.W_U"].copy()
     spoilt["unembed.W_U"][0, :p] -= 40 * wave.astype(np.float32)
     assert score(spoilt, all_pairs(p)).accuracy < 1
-    found = proven_torus(spoilt)
+    found = best_torus(spoilt)
     assert all(np.count_nonzero(v) == 1 for v in found.windings.values())
     assert any(np.count_nonzero(v) > 1 for v in torus_of(key_amplitudes(spoilt), p, 3).windings.values())
     assert score(surgery(spoilt, 15), all_pairs(15)).accuracy == 1
 
 
-def test_network_without_keys_is_re_cut_to_one_that_knows_no_number():
+def test_surgery_on_a_network_without_keys_gives_one_without_any_right_answer():
     constant = {name: np.zeros_like(array) for name, array in planted_network(29, KEYS).items()}
-    assert proven_torus(constant).keys == ()
+    assert best_torus(constant).keys == ()
     assert score(surgery(constant, 7), all_pairs(7)).accuracy == 0
 
 
@@ -200,7 +200,7 @@ def test_score_counts_ties_and_the_last_token_as_errors(planted):
 
 
 def test_shift_average_mends_errors_that_depend_on_the_difference(planted, its_torus):
-    network = transplanted(planted, its_torus, (1, 1, 1), 6)
+    network = apply_surgery(planted, its_torus, (1, 1, 1), 6)
     assert np.isclose(
         shift_averaged_accuracy(network, all_pairs(6), 1), score(network, all_pairs(6)).accuracy, atol=0.1
     )
@@ -218,10 +218,11 @@ def test_pairs_are_all_of_them_or_drawn_below_the_modulus():
 @pytest.mark.parametrize("modulus", [17, 47])
 def test_controls_fail_where_the_surgery_succeeds(planted, its_torus, modulus):
     generator = np.random.default_rng(3)
-    untrained = {name: generator.normal(0, 0.3, array.shape).astype(np.float32) for name, array in planted.items()}
-    untrained_torus = torus_of(key_amplitudes(untrained, n_keys=3), 29, 1)
+    shapes = {name: array.shape for name, array in planted.items()}
+    at_initialisation = {name: generator.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
+    initial_torus = torus_of(key_amplitudes(at_initialisation, n_keys=3), 29, 1)
     choice, _ = choose_frequencies(its_torus, modulus)
-    networks = transplants(planted, its_torus, choice, modulus, untrained, untrained_torus)
+    networks = surgery_and_controls(planted, its_torus, choice, modulus, at_initialisation, initial_torus)
     accuracy = {name: score(network, all_pairs(modulus)).accuracy for name, network in networks.items()}
     assert accuracy.pop("surgery") == 1
     assert len(accuracy) == 7 and max(accuracy.values()) < 0.8
@@ -238,6 +239,6 @@ def test_unedited_network_is_right_below_its_modulus_and_where_nothing_wraps():
 
 
 def test_every_resampling_at_the_own_modulus_is_the_network_itself(planted, its_torus):
-    networks = transplants(planted, its_torus, its_torus.keys, 29, planted, its_torus)
+    networks = surgery_and_controls(planted, its_torus, its_torus.keys, 29, planted, its_torus)
     for name in ("unedited", "nearest_tokens"):
         assert all(np.array_equal(networks[name][key], planted[key]) for key in planted)

@@ -11,6 +11,7 @@ from geometry.processes.belief_states import complete_tree
 from geometry.processes.catalog import process_from_config
 from geometry.processes.sampling import sample_process
 from geometry.training.batches import dense_batch, full_distribution_batch, packed_batch, worth_packing
+from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun, learning_rate_factor, snapshot_steps, train
 
 MODEL = {
@@ -33,6 +34,10 @@ def new_run(process, recipe, bos, seed=0):
     return TrainingRun(network, recipe)
 
 
+def engine_of(run, kind="packed"):
+    return gradient_engine(run.model, run.vector, kind)
+
+
 def batches(process, recipe, bos, seed=0, form=packed_batch):
     words = sample_process(process, 64 * (recipe.steps + 1), 5, np.random.default_rng(seed)).reshape(-1, 64, 5)
     return [form(batch, process, bos, recipe.labels, with_optimum=True) for batch in words]
@@ -41,7 +46,7 @@ def batches(process, recipe, bos, seed=0, form=packed_batch):
 def trained(process, recipe, bos, seed=0):
     run = new_run(process, recipe, bos, seed)
     schedule = [0, 30, recipe.steps]
-    train(run, batches(process, recipe, bos, seed), schedule, {0, recipe.steps}, lambda run: None)
+    train(run, engine_of(run), batches(process, recipe, bos, seed), schedule, {0, recipe.steps}, lambda run: None)
     return run
 
 
@@ -86,7 +91,8 @@ def test_words_side_by_side_are_trained_on_like_their_tree(bos):
     process, recipe = process_from_config("even", {}), replace(RECIPE, optimizer="sgd", learning_rate=0.5, steps=5)
     runs = [new_run(process, recipe, bos) for _ in range(2)]
     for run, form in zip(runs, (packed_batch, dense_batch), strict=True):
-        train(run, batches(process, recipe, bos, form=form), [0, 5], {0, 5}, lambda run: None)
+        read = batches(process, recipe, bos, form=form)
+        train(run, engine_of(run, read[0].kind), read, [0, 5], {0, 5}, lambda run: None)
     for packed, plain in zip(runs[0].rows, runs[1].rows, strict=True):
         np.testing.assert_allclose(astuple(packed), astuple(plain), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(runs[0].vector, runs[1].vector, rtol=1e-4, atol=1e-5)
@@ -126,7 +132,7 @@ def test_sgd_step_is_the_gradient_times_the_rate():
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     loss = -(torch.from_numpy(first.target).float() * network(*first.network_input(CPU)).log_softmax(1)).sum()
     gradients = torch.autograd.grad(loss, list(network.parameters()))
-    train(run, [first, last], [0, 1], set(), print)
+    train(run, engine_of(run), [first, last], [0, 1], set(), print)
     for (name, after), gradient in zip(network.named_parameters(), gradients, strict=True):
         torch.testing.assert_close(after.detach(), before[name] - 0.5 * gradient)
 
@@ -149,10 +155,10 @@ def test_run_that_goes_on_from_its_saved_state_ends_in_the_same_bytes(optimizer,
             saved.update(run.state())
 
     undisturbed, words = new_run(process, recipe, False), batches(process, recipe, False)
-    train(undisturbed, words, [0, 30, 60], {0, 29, 60}, save)
+    train(undisturbed, engine_of(undisturbed), words, [0, 30, 60], {0, 29, 60}, save)
     resumed = new_run(process, recipe, False, seed=5)
     resumed.restore(saved)
-    train(resumed, words[resumed.step :], [0, 30, 60], {0, 29, 60}, lambda run: None)
+    train(resumed, engine_of(resumed), words[resumed.step :], [0, 30, 60], {0, 29, 60}, lambda run: None)
     np.testing.assert_equal([astuple(row) for row in resumed.rows], [astuple(row) for row in undisturbed.rows])
     expected, found = undisturbed.state(), resumed.state()
     assert expected.keys() == found.keys()

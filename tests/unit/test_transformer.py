@@ -185,11 +185,11 @@ def test_reading_a_tree_in_pieces_changes_nothing(bos, nodes_at_once):
     network.float()
     nodes = tree.network_input(3 if bos else None)
     seen = 0
-    for piece, record, logits in tree_activations(network, *nodes, names, nodes_at_once, int(bos)):
-        assert piece.start == seen
-        seen = piece.stop
+    for chunk, record, logits in tree_activations(network, *nodes, names, nodes_at_once, int(bos)):
+        assert chunk.start == seen
+        seen = chunk.stop
         for name, values in {**record, "logits": logits}.items():
-            torch.testing.assert_close(values.double(), whole[name][piece].detach(), rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(values.double(), whole[name][chunk].detach(), rtol=1e-4, atol=1e-4)
     assert seen == len(tree) + bos
 
 

@@ -112,7 +112,7 @@ def interrupted_training(study):
 def test_killed_training_goes_on_from_its_state_to_the_same_bytes(undisturbed, tmp_path):
     study = Study(tmp_path / "study")
     interrupted_training(study)
-    assert "going on from step" in study.run(MODEL, override=LONG)
+    assert "resuming at step" in study.run(MODEL, override=LONG)
     assert hashes(study) == hashes(undisturbed)
     assert not (study.folder / STATE).exists()
 
@@ -121,7 +121,7 @@ def test_training_of_another_configuration_does_not_go_on_from_the_state(tmp_pat
     study = Study(tmp_path / "study")
     interrupted_training(study)
     other = {"experiments": {"mess3": {"training": {"steps": 20, "learning_rate": 0.01}}}}
-    assert "going on from step" not in study.run(MODEL, override=other)
+    assert "resuming at step" not in study.run(MODEL, override=other)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

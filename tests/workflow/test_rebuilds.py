@@ -180,10 +180,10 @@ CODE = {
 NO_CODE_OF_RESULTS = {
     "a comment in the model": (
         "scripts/geometry/networks/transformer.py",
-        "  # relu, gelu, or gelu_new: its approximation by tanh",
+        "  # relu, gelu, or gelu_new (the tanh approximation of gelu)",
         "  # a comment",
     ),
-    "a docstring of the model": ("scripts/geometry/networks/transformer.py", "The shape of a network;", "A shape:"),
+    "a docstring of the model": ("scripts/geometry/networks/transformer.py", "The sizes and options", "A shape:"),
     "a comment in a rule": ("rules/training.smk", "  # the longest jobs first", "  # the longest ones first"),
     "the audit": ("scripts/geometry/provenance/audit.py", "if len(text) <= 60", "if len(text) < 61"),
     "the pin of a tool": ("envs/requirements.txt", "\nruff==", "\nruff==0."),

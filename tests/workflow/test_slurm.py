@@ -143,6 +143,6 @@ def test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it(
             said = training.finish()
             assert EVENTS[name][2] in said and ("Trying to restart job" in said) == (name != "preempted")
             if name != "over_memory":  # which ends it before it trains
-                assert "going on from step" in (training.study.folder / LOG).read_text(encoding="utf-8")
+                assert "resuming at step" in (training.study.folder / LOG).read_text(encoding="utf-8")
             assert hashes(training.study) == hashes(undisturbed)
             assert not (training.study.folder / STATE).exists()

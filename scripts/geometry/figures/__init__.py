@@ -1,4 +1,4 @@
-"""How figures look: style, projection and colours of belief states.
+"""Style of figures, projection and colours of belief states, and panels that several figures share.
 
 Imports no other sub-package.
 """

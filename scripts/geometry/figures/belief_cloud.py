@@ -13,7 +13,7 @@ from geometry.figures.style import WIDTH
 
 
 class BeliefPainter:
-    """Draws clouds of beliefs of one task: one projection, and always the true belief's colour.
+    """A painter of clouds of beliefs of one task, with one projection and always the true belief's colour.
 
     Beliefs over two states lie on a line; they are lifted by the length of their prefix.
     """
@@ -36,13 +36,13 @@ class BeliefPainter:
         return np.stack([low - pad, high + pad])
 
     def draw(self, ax: Axes, target: Float[ndarray, "row component"], title: str) -> None:
-        """The cloud of a target, of the truth or as decoded, in the true colours."""
+        """Draw a cloud of targets, true or decoded, in the true colours."""
         draw_cloud(ax, (self.projection(target) + self.lift)[self.rows], self.colors)
         self.frame(ax)
         ax.set_title(title)
 
     def frame(self, ax: Axes) -> None:
-        """The simplex with its corners named, or the axes of the projection."""
+        """Draw the simplex with its corners named, or label the axes of the projection."""
         corners = self.projection.corners
         ax.set(xlim=self.limits[:, 0], ylim=self.limits[:, 1], xticks=[], yticks=[], aspect="equal")
         ax.spines[:].set_visible(False)
@@ -57,7 +57,7 @@ class BeliefPainter:
 def draw_gallery(
     truth: xr.Dataset, clouds: list[tuple[str, Float[ndarray, "row component"]]], max_points: int
 ) -> Figure:
-    """Square panels, four in a row: each decoded cloud under its title, and the truth last."""
+    """Square panels, four in a row: each decoded cloud with its title, and the truth last."""
     rows = len(clouds) // 4 + 1
     figure, axes = plt.subplots(rows, 4, figsize=(WIDTH, rows * WIDTH / 4 * 1.02), squeeze=False)
     painter, panels = BeliefPainter(truth, max_points), [*clouds, ("true belief states\n", truth["target"].values)]
@@ -69,13 +69,13 @@ def draw_gallery(
 
 
 def draw_cloud(ax: Axes, points: Float[ndarray, "row 2"], colors: Float[ndarray, "row 3"]) -> None:
-    """Points as a picture of a size that does not grow with their number; the more, the smaller."""
+    """Draw points, smaller where there are more, as a raster image in vector formats too."""
     size = float(np.clip(12_000 / max(len(points), 1), 0.12, 14))
     ax.scatter(*points.T, c=colors, s=size, linewidths=0, rasterized=True)
 
 
 def draw_corners(ax: Axes, corners: Float[ndarray, "corner 2"], names: list[str]) -> None:
-    """The pure states as coloured marks with their names, joined by thin lines."""
+    """Draw the pure states as coloured marks with their names, connected by thin lines."""
     for i, start in enumerate(corners):
         for end in corners[i + 1 :]:
             ax.plot(*zip(start, end, strict=True), color="0.75", linewidth=0.5, zorder=0)
@@ -83,6 +83,6 @@ def draw_corners(ax: Axes, corners: Float[ndarray, "corner 2"], names: list[str]
     for place, (corner, name) in enumerate(zip(corners, names, strict=True)):
         ax.plot(*corner, "o", color=ANCHORS[place % len(ANCHORS)], markersize=3, zorder=3, clip_on=False)
         outwards = (corner - centre) / max(np.linalg.norm(corner - centre), 1e-9)
-        label = name.replace("$", r"\$")  # no formula
+        label = name.replace("$", r"\$")  # not a formula
         text = {"ha": "center", "va": "center", "fontsize": 7}
         ax.annotate(label, corner, xytext=7 * outwards, textcoords="offset points", **text)

@@ -1,4 +1,4 @@
-"""Where a belief state is drawn in the plane, and in which colour."""
+"""The projection of belief states to the plane, and their colours."""
 
 from dataclasses import dataclass
 
@@ -26,11 +26,11 @@ ANCHORS = np.array(
 
 @dataclass(frozen=True)
 class Projection:
-    """An affine map from targets to the plane, ``target @ matrix + offset``, and what it shows."""
+    """An affine map from targets to the plane, ``target @ matrix + offset``, with its corners or axis labels."""
 
     matrix: Float[ndarray, "component 2"]
     offset: Float[ndarray, " 2"]
-    corners: Float[ndarray, "corner 2"] | None  # where the pure states are, if they are drawn
+    corners: Float[ndarray, "corner 2"] | None  # of the pure states, if they are drawn
     axis_labels: tuple[str, str] | None
 
     def __call__(self, target: Float[ndarray, "row component"]) -> Float[ndarray, "row 2"]:
@@ -40,9 +40,10 @@ class Projection:
 def project_targets(
     target: Float[ndarray, "row component"], weight: Float[ndarray, " row"], generalized: bool
 ) -> Projection:
-    """Hidden states at the corners of a regular polygon, beliefs at their mean; for three, the simplex itself.
+    """The projection with hidden states at the corners of a regular polygon and beliefs at their weighted mean.
 
-    A generalized process has no corners: its targets are drawn on their two leading principal components.
+    For three states it is the simplex. A generalized process has no corners: its targets are projected on their two
+    leading principal components.
     """
     n = target.shape[1]
     if not generalized:

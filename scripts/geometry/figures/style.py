@@ -1,11 +1,11 @@
-"""How figures look: one way to draw a cloud of beliefs, one way to save a figure."""
+"""The style of all figures: style sheet, colours, common marks and axes, and saving without a date."""
 
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
-matplotlib.rcdefaults()  # whatever a matplotlibrc of the user says
+matplotlib.rcdefaults()  # ignores a matplotlibrc of the user
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ STYLE_SHEET = Path(__file__).with_name("study.mplstyle")
 WIDTH = 7.2
 """The width of a figure across a page, in inches."""
 
-TRAINED, UNTRAINED, CONTROL = "#0072B2", "#E69F00", "#7F7F7F"
+TRAINED, AT_INITIALISATION, CONTROL = "#0072B2", "#E69F00", "#7F7F7F"
 METADATA = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
@@ -32,13 +32,13 @@ METADATA = {
 
 
 def draw_unit_circle(ax: Axes) -> None:
-    """In the complex plane, behind what is drawn there."""
+    """The unit circle of the complex plane, in the background."""
     circle = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
     ax.plot(circle.real, circle.imag, color="0.75", linewidth=0.8, zorder=0)
 
 
 def name_peaks(ax: Axes, heights: dict[int, float], colors: dict[int, str], near: float, line_height: float) -> None:
-    """The name of some places above their heights; where two are near, that of the higher one is above the other's."""
+    """The number of each peak above it; of two near peaks, the name of the higher one is above the other's."""
     bases: dict[int, float] = {}
     for x in sorted(heights, key=heights.get):
         taken = [base + line_height for other, base in bases.items() if abs(x - other) < near]
@@ -49,7 +49,7 @@ def name_peaks(ax: Axes, heights: dict[int, float], colors: dict[int, str], near
 
 
 def note(ax: Axes, text: str) -> None:
-    """What a panel has not to show, and why, in its middle."""
+    """A text in the middle of a panel, such as the reason why it is empty."""
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=8, color="0.4")
 
 
@@ -62,12 +62,13 @@ def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
 
 
 UNEXPLAINED = (10, 2, 1, 0.5, 0.1, 0.01, 1e-3, 1e-4, 1e-5)
+"""Ticks of an axis of 1 - R2."""
 
 
 def scale_to_unexplained(axis: Axis, unexplained: pd.Series, ticks=UNEXPLAINED) -> tuple[float, float]:
-    """An axis of R2, drawn as one minus it, on which 0.99 and 0.999 are as far apart as 0.9 and 0.99.
+    """An axis of R2 that is logarithmic in 1 - R2, so that 0.99 and 0.999 are as far apart as 0.9 and 0.99.
 
-    Returns its ends, to which what is beyond them can be clipped.
+    Returns its limits, to which values beyond them can be clipped.
     """
     low, high = max(unexplained.min() / 1.5, 1e-6), min(max(2.6, unexplained.max() * 1.3), 13)
     axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (high, low)})
@@ -78,5 +79,5 @@ def scale_to_unexplained(axis: Axis, unexplained: pd.Series, ticks=UNEXPLAINED) 
 
 
 def format_r2(value: float) -> str:
-    """An R2 for a title; far below zero, its digits tell nothing."""
+    """An R2 as text for a title; fewer digits far below zero."""
     return f"R² = {value:.4f}" if value > -1 else f"R² = {value:.3g}"

@@ -1,4 +1,4 @@
-"""A network read with its activations changed at one site: at single prefixes, or everywhere."""
+"""Activation patching: the predictions of a network with activations changed at one site, at some prefixes or all."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from geometry.processes.prefix_tree import PrefixTree
 
 @contextmanager
 def changing(network: HookedNetwork, site: str, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Within the block, the network goes on from changed activations at one hook point, row by row."""
+    """Within the block, the activations at one hook point are replaced by ``change(activations)``."""
     handle = network.get_submodule(site).register_forward_hook(lambda _m, _i, output: change(output))
     try:
         yield
@@ -25,11 +25,11 @@ def changing(network: HookedNetwork, site: str, change: Callable[[Tensor], Tenso
 
 
 class PatchedPrefixes:
-    """Some prefixes and, for each, a twin: the same prefix again, whose last position may be changed.
+    """Copies of some prefixes' last nodes, at which activations may be changed without a change at other positions.
 
-    One tree holds the prefixes with all that they continue, then the patched, then each twin's
-    continuations by the tokens of `following`, where the context has room. What is above a twin is read once, when
-    this is made, and stays as it is, so that a change costs no more than the patched and what is below them.
+    One tree holds the prefixes with their ancestors, then a patched copy of each prefix, then the continuations of
+    the copies by the tokens of `following`, where the context has room. The first part is evaluated once, at
+    construction, and cached: a change costs the evaluation of the copies and their continuations only.
     """
 
     def __init__(
@@ -55,39 +55,40 @@ class PatchedPrefixes:
         self.place = np.searchsorted(above, prefix)
         self.cache = network.new_cache(stop)
         if bos:
-            self._read(slice(0, 1), self.cache)
-        self.unchanged = self._read(self.above, self.cache)[self.place]
+            self._evaluate(slice(0, 1), self.cache)
+        self.unchanged = self._evaluate(self.above, self.cache)[self.place]
 
-    def _read(self, nodes: slice, cache: list[Tensor]) -> Float[ndarray, "node token"]:
+    def _evaluate(self, nodes: slice, cache: list[Tensor]) -> Float[ndarray, "node token"]:
         with torch.no_grad():
             logits = self.network(self.tokens[nodes], TreeChunk(self.packed, cache, nodes.start, nodes.stop))
         return logits.cpu().double().log_softmax(1)[:, : self.n_tokens].numpy()
 
     def steer(self, site: str, change: Float[ndarray, "pair feature"]) -> Float[ndarray, "pair token"]:
-        """Log-probabilities of the next token after each prefix, with a change added at its last position alone."""
+        """Log-probabilities of the next token after each prefix, with `change` added at its last position alone."""
         added = torch.from_numpy(change).to(self.weight)
         with changing(self.network, site, lambda x: x + added):
-            return self._read(self.patched, self.cache)
+            return self._evaluate(self.patched, self.cache)
 
     def later(self) -> Float[ndarray, "pair next token"]:
-        """Log-probabilities after one more token, each of those that follow, of the pairs that have room for it; the
-        prefixes are still as they were last steered, the token itself is read without a change.
+        """Log-probabilities after each token of `following`, for the pairs with room for one more token.
+
+        The prefixes are as in the last call of `steer`; the token itself is evaluated without a change.
         """
-        return self._read(self.below, self.cache).reshape(*self.following.shape, self.n_tokens)
+        return self._evaluate(self.below, self.cache).reshape(*self.following.shape, self.n_tokens)
 
     def ablate(
         self, site: str, mean: Float[ndarray, " feature"], basis: Float[ndarray, "rank feature"]
     ) -> Float[ndarray, "pair token"]:
-        """Log-probabilities after each prefix when, at all of its positions, the activations' component in a
-        subspace with that orthonormal basis is that of their mean.
+        """Log-probabilities after each prefix, with the activations' component in a subspace replaced by that of their
+        mean at all positions (mean ablation); `basis` is an orthonormal basis of the subspace.
         """
         centre, rows = (torch.from_numpy(array).to(self.weight) for array in (mean, basis))
         with changing(self.network, site, lambda x: x - (x - centre) @ rows.T @ rows):
-            return self._read(self.above, [cache.clone() for cache in self.cache])[self.place]
+            return self._evaluate(self.above, [cache.clone() for cache in self.cache])[self.place]
 
 
 def with_ancestors(tree: PrefixTree, prefix: Integer[ndarray, " pair"]) -> Integer[ndarray, " node"]:
-    """Some prefixes and all that they continue, each once, in the tree's order."""
+    """Some prefixes and their ancestors, each once, in the tree's order."""
     found = [np.unique(prefix)]
     while len(found[-1]):
         above = np.unique(tree.parent[found[-1]])
@@ -102,8 +103,8 @@ def with_patched(
     has_room: Integer[ndarray, " continued"],
     following: Integer[ndarray, "continued next"],
 ) -> PrefixTree:
-    """The tree of the nodes `above`, then a twin of each prefix, then the continuations of those that have room."""
-    place = np.concatenate([np.searchsorted(above, np.arange(len(tree))), [-1]])  # the last, for what has no parent
+    """The tree of the nodes `above`, then a copy of each prefix, then the continuations of those that have room."""
+    place = np.concatenate([np.searchsorted(above, np.arange(len(tree))), [-1]])  # the last is for roots
     below = np.repeat(has_room, following.shape[1])
     return PrefixTree(
         np.concatenate([tree.last_token[above], tree.last_token[prefix], following.ravel()]),

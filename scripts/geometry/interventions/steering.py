@@ -1,13 +1,14 @@
-"""Steering: what a network predicts once the belief in its stream is replaced by another, or taken out.
+"""Steering: the predictions of a network after the belief at one of its sites is replaced by another, or ablated.
 
-A probe says what can be read from a site, not what the network reads there. Here a prefix's activations are changed
+A probe shows that a site determines the belief, not that the network uses it. Here a prefix's activations are changed
 at one site as if its belief were that of another prefix of the same length, its *counterfactual partner*, and the
-prediction is compared with the optimal one of either belief. A change of belief becomes a change of activations by
+prediction is compared with the optimal one of either belief. A change of belief becomes a change of activations along
 
-- the *pattern*: the map that regresses activations on beliefs, how the stream varies with the belief;
-- the *filter*: the smallest change that the probe, which regresses beliefs on activations, reads as the new belief.
-  Its weights also cancel what else varies there, so a filter need not point along the pattern (Haufe et al. 2014);
-- a *random* direction, as long as the pattern's.
+- the *pattern*, or encoding (write) directions: the regression of activations on beliefs;
+- the *filter*, or decoding (read) directions: the smallest change that the probe, the regression of beliefs on
+  activations, decodes as the new belief. Its weights also cancel other variation at the site, so that a filter need
+  not point along the pattern (Haufe et al. 2014, NeuroImage 87, 96-110);
+- a *random* direction of the pattern's length.
 """
 
 from dataclasses import dataclass
@@ -24,13 +25,13 @@ from geometry.processes.process import Process
 from geometry.processes.sampling import draw_tokens
 
 METRICS = ("kl_to_counterfactual_nats", "kl_to_original_nats")
-"""How far the prediction is from the optimal one of either belief."""
+"""The divergence of the prediction from the optimal one of either belief."""
 
 MOST_FOLLOWED = 12
-"""Tokens after which the next prediction is asked: all or, of more, so many that are drawn for each pair."""
+"""Tokens after which the next prediction is scored: all or, of more, so many drawn for each pair."""
 
 PARTS = 32
-"""Parts of the prefixes whose moments are taken one after another, so that copies of them stay small."""
+"""Parts of the prefixes whose Gram matrices are computed one after another, to limit memory."""
 
 
 @dataclass(frozen=True)
@@ -51,48 +52,62 @@ def draw_pairs(
     n_pairs: int,
     rng: np.random.Generator,
 ) -> PrefixPairs:
-    """Prefixes drawn by weight, each with a partner, drawn by weight among those that are alike in all
-    but their belief. Prefixes without such a partner are left out; if all are, there are no pairs.
+    """Prefixes drawn by weight, each with a partner drawn by weight among those with equal `alike` and another belief.
+
+    Prefixes without such a partner are not drawn; if there are no others, there are no pairs. For four prefixes with
+    equal `alike`, weights 1, 2, 3, 4 and beliefs A, A, B, C, the partner of the first is the third with probability
+    3/7 or the fourth with 4/7; that of the third is one of the others with probabilities 1/7, 2/7 and 4/7.
     """
     group = labels(alike)
-    kind = labels(np.hstack([group[:, None], belief]), DISTINCT)
-    order = np.lexsort([kind, group])  # a group's prefixes lie together, and in it those of one belief
-    ends = np.cumsum(weight[order])
-    start = ends - weight[order]
-    of_group, of_kind = (spans(label[order], start, ends) for label in (group, kind))
-    others = np.ptp(of_group, axis=0) - np.ptp(of_kind, axis=0)
-    share = np.where(others > IMPOSSIBLE, weight[order], 0)
+    own = labels(np.hstack([group[:, None], belief]), DISTINCT)  # the class of prefixes with the same belief
+    order = np.lexsort([own, group])  # groups are contiguous, and classes within them
+    end = np.cumsum(weight[order])
+    start = end - weight[order]
+    group_interval, own_interval = (intervals(label[order], start, end) for label in (group, own))
+    outside = np.ptp(group_interval, axis=0) - np.ptp(own_interval, axis=0)
+    share = np.where(outside > IMPOSSIBLE, weight[order], 0)
     if not share.any():
         return PrefixPairs(*np.empty((2, 0), np.int64))
     drawn = rng.choice(len(share), size=n_pairs, p=share / share.sum())
-    # A place among the others: what lies before its own belief in the group, or else behind it.
-    place = of_group[0, drawn] + rng.random(n_pairs) * others[drawn]
-    place += np.where(place >= of_kind[0, drawn], np.ptp(of_kind, axis=0)[drawn], 0)
-    return PrefixPairs(order[drawn], order[np.searchsorted(ends, place, side="right").clip(max=len(order) - 1)])
+    point = sample_outside_own(group_interval[:, drawn], own_interval[:, drawn], rng)
+    partner = np.searchsorted(end, point, side="right").clip(max=len(order) - 1)
+    return PrefixPairs(order[drawn], order[partner])
 
 
-def spans(
-    label: Integer[ndarray, " place"], start: Float[ndarray, " place"], ends: Float[ndarray, " place"]
+def intervals(
+    label: Integer[ndarray, " place"], start: Float[ndarray, " place"], end: Float[ndarray, " place"]
 ) -> Float[ndarray, "2 place"]:
-    """Where the run of equal labels around each place starts and ends."""
+    """The start and the end, in cumulative weight, of the run of equal labels around each place."""
     first = np.flatnonzero(np.diff(label, prepend=-1))
     size = np.diff(first, append=len(label))
-    return np.stack([np.repeat(start[first], size), np.repeat(ends[first + size - 1], size)])
+    return np.stack([np.repeat(start[first], size), np.repeat(end[first + size - 1], size)])
+
+
+def sample_outside_own(
+    group: Float[ndarray, "2 pair"], own: Float[ndarray, "2 pair"], rng: np.random.Generator
+) -> Float[ndarray, " pair"]:
+    """A uniform random point of each interval `group` outside the interval `own` within it.
+
+    The point is drawn from an interval that is shorter by the length of `own`, then moved past `own` unless it lies
+    before it.
+    """
+    point = group[0] + rng.random(group.shape[1]) * (np.ptp(group, axis=0) - np.ptp(own, axis=0))
+    return point + np.where(point >= own[0], np.ptp(own, axis=0), 0)
 
 
 @dataclass(frozen=True)
 class SiteMaps:
-    """How beliefs and the activations of one site depend on each other, by least squares."""
+    """Least-squares maps between the beliefs and the activations of one site."""
 
-    pattern: Float[ndarray, "state feature"]
-    filter: Float[ndarray, "state feature"]
+    pattern: Float[ndarray, "state feature"]  # encoding directions
+    filter: Float[ndarray, "state feature"]  # decoding directions: the pseudoinverse of the probe
     mean: Float[ndarray, " feature"]
-    basis: Float[ndarray, "rank feature"]  # orthonormal, of the directions along which the pattern moves
+    basis: Float[ndarray, "rank feature"]  # orthonormal, of the span of the pattern
 
     def changes(
         self, belief_change: Float[ndarray, "pair state"], rng: np.random.Generator
     ) -> dict[str, Float[ndarray, "pair feature"]]:
-        """What is added to the activations for some changes of belief, by kind of intervention."""
+        """The changes of activations for some changes of belief, by intervention."""
         pattern = belief_change @ self.pattern
         random = rng.normal(size=pattern.shape)
         random *= np.linalg.norm(pattern, axis=1, keepdims=True) / np.linalg.norm(random, axis=1, keepdims=True)
@@ -104,15 +119,15 @@ def fit_site(
     belief: Float[ndarray, "prefix state"],
     weight: Float[ndarray, " prefix"],
 ) -> SiteMaps:
-    """The maps between the beliefs and the activations of one site, over weighted prefixes."""
+    """The maps between the beliefs and the activations of one site, fitted to weighted prefixes."""
     part = np.arange(len(weight)) * PARTS // len(weight)
-    write, read = (
+    encoding, decoding = (
         fit(cell_gram_matrices(x, y, weight[None], part)[0].total())
         for x, y in ((belief, activation), (activation, belief))
     )
-    mean = weight @ belief / weight.sum() @ write.matrix + write.offset
-    basis = np.linalg.svd(write.matrix, full_matrices=False)[2][: write.effective_rank]
-    return SiteMaps(write.matrix, np.linalg.pinv(read.matrix, rcond=NOISE), mean, basis)
+    mean = weight @ belief / weight.sum() @ encoding.matrix + encoding.offset
+    basis = np.linalg.svd(encoding.matrix, full_matrices=False)[2][: encoding.effective_rank]
+    return SiteMaps(encoding.matrix, np.linalg.pinv(decoding.matrix, rcond=NOISE), mean, basis)
 
 
 def random_basis(like: Float[ndarray, "rank feature"], rng: np.random.Generator) -> Float[ndarray, "rank feature"]:
@@ -123,7 +138,7 @@ def random_basis(like: Float[ndarray, "rank feature"], rng: np.random.Generator)
 def kl_nats(
     optimal: Float[ndarray, "*row token"], log_probability: Float[ndarray, "*row token"]
 ) -> Float[ndarray, "*row"]:
-    """The divergence of the network's prediction from the optimal one; impossible tokens count nothing."""
+    """The Kullback-Leibler divergence of a prediction from the optimal one in nats; impossible tokens add 0."""
     log_optimal = np.log(optimal, out=np.zeros_like(optimal), where=optimal > 0)
     return (optimal * (log_optimal - log_probability)).sum(axis=-1)
 
@@ -131,7 +146,7 @@ def kl_nats(
 def draw_following(
     process: Process, belief: Float[ndarray, "pair state"], rng: np.random.Generator
 ) -> Integer[ndarray, "pair next"]:
-    """The tokens that are read after each of some beliefs: all or, of more than `MOST_FOLLOWED`, so many drawn."""
+    """The tokens to follow each prefix: all or, of more than `MOST_FOLLOWED`, so many drawn given its belief."""
     if process.n_tokens <= MOST_FOLLOWED:
         return np.tile(np.arange(process.n_tokens), (len(belief), 1))
     return draw_tokens(process, np.repeat(belief, MOST_FOLLOWED, axis=0), rng).reshape(-1, MOST_FOLLOWED)
@@ -152,25 +167,25 @@ def after_another_token(
 
 @dataclass(frozen=True)
 class SteeringScorer:
-    """The optimal predictions of the counterfactual and the original beliefs of some pairs, now and a token later."""
+    """Scores of predictions against the optimal ones of the counterfactual and the original beliefs of some pairs."""
 
     process: Process
     counterfactual: Float[ndarray, "pair state"]
     original: Float[ndarray, "pair state"]
     following: Integer[ndarray, "pair next"]  # as from `draw_following` with the counterfactual beliefs
 
-    def of_pairs(self, pairs: Integer[ndarray, " some"]) -> "SteeringScorer":
-        """The same of some of the pairs."""
+    def of_pairs(self, pairs: Integer[ndarray, " chosen_pair"]) -> "SteeringScorer":
+        """The scorer of some of the pairs."""
         return SteeringScorer(self.process, self.counterfactual[pairs], self.original[pairs], self.following[pairs])
 
     def now(self, log_probability: Float[ndarray, "pair token"]) -> dict[str, float]:
-        """Mean divergences of the next-token prediction."""
+        """Mean divergences of the next-token prediction, in nats."""
         optimal = (self.process.next_token_probability(belief) for belief in (self.counterfactual, self.original))
         return dict(zip(METRICS, (float(kl_nats(p, log_probability).mean()) for p in optimal), strict=True))
 
     def later(self, log_probability: Float[ndarray, "pair next token"]) -> dict[str, float]:
-        """Mean divergences of the prediction after one more token, weighted by that token's counterfactual
-        probability, or drawn by it; tokens that are impossible under either belief are left out.
+        """Mean divergences of the prediction after one more token, in nats, weighted by that token's counterfactual
+        probability, or drawn by it; tokens that are impossible under either belief are excluded.
         """
         (weight, counterfactual), (possible, original) = (
             after_another_token(self.process, belief, self.following) for belief in (self.counterfactual, self.original)

@@ -1,7 +1,7 @@
-"""Orthonormal bases of the functions of a residue, in some of which an embedding may be sparse.
+"""Orthonormal bases of functions of a residue, in which the sparsity of an embedding is compared.
 
-A basis is a matrix with one function in each row. Wavelets are Daubechies' on a line of p points that is
-closed to a ring, down to the coarsest scale, and exist where p is a power of two. "db4" has 4 vanishing
+A basis is a matrix with one function in each row. Wavelets are Daubechies' on a ring of p points,
+down to the coarsest scale, and exist where p is a power of two. "db4" has 4 vanishing
 moments and 8 taps; "haar" has 1 and 2.
 """
 
@@ -20,12 +20,12 @@ def is_power_of_two(p: int) -> bool:
 
 
 def bands(node: Float[ndarray, "vector residue"], wavelet: str) -> tuple[ndarray, ndarray]:
-    """The lower and the upper half of the frequencies of a node, each with half its vectors."""
+    """The lower and the upper half-band of a node, each with half its vectors."""
     return pywt.dwt(node, wavelet, mode="periodization", axis=0)
 
 
 def wavelet_basis(p: int, wavelet: str) -> Float[ndarray, "p p"]:
-    """The constant and the wavelets of every scale, the coarsest first: the lower band is halved again and again."""
+    """The constant and the wavelets of every scale, the coarsest first: the lower band is halved repeatedly."""
     node, wavelets = np.eye(p), []
     while len(node) > 1:
         node, upper = bands(node, wavelet)
@@ -36,7 +36,7 @@ def wavelet_basis(p: int, wavelet: str) -> Float[ndarray, "p p"]:
 def packet_basis(p: int, wavelet: str) -> Float[ndarray, "p p"]:
     """The wavelet packets at the last level: every band is halved, until each vector is a band of its own.
 
-    These have no place on the ring left. They tell frequencies apart as well as a short filter can.
+    These are not localised on the ring; they resolve frequencies as well as a short filter can.
     """
     nodes = [np.eye(p)]
     while len(nodes[0]) > 1:
@@ -45,10 +45,10 @@ def packet_basis(p: int, wavelet: str) -> Float[ndarray, "p p"]:
 
 
 def best_packet_basis(functions: Float[ndarray, "p d_model"], wavelet: str) -> Float[ndarray, "p p"]:
-    """Of all bases of wavelet packets, that in which the energy of these functions has the least entropy.
+    """The basis of wavelet packets in which the energy of these functions has the least entropy.
 
-    The search of Coifman and Wickerhauser (1992), for all functions together. The basis adapts to what it is
-    asked of, so it must be compared with what it makes of noise; of functions without energy, all are alike.
+    The search of Coifman and Wickerhauser (1992), for all functions together. The basis adapts to the functions,
+    so it must be compared with that adapted to noise; for functions without energy, all bases are equivalent.
     """
     total = (functions**2).sum() or 1.0
 
@@ -63,7 +63,7 @@ def best_packet_basis(functions: Float[ndarray, "p d_model"], wavelet: str) -> F
 
 
 def entropy_nats(share: Float[ndarray, " vector"]) -> float:
-    """What some shares of a whole add to its entropy."""
+    """The contribution of some shares of a distribution to its entropy, - sum s log s."""
     share = share[share > 0]
     return float(-(share * np.log(share)).sum())
 
@@ -74,9 +74,9 @@ def energies(functions: Float[ndarray, "p d_model"], basis: Float[ndarray, "vect
 
 
 def fixed_bases(p: int, rng: np.random.Generator) -> dict[str, Float[ndarray, "p p"]]:
-    """The bases that are the same for whatever functions, by name; wavelets where they exist.
+    """The bases that do not depend on the functions, by name; wavelets where they exist.
 
-    Shuffled tokens keep everything but their order, and so what is owed to a spectrum; a random basis knows nothing.
+    Shuffled tokens are the control that destroys only the order of tokens; a random basis destroys all structure.
     """
     fourier = fourier_basis(p)
     bases = {
@@ -94,9 +94,9 @@ def fixed_bases(p: int, rng: np.random.Generator) -> dict[str, Float[ndarray, "p
 def energies_by_basis(
     functions: Float[ndarray, "p d_model"], rng: np.random.Generator
 ) -> dict[str, Float[ndarray, " p"]]:
-    """The energy of each vector of each basis, of functions of a residue less their means.
+    """The energy of each vector of each basis, of functions of a residue without their means.
 
-    The mean, which is a vector of some of the bases and not of others, is left out of all of them.
+    The mean is removed since it is a vector of some of the bases only.
     """
     varying = functions - functions.mean(axis=0)
     bases = fixed_bases(len(functions), rng)

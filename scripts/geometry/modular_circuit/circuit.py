@@ -1,11 +1,11 @@
-"""The circuit of a network that does modular arithmetic: which waves it answers with, and what becomes of it without.
+"""The circuit of a network for modular arithmetic: the waves in its logits, and ablations of these.
 
-A network that generalizes makes its logits of waves cos w_k (x - c), w_k = 2 pi k / p, of a residue x (a + b
+The logits of a network that generalizes are sums of waves cos w_k (x - c), w_k = 2 pi k / p, of a residue x (a + b
 for addition, a - b for subtraction) and an answer c, at a few key frequencies k (Nanda et al. 2023, arXiv
-2301.05217). x is the *argument*; every residue must be that of just p pairs, so that waves are orthogonal over
-the pairs and any projection on them can be taken of the means over the pairs of each residue. Pairs (a, b) stand
+2301.05217). x is the *argument*; every residue must be that of exactly p pairs, so that waves are orthogonal over
+the pairs and projections on them can be computed from the means over the pairs of each residue. Pairs (a, b) are
 in the order a * p + b, arrays by frequency have the index k = 0 .. p // 2. For even p, the waves of frequency
-p / 2 of a + b and of a - b are one and the same.
+p / 2 of a + b and of a - b are identical.
 """
 
 import math
@@ -17,29 +17,26 @@ from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from geometry.modular_circuit.fourier import fourier_basis, projected
-from geometry.networks.one_layer import Activations, fold, folded_logits
+from geometry.networks.one_layer import PAIRS_AT_ONCE, Activations, fold, folded_logits
 
 KEY_SHARE = 0.005
 """The least share of the logits' variance that a key frequency explains."""
 
 ROUNDING = 64
-"""Units in the last place of the largest of some logits by which they differ where they are the same."""
+"""Rounding errors of equal logits, in units in the last place of the largest."""
 
 RANDOM_DRAWS = 3
-"""Sets of frequencies whose mean effect is compared with that of the key frequencies."""
-
-CHUNK = 1024
-"""Pairs that are computed at once: these stay in the cache."""
+"""Random sets of frequencies whose mean effect is compared with that of the key frequencies."""
 
 Weights = Mapping[str, ndarray]
 
 
 def _activations(weights: Weights) -> list[Activations]:
-    """What the network does behind all pairs, in chunks and in float64."""
+    """The activations at '=' of all pairs, in chunks and in float64."""
     p = len(weights["embed.W_E"]) - 1
     with torch.no_grad():
         folded = fold({name: torch.from_numpy(np.asarray(array)).double() for name, array in weights.items()}, p)
-        return [folded.activations(pair // p, pair % p) for pair in torch.arange(p * p).split(CHUNK)]
+        return [folded.activations(pair // p, pair % p) for pair in torch.arange(p * p).split(PAIRS_AT_ONCE)]
 
 
 def pair_logits(weights: Weights) -> Float[ndarray, "pair d_vocab"]:
@@ -56,14 +53,14 @@ def pair_activations(weights: Weights) -> tuple[Float[ndarray, "3 pair head"], F
 def scores(
     logits: Float[ndarray, "pair d_vocab"], answer: Integer[ndarray, " pair"]
 ) -> tuple[Float[ndarray, " pair"], Bool[ndarray, " pair"]]:
-    """The loss in nats of each pair, over all outputs, and whether the answer has the highest logit."""
+    """The loss in nats of each pair, over all outputs, and True where the answer has the highest logit."""
     of_answer, top = np.take_along_axis(logits, answer[:, None], axis=1)[:, 0], logits.max(axis=1)
     loss = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + (top - of_answer)
     return loss, logits.argmax(axis=1) == answer
 
 
 def mean_scores(logits: Float[ndarray, "pair d_vocab"], answer: Integer[ndarray, " pair"]) -> dict[str, float]:
-    """Loss and accuracy in the mean over some pairs; nan where there are none."""
+    """The mean loss and accuracy over some pairs; nan where there are none."""
     if not len(answer):
         return {"loss_nats": math.nan, "accuracy": math.nan}
     loss, is_right = scores(logits, answer)
@@ -98,7 +95,7 @@ def explained_shares(
 ) -> Float[ndarray, " frequency"]:
     """The share of the variance of the numbers' logits, around the mean of each pair, of each A_k cos w_k (x - c).
 
-    0 where the numbers' logits are the same, but for rounding.
+    0 where the numbers' logits are equal up to rounding.
     """
     numbers = logits[:, :-1]
     power = np.square(logit_amplitudes(logits, argument)) / 2
@@ -110,9 +107,9 @@ def explained_shares(
 
 
 def key_frequencies(logits: Float[ndarray, "pair d_vocab"], argument: Integer[ndarray, " pair"]) -> list[int]:
-    """The frequencies whose cos w_k (x - c) speaks for the answer and has `KEY_SHARE` of the variance, strongest first.
+    """The frequencies with A_k > 0 whose cos w_k (x - c) explains `KEY_SHARE` of the variance, strongest first.
 
-    A share of the whole, unlike one of the strongest, finds no key in a network that has none.
+    A threshold relative to the total, unlike one relative to the strongest, finds no key in a network without any.
     """
     amplitude, share = logit_amplitudes(logits, argument), explained_shares(logits, argument)
     order = np.argsort(-amplitude, kind="stable")
@@ -129,14 +126,14 @@ def wave_logits(
 def restricted_logits(
     logits: Float[ndarray, "pair output"], argument: Integer[ndarray, " pair"], key: Iterable[int]
 ) -> Float[ndarray, "pair output"]:
-    """What is left of each output's logits when only the waves of the key frequencies and their mean are kept."""
+    """Each output's logits, restricted to their mean and the waves of the key frequencies."""
     return wave_logits(logits, argument, [0, *key])
 
 
 def excluded_logits(
     logits: Float[ndarray, "pair output"], argument: Integer[ndarray, " pair"], key: Iterable[int]
 ) -> Float[ndarray, "pair output"]:
-    """What is left of each output's logits when just the waves of the key frequencies are removed."""
+    """Each output's logits without the waves of the key frequencies."""
     return logits - wave_logits(logits, argument, key)
 
 
@@ -154,10 +151,10 @@ def ablations(
     key: list[int],
     rng: np.random.Generator,
 ) -> Iterator[tuple[str, str, int | None, dict[str, float]]]:
-    """Loss and accuracy over all pairs without some frequencies: (of what, removed, the one frequency, scores).
+    """Loss and accuracy over all pairs without some frequencies: (place, removed, single frequency or None, scores).
 
-    They are removed from the logits, as waves of the argument, and from the embedding, with the network run again.
-    Removed are each key frequency alone, all of them, all others and, for comparison, as many others by chance.
+    Frequencies are removed from the logits, as waves of the argument, or from the embedding, and the network is
+    evaluated again: each key frequency alone, all of them, all others and, as a control, as many random others.
     """
     logits = pair_logits(weights)
     p = logits.shape[1] - 1
@@ -165,13 +162,13 @@ def ablations(
     drawn = [rng.choice(other, min(len(key), len(other)), replace=False).tolist() for _ in range(RANDOM_DRAWS)]
     cases = [("frequency", k, [[k]]) for k in key]
     cases += [("key", None, [key]), ("others", None, [other.tolist()]), ("as many others", None, drawn)]
-    edits = {
+    ablate = {
         "logits": lambda frequencies: excluded_logits(logits, argument, frequencies),
         "embedding": lambda frequencies: pair_logits(without_frequencies(weights, frequencies)),
     }
-    for place, edit in edits.items():
+    for place, logits_without in ablate.items():
         for removed, frequency, sets in cases:
-            found = [mean_scores(edit(frequencies), answer) for frequencies in sets]
+            found = [mean_scores(logits_without(frequencies), answer) for frequencies in sets]
             yield place, removed, frequency, {name: float(np.mean([f[name] for f in found])) for name in found[0]}
     yield "logits", "all but key", None, mean_scores(restricted_logits(logits, argument, key), answer)
 
@@ -179,8 +176,8 @@ def ablations(
 def single_frequency_shares(x: Float[ndarray, "pair unit"]) -> Float[ndarray, "frequency unit"]:
     """The share of each unit's variance over all pairs that the terms of one frequency explain.
 
-    These are cos and sin of w_k a, of w_k b, and their four products (Nanda et al. 2023). A unit that
-    does not vary has shares of 0.
+    The terms are cos and sin of w_k a, of w_k b, and their four products (Nanda et al. 2023). A constant
+    unit has shares of 0.
     """
     p = math.isqrt(len(x))
     basis = fourier_basis(p)
@@ -196,10 +193,11 @@ def single_frequency_shares(x: Float[ndarray, "pair unit"]) -> Float[ndarray, "f
 
 
 def gradient_symmetricity(weights: Weights, n_triples: int, rng: np.random.Generator) -> float:
-    """The mean cosine similarity of the gradients of the logit of c by the embeddings of a and of b, triples drawn.
+    """The mean cosine similarity of the gradients of the logit of c by the embeddings of a and of b.
 
-    Over all (a, b, c) alike, right or wrong: about 1 if the logits are a function of the sum of both embeddings, as
-    in the Pizza of Zhong et al. (2023, "The Clock and the Pizza", arXiv 2306.17844), far below 1 in a Clock.
+    The mean is over uniform random triples (a, b, c), whether c is right or not. It is about 1 if the logits are a
+    function of the sum of both embeddings, as in the Pizza of Zhong et al. (2023, "The Clock and the Pizza", arXiv
+    2306.17844), and far below 1 in a Clock.
     """
     p = len(weights["embed.W_E"]) - 1
     parameters = {name: torch.from_numpy(np.asarray(array)).double() for name, array in weights.items()}
@@ -215,7 +213,7 @@ def gradient_symmetricity(weights: Weights, n_triples: int, rng: np.random.Gener
 def distance_irrelevance(
     logits: Float[ndarray, "pair d_vocab"], argument: Integer[ndarray, " pair"], answer: Integer[ndarray, " pair"]
 ) -> float:
-    """The standard deviation of the right logit over the pairs of one distance, in the mean, to that over all pairs.
+    """The mean standard deviation of the right logit over the pairs of one distance, divided by that over all pairs.
 
     About 1 in a Clock, near 0 in a Pizza, whose right logit is a function of the distance (Zhong et al. 2023).
     The distance is a - b where the argument is a + b: the argument with the sign of b turned. nan where the right logit

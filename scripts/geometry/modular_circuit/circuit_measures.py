@@ -1,6 +1,6 @@
-"""The measures of a network of modular arithmetic as rows of a table: measure, frequency, part and value.
+"""Measures of a network of modular arithmetic as rows of a table: measure, frequency, part and value.
 
-Of an operation that is no function of a sum or a difference, what needs waves of it is nan.
+For an operation that is no function of a sum or a difference, measures of its waves are nan.
 """
 
 import math
@@ -34,10 +34,10 @@ from geometry.modular_circuit.fourier import (
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 
 PURE = 0.85
-"""A neuron is one of a frequency if that explains more of its variance than this (Nanda et al. 2023)."""
+"""The share of a neuron's variance above which one frequency explains it (Nanda et al. 2023)."""
 
 N_TRIPLES = 2000
-"""Triples (a, b, c) of which the gradient symmetricity is the mean."""
+"""Triples (a, b, c) over which the gradient symmetricity is averaged."""
 
 Row = tuple[str, int | None, str, float]
 """Measure, frequency, part and value."""
@@ -48,12 +48,12 @@ def by_frequency(measure: str, values: ndarray, part: str = "", first: int = 1) 
 
 
 def embeddings(weights: Weights) -> dict[str, ndarray]:
-    """What each number is written as and read by."""
+    """The embedding and the unembedding of the numbers, a row for each, in float64."""
     return {"W_E": weights["embed.W_E"][:-1].astype(float), "W_U": weights["unembed.W_U"].T[:-1].astype(float)}
 
 
 def spectrum_rows(weights: Weights) -> Iterator[Row]:
-    """The energy of each matrix by frequency, and how few of the basis's vectors hold it."""
+    """The energy of each matrix by frequency, and its concentration on few vectors of the Fourier basis."""
     for name, matrix in embeddings(weights).items():
         energy = energy_by_vector(matrix)
         yield from by_frequency("energy", energy_by_frequency(matrix), name, first=0)
@@ -69,7 +69,7 @@ def loss_rows(logits: ndarray, task: ModularArithmetic) -> Iterator[Row]:
 
 
 def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int]) -> Iterator[Row]:
-    """The waves of the answer in the logits, and the loss of the key ones alone and of all but these."""
+    """The waves of the answer in the logits, and the loss with the key frequencies alone and without them."""
     x, answer, is_trained = task.argument, task.answer, task.is_trained
     if x is None:
         losses = ("restricted_loss_nats", "restricted_held_out_loss_nats", "excluded_loss_nats")
@@ -93,7 +93,7 @@ def ablation_rows(weights: Weights, task: ModularArithmetic, key: list[int], rng
 
 
 def unit_rows(pattern: ndarray, share: ndarray) -> Iterator[Row]:
-    """The neurons of each frequency, and how the attention from '=' follows the tokens."""
+    """The number of neurons of each frequency, and the dependence of the attention from '=' on the tokens."""
     best, purity = share.argmax(axis=0), share.max(axis=0)
     yield from by_frequency("pure_neurons", np.bincount(best[purity > PURE], minlength=len(share)))
     yield "pure_neuron_share", None, "", float((purity > PURE).mean())
@@ -108,7 +108,7 @@ def unit_rows(pattern: ndarray, share: ndarray) -> Iterator[Row]:
 
 
 def kind_rows(weights: Weights, logits: ndarray, task: ModularArithmetic, rng: np.random.Generator) -> Iterator[Row]:
-    """What tells a Clock from a Pizza."""
+    """The two measures that distinguish a Clock from a Pizza (Zhong et al. 2023)."""
     known = task.argument is not None
     irrelevance = distance_irrelevance(logits, task.argument, task.answer) if known else math.nan
     yield "gradient_symmetricity", None, "", gradient_symmetricity(weights, N_TRIPLES, rng)
@@ -116,7 +116,7 @@ def kind_rows(weights: Weights, logits: ndarray, task: ModularArithmetic, rng: n
 
 
 def snapshot_rows(weights: Weights, task: ModularArithmetic, key: list[int]) -> Iterator[Row]:
-    """What is measured at every snapshot."""
+    """The measures of every snapshot."""
     logits = pair_logits(weights)
     yield from loss_rows(logits, task)
     yield from wave_rows(logits, task, key)
@@ -131,7 +131,7 @@ def last_rows(
     share: Float[ndarray, "frequency neuron"],
     rng: np.random.Generator,
 ) -> Iterator[Row]:
-    """What is measured at the last snapshot only, given its attention and the shares of its neurons."""
+    """The measures of the last snapshot only, given its attention and the shares of its neurons."""
     yield from unit_rows(pattern, share)
     yield from kind_rows(weights, pair_logits(weights), task, rng)
     if task.argument is not None:

@@ -1,8 +1,8 @@
-"""Functions of a residue modulo p as sums of waves, and how few waves a function needs.
+"""Fourier analysis of functions of a residue modulo p, and measures of the sparsity of their spectrum.
 
 The frequencies are k = 0 .. p // 2. Frequency k has a cosine and a sine; 0 has the constant alone and, for
-even p, p / 2 has cos(pi t) alone. Arrays with an axis of frequencies have all of them, 0 included, so that
-their index is the frequency.
+even p, p / 2 has cos(pi t) alone. Arrays with an axis of frequencies include 0, so that
+the index is the frequency.
 """
 
 import math
@@ -28,33 +28,33 @@ def fourier_basis(modulus: int) -> Float[ndarray, "vector token"]:
 
 
 def waves_of(frequencies: Iterable[int], modulus: int) -> Float[ndarray, "vector token"]:
-    """The rows of the basis that have one of some frequencies."""
+    """The rows of the basis of the given frequencies."""
     return fourier_basis(modulus)[np.isin(basis_frequency(modulus), np.array(list(frequencies), dtype=int))]
 
 
 def projected(x: Float[ndarray, "token feature"], frequencies: Iterable[int]) -> Float[ndarray, "token feature"]:
-    """The part of some functions of a token that some frequencies make up."""
+    """The projection of functions of a token on the waves of some frequencies."""
     waves = waves_of(frequencies, len(x))
     return waves.T @ (waves @ x)
 
 
 def energy_by_vector(x: Float[ndarray, "token feature"]) -> Float[ndarray, " vector"]:
-    """The squared length of the coefficients of each vector of the basis; their sum is that of the array."""
+    """The squared length of the coefficients of each vector of the basis; the sum is that of the array."""
     return np.square(fourier_basis(len(x)) @ x).sum(axis=1)
 
 
 def energy_by_frequency(x: Float[ndarray, "token feature"]) -> Float[ndarray, " frequency"]:
-    """The squared length of the part of each frequency; their sum is that of the array."""
+    """The squared length of the component of each frequency; the sum is that of the array."""
     return np.bincount(basis_frequency(len(x)), energy_by_vector(x))
 
 
 def participation_ratio(energy: Float[ndarray, " vector"]) -> float:
-    """How many vectors would share the energy if all had the same: (sum e)^2 / sum e^2; nan of no energy."""
+    """The participation ratio (sum e)^2 / sum e^2, the effective number of vectors; nan of no energy."""
     return float(energy.sum() ** 2 / np.square(energy).sum()) if energy.any() else math.nan
 
 
 def gini(energy: Float[ndarray, " vector"]) -> float:
-    """The Gini coefficient: 0 if all vectors have the same energy, 1 - 1/n if one of n has it all; nan of no energy."""
+    """The Gini coefficient: 0 for equal energies, 1 - 1/n if one of n vectors has all of it; nan of no energy."""
     if not energy.any():
         return math.nan
     n = len(energy)
@@ -69,12 +69,12 @@ def vectors_for(energy: Float[ndarray, " vector"], share: float) -> int:
 
 
 def circle_coordinates(x: Float[ndarray, "token feature"], frequency: int) -> Float[ndarray, "token 2"]:
-    """Each token on the plane of one frequency, at a distance of 1 from the centre in the mean.
+    """The coordinates of each token on the plane of one frequency, scaled to a mean distance of 1 from the centre.
 
     The plane is spanned by the coefficients of the cosine and of the sine; its axes are the orthonormal pair
-    that is closest to these two, so that neither is preferred and token t of a perfect circle stands at
-    2 pi k t / p. All of the array is projected on it, whatever its frequency. Frequency p / 2 has a line. Tokens
-    that are all the same stand at the centre.
+    that is closest to these two (symmetric orthogonalisation), so that token t of a perfect circle is at the angle
+    2 pi k t / p. The whole array is projected on it, all frequencies included. Frequency p / 2 has a line. Tokens
+    that are all equal are at the centre.
     """
     coefficients = waves_of([frequency], len(x)) @ x
     left, _, right = np.linalg.svd(coefficients, full_matrices=False)

@@ -1,10 +1,10 @@
-"""A trained network for addition modulo p, re-cut without training into a network for another modulus.
+"""Network surgery: a trained network for addition modulo p becomes one for another modulus, without training.
 
-The network knows a number t by its angles 2 pi k t / p at a few key frequencies k (Nanda et al. 2023,
-arXiv 2301.05217): a point on a torus, one circle for each key. Nothing behind the embedding knows p. So W_E and W_U
-are read as functions on the torus, each frequency as the combination of keys that it equals modulo p, and are taken
-at the points where the circles of another modulus p' put its numbers, at the angles 2 pi k' t / p'.
-What is free is one whole number k' for each key. It is chosen by what the network says of its own pairs
+The network represents a number t by its angles 2 pi k t / p at a few key frequencies k (Nanda et al. 2023,
+arXiv 2301.05217): a point on a torus, one circle for each key. Nothing after the embedding depends on p. Surgery
+treats W_E and W_U as functions on the torus, each frequency as the combination of keys that it equals modulo p, and
+evaluates them at the points of the numbers of another modulus p', at the angles 2 pi k' t / p'.
+The free parameters are one whole number k' for each key. They are chosen by the network's logits on its own pairs
 modulo p, never by an answer modulo p'.
 """
 
@@ -22,46 +22,46 @@ from geometry.modular_circuit.circuit import Weights, key_frequencies, logit_amp
 from geometry.networks.one_layer import fold
 
 HIGHEST_ORDER = 3
-"""How many keys, counted as often as they are taken, a frequency may combine; the harmonics of one key likewise."""
+"""The largest number of keys, counted with multiplicity, that a frequency may combine; also of harmonics of one key."""
 
-CHUNK = 2048
-"""Pairs that are computed at once: these stay in the cache."""
+SCORED_AT_ONCE = 2048
+"""Pairs whose logits are computed together: they fit the processor's cache."""
 
-NEGLIGIBLE = 1e-9
-"""A difference of logits that is rounding."""
-
+GAP_TOLERANCE = 1e-9
+"""A difference of predicted gaps that is rounding."""
 
 Pairs = tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]
+"""The first and the second number of each pair."""
 
 
 @dataclass(frozen=True)
 class Torus:
-    """What a network for addition modulo p knows of a number: an angle for each key frequency."""
+    """The representation of numbers in a network for addition modulo p: an angle for each key frequency."""
 
     modulus: int
     keys: tuple[int, ...]  # the strongest first; none is a combination of stronger ones
-    amplitudes: dict[int, float]  # in the logits, of the key frequencies, of such combinations too
-    windings: dict[int, tuple[int, ...]]  # how often a frequency turns as each key turns once
+    amplitudes: dict[int, float]  # in the logits, of all key frequencies, combinations included
+    windings: dict[int, tuple[int, ...]]  # turns of each frequency as each key turns once
 
 
 @dataclass(frozen=True)
 class SurgeryScore:
-    """How well a network adds modulo its number of numbers."""
+    """The accuracy and logit gap of a network for addition modulo its number of numbers."""
 
-    accuracy: float  # among the numbers
-    accuracy_of_all_tokens: float  # where '=' may be predicted too
-    least_gap: float  # from the logit of the right number down to the next; nan where a token does not exist
+    accuracy: float  # of the argmax over numbers
+    accuracy_of_all_tokens: float  # of the argmax over numbers and '='
+    least_gap: float  # least logit of the right number minus the next; nan where a token does not exist
 
 
 def modulus_of(weights: Weights) -> int:
     return len(weights["embed.W_E"]) - 1
 
 
-def logits_in_chunks(weights: Weights, pairs: Pairs) -> Iterator[Float[Tensor, "some_pairs d_vocab"]]:
-    """The logits at '=' behind some pairs after others, in the precision of the weights."""
+def logits_in_chunks(weights: Weights, pairs: Pairs) -> Iterator[Float[Tensor, "chunk_pair d_vocab"]]:
+    """The logits at '=' after some pairs, chunk by chunk, in the precision of the weights."""
     with torch.no_grad():
         folded = fold({name: torch.from_numpy(array) for name, array in weights.items()}, modulus_of(weights))
-        for first, second in torch.from_numpy(np.stack(pairs)).split(CHUNK, dim=1):
+        for first, second in torch.from_numpy(np.stack(pairs)).split(SCORED_AT_ONCE, dim=1):
             yield folded.activations(first, second).logits
 
 
@@ -70,14 +70,14 @@ def logits_of(weights: Weights, pairs: Pairs) -> Float[ndarray, "pair d_vocab"]:
 
 
 def multiplicity(p: int) -> Integer[ndarray, " frequency"]:
-    """How many of the p exponentials make up each frequency 0 .. p // 2."""
+    """The number of the p exponentials that make up each frequency 0 .. p // 2."""
     return np.where(2 * np.arange(p // 2 + 1) % p == 0, 1, 2)
 
 
 def windings(keys: tuple[int, ...], p: int, order: int) -> dict[int, tuple[int, ...]]:
-    """The shortest combination of keys, of so many at most, that each frequency equals modulo p; harmonics up to 3.
+    """The shortest combination of at most `order` keys that each frequency equals modulo p; harmonics up to 3.
 
-    In ties the one of fewer keys, then of the stronger. A frequency that equals none is left out.
+    Ties are resolved in favour of fewer, then of stronger keys. Frequencies that equal none are left out.
     """
     signed = [sign * unit for unit in np.eye(len(keys), dtype=int) for sign in (1, -1)]
     shortest: dict[int, tuple[int, ...]] = {}
@@ -92,9 +92,9 @@ def windings(keys: tuple[int, ...], p: int, order: int) -> dict[int, tuple[int, 
 
 
 def torus_of(amplitudes: dict[int, float], p: int, order: int) -> Torus:
-    """The torus of some key frequencies, the strongest first, where combinations of so many are no keys of their own.
+    """The torus of some key frequencies, the strongest first; combinations of up to `order` keys are not keys.
 
-    A network that was trained where k_3 = k_1 + k_2 never saw the three angles turn otherwise.
+    In the training of a network with k_3 = k_1 + k_2, the three angles only ever occurred in that relation.
     """
     keys: tuple[int, ...] = ()
     for k in amplitudes:
@@ -106,7 +106,7 @@ def torus_of(amplitudes: dict[int, float], p: int, order: int) -> Torus:
 def key_amplitudes(weights: Weights, sign: int = 1, n_keys: int | None = None) -> dict[int, float]:
     """The amplitudes of the key frequencies of a network for a + b (or a - b, of sign -1), the strongest first.
 
-    Measured on its own pairs. Of a network that has no key frequencies, so many of the strongest can be asked for.
+    Measured on the network's own pairs. With `n_keys`, the strongest so many, for networks without key frequencies.
     """
     p = modulus_of(weights)
     a, b = np.divmod(np.arange(p * p), p)
@@ -121,7 +121,7 @@ def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[
     """The frequencies k' of another modulus that keep its numbers furthest apart, and the predicted least gap.
 
     The gap is the least over distances d of sum_k A_k (1 - cos(2 pi k' d / p')), A_k the logit amplitudes of the
-    original network. One k' at a time is set to its best, until none is better, from random starts.
+    original network. Coordinate ascent from random starts: one k' at a time is set to its best value.
     """
     steps = np.arange(1, modulus // 2 + 1)
     gap = 1 - np.cos(2 * np.pi * (np.outer(np.arange(modulus), steps) % modulus) / modulus)
@@ -136,14 +136,14 @@ def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[
     best, widest = None, -np.inf
     for choice in generator.integers(1, modulus // 2 + 1, size=(n_starts, len(torus.keys))):
         margin, before = least_gap(choice[None])[0], -np.inf
-        while margin > before + NEGLIGIBLE:
+        while margin > before + GAP_TOLERANCE:
             before = margin
             for key in range(len(choice)):
                 tried = np.repeat(choice[None], len(steps), axis=0)
                 tried[:, key] = steps
                 margins = least_gap(tried)
                 choice[key], margin = steps[margins.argmax()], margins.max()
-        if margin > widest + NEGLIGIBLE:
+        if margin > widest + GAP_TOLERANCE:
             best, widest = tuple(choice.tolist()), margin
     return best, float(widest)
 
@@ -151,34 +151,35 @@ def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[
 def resynthesized(
     table: Float[ndarray, "p d_model"], torus: Torus, choice: tuple[int, ...], modulus: int
 ) -> Float[ndarray, "modulus d_model"]:
-    """A row for each number of another modulus: the spectrum of the rows of a table, each of its frequencies moved."""
+    """A row for each number of another modulus, from the spectrum of the rows of `table` with key k replaced by k'."""
     p = torus.modulus
     spectrum = np.fft.rfft(table.astype(float), axis=0) / p * multiplicity(p)[:, None]
-    kept = [0, *torus.windings]
+    frequencies = [0, *torus.windings]
     turns = [0, *(np.dot(combination, choice) for combination in torus.windings.values())]
     angle = 2 * np.pi * (np.outer(np.arange(modulus), turns) % modulus) / modulus
-    return np.cos(angle) @ spectrum[kept].real - np.sin(angle) @ spectrum[kept].imag
+    return np.cos(angle) @ spectrum[frequencies].real - np.sin(angle) @ spectrum[frequencies].imag
 
 
-def transplanted(weights: Weights, torus: Torus, choice: tuple[int, ...], modulus: int) -> dict[str, ndarray]:
-    """The network with its numbers, in W_E and W_U, replaced by those of another modulus; all else is left alone."""
+def apply_surgery(weights: Weights, torus: Torus, choice: tuple[int, ...], modulus: int) -> dict[str, ndarray]:
+    """The network with the rows of its numbers in W_E, W_U and b_U replaced by those of another modulus."""
 
-    def moved(table: Float[ndarray, "d_vocab d_model"], choice: tuple[int, ...]) -> Float[ndarray, "new_vocab d_model"]:
+    def replaced(
+        table: Float[ndarray, "d_vocab d_model"], choice: tuple[int, ...]
+    ) -> Float[ndarray, "new_vocab d_model"]:
         numbers = resynthesized(table[: torus.modulus], torus, choice, modulus)
         return np.concatenate([numbers, table[torus.modulus :]]).astype(table.dtype)
 
-    moved_weights = {
-        "embed.W_E": moved(weights["embed.W_E"], choice),
-        "unembed.W_U": moved(weights["unembed.W_U"].T, choice).T.copy(),
-        "unembed.b_U": moved(weights["unembed.b_U"][:, None], (0,) * len(choice))[:, 0],
+    return dict(weights) | {
+        "embed.W_E": replaced(weights["embed.W_E"], choice),
+        "unembed.W_U": replaced(weights["unembed.W_U"].T, choice).T.copy(),
+        "unembed.b_U": replaced(weights["unembed.b_U"][:, None], (0,) * len(choice))[:, 0],
     }
-    return dict(weights) | moved_weights
 
 
 def score(weights: Weights, pairs: Pairs, sign: int = 1) -> SurgeryScore:
-    """How well a network adds some pairs (or subtracts, of sign -1); a tie, or a token that is missing, is an error."""
+    """The score on sums (differences, of sign -1) of pairs; a tie or a missing token counts as an error."""
     p, gaps = modulus_of(weights), []
-    answers = torch.from_numpy((pairs[0] + sign * pairs[1]) % p)[:, None].split(CHUNK)
+    answers = torch.from_numpy((pairs[0] + sign * pairs[1]) % p)[:, None].split(SCORED_AT_ONCE)
     for logits, answer in zip(logits_in_chunks(weights, pairs), answers, strict=True):
         right = logits.gather(1, answer)[:, 0]
         of_numbers = logits.scatter_(1, answer, -torch.inf)[:, :p].amax(1)
@@ -187,24 +188,24 @@ def score(weights: Weights, pairs: Pairs, sign: int = 1) -> SurgeryScore:
     return SurgeryScore(float((gap > 0).double().mean()), float((gap_of_all > 0).double().mean()), float(gap.min()))
 
 
-def proven_torus(weights: Weights, sign: int = 1) -> Torus:
-    """The torus with the combinations, of order 1, 2 or 3, that serve best where the network can be examined.
+def best_torus(weights: Weights, sign: int = 1) -> Torus:
+    """The torus whose combinations, of order 1, 2 or 3, give the most accurate surgery at the network's own modulus.
 
-    That is its own modulus, for which it is re-cut to other frequencies than its own. Harmonics always move.
+    There, surgery replaces the key frequencies by others. Harmonics of a key are always replaced with it.
     """
     amplitudes, p = key_amplitudes(weights, sign), modulus_of(weights)
     pairs = np.divmod(np.arange(p * p), p)
 
-    def found(torus: Torus) -> tuple[float, float]:
+    def quality(torus: Torus) -> tuple[float, float]:
         choice, _ = choose_frequencies(torus, p)
-        result = score(transplanted(weights, torus, choice, p), pairs, sign)
+        result = score(apply_surgery(weights, torus, choice, p), pairs, sign)
         return result.accuracy, result.least_gap
 
-    return max((torus_of(amplitudes, p, order) for order in range(1, HIGHEST_ORDER + 1)), key=found)
+    return max((torus_of(amplitudes, p, order) for order in range(1, HIGHEST_ORDER + 1)), key=quality)
 
 
 def surgery(weights: Weights, modulus: int, sign: int = 1) -> dict[str, ndarray]:
-    """An ordinary network for a + b (a - b, of sign -1) modulo p' = 2, 3, .., made without training of one modulo p."""
-    torus = proven_torus(weights, sign)
+    """An ordinary network for a + b (a - b, of sign -1) modulo p' = 2, 3, .., from one modulo p, without training."""
+    torus = best_torus(weights, sign)
     choice, _ = choose_frequencies(torus, modulus)
-    return transplanted(weights, torus, choice, modulus)
+    return apply_surgery(weights, torus, choice, modulus)

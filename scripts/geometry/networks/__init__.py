@@ -1,4 +1,4 @@
-"""The networks: input layouts, architectures, hook points, checkpoint files, devices.
+"""Networks: input layouts, architectures, hook points, checkpoint files, devices.
 
 Imports `processes`.
 """

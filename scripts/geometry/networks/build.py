@@ -11,7 +11,7 @@ from geometry.networks.transformer import Transformer, TransformerConfig
 
 
 def build_network(n_tokens: int, context: int, model: Mapping) -> HookedNetwork:
-    """A network for a task, its parameters not yet set; a beginning-of-sequence token adds a token and a position."""
+    """A network for a task, without parameters yet; a beginning-of-sequence token adds a token and a position."""
     if model["architecture"] == "transformer":
         kind, shape = Transformer, TransformerConfig
     else:
@@ -21,6 +21,6 @@ def build_network(n_tokens: int, context: int, model: Mapping) -> HookedNetwork:
 
 
 def initial_parameters(network: HookedNetwork, seed: int) -> dict[str, ndarray]:
-    """The parameters by name that a seed draws for a network, which takes them on."""
+    """The initial parameters that a seed draws, by name; the network is set to them."""
     network.initialize(torch.Generator().manual_seed(seed))
     return {name: parameter.detach().numpy().copy() for name, parameter in network.named_parameters()}

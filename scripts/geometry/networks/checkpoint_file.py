@@ -1,12 +1,12 @@
-"""Checkpoints: networks that were trained elsewhere, as the state dict of a TransformerLens `HookedTransformer`.
+"""Checkpoint files: pretrained networks, as the state dict of a TransformerLens `HookedTransformer`.
 
 A file is read as data, never as code: safetensors, or a PyTorch file of which PyTorch's restricted reader
-takes tensors and plain values and nothing else; which of them, its content tells. What cannot be used is told in
-one sentence, a `CheckpointError`.
+loads tensors and plain values only; the format is recognised by the content. A file that cannot be used raises a
+`CheckpointError` of one sentence.
 
-A state dict does not tell the activation function, nor whether LayerNorm is applied where it has no weights
-(TransformerLens's LNPre, after `fold_ln`); these are up to the configuration. LNPre is LayerNorm with the
-scale one and the shift zero.
+A state dict determines neither the activation function, nor whether LayerNorm is applied where it has no weights
+(TransformerLens's LNPre, after `fold_ln`); these are set in the configuration. LNPre is LayerNorm with
+scale one and shift zero.
 """
 
 import os
@@ -33,16 +33,16 @@ from geometry.networks.checkpoint_layouts import (
 )
 
 BUFFER = re.compile(r"blocks\.\d+\.attn\.(mask|IGNORE)")
-"""What TransformerLens saves beside the parameters."""
+"""Buffers that TransformerLens saves beside the parameters."""
 
 NEVER = -1e4
-"""The bias of a token that a network has no output for, whose weights are 0: of this logit, the exponential is 0.
+"""The unembedding bias of a token without an output, whose weights are 0: the exponential of this logit is 0.
 
-No logit of a network comes near it, and every type of float holds it.
+No logit of a network comes near it, and every float type can represent it.
 """
 
 PYTORCH = (b"PK\x03\x04", b"\x80")
-"""How a PyTorch file begins: as a zip archive or, of old, as a pickle."""
+"""The first bytes of a PyTorch file: of a zip archive or, in old versions, of a pickle."""
 
 GIT_LFS = b"version https://git-lfs"
 
@@ -51,7 +51,7 @@ FLOATS = "float16, bfloat16, float32 and float64"
 
 
 def describe(path: str | Path) -> dict[str, Entry]:
-    """What a file holds, by the network's own names; of safetensors only the header is read."""
+    """The headers of the tensors in a file, by the network's own names; of safetensors only the header is read."""
     if _is_safetensors(path):
         try:
             with safe_open(path, framework="numpy") as file:
@@ -89,8 +89,8 @@ def _without_buffers(content: Mapping) -> dict:
 
 
 def _is_safetensors(path: str | Path) -> bool:
-    """Whether a file is safetensors and not PyTorch's; raises what is neither, or no file."""
-    if not os.path.isfile(path):  # which also answers for a name that no file can have
+    """True for safetensors, False for a PyTorch file; raises a `CheckpointError` for anything else."""
+    if not os.path.isfile(path):  # also False for a name that no file can have
         raise _no_file(path)
     try:
         with open(path, "rb") as file:
@@ -99,14 +99,14 @@ def _is_safetensors(path: str | Path) -> bool:
         raise _unreadable(error) from None
     if start.startswith(GIT_LFS):
         raise CheckpointError("it is a pointer of Git LFS; fetch the file itself with git lfs pull")
-    is_safetensors = start[8:9] == b"{"  # the header, behind its length, which may begin like a pickle
+    is_safetensors = start[8:9] == b"{"  # the header follows its length, which may begin like a pickle
     if not is_safetensors and not start.startswith(PYTORCH):
         raise CheckpointError("it is neither a safetensors nor a PyTorch file")
     return is_safetensors
 
 
 def _no_file(path: str | Path) -> CheckpointError:
-    """What is wrong with a path that leads to no file."""
+    """The error for a path that leads to no file."""
     if os.path.islink(path) and not os.path.exists(path):
         return CheckpointError(f"it is a link to {os.readlink(path)!r}, which does not exist")
     if os.path.lexists(path):
@@ -141,10 +141,10 @@ def _not_float(name: str, dtype: str) -> CheckpointError:
 
 def _load_pytorch(path: str | Path) -> dict:
     """The state dict in a PyTorch file."""
-    import torch  # takes seconds, which no study without such a file should wait for
+    import torch  # takes seconds, and only PyTorch files need it
 
     try:
-        with open(path, "rb") as file, warnings.catch_warnings(action="ignore"):  # of a path, the name would count
+        with open(path, "rb") as file, warnings.catch_warnings(action="ignore"):  # a path's suffix would matter
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # the restricted reader fails in as many ways as there are broken files
         refused = re.search(r"[Uu]nsupported (?:global: )?GLOBAL (\S+)", str(error))
@@ -169,7 +169,7 @@ def _dtype(tensor) -> str:
 
 
 def check_entries(entries: Mapping[str, Entry], normalization: str) -> dict[str, int]:
-    """The sizes of a network whose parameters are all there, of the right shape and type, and no others."""
+    """The sizes of a network, after checking that exactly its parameters are there, of the right shape and type."""
     sizes, normalized = shape_of(entries), has_norm_weights(entries)
     if normalized and normalization == "none":
         raise CheckpointError("it has weights of LayerNorm, but model.normalization is 'none'; allowed is LN")
@@ -198,7 +198,7 @@ def _allowed_names(sizes: Mapping[str, int]) -> list[str]:
 
 
 def check_outputs(entries: Mapping[str, Entry], sizes: Mapping[str, int], input_only: bool) -> None:
-    """Raise a missing output, unless the last token is one that is never predicted."""
+    """Raise an error if an output is missing, unless the last token is never predicted."""
     if lacks_an_output(entries, sizes) and not input_only:
         raise CheckpointError(
             f"d_vocab_out is {sizes['d_vocab'] - 1}; it must be {sizes['d_vocab']}, as d_vocab: only of '=' in modular "
@@ -207,7 +207,7 @@ def check_outputs(entries: Mapping[str, Entry], sizes: Mapping[str, int], input_
 
 
 def check_task(sizes: Mapping[str, int], n_tokens: int, context: int, bos: bool) -> None:
-    """Raise a vocabulary or a context that the network was not made for."""
+    """Raise an error if the network's vocabulary or context does not fit the task."""
     if sizes["d_vocab"] != n_tokens + bos:
         start = "and, as model.bos is true, one for the beginning" if bos else f"({n_tokens + 1} with model.bos)"
         raise CheckpointError(
@@ -220,9 +220,9 @@ def check_task(sizes: Mapping[str, int], n_tokens: int, context: int, bos: bool)
 
 
 def network_parameters(tensors: Mapping[str, ndarray], n_ctx: int, normalization: str) -> dict[str, ndarray]:
-    """The parameters as this project's network has them: as many positions as needed, every LayerNorm with weights.
+    """The parameters in this project's form: `n_ctx` positions, weights for every LayerNorm.
 
-    Where the last token is an input only, it is given an output that is never predicted.
+    A last token that is an input only gets an output of probability 0.
     """
     entries = {name: Entry(values.shape, True, "float32") for name, values in tensors.items()}
     sizes = {**check_entries(entries, normalization), "n_ctx": n_ctx}

@@ -1,7 +1,7 @@
-"""The layout of a state dict: where in a file it stands, what its names begin with, whose they are, and the shapes.
+"""The layout of a state dict: its place in a file, the prefix of its names, their convention, and all shapes.
 
-Only the layout of a TransformerLens `HookedTransformer` is read. What is certainly another one is named, so
-that its owner knows what to convert; what is not certain is refused.
+Only the layout of a TransformerLens `HookedTransformer` is read. Other known layouts are named in the error, so
+that weights can be converted; unknown ones are refused.
 """
 
 import re
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import count
 
 ANCHOR = "embed.W_E"
-"""The name by which a HookedTransformer's state dict is known."""
+"""The name that identifies a HookedTransformer's state dict."""
 
 DEEPEST = 4
-"""How many containers deep a state dict is looked for."""
+"""The deepest nesting of containers in which a state dict is searched for."""
 
 HOW_TO_SAVE = "save it with torch.save(network.state_dict(), path)"
 
@@ -28,7 +28,7 @@ OTHER_LAYOUTS = {
     r"\bweight_(ih|hh)(_l\d+)?$": "a recurrent network",
     r"\bmixer\.(in|x|dt)_proj\.": "a Mamba",
 }
-"""Names by which other layouts are known, and whose they are."""
+"""Patterns of names that identify other layouts, and what these are."""
 
 VARIANTS = {
     r"\.attn\.rotary_(sin|cos)$": "rotary positions",
@@ -42,7 +42,7 @@ VARIANTS = {
     r"^embed\.ln\.": "a LayerNorm behind the embedding",
     r"\.cross_attn\.": "cross-attention",
 }
-"""Names that only variants of a HookedTransformer have which are not read."""
+"""Patterns of names that identify variants of a HookedTransformer which are not supported."""
 
 NORMS = ("ln1", "ln2", "ln_final")
 
@@ -55,7 +55,7 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor of a file, unread."""
+    """The header of a tensor in a file."""
 
     shape: tuple[int, ...]
     is_float: bool
@@ -63,9 +63,9 @@ class Entry:
 
 
 def state_dict_in(content):
-    """The one state dict in what a PyTorch file holds, in however many dictionaries and lists; or all of it.
+    """The one state dict within the content of a PyTorch file, however nested; the whole content if there is none.
 
-    Raises a `CheckpointError` where there are several networks, none of which is chosen silently.
+    Raises a `CheckpointError` where there are several networks, rather than choose one silently.
     """
     found = list(_dictionaries(content, lambda name, _: _is_anchor(name)))
     if len(found) > 1:
@@ -80,9 +80,9 @@ def _is_anchor(name: str) -> bool:
 
 
 def _dictionaries(content, has: Callable) -> Iterator[tuple[tuple, Mapping]]:
-    """The outermost dictionaries with an item, name and value, of which `has` is true, and the keys that lead there."""
+    """The outermost dictionaries with an item for which ``has(name, value)`` is true, and the keys that lead there."""
     pending, seen = [((), content)], set()
-    for keys, container in pending:  # which grows meanwhile
+    for keys, container in pending:  # which grows in the loop
         if not isinstance(container, Mapping | list | tuple) or id(container) in seen or len(keys) > DEEPEST:
             continue
         seen.add(id(container))
@@ -94,9 +94,9 @@ def _dictionaries(content, has: Callable) -> Iterator[tuple[tuple, Mapping]]:
 
 
 def prefix_of(names: Iterable[str]) -> str:
-    """What the names of a network begin with before its own, as in ``module.embed.W_E``; all must.
+    """The prefix of all names of a network, such as ``module.`` in ``module.embed.W_E``.
 
-    Raises a `CheckpointError` where they do not, or are of several networks.
+    Raises a `CheckpointError` if a name lacks it, or there are several networks.
     """
     names = list(names)
     prefixes = [name.removesuffix(ANCHOR) for name in names if _is_anchor(name)]
@@ -107,13 +107,13 @@ def prefix_of(names: Iterable[str]) -> str:
     for name in names:
         if not name.startswith(prefix):
             raise CheckpointError(
-                f"{name[:120]!r} does not begin with {prefix[:60]!r}, as what is of the network does; {HOW_TO_SAVE}"
+                f"{name[:120]!r} does not begin with {prefix[:60]!r}, as every parameter does; {HOW_TO_SAVE}"
             )
     return prefix
 
 
 def _check_layout(shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise another layout, or a variant of a HookedTransformer that is not read, by what it is."""
+    """Raise an error that names another layout, or an unsupported variant of a HookedTransformer."""
     if ANCHOR not in shapes:
         for name, what in _known_by(shapes, OTHER_LAYOUTS):
             raise CheckpointError(
@@ -138,12 +138,12 @@ def _check_layout(shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def _known_by(names: Iterable[str], patterns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The names that one of some patterns is found in, and what it stands for, in the order of the patterns."""
+    """The names that match a pattern, each with the pattern's meaning, in the order of the patterns."""
     return ((name, what) for pattern, what in patterns.items() for name in names if re.search(pattern, name))
 
 
 def _check_norms(names: Iterable[str]) -> None:
-    """Raise norms of which only some have weights, and RMSNorm, which has no shifts."""
+    """Raise an error if only some LayerNorms have weights, or none has a shift, as in RMSNorm."""
     found = [match.groups() for match in map(NORM.fullmatch, names) if match]
     if found and not any(kind == "b" for _, kind in found):
         raise CheckpointError(f"{found[0][0]}.w has no {found[0][0]}.b, as in RMSNorm; only LayerNorm is read")
@@ -152,8 +152,8 @@ def _check_norms(names: Iterable[str]) -> None:
     bare = [norm for norm in norms if norm not in dict(found)]
     if found and bare:
         raise CheckpointError(
-            f"LayerNorm has weights at {found[0][0]} and none at {bare[0]}; whether these were folded into what "
-            "follows, or there is no norm, the file does not tell: fold all of them (fold_ln) or none"
+            f"LayerNorm has weights at {found[0][0]} and none at {bare[0]}; the file does not determine whether these "
+            "were folded into the next matrices or there is no norm: fold all of them (fold_ln) or none"
         )
 
 
@@ -183,14 +183,14 @@ def missing(name: str) -> CheckpointError:
 
 
 def has_norm_weights(names: Mapping[str, object]) -> bool:
-    """Whether LayerNorm has weights of its own; none are left of it once they are folded into what follows."""
+    """True if LayerNorm has weights; none are left once they are folded into the next matrices."""
     return any(name.split(".")[-2:-1] in [[norm] for norm in NORMS] for name in names)
 
 
 def parameter_shapes(sizes: Mapping[str, int], normalized: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every parameter of a network of some sizes, in the order of its forward pass.
+    """The name and shape of every parameter of a network, in the order of its forward pass.
 
-    It has an output for every token, unless there is a ``d_vocab_out`` among the sizes.
+    The number of outputs is ``d_vocab_out`` if it is among the sizes, else ``d_vocab``.
     """
     heads, d_model, d_head, d_mlp = (sizes[name] for name in ("n_heads", "d_model", "d_head", "d_mlp"))
     norm = {"w": (d_model,), "b": (d_model,)} if normalized else {}
@@ -216,5 +216,5 @@ def parameter_shapes(sizes: Mapping[str, int], normalized: bool) -> Iterator[tup
 
 
 def lacks_an_output(entries: Mapping[str, Entry], sizes: Mapping[str, int]) -> bool:
-    """Whether the last token is an input only; which it may be, the task tells."""
+    """True if the last token has no output; the task determines whether it may be an input only."""
     return "unembed.W_U" in entries and entries["unembed.W_U"].shape[1:] == (sizes["d_vocab"] - 1,)

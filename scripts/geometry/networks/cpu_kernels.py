@@ -1,8 +1,8 @@
-"""The loops of the network on the CPU that have no good form in array operations, compiled by Numba.
+"""Loops of the network on the CPU that are inefficient as array operations, compiled by Numba.
 
-Attention along the branches of a tree: to gather every ancestor's key and value costs several times what
-the arithmetic does; `branch_attention` walks from each node up to its root instead. What happens between
-two matrix products is one pass over the data each, where array operations would make several.
+Attention along the branches of a tree: gathering every ancestor's key and value costs several times as much as
+the arithmetic; `branch_attention` walks from each node up to its root instead. The operations between
+two matrix products are one pass over the data each, where array operations would make several.
 
 Sums run in one order on one thread, so equal inputs give equal bytes.
 """
@@ -15,41 +15,41 @@ from pathlib import Path
 import numba
 import numpy as np
 
-# Compiled once for a processor and a version of this file, like Python's own bytecode and beside it.
+# Compiled once for a processor and a version of this file, and stored with Python's bytecode.
 compiled = partial(numba.njit, cache=os.access(Path(__file__).parent, os.W_OK))
 
 
 @cache
 def branch_attention(n_heads: int, d_head: int):
-    """The pair of loops (forward, gradient) for that shape of heads, which the compiler unrolls.
+    """The compiled functions (forward, gradient) for heads of this number and size, over which loops are unrolled.
 
-    A row holds a node's query, key and value side by side; ``pattern[n, h, p]`` is the attention of row n
-    to the ancestor p steps above it. To `forward`, row n is node ``start + n``, and its ancestors' keys stand
-    in `keys_values` from column `first` on, their values behind these; to `gradient`, the rows are all nodes.
+    A row of ``qkv`` holds a node's query, key and value side by side; ``pattern[n, h, p]`` is the attention of row n
+    to the ancestor p steps above it. In `forward`, row n is node ``start + n``, and its ancestors' keys are
+    in `keys_values` from column `first` on, followed by their values; in `gradient`, the rows are all nodes.
     """
     width = n_heads * d_head
 
-    def forward(rows, keys_values, first, start, parent, pattern, z):
-        zero = rows.dtype.type(0)
-        scale = rows.dtype.type(1 / np.sqrt(d_head))
-        path = np.empty(pattern.shape[2], np.int64)
-        for n in range(len(rows)):
+    def forward(qkv, keys_values, first, start, parent, pattern, z):
+        zero = qkv.dtype.type(0)
+        scale = qkv.dtype.type(1 / np.sqrt(d_head))
+        ancestors = np.empty(pattern.shape[2], np.int64)
+        for n in range(len(qkv)):
             depth = 0
             ancestor = parent[start + n]
             while ancestor >= 0:
-                path[depth] = ancestor
+                ancestors[depth] = ancestor
                 depth += 1
                 ancestor = parent[ancestor]
             for h in range(n_heads):
                 q, k, v = h * d_head, width + h * d_head, 2 * width + h * d_head
                 score = zero
                 for d in range(d_head):
-                    score += rows[n, q + d] * rows[n, k + d]
+                    score += qkv[n, q + d] * qkv[n, k + d]
                 pattern[n, h, 0] = largest = score * scale
                 for p in range(depth):
                     score = zero
                     for d in range(d_head):
-                        score += rows[n, q + d] * keys_values[path[p], first + q + d]
+                        score += qkv[n, q + d] * keys_values[ancestors[p], first + q + d]
                     score *= scale
                     pattern[n, h, p + 1] = score
                     largest = max(largest, score)
@@ -59,17 +59,17 @@ def branch_attention(n_heads: int, d_head: int):
                     total += pattern[n, h, p]
                 pattern[n, h, 0] /= total
                 for d in range(d_head):
-                    z[n, q + d] = pattern[n, h, 0] * rows[n, v + d]
+                    z[n, q + d] = pattern[n, h, 0] * qkv[n, v + d]
                 for p in range(depth):
                     pattern[n, h, p + 1] /= total
                     for d in range(d_head):
-                        z[n, q + d] += pattern[n, h, p + 1] * keys_values[path[p], first + k + d]
+                        z[n, q + d] += pattern[n, h, p + 1] * keys_values[ancestors[p], first + k + d]
 
-    def gradient(rows, start, stop, parent, pattern, dz, drows):
-        """Add to `drows`, of all nodes, what the nodes from `start` to `stop` contribute; `dz` is theirs alone."""
-        zero = rows.dtype.type(0)
-        scale = rows.dtype.type(1 / np.sqrt(d_head))
-        dpattern = np.empty(pattern.shape[2], rows.dtype)
+    def gradient(qkv, start, stop, parent, pattern, dz, dqkv):
+        """Add to `dqkv`, of all nodes, the contributions of nodes `start` to `stop`, whose gradient by z is `dz`."""
+        zero = qkv.dtype.type(0)
+        scale = qkv.dtype.type(1 / np.sqrt(d_head))
+        dpattern = np.empty(pattern.shape[2], qkv.dtype)
         for n in range(start, stop):
             for h in range(n_heads):
                 q, k, v = h * d_head, width + h * d_head, 2 * width + h * d_head
@@ -78,8 +78,8 @@ def branch_attention(n_heads: int, d_head: int):
                 while ancestor >= 0:
                     weight, product = pattern[n, h, p], zero
                     for d in range(d_head):
-                        product += dz[n - start, q + d] * rows[ancestor, v + d]
-                        drows[ancestor, v + d] += weight * dz[n - start, q + d]
+                        product += dz[n - start, q + d] * qkv[ancestor, v + d]
+                        dqkv[ancestor, v + d] += weight * dz[n - start, q + d]
                     dpattern[p] = product
                     mean += weight * product
                     ancestor, p = parent[ancestor], p + 1
@@ -87,11 +87,11 @@ def branch_attention(n_heads: int, d_head: int):
                 while ancestor >= 0:
                     dscore = pattern[n, h, p] * (dpattern[p] - mean) * scale
                     for d in range(d_head):
-                        drows[n, q + d] += dscore * rows[ancestor, k + d]
-                        drows[ancestor, k + d] += dscore * rows[n, q + d]
+                        dqkv[n, q + d] += dscore * qkv[ancestor, k + d]
+                        dqkv[ancestor, k + d] += dscore * qkv[n, q + d]
                     ancestor, p = parent[ancestor], p + 1
 
-    for function in (forward, gradient):  # a cache of its own for each shape, as jobs of several compile at once
+    for function in (forward, gradient):  # a file of its own for each shape, as jobs compile several at once
         function.__qualname__ += f"_{n_heads}_{d_head}"
     return compiled(fastmath=True)(forward), compiled(fastmath=True)(gradient)
 
@@ -154,7 +154,7 @@ def relu(hidden, bias, _):
 
 @compiled(fastmath=True)
 def relu_gradient(hidden, _, gradient, dbias):
-    """The gradient before `relu` in place of that behind it, its sum added to `dbias`."""
+    """Replace `gradient`, by the output of `relu`, by that by its input; add its sum to `dbias`."""
     for n in range(hidden.shape[0]):
         for j in range(hidden.shape[1]):
             gradient[n, j] = gradient[n, j] if hidden[n, j] > 0 else hidden.dtype.type(0)
@@ -163,7 +163,7 @@ def relu_gradient(hidden, _, gradient, dbias):
 
 @compiled()
 def gelu(before, bias, after):
-    """``gelu(before + bias)`` in `after`; adds the bias in place."""
+    """Write ``gelu(before + bias)`` to `after`; the bias is added to `before` in place."""
     for n in range(before.shape[0]):
         for j in range(before.shape[1]):
             before[n, j] += bias[j]
@@ -172,7 +172,7 @@ def gelu(before, bias, after):
 
 @compiled()
 def gelu_gradient(before, after, gradient, dbias):
-    """As `relu_gradient`; makes `after` again."""
+    """The counterpart of `relu_gradient` for `gelu`; recomputes `after`."""
     for n in range(before.shape[0]):
         for j in range(before.shape[1]):
             x = before[n, j]
@@ -184,7 +184,7 @@ def gelu_gradient(before, after, gradient, dbias):
 
 @compiled()
 def add_rows(rows, index, out):
-    """Add each row to the row of `out` that its index names."""
+    """Add row n to row ``index[n]`` of `out`."""
     for n in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             out[index[n], j] += rows[n, j]

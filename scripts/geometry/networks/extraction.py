@@ -1,4 +1,4 @@
-"""Activations and predictions of a network, on every prefix of a tree, each computed once."""
+"""Activations and predictions of a network at every prefix of a tree, each computed once."""
 
 from collections.abc import Iterator
 
@@ -16,9 +16,9 @@ from geometry.processes.prefix_tree import PrefixTree
 def log_probabilities(
     network: HookedNetwork, tree: PrefixTree, n_tokens: int, bos: bool
 ) -> Float[Tensor, "prefix token"]:
-    """What a network predicts after each prefix."""
-    pieces = tree_activations(network, *tree.network_input(n_tokens if bos else None), [], PREFIXES_AT_ONCE, 0)
-    return torch.cat([logits.log_softmax(1) for _, _, logits in pieces])[int(bos) :, :n_tokens]
+    """The log-probability of the next token after each prefix, in nats."""
+    chunks = tree_activations(network, *tree.network_input(n_tokens if bos else None), [], PREFIXES_AT_ONCE, 0)
+    return torch.cat([logits.log_softmax(1) for _, _, logits in chunks])[int(bos) :, :n_tokens]
 
 
 def tree_activations(
@@ -30,10 +30,10 @@ def tree_activations(
     nodes_at_once: int,
     n_read: int,
 ) -> Iterator[tuple[slice, dict[str, Float[Tensor, "node d_model"]], Float[Tensor, "node d_vocab"]]]:
-    """The nodes in pieces: which, their activations at each site, and their next-token logits.
+    """Chunks of the tree: their nodes, the activations at each site, and the next-token logits.
 
-    Nodes come in breadth-first order; the first `n_read`, of which nothing is asked, in pieces of their own.
-    Memory is that of one piece, plus what each layer keeps of all nodes that have continuations.
+    Nodes are in breadth-first order; the first `n_read`, which are not scored, form chunks of their own.
+    Memory is that of one chunk plus the cache of all nodes that have continuations.
     """
     device = next(network.parameters()).device
     tokens, parent, position = (torch.from_numpy(array).to(device) for array in (tokens, parent, position))

@@ -1,4 +1,4 @@
-"""Sites: where in a network its activations are read."""
+"""Sites: the hook points of a network at which its activations are recorded and probed."""
 
 import re
 from collections.abc import Mapping
@@ -6,42 +6,41 @@ from fnmatch import translate
 from functools import cache
 
 PREFIXES_AT_ONCE = 1024
-"""Prefixes whose activations are computed at a time, so that a hidden layer stays in the cache."""
+"""Prefixes whose activations are computed at a time, so that a hidden layer fits the processor's cache."""
 
 CONCATENATED = "concatenated"
-"""The site that joins several sites of a network, by default its layer outputs; see `concatenated_sites`."""
+"""The site of several sites' concatenated features, by default of all layer outputs; see `concatenated_sites`."""
 
 INPUT, OPTIMUM, OUTPUT = "input", "optimal_output", "output"
-"""Where what is no activation is found: the tokens, the optimal predictions, the network's own."""
-
+"""Values of the column `site` for features that are no activations: tokens, optimal predictions, the network's."""
 
 STATES = {"rnn": ["hook_h"], "gru": ["hook_h"], "lstm": ["hook_c", "hook_h"], "kuramoto": ["hook_x"]}
-"""What each layer of a recurrent network hands on to the next token, by architecture."""
+"""The hook points of the state that a recurrent layer carries forward to the next token, by architecture."""
 
 
 def is_state(site: str) -> bool:
-    """Whether a site is the state of a recurrent layer that the layer above and the prediction read.
+    """True for the state of a recurrent layer that is the input of the next layer or of the unembedding.
 
-    The cell state c of an LSTM is not: it reaches them through h alone, and only what is read later.
+    False for the cell state c of an LSTM, which affects them only through h.
     """
     return site.startswith("layers.") and site.endswith(("hook_h", "hook_x"))
 
 
 def is_behind_layer(site: str) -> bool:
-    """Whether a site is all that a layer gives to the next: a residual stream behind a block, or a state."""
+    """True for the residual stream after a block and for the state of a recurrent layer."""
     return site.endswith("hook_resid_post") or is_state(site)
 
 
 def is_layer_output(site: str) -> bool:
-    """Whether a site is a stream: a residual stream between blocks, each counted once, or a layer's state."""
+    """True for a layer output: the residual stream before, between or after blocks, or a recurrent layer's state."""
     return site == "blocks.0.hook_resid_pre" or is_behind_layer(site)
 
 
 def hook_point_names(model: Mapping) -> list[str]:
-    """The hook points of a network of that shape, in the order of its forward pass.
+    """The hook points of a network, in the order of its forward pass.
 
-    Those of a transformer have TransformerLens's names; those of a recurrent network are its layers' states, h and c
-    as in PyTorch, x of oscillators.
+    Names are TransformerLens's for a transformer; a recurrent network has its layers' states, h and c as in PyTorch,
+    x for oscillators.
     """
     if model["architecture"] in STATES:
         parts = STATES[model["architecture"]]
@@ -66,14 +65,14 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern:
 
 
 def concatenated_sites(sites: list[str], probe: Mapping) -> list[str]:
-    """Those of some sites that the probe joins to one, which is the more only if they are several."""
+    """The sites whose features the probe concatenates; none if fewer than two match."""
     found = list(filter(_any_of(tuple(probe["concatenated"])).match, sites)) if probe["concatenated"] else []
     return found if len(found) > 1 else []
 
 
-def with_concatenated(sites: list[str], joined: list[str]) -> list[str]:
-    """Some sites and, behind them, those that are joined, if there are any."""
-    return [*sites, CONCATENATED] if joined else sites
+def with_concatenated(sites: list[str], parts: list[str]) -> list[str]:
+    """Some sites followed by the concatenated site, if it has parts."""
+    return [*sites, CONCATENATED] if parts else sites
 
 
 def probed_sites(experiment: Mapping) -> list[str]:
@@ -83,19 +82,19 @@ def probed_sites(experiment: Mapping) -> list[str]:
 
 
 def drawn_site(experiment: Mapping, wanted: str | None) -> str:
-    """The site whose decoded beliefs the figures show: the one wanted, or the last stream."""
+    """The site whose decoded beliefs the figures show: the one wanted, or the last layer output."""
     sites = probed_sites(experiment)
     layer_outputs = [site for site in sites if is_layer_output(site)]
     return wanted or (layer_outputs or sites)[-1]
 
 
 def compared_sites(experiment: Mapping) -> list[str]:
-    """The sites of the figure of distances: the last stream and the joined ones."""
+    """The sites of the figure of distances: the last layer output and the concatenated site."""
     sites = probed_sites(experiment)
     return [drawn_site(experiment, None), *([CONCATENATED] if CONCATENATED in sites else [])]
 
 
 def short_site(site: str) -> str:
-    """A hook point's name as it stands on an axis."""
-    name = site.removeprefix("blocks.").removeprefix("layers.").replace(CONCATENATED, "all layer_outputs")
+    """The name of a hook point as an axis label."""
+    name = site.removeprefix("blocks.").removeprefix("layers.").replace(CONCATENATED, "concatenated")
     return name.replace(".hook_", " ").replace("hook_", "")

@@ -1,8 +1,8 @@
-"""InputLayout: what a node of a network's input has before it, in words side by side or in the tree of their prefixes.
+"""Input layouts: the predecessors of each node of a network's input, in dense sequences or in a prefix tree.
 
-A network knows neither form. A transformer asks its input for the position of each node and for the
-attention of a layer, given rows that hold each node's queries, keys and values side by side. A
-recurrent network asks it to carry the state of a layer along, from each node to those that continue it.
+A network is independent of the layout. A layout gives a transformer the position of each node and the attention
+output of a layer, computed from rows that hold each node's query, key and value side by side. It carries the state of
+a recurrent layer forward, from each node to its continuations.
 """
 
 import itertools
@@ -17,18 +17,18 @@ from torch.nn import functional as F
 from geometry.networks.cpu_kernels import branch_attention
 
 Step = Callable[[Float[Tensor, "node d_model"], Float[Tensor, "node width"]], Float[Tensor, "node width"]]
-"""One step of a recurrence: from what some nodes read and the states before them to their own states."""
+"""One step of a recurrence: from the input of some nodes and the states before them to their own states."""
 
 
 class DenseSequences:
-    """Sequences of one length, no prefix shared: node ``word * length + l`` is position l of a word."""
+    """Sequences of one length, no prefix shared: node ``s * length + l`` is position l of sequence s."""
 
     def __init__(self, n_sequences: int, length: int, device: torch.device):
         self.shape = n_sequences, length
         self.position = torch.arange(length, device=device).repeat(n_sequences)
 
     def attend(self, layer: int, rows: Float[Tensor, "node three_width"], n_heads: int) -> Float[Tensor, "node width"]:
-        """What attention mixes for each node from its word's positions up to its own."""
+        """The attention-weighted values of each node, over the positions of its sequence up to its own."""
         query, key, value = rows.view(*self.shape, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
         z = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         return z.transpose(1, 2).reshape(len(rows), -1)
@@ -36,73 +36,74 @@ class DenseSequences:
     def carry(
         self, layer: int, step: Step, initial: Float[Tensor, " width"], rows: Float[Tensor, "node d_model"]
     ) -> Float[Tensor, "node width"]:
-        """The state at each node, carried along its word, all words at once."""
+        """The state at each node, carried forward along all sequences at once."""
         n_sequences, length = self.shape
         states = [initial.expand(n_sequences, -1)]
-        for read in rows.view(n_sequences, length, -1).unbind(1):
-            states.append(step(read, states[-1]))
-        return self.joined(states[1:])
+        for inputs in rows.view(n_sequences, length, -1).unbind(1):
+            states.append(step(inputs, states[-1]))
+        return self.in_node_order(states[1:])
 
-    def joined(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
-        """What was computed of all nodes at once, or position by position, in the order of the nodes."""
+    def in_node_order(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
+        """Activations in the order of the nodes, from parts of one position each, or one part of all nodes."""
         return torch.stack(parts, dim=1).flatten(0, 1)
 
 
 class PackedTree:
-    """A tree of prefixes: each node attends to its ancestors and itself, or takes on the state of its parent.
+    """A tree of prefixes: each node attends to its ancestors and itself, or continues the state of its parent.
 
-    ``parent`` is -1 at a root; a parent comes before its children, and to carry states along, nodes stand in
-    breadth-first order. `context` is the longest branch.
+    ``parent`` is -1 at a root; a parent comes before its children, and for recurrent networks nodes stand in
+    breadth-first order. `context` is the length of the longest branch.
     """
 
     def __init__(self, parent: Integer[Tensor, " node"], position: Integer[Tensor, " node"], context: int):
         self.parent, self.position, self.context = parent, position, context
 
     @cached_property
-    def ancestors(self) -> Integer[Tensor, "node above"]:
+    def ancestors(self) -> Integer[Tensor, "node ancestor"]:
         return ancestors_of(self.parent, self.parent, self.context)
 
     def attend(self, layer: int, rows: Float[Tensor, "node three_width"], n_heads: int) -> Float[Tensor, "node width"]:
-        """What attention mixes for each node from its branch."""
+        """The attention-weighted values of each node, over its ancestors and itself."""
         return attend_to_gathered(rows, rows[:, rows.shape[1] // 3 :], self.ancestors, n_heads)
 
     def carry(
         self, layer: int, step: Step, initial: Float[Tensor, " width"], rows: Float[Tensor, "node d_model"]
     ) -> Float[Tensor, "node width"]:
-        """The state at each node, carried down the tree, all nodes of one length at once."""
+        """The state at each node, carried forward along the tree, all nodes of one length at once."""
         states = []
         for above, nodes in self.generations:
             parent = self.parent[nodes] - above.start
             # F.embedding gathers rows like indexing does, with a gradient several times faster.
             before = F.embedding(parent, states[-1]) if states else initial.expand(len(parent), -1)
             states.append(step(rows[nodes], before))
-        return self.joined(states)
+        return self.in_node_order(states)
 
     @cached_property
     def generations(self) -> list[tuple[slice, slice]]:
         return generations_of(self.parent, 0, len(self.parent))
 
-    def joined(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
-        """What was computed of all nodes at once, or generation by generation."""
+    def in_node_order(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
+        """Activations in the order of the nodes, from parts of one generation each, or one part of all nodes."""
         return torch.cat(parts)
 
 
 class TreeChunk:
-    """Nodes `start` to `stop` of a tree in breadth-first order, all before them having been read.
+    """Nodes `start` to `stop` of a tree in breadth-first order; all nodes before them are in the cache or leaves.
 
-    ``cache[layer]`` holds keys and values, or states, for the nodes that have children, which come first.
+    ``cache[layer]`` is the KV cache of a transformer, or the states of a recurrent layer, at the nodes that have
+    children, which come first.
     """
 
-    def __init__(self, tree: PackedTree, cache: list[Float[Tensor, "inner cache"]], start: int, stop: int):
+    def __init__(self, tree: PackedTree, cache: list[Float[Tensor, "inner_node cache_width"]], start: int, stop: int):
         self.tree, self.cache, self.start, self.stop = tree, cache, start, stop
         self.position = tree.position[start:stop]
 
     @cached_property
-    def ancestors(self) -> Integer[Tensor, "node above"]:
+    def ancestors(self) -> Integer[Tensor, "node ancestor"]:
         return ancestors_of(self.tree.parent, self.tree.parent[self.start : self.stop], self.tree.context)
 
     def attend(self, layer: int, rows: Float[Tensor, "node three_width"], n_heads: int) -> Float[Tensor, "node width"]:
-        """What attention mixes for each node of the piece from its branch; without a gradient."""
+        """The attention-weighted values of each node, over its ancestors and itself; without a gradient."""
         cache = self.cache[layer]
         inner = cache[self.start : self.stop]
         inner.copy_(rows[: len(inner), rows.shape[1] // 3 :])
@@ -121,7 +122,7 @@ class TreeChunk:
     def carry(
         self, layer: int, step: Step, initial: Float[Tensor, " width"], rows: Float[Tensor, "node d_model"]
     ) -> Float[Tensor, "node width"]:
-        """The state at each node of the piece, carried on from those that are cache; without a gradient."""
+        """The state at each node of the chunk, carried forward from the cached states; without a gradient."""
         cache, states = self.cache[layer], []
         for _, nodes in generations_of(self.tree.parent, self.start, self.stop):
             parent = self.tree.parent[nodes, None]
@@ -130,10 +131,10 @@ class TreeChunk:
             inner = cache[nodes]
             inner.copy_(state[: len(inner)])
             states.append(state)
-        return self.joined(states)
+        return self.in_node_order(states)
 
-    def joined(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
-        """What was computed of all nodes at once, or generation by generation."""
+    def in_node_order(self, parts: list[Float[Tensor, "_ width"]]) -> Float[Tensor, "node width"]:
+        """Activations in the order of the nodes, from parts of one generation each, or one part of all nodes."""
         return torch.cat(parts)
 
 
@@ -141,10 +142,9 @@ InputLayout = DenseSequences | PackedTree | TreeChunk
 
 
 def generations_of(parent: Integer[Tensor, " any_node"], start: int, stop: int) -> list[tuple[slice, slice]]:
-    """Nodes of a tree in breadth-first order, cut so that each slice can be read once those before it are.
+    """Generations of nodes `start` to `stop` of a tree in breadth-first order: pairs (parents' slice, nodes' slice).
 
-    The first holds those without a parent from `start` on; each comes with the one before it, where the parents of
-    its nodes are.
+    The parents of the nodes of each slice are in the slice before it, or before `start`.
     """
     above, cuts = parent[start:stop], [start, start]
     while cuts[-1] < stop:
@@ -155,21 +155,21 @@ def generations_of(parent: Integer[Tensor, " any_node"], start: int, stop: int) 
 
 def ancestors_of(
     parent: Integer[Tensor, " any_node"], above: Integer[Tensor, " node"], context: int
-) -> Integer[Tensor, "node above"]:
-    """By node, its parent (`above`), the parent of that, and so on; -1 beyond the root."""
-    path = [above]
+) -> Integer[Tensor, "node ancestor"]:
+    """The ancestors of each node: its parent (`above`), the parent's parent, and so on; -1 beyond the root."""
+    ancestors = [above]
     for _ in range(context - 2):
-        path.append(torch.where(path[-1] < 0, -1, parent[path[-1].clamp(min=0)]))
-    return torch.stack(path, dim=1)
+        ancestors.append(torch.where(ancestors[-1] < 0, -1, parent[ancestors[-1].clamp(min=0)]))
+    return torch.stack(ancestors, dim=1)
 
 
 def attend_to_gathered(
     rows: Float[Tensor, "node three_width"],
     keys_values: Float[Tensor, "any_node two_width"],
-    ancestors: Integer[Tensor, "node above"],
+    ancestors: Integer[Tensor, "node ancestor"],
     n_heads: int,
 ) -> Float[Tensor, "node width"]:
-    """What attention mixes, by array operations, which run on any device: every ancestor's row is gathered."""
+    """The attention-weighted values of each node, from the gathered rows of its ancestors; for any device."""
     n_nodes, width = len(rows), rows.shape[1] // 3
     query, own = rows.split([width, 2 * width], dim=1)
     # F.embedding gathers rows like indexing does, with a gradient several times faster.

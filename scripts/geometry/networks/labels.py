@@ -1,13 +1,13 @@
-"""Experiments on one task side by side: what their networks are called, and what is compared."""
+"""Labels of networks, for comparisons of several experiments on one task."""
 
 from collections.abc import Mapping
 
 COMPARED = ("architecture", "n_layers", "d_model")
-"""The keys of a model section by which networks on one task are told apart; an ablation is always named."""
+"""The keys of a model section by which labels distinguish networks; an ablation is always named."""
 
 
 def network_labels(models: Mapping[str, Mapping]) -> dict[str, str]:
-    """A name for each experiment's network, of what differs among them; the experiment's own where that is not all."""
+    """A label for each experiment's network, made of the values that differ; the experiment's name if not unique."""
     differing = {"coupled", *(key for key in COMPARED if len({model[key] for model in models.values()}) > 1)}
     labels = {name: ", ".join(_parts(model, differing)) for name, model in models.items()}
     return {

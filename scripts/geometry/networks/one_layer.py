@@ -1,9 +1,9 @@
-"""A one-layer network that is asked at one token and position only, as a function of the two tokens before it.
+"""The closed form of a one-layer network at a fixed third token, as a function of the two tokens before it.
 
-The query, the attention to the last token and its value are then the same for every input, so they are
-computed once; scores and values are computed once for each token in place of each pair; and the products
-of weights that meet without a nonlinearity between them (W_O W_in, W_O W_U, W_out W_U) are taken beforehand.
-It is the same function as `Transformer` with its activations at the first two positions left out.
+The query and the third token's key and value are the same for every input and computed once; scores and values are
+computed once for each token instead of each pair; and products of weight matrices without a nonlinearity
+between them (W_O W_in, W_O W_U, W_out W_U) are precomputed.
+The function is that of `Transformer` at the third position; activations at the first two are not computed.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
-TILE = 1024
-"""Pairs whose gradient is computed at once: their activations stay in the cache."""
+PAIRS_AT_ONCE = 1024
+"""Pairs that are computed together: their activations fit the processor's cache."""
 
 Parameters = Mapping[str, Tensor]
-Pairs = Integer[Tensor, " pair"]
+Tokens = Integer[Tensor, " pair"]
 
 
 @dataclass(frozen=True)
 class Activations:
-    """What the network does at the last token of each word."""
+    """The activations at the last token of each sequence (first, second, last)."""
 
     pattern: Float[Tensor, "3 pair head"]  # the attention to each of the three positions
     neurons: Float[Tensor, "pair d_mlp"]
@@ -32,18 +32,18 @@ class Activations:
 
 
 class FoldedWeights(NamedTuple):
-    """The network as products that no pair changes; sources are each token in first place, each in second, the last."""
+    """Products of weights that all pairs share; sources are all tokens in first place, all in second, and the last."""
 
     score: Float[Tensor, "source head"]
     value: Float[Tensor, "source width"]
-    neurons: Float[Tensor, "width d_mlp"]  # from what attention mixes, as is direct
+    neurons: Float[Tensor, "width d_mlp"]  # from attention-weighted values, as is direct
     neuron_bias: Float[Tensor, " d_mlp"]
     direct: Float[Tensor, "width d_vocab"]
     output: Float[Tensor, "d_mlp d_vocab"]
     output_bias: Float[Tensor, " d_vocab"]
 
-    def activations(self, first: Pairs, second: Pairs) -> Activations:
-        """Attention, neurons and logits behind the words (first, second, last)."""
+    def activations(self, first: Tokens, second: Tokens) -> Activations:
+        """Attention, neurons and logits at the last token of the sequences (first, second, last)."""
         n_heads, end = self.score.shape[1], len(self.score) - 1
         source = torch.stack([first, second + end // 2, torch.full_like(first, end)])
         pattern = F.embedding(source, self.score).softmax(0)
@@ -54,7 +54,7 @@ class FoldedWeights(NamedTuple):
 
 
 def fold(parameters: Parameters, last: int) -> FoldedWeights:
-    """A network with one block and no LayerNorm, asked at the token `last` behind two others."""
+    """The folded weights of a network with one block and no LayerNorm, for sequences (first, second, `last`)."""
     p = {name.removeprefix("blocks.0."): parameter for name, parameter in parameters.items()}
     end = p["embed.W_E"][last] + p["pos_embed.W_pos"][2]
     source = torch.cat([*(p["embed.W_E"] + p["pos_embed.W_pos"][place] for place in (0, 1)), end[None]])
@@ -68,26 +68,26 @@ def fold(parameters: Parameters, last: int) -> FoldedWeights:
     return FoldedWeights(score, value, W_O @ p["mlp.W_in"], neuron_bias, direct, output, output_bias)
 
 
-def folded_logits(parameters: Parameters, first: Pairs, second: Pairs, last: int) -> Float[Tensor, "pair d_vocab"]:
-    """Next-token logits behind the words (first, second, last), of a network with one block and no LayerNorm."""
+def folded_logits(parameters: Parameters, first: Tokens, second: Tokens, last: int) -> Float[Tensor, "pair d_vocab"]:
+    """Next-token logits of the sequences (first, second, last), of a network with one block and no LayerNorm."""
     return fold(parameters, last).activations(first, second).logits
 
 
 def folded_gradient(
-    parameters: Parameters, first: Pairs, second: Pairs, answer: Pairs, last: int
+    parameters: Parameters, first: Tokens, second: Tokens, answer: Tokens, last: int
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "pair d_vocab"], tuple[Tensor, ...]]:
-    """The mean loss on some pairs, the log-probabilities there, and the gradient by each parameter.
+    """The mean loss on some pairs in nats, the log-probabilities there, and the gradient by each parameter.
 
-    Pairs pass in tiles down to what is folded, whose gradients are added up and taken to the parameters at once.
+    The gradient by the folded weights is summed over chunks of pairs, then propagated to the parameters once.
     """
     folded = fold(parameters, last)
     leaves = FoldedWeights(*(tensor.detach().requires_grad_() for tensor in folded))
     loss, log_probabilities = 0.0, []
-    for tile in zip(first.split(TILE), second.split(TILE), answer.split(TILE), strict=True):
-        log_probability = leaves.activations(*tile[:2]).logits.log_softmax(1)
-        of_tile = F.nll_loss(log_probability, tile[2], reduction="sum") / len(answer)
-        of_tile.backward()
-        loss += of_tile.detach()
+    for chunk in zip(first.split(PAIRS_AT_ONCE), second.split(PAIRS_AT_ONCE), answer.split(PAIRS_AT_ONCE), strict=True):
+        log_probability = leaves.activations(*chunk[:2]).logits.log_softmax(1)
+        chunk_loss = F.nll_loss(log_probability, chunk[2], reduction="sum") / len(answer)
+        chunk_loss.backward()
+        loss += chunk_loss.detach()
         log_probabilities.append(log_probability.detach())
     gradients = torch.autograd.grad(folded, list(parameters.values()), [leaf.grad for leaf in leaves])
     return loss, torch.cat(log_probabilities), gradients

@@ -1,9 +1,9 @@
-"""Recurrent networks that read a prefix tree: the state at a node is a step from the state at its parent.
+"""Recurrent networks over a prefix tree: the state at a node is a function of its token and its parent's state.
 
 `rnn`, `gru` and `lstm` are layers of PyTorch's own cells, with its names: h is the hidden state, c the
 cell state of an LSTM. `kuramoto` is one layer of oscillators on a sphere (Miyato et al. 2024, arXiv
-2410.13821), driven by a stimulus per token. A step calls a layer's hook points before its state is handed on, so
-that what is changed there changes the layers above, the prediction, and what is read after the next token.
+2410.13821), driven by a stimulus per token. A step calls a layer's hook points before its state is carried forward: an
+intervention there changes the layers above, the prediction, and the states after later tokens.
 """
 
 from dataclasses import dataclass
@@ -21,26 +21,26 @@ CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 
 @dataclass(frozen=True)
 class RecurrentConfig:
-    """The shape of a network; ``d_model`` is the width of the embedding and of each layer's hidden state."""
+    """The architecture and sizes; ``d_model`` is the width of the embedding and of each layer's hidden state."""
 
     architecture: str  # rnn, gru, lstm or kuramoto
     d_vocab: int
     n_ctx: int
     n_layers: int
     d_model: int
-    oscillator_dim: int = 0  # of kuramoto, as are those that follow: components of each oscillator
+    oscillator_dim: int = 0  # of kuramoto, as the following two: components of each oscillator
     kuramoto_steps: int = 1  # updates per token
-    coupled: bool = True  # whether oscillators act on each other
+    coupled: bool = True  # with the coupling matrix J
 
 
 class CellLayer(nn.Module):
-    """A cell of PyTorch, from a state of zeros."""
+    """A cell of PyTorch whose initial state is zero."""
 
     def __init__(self, config: RecurrentConfig):
         super().__init__()
         self.cell = CELLS[config.architecture](config.d_model, config.d_model)
         self.has_c = config.architecture == "lstm"
-        self.width = config.d_model * (1 + self.has_c)  # of the state: h, and c behind it
+        self.width = config.d_model * (1 + self.has_c)  # of the state: h, then c
         self.hook_h = nn.Identity()
         if self.has_c:
             self.hook_c = nn.Identity()
@@ -49,17 +49,17 @@ class CellLayer(nn.Module):
         return self.cell.weight_hh.new_zeros(self.width)
 
     def step(
-        self, read: Float[Tensor, "node d_model"], state: Float[Tensor, "node width"]
+        self, inputs: Float[Tensor, "node d_model"], state: Float[Tensor, "node width"]
     ) -> Float[Tensor, "node width"]:
         if not self.has_c:
-            return self.hook_h(self.cell(read, state))
-        h, c = self.cell(read, state.chunk(2, dim=1))
+            return self.hook_h(self.cell(inputs, state))
+        h, c = self.cell(inputs, state.chunk(2, dim=1))
         c = self.hook_c(c)
         return torch.cat([self.hook_h(h), c], dim=1)
 
 
 class OscillatorLayer(nn.Module):
-    """Oscillators x on a sphere that turn, each at its own rates Omega, towards the stimulus and each other:
+    """Oscillators x on a sphere with natural frequencies Omega, stimulus c and coupling J:
 
     x <- normalize(x + gamma (Omega x + y - <y, x> x)), y = c + J x, from a learned state; without J if not coupled.
     """
@@ -85,7 +85,7 @@ class OscillatorLayer(nn.Module):
         if self.coupled:
             drive = drive + self.J
         for _ in range(self.n_steps):
-            # Omega is antisymmetric: <Omega x, x> is 0, so the projection may take Omega x and y together.
+            # Omega is antisymmetric: <Omega x, x> is 0, so one projection serves Omega x and y together.
             pull = torch.addmm(stimulus, state, drive.T).unflatten(1, self.shape)
             x = state.unflatten(1, self.shape)
             pull = pull - (pull * x).sum(2, keepdim=True) * x
@@ -94,6 +94,8 @@ class OscillatorLayer(nn.Module):
 
 
 class Recurrent(HookedNetwork):
+    """An embedding, recurrent layers of one kind, and a linear unembedding."""
+
     def __init__(self, config: RecurrentConfig):
         super().__init__()
         self.config = config
@@ -105,7 +107,7 @@ class Recurrent(HookedNetwork):
         self.cache_width = self.layers[0].width
 
     def initialize(self, generator: torch.Generator) -> None:
-        """As PyTorch does: the embedding normal, all else uniform within 1 / sqrt(d_model); gamma is 1."""
+        """PyTorch's defaults: a normal embedding, all else uniform within 1 / sqrt(d_model); gamma is 1."""
         bound = self.config.d_model**-0.5
         for name, parameter in self.named_parameters():
             if name.startswith("embed."):

@@ -1,11 +1,10 @@
-"""A decoder-only transformer that reads a prefix tree: each distinct prefix is computed once.
+"""A decoder-only transformer over a prefix tree: each distinct prefix is computed once.
 
-The network is the published one (pre-LayerNorm, learned positions; Shai et al. 2024) and its parts
-carry TransformerLens's names: parameters (``blocks.0.attn.W_Q``) and hook points
-(``blocks.0.hook_resid_post``), so that its weights and its sites can be read by who knows that library.
+The architecture is the published one (pre-LayerNorm, learned positions; Shai et al. 2024) with
+TransformerLens's names of parameters (``blocks.0.attn.W_Q``) and hook points (``blocks.0.hook_resid_post``).
 
-Only the form of the input differs. A batch is a set of nodes, and what a node attends to is the
-business of `layout`: the branch of a tree above it, or the positions before it in a plain word.
+Only the form of the input differs. A batch is a set of nodes; `layout` defines the nodes that each node attends to:
+its ancestors in a tree, or the positions before it in a dense sequence.
 """
 
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ from geometry.networks.hooked_network import HookedNetwork
 from geometry.networks.input_layout import InputLayout
 
 EPSILON = 1e-5
-"""What LayerNorm adds to the variance."""
+"""The constant that LayerNorm adds to the variance."""
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """The shape of a network; names as in TransformerLens."""
+    """The sizes and options of a transformer; names as in TransformerLens."""
 
     d_vocab: int
     n_ctx: int
@@ -34,9 +33,9 @@ class TransformerConfig:
     d_model: int
     d_head: int
     d_mlp: int
-    activation: str  # relu, gelu, or gelu_new: its approximation by tanh
+    activation: str  # relu, gelu, or gelu_new (the tanh approximation of gelu)
     normalization: str  # LN or none
-    biases: str = "all"  # which are trained: all, or those of the MLP alone, and the others stay 0
+    biases: str = "all"  # that are trained: all, or mlp; the others stay 0
 
 
 class LayerNorm(nn.Module):
@@ -142,7 +141,7 @@ class Transformer(HookedNetwork):
                 nn.init.normal_(parameter, std=0.8 / self.config.d_model**0.5, generator=generator)
 
     def trains(self, name: str) -> bool:
-        """Whether a parameter is trained."""
+        """True if the optimiser updates the parameter."""
         return self.config.biases == "all" or ".b_" not in name or ".mlp." in name
 
     def forward(self, tokens: Integer[Tensor, " node"], layout: InputLayout) -> Float[Tensor, "node d_vocab"]:

@@ -1,11 +1,12 @@
-"""Batches: what a network reads in one step, and what it is to predict there.
+"""Batches: the input of a network in one training step, and the target distribution at each node of it.
 
-Sequences share prefixes, and a causal network gives one answer per distinct prefix. So a batch of words is
-packed into the tree of its prefixes, each computed once and counted as often as it is visited: the
-same loss and gradient as those of the words side by side, at a fraction of the cost.
+Sequences share prefixes, and a causal network gives one prediction per distinct prefix. A batch of sequences is
+therefore packed into the tree of its prefixes: each is computed once and weighted by its number of occurrences, which
+gives the loss and gradient of the dense batch at a fraction of the cost.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,18 +20,21 @@ from geometry.processes.process import Process
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 
 WORTH_PACKING = 0.95
-"""Sequences are packed if their distinct prefixes are fewer than this share of their positions. Beyond, a tree saves
-little, and in words of a hundred tokens attention along its branches costs more (benchmarks/results/scale.csv)."""
+"""The largest number of distinct prefixes, as a share of a batch's positions, at which sequences are packed. Beyond, a
+tree saves little, and attention along the branches of long sequences costs more (benchmarks/results/scale.csv)."""
+
+BatchKind = Literal["packed", "dense", "pairs"]
+"""Nodes of a prefix tree; sequences of one length, no prefix shared; pairs of numbers of modular arithmetic."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Nodes of a network's input with what to predict at each.
+    """Nodes of a network's input with the target distribution at each.
 
-    ``target[n, t]`` is the share of the batch's positions that visit node n and are to predict token t.
-    ``weight`` is the share of visits among prefixes, the beginning-of-sequence token aside; ``optimum``
-    is the optimal next-token distribution, if it was asked for. Nodes without a parent array are words
-    side by side (see `paths.DenseSequences`).
+    ``target[n, t]`` is the share of the batch's positions that are at node n and followed by token t.
+    ``weight`` is the share of positions at each node, the beginning-of-sequence token excluded; ``optimum``
+    is the optimal next-token distribution, if it was requested. Nodes without a parent array are dense
+    sequences (see `input_layout.DenseSequences`).
     """
 
     tokens: Integer[ndarray, " node"]
@@ -39,10 +43,14 @@ class Batch:
     target: Float[ndarray, "node token"]
     weight: Float[ndarray, " node"]
     optimum: Float[ndarray, "node token"] | None
-    n_positions: int  # how many the batch stands for, the beginnings of sequences aside
+    n_positions: int  # of the sequences that the batch stands for, the beginning-of-sequence tokens excluded
+
+    @property
+    def kind(self) -> BatchKind:
+        return "dense" if self.parent is None else "packed"
 
     def network_input(self, device: torch.device) -> tuple[torch.Tensor, PackedTree | DenseSequences]:
-        """Tokens and paths for a network."""
+        """The tokens and their layout, as a network's forward pass takes them."""
         tokens = torch.from_numpy(self.tokens).to(device)
         context = int(self.position.max()) + 1
         if self.parent is None:
@@ -53,14 +61,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Pairs of numbers with their answers, all of those that are trained on and all that are held out.
+    """Pairs of numbers with their answers: the training pairs and the held-out pairs.
 
-    ``last`` is the token between a pair and its answer, the only place where a prediction is asked.
+    ``last`` is the token '=' between a pair and its answer, the only position whose prediction is scored.
     """
 
     trained: Integer[ndarray, "3 trained_pair"]  # first, second, answer
     held_out: Integer[ndarray, "3 other_pair"]
     last: int
+
+    kind = "pairs"
 
     @property
     def n_positions(self) -> int:
@@ -73,43 +83,43 @@ def pair_batch(task: ModularArithmetic) -> PairBatch:
     return PairBatch(every[:, task.is_trained], every[:, ~task.is_trained], task.equals)
 
 
-def worth_packing(words: Integer[ndarray, "word position"]) -> bool:
-    """Whether words, the last token of which is only predicted, share enough prefixes to be packed."""
-    read = words[:, :-1]
+def worth_packing(sequences: Integer[ndarray, "sequence position"]) -> bool:
+    """True if sequences, whose last token is predicted but not read, share enough prefixes to be packed."""
+    read = sequences[:, :-1]
     return len(tree_of_sequences(read)[0]) < WORTH_PACKING * read.size
 
 
 def packed_batch(
-    words: Integer[ndarray, "word position"], process: Process, bos: bool, labels: str, with_optimum: bool
+    sequences: Integer[ndarray, "sequence position"], process: Process, bos: bool, labels: str, with_optimum: bool
 ) -> Batch:
-    """The tree of some words, whose last token is only predicted, never read."""
-    tree, nodes = tree_of_sequences(words[:, :-1])
+    """The prefix tree of some sequences, whose last token is predicted but not read."""
+    tree, nodes = tree_of_sequences(sequences[:, :-1])
     tokens, parent, position = tree.network_input(process.n_tokens if bos else None)
-    nodes, following = _read_and_predicted(nodes + bos, words, 0, bos)
+    nodes, following = _read_and_predicted(nodes + bos, sequences, 0, bos)
     cells = np.bincount((nodes * process.n_tokens + following).ravel(), minlength=len(tokens) * process.n_tokens)
     target = cells.reshape(-1, process.n_tokens) / nodes.size
     wanted = with_optimum or labels == "exact"
     optimum = optimal_predictions(process, belief_states(process, tree)[0], bos) if wanted else None
-    return _batch(tokens, parent, position, target, optimum, labels, bos, words[:, :-1].size)
+    return _batch(tokens, parent, position, target, optimum, labels, bos, sequences[:, :-1].size)
 
 
 def dense_batch(
-    words: Integer[ndarray, "word position"], process: Process, bos: bool, labels: str, with_optimum: bool
+    sequences: Integer[ndarray, "sequence position"], process: Process, bos: bool, labels: str, with_optimum: bool
 ) -> Batch:
-    """The same words side by side, where they share too few prefixes for a tree to pay."""
-    tokens, following = _read_and_predicted(words[:, :-1].astype(np.int64), words, process.n_tokens, bos)
+    """The batch of `packed_batch` with a node for each position of each sequence."""
+    tokens, following = _read_and_predicted(sequences[:, :-1].astype(np.int64), sequences, process.n_tokens, bos)
     position = np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)
     target = np.eye(process.n_tokens)[following.ravel()] / tokens.size
     optimum = None
     if with_optimum or labels == "exact":
-        tree, nodes = tree_of_sequences(words[:, :-1])
-        nodes, _ = _read_and_predicted(nodes + bos, words, 0, bos)
+        tree, nodes = tree_of_sequences(sequences[:, :-1])
+        nodes, _ = _read_and_predicted(nodes + bos, sequences, 0, bos)
         optimum = optimal_predictions(process, belief_states(process, tree)[0], bos)[nodes.ravel()]
-    return _batch(tokens.ravel(), None, position.ravel(), target, optimum, labels, bos, words[:, :-1].size)
+    return _batch(tokens.ravel(), None, position.ravel(), target, optimum, labels, bos, sequences[:, :-1].size)
 
 
 def full_distribution_batch(process: Process, tree: PrefixTree, bos: bool) -> Batch:
-    """Every prefix of a task, visited as often as it is probable and labelled with what is optimal there."""
+    """All prefixes of a task, weighted by their probability, with the optimal distribution as the target."""
     belief, probability = belief_states(process, tree)
     tokens, parent, position = tree.network_input(process.n_tokens if bos else None)
     visits = np.concatenate([np.ones(int(bos)), probability]) / (len(tree.levels) + bos)
@@ -120,15 +130,15 @@ def full_distribution_batch(process: Process, tree: PrefixTree, bos: bool) -> Ba
 def optimal_predictions(
     process: Process, belief: Float[ndarray, "prefix state"], bos: bool
 ) -> Float[ndarray, "node token"]:
-    """The optimal next-token distribution at each node, that of the beginning-of-sequence token first."""
+    """The optimal next-token distribution at each node, the beginning-of-sequence token first if there is one."""
     return process.next_token_probability(np.vstack([process.initial_state, belief]) if bos else belief)
 
 
-def _read_and_predicted(read, words, root, bos):
-    """What is read at each position, a root before it if there is one, and the token to be predicted there."""
+def _read_and_predicted(read, sequences, root, bos):
+    """The input at each position, with `root` prepended if there is a `bos`, and the token that follows it."""
     if not bos:
-        return read, words[:, 1:]
-    return np.hstack([np.full((len(words), 1), root), read]), words
+        return read, sequences[:, 1:]
+    return np.hstack([np.full((len(sequences), 1), root), read]), sequences
 
 
 def _batch(tokens, parent, position, target, optimum, labels, bos, n_positions) -> Batch:

@@ -1,14 +1,18 @@
-"""The loss of a network over a prefix tree and its gradient, derived by hand for the CPU.
+"""The loss of a transformer over a prefix tree and its gradient, derived by hand for the CPU.
 
 `Transformer` with automatic differentiation is the definition and gives the same numbers; this is the
-same computation close to the rate of its matrix products. Nodes pass each block in tiles that stay in
-the processor's cache, on the way back in reverse: ancestors come before their descendants, so what a
-tile needs of others is there when it is its turn. Each product is one call of BLAS; what lies between
-two products is one pass of a compiled loop; what the way back needs is kept in the same arrays at each step.
+same computation close to the rate of its matrix products. Nodes pass each block in tiles that fit in
+the processor's cache, in reverse order in the backward pass: ancestors come before their descendants, so all that a
+tile needs of other tiles is computed before it. Each matrix product is one call of BLAS, the operations between
+two products are one pass of a compiled loop, and the backward pass reads the forward pass's intermediate results from
+the same arrays at each step.
+
+Shapes: n nodes, h heads, e = d_head, m = d_mlp, d = d_model. A gradient of the loss by x is named dx.
 """
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -24,7 +28,7 @@ TILE = 1024
 
 
 class Normalization:
-    """LayerNorm, or nothing in its place."""
+    """LayerNorm, or the identity where the network has none."""
 
     def __init__(self, parameters: dict[str, ndarray], gradients: dict[str, ndarray]):
         self.parameters = parameters.get("w"), parameters.get("b")
@@ -39,7 +43,7 @@ class Normalization:
         return out
 
     def backward(self, x, gradient: Float[ndarray, "node d_model"], dx: Float[ndarray, "node d_model"]) -> None:
-        """Add to `dx` the gradient before it from that behind it."""
+        """Add to `dx` the gradient by the input, given the `gradient` by the output."""
         scale, _ = self.parameters
         if scale is None:
             dx += gradient
@@ -47,11 +51,43 @@ class Normalization:
             kernels.normalize_gradient(x, scale, x.dtype.type(EPSILON), gradient, dx, *self.gradients)
 
 
+@dataclass(frozen=True)
+class Scratch:
+    """Intermediate results of one block's forward pass, and the one gradient that the backward pass accumulates."""
+
+    qkv: Float[ndarray, "node three_width"]  # queries, keys and values, each head by head
+    dqkv: Float[ndarray, "node three_width"]
+    z: Float[ndarray, "node width"]  # values, weighted by the attention pattern
+    pattern: Float[ndarray, "node head n_ctx"]  # attention to the ancestor so many steps above
+    resid_mid: Float[ndarray, "node d_model"]
+    mlp_pre: Float[ndarray, "node d_mlp"]  # before the activation function; ReLU overwrites it by its values
+    resid_post: Float[ndarray, "node d_model"]
+
+    @classmethod
+    def reserve(cls, n_nodes: int, config: TransformerConfig, dtype: np.dtype) -> "Scratch":
+        """Uninitialised memory for so many nodes."""
+        width = config.n_heads * config.d_head
+        shapes = {
+            "qkv": (3 * width,),
+            "dqkv": (3 * width,),
+            "z": (width,),
+            "pattern": (config.n_heads, config.n_ctx),
+            "resid_mid": (config.d_model,),
+            "mlp_pre": (config.d_mlp,),
+            "resid_post": (config.d_model,),
+        }
+        return cls(**{name: np.empty((n_nodes, *shape), dtype) for name, shape in shapes.items()})
+
+    def first(self, n_nodes: int) -> "Scratch":
+        """Views of the first nodes."""
+        return Scratch(**{name: array[:n_nodes] for name, array in vars(self).items()})
+
+
 class Block:
-    """Attention and MLP of one layer; keeps of the way there what the way back needs."""
+    """Attention and MLP of one layer; the forward pass leaves in `scratch` what the backward pass reads."""
 
     def __init__(self, config: TransformerConfig, parameters: dict[str, ndarray], gradients: dict[str, ndarray]):
-        self.p, self.g, dtype = parameters, gradients, parameters["attn.W_O"].dtype
+        self.config, self.p, self.g, dtype = config, parameters, gradients, parameters["attn.W_O"].dtype
         self.ln1, self.ln2 = (Normalization(below(name, parameters), below(name, gradients)) for name in ("ln1", "ln2"))
         self.attend, self.attend_gradient = kernels.branch_attention(config.n_heads, config.d_head)
         self.activate = {"relu": kernels.relu, "gelu": kernels.gelu}[config.activation]
@@ -62,69 +98,66 @@ class Block:
         self.W, self.dW = (np.empty((config.d_model, 3, config.n_heads, config.d_head), dtype) for _ in range(2))
         self.b, self.db = (np.empty((3, config.n_heads, config.d_head), dtype) for _ in range(2))
         self.W_O, self.dW_O = (arrays["attn.W_O"].reshape(width, -1) for arrays in (parameters, gradients))
-        self.shapes = [(3 * width,), (3 * width,), (width,), (config.n_heads, config.n_ctx)]
-        self.shapes += [(config.d_model,), (config.d_mlp,), (config.d_model,)]
-        self.scratch = np.empty((2, TILE, config.d_mlp), dtype)
+        self.mlp_scratch = np.empty((2, TILE, config.d_mlp), dtype)
         self.ones = np.ones(TILE, dtype)
-        self.reserve(0)
+        self.reserved = Scratch.reserve(0, config, dtype)
 
-    def reserve(self, n_nodes: int) -> None:
-        self.capacity = n_nodes + n_nodes // 8
-        self.kept = [np.empty((self.capacity, *shape), self.b.dtype) for shape in self.shapes]
-
-    def forward(self, x: Float[ndarray, "node d_model"], parent: Integer[ndarray, " node"]):
-        """The residual stream behind the block."""
-        if len(x) > self.capacity:
-            self.reserve(len(x))
-        p, self.x = self.p, x
-        rows, _, z, pattern, mid, before, out = self.arrays = [array[: len(x)] for array in self.kept]
+    def forward(
+        self, x: Float[ndarray, "node d_model"], parent: Integer[ndarray, " node"]
+    ) -> Float[ndarray, "node d_model"]:
+        """The residual stream after the block."""
+        if len(x) > len(self.reserved.qkv):
+            self.reserved = Scratch.reserve(len(x) + len(x) // 8, self.config, self.b.dtype)
+        p, self.x, self.scratch = self.p, x, self.reserved.first(len(x))
+        s = self.scratch
         for index, letter in enumerate("QKV"):
             self.W[:, index] = p[f"attn.W_{letter}"].transpose(1, 0, 2)
             self.b[index] = p[f"attn.b_{letter}"]
-        weight, bias = self.W.reshape(len(self.W), -1), self.b.ravel()
+        W_QKV, b_QKV = self.W.reshape(len(self.W), -1), self.b.ravel()  # (d, 3 h e), (3 h e)
         for tile in tiles(len(x)):
-            np.dot(self.ln1.forward(x[tile]), weight, out=rows[tile])
-            rows[tile] += bias
-            self.attend(rows[tile], rows, z.shape[1], tile.start, parent, pattern[tile], z[tile])
-            kernels.add_update(x[tile], z[tile] @ self.W_O, p["attn.b_O"], mid[tile])
-            np.dot(self.ln2.forward(mid[tile]), p["mlp.W_in"], out=before[tile])
-            hidden = self.hidden(before[tile])
-            self.activate(before[tile], p["mlp.b_in"], hidden)
-            kernels.add_update(mid[tile], hidden @ p["mlp.W_out"], p["mlp.b_out"], out[tile])
-        return out
+            np.dot(self.ln1.forward(x[tile]), W_QKV, out=s.qkv[tile])  # (n, d) (d, 3 h e) -> (n, 3 h e)
+            s.qkv[tile] += b_QKV
+            self.attend(s.qkv[tile], s.qkv, s.z.shape[1], tile.start, parent, s.pattern[tile], s.z[tile])
+            kernels.add_update(x[tile], s.z[tile] @ self.W_O, p["attn.b_O"], s.resid_mid[tile])  # (n, h e) (h e, d)
+            np.dot(self.ln2.forward(s.resid_mid[tile]), p["mlp.W_in"], out=s.mlp_pre[tile])  # (n, d) (d, m) -> (n, m)
+            mlp_post = self.mlp_post(s.mlp_pre[tile])
+            self.activate(s.mlp_pre[tile], p["mlp.b_in"], mlp_post)
+            mlp_out = mlp_post @ p["mlp.W_out"]  # (n, m) (m, d) -> (n, d)
+            kernels.add_update(s.resid_mid[tile], mlp_out, p["mlp.b_out"], s.resid_post[tile])
+        return s.resid_post
 
     def backward(self, parent: Integer[ndarray, " node"], dx: Float[ndarray, "node d_model"]) -> None:
-        """Turn the gradient behind the block into that before it, in place, and add those of the parameters."""
-        p, g, x = self.p, self.g, self.x
-        rows, drows, z, pattern, mid, before, _ = self.arrays
-        weight, dweight, dbias = self.W.reshape(len(self.W), -1), self.dW.reshape(len(self.W), -1), self.db.ravel()
-        for array in (drows, dweight, dbias):
+        """Replace the gradient by the block's output, in place, by that by its input; add those by the parameters."""
+        p, g, x, s = self.p, self.g, self.x, self.scratch
+        W_QKV, dW_QKV, db_QKV = self.W.reshape(len(self.W), -1), self.dW.reshape(len(self.W), -1), self.db.ravel()
+        for array in (s.dqkv, dW_QKV, db_QKV):
             array.fill(0)
         for tile in reversed(tiles(len(x))):
-            d, hidden, ones = dx[tile], self.hidden(before[tile]), self.ones[: tile.stop - tile.start]
-            dhidden = np.dot(d, p["mlp.W_out"].T, out=self.scratch[0, : len(d)])
-            self.activate_gradient(before[tile], hidden, dhidden, g["mlp.b_in"])
-            g["mlp.W_out"] += hidden.T @ d
+            d, mlp_post, ones = dx[tile], self.mlp_post(s.mlp_pre[tile]), self.ones[: tile.stop - tile.start]
+            dmlp = np.dot(d, p["mlp.W_out"].T, out=self.mlp_scratch[0, : len(d)])  # (n, d) (d, m) -> (n, m)
+            self.activate_gradient(s.mlp_pre[tile], mlp_post, dmlp, g["mlp.b_in"])
+            g["mlp.W_out"] += mlp_post.T @ d  # (m, n) (n, d) -> (m, d)
             g["mlp.b_out"] += ones @ d
-            g["mlp.W_in"] += self.ln2.forward(mid[tile]).T @ dhidden
-            self.ln2.backward(mid[tile], dhidden @ p["mlp.W_in"].T, d)
-            self.dW_O += z[tile].T @ d
+            g["mlp.W_in"] += self.ln2.forward(s.resid_mid[tile]).T @ dmlp  # (d, n) (n, m) -> (d, m)
+            self.ln2.backward(s.resid_mid[tile], dmlp @ p["mlp.W_in"].T, d)
+            self.dW_O += s.z[tile].T @ d  # (h e, n) (n, d) -> (h e, d)
             g["attn.b_O"] += ones @ d
-            self.attend_gradient(rows, tile.start, tile.stop, parent, pattern, d @ self.W_O.T, drows)
-            dweight += self.ln1.forward(x[tile]).T @ drows[tile]
-            dbias += ones @ drows[tile]
-            self.ln1.backward(x[tile], drows[tile] @ weight.T, d)
+            dz = d @ self.W_O.T  # (n, d) (d, h e) -> (n, h e)
+            self.attend_gradient(s.qkv, tile.start, tile.stop, parent, s.pattern, dz, s.dqkv)
+            dW_QKV += self.ln1.forward(x[tile]).T @ s.dqkv[tile]  # (d, n) (n, 3 h e) -> (d, 3 h e)
+            db_QKV += ones @ s.dqkv[tile]
+            self.ln1.backward(x[tile], s.dqkv[tile] @ W_QKV.T, d)
         for index, letter in enumerate("QKV"):
-            g[f"attn.W_{letter}"] += self.dW[:, index].transpose(1, 0, 2)
+            g[f"attn.W_{letter}"] += self.dW[:, index].transpose(1, 0, 2)  # (d, h, e) -> (h, d, e)
             g[f"attn.b_{letter}"] += self.db[index]
 
-    def hidden(self, before: Float[ndarray, "node d_mlp"]) -> Float[ndarray, "node d_mlp"]:
-        """Where the activation function puts its values; ReLU needs no other place than that of its arguments."""
-        return before if self.in_place else self.scratch[1, : len(before)]
+    def mlp_post(self, mlp_pre: Float[ndarray, "node d_mlp"]) -> Float[ndarray, "node d_mlp"]:
+        """The memory for the values of the activation function; ReLU writes them in place of its arguments."""
+        return mlp_pre if self.in_place else self.mlp_scratch[1, : len(mlp_pre)]
 
 
 class TreeGradient:
-    """Loss and gradient of one network, whose parameters are read in place at each call."""
+    """The loss and gradient of one network, whose parameters are read in place at each call."""
 
     def __init__(self, model: Transformer):
         self.parameters = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
@@ -145,19 +178,19 @@ class TreeGradient:
         position: Integer[ndarray, " node"],
         target: Float[ndarray, "node token"],
     ) -> tuple[float, Float[ndarray, "node token"], Float[ndarray, " parameter"]]:
-        """The cross entropy of `target`, the log-probabilities of its tokens, and the gradient.
+        """The cross entropy of `target` in nats, the log-probabilities of its tokens, and the gradient.
 
-        The gradient of all parameters in their order is overwritten by the next call.
+        The gradient, of all parameters in their order, is overwritten by the next call.
         """
         p, g, n_tokens = self.parameters, self.gradients, target.shape[1]
         target = target.astype(self.vector.dtype)
         self.vector.fill(0)
-        x = p["embed.W_E"][tokens]
+        x = p["embed.W_E"][tokens]  # (n, d)
         x += p["pos_embed.W_pos"][position]
         for block in self.blocks:
             x = block.forward(x, parent)
         normal = self.ln_final.forward(x)
-        log_probability = log_softmax(normal @ p["unembed.W_U"] + p["unembed.b_U"], axis=1)
+        log_probability = log_softmax(normal @ p["unembed.W_U"] + p["unembed.b_U"], axis=1)  # (n, d_vocab)
         dlogits = np.exp(log_probability) * target.sum(axis=1, keepdims=True)
         dlogits[:, :n_tokens] -= target
         loss = -float(np.vdot(target, log_probability[:, :n_tokens]))
@@ -173,7 +206,7 @@ class TreeGradient:
 
 
 def below(name: str, arrays: dict[str, ndarray]) -> dict[str, ndarray]:
-    """The arrays of a module of that name, by the rest of their names."""
+    """The arrays of the submodule `name`, by their names within it."""
     return {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
 
 
@@ -182,7 +215,7 @@ def tiles(n: int) -> list[slice]:
 
 
 def cut(vectors: Float[ndarray | Tensor, "*vector parameter"], like: Iterable) -> Iterator[ndarray | Tensor]:
-    """Vectors of all parameters, cut into parts that have the shapes of some arrays; views where it can be."""
+    """Vectors of all parameters, cut into parts of the shapes of the arrays in `like`; views where possible."""
     start = 0
     for array in like:
         end = start + math.prod(array.shape)

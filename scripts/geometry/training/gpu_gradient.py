@@ -1,7 +1,7 @@
-"""Losses and gradients of networks of one shape on a GPU, which one such network cannot fill.
+"""The losses and gradients of an ensemble of networks of one shape on a GPU, which one such network does not fill.
 
-All are evaluated together, each on a batch of its own; a job of the study has one. Batches are padded to
-a few sizes, so that this can be captured once for each as a CUDA graph and replayed without Python.
+All are evaluated together, each on a batch of its own; a job of the study has an ensemble of one. Batches are padded to
+a few sizes: the evaluation is captured once for each size as a CUDA graph and replayed without Python.
 """
 
 import numpy as np
@@ -17,14 +17,14 @@ from geometry.training.batches import Batch
 from geometry.training.cpu_gradient import cut
 
 WARM_UP = 3
-"""Evaluations before a capture, as PyTorch asks for."""
+"""Evaluations before a capture, as PyTorch's documentation requires."""
 
 
 class EnsembleGradient:
-    """The loss and gradient of some networks, whose parameters are the rows of one matrix."""
+    """The losses and gradients of some networks, whose parameters are the rows of one matrix."""
 
     def __init__(self, model: Transformer):
-        """`model` gives the shape alone."""
+        """Only the shape of `model` is used."""
         self.model = model
         self.names, self.like = zip(*model.named_parameters(), strict=True)
         self.graphs: dict[tuple[int, int, int], tuple] = {}
@@ -32,7 +32,7 @@ class EnsembleGradient:
     def __call__(
         self, vectors: Float[Tensor, "network parameter"], batches: list[Batch]
     ) -> tuple[Float[Tensor, " network"], Float[Tensor, "network node token"], Float[Tensor, "network parameter"]]:
-        """By network the loss, the log-probabilities (of padding too), the gradient; overwritten by the next call."""
+        """The loss, log-probabilities (padding included) and gradient by network; overwritten by the next call."""
         n_nodes = padded_size(max(len(batch.tokens) for batch in batches))
         columns = zip(*(padded(batch, n_nodes) for batch in batches), strict=True)
         tokens, parent, position, target = (torch.from_numpy(np.stack(arrays)) for arrays in columns)
@@ -40,7 +40,9 @@ class EnsembleGradient:
         if vectors.device.type == "cuda":
             gradient, (loss, log_probability) = self._replay(vectors, inputs)
         else:
-            gradient, (loss, log_probability) = self._evaluate(vectors, *(given.to(vectors.device) for given in inputs))
+            gradient, (loss, log_probability) = self._evaluate(
+                vectors, *(values.to(vectors.device) for values in inputs)
+            )
         return loss, log_probability, gradient
 
     def _evaluate(self, vectors, *inputs):
@@ -59,8 +61,8 @@ class EnsembleGradient:
         if key not in self.graphs:
             self.graphs[key] = self._capture(vectors, [tensor.to(vectors.device) for tensor in inputs])
         graph, static, outputs = self.graphs[key]
-        for kept, given in zip(static, inputs, strict=True):
-            kept.copy_(given.pin_memory(), non_blocking=True)
+        for memory, values in zip(static, inputs, strict=True):
+            memory.copy_(values.pin_memory(), non_blocking=True)
         graph.replay()
         return outputs
 
@@ -78,13 +80,13 @@ class EnsembleGradient:
 
 
 def padded_size(n_nodes: int) -> int:
-    """The next of the sizes that lie at most an eighth apart."""
+    """The smallest padded size that holds so many nodes; sizes are at most an eighth apart."""
     step = max(64, 1 << max(0, n_nodes.bit_length() - 4))
     return -(-n_nodes // step) * step
 
 
 def padded(batch: Batch, n_nodes: int) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """Tokens, parents, positions and targets of a tree, with roots behind it that nothing is asked of."""
+    """Tokens, parents, positions and targets of a tree, padded by roots whose target is zero."""
     missing = n_nodes - len(batch.tokens)
     tokens, position = (np.pad(array, (0, missing)) for array in (batch.tokens, batch.position))
     parent = np.pad(batch.parent, (0, missing), constant_values=-1)

@@ -1,4 +1,4 @@
-"""The state of a job that is not finished, kept where Snakemake does not delete it, to go on from."""
+"""The state from which an interrupted job resumes, stored where Snakemake does not delete it."""
 
 import hashlib
 import json
@@ -14,20 +14,20 @@ from geometry.storage import atomic_path
 
 SECONDS_BETWEEN_SAVES = 0.5
 LARGEST_SHARE = 0.01
-"""Of the time: a state that takes long to write is written the more seldom."""
+"""The share of a job's time that saving its state may take: one that takes long to write is written less often."""
 
 
-class UnfinishedState:
-    """Named arrays in one safetensors file, with the key of the job that they belong to and a checksum."""
+class ResumeState:
+    """Named arrays in one safetensors file, with a key that identifies their job and a checksum."""
 
     def __init__(self, path: str | Path, made_from):
-        """`made_from`, anything that JSON can hold, is all that the job depends on."""
+        """`made_from`, any JSON value, holds everything on which the job's result depends."""
         self.path = Path(path)
         self.key = _sha256(json.dumps(made_from, sort_keys=True).encode())
         self.last, self.cost = time.monotonic(), 0.0
 
     def load(self) -> dict[str, ndarray] | None:
-        """The state that was saved last, or None if there is none of the same job, whole."""
+        """The last saved state, or None if there is none, it is of another job, or its checksum is wrong."""
         try:
             with safe_open(self.path, "numpy") as file:
                 arrays, notes = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
@@ -37,7 +37,7 @@ class UnfinishedState:
         return arrays if whole else None
 
     def save_when_due(self, state: Callable[[], dict[str, ndarray]]) -> None:
-        """Save a state unless the last time was a moment ago."""
+        """Save the state that `state` returns, unless the last one was saved too recently."""
         now = time.monotonic()
         if now - self.last > max(SECONDS_BETWEEN_SAVES, self.cost / LARGEST_SHARE):
             self.save(state())

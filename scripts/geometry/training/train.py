@@ -1,45 +1,42 @@
-"""Training a network to predict the next token, each distinct prefix of a batch computed once."""
+"""The training loop: optimiser, learning-rate schedule, snapshots and the table of losses."""
 
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F
 
 from geometry.networks.hooked_network import HookedNetwork
-from geometry.networks.one_layer import folded_gradient, folded_logits
-from geometry.networks.transformer import Transformer
+from geometry.networks.one_layer import folded_logits
 from geometry.processes.entropy import next_token_entropy_nats
 from geometry.training.batches import Batch, PairBatch
-from geometry.training.cpu_gradient import TreeGradient, cut
-from geometry.training.gpu_gradient import EnsembleGradient
+from geometry.training.cpu_gradient import cut
+from geometry.training.engines import GradientEngine
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the keys of the config's training section that shape the result."""
+    """The keys of the config's training section on which the result depends."""
 
-    labels: str  # sampled next tokens, or exact conditional distributions: of words, or of the whole tree
+    labels: str  # sampled: next tokens; exact: their conditional distributions; full_distribution: of all prefixes
     optimizer: str  # adamw or sgd
     learning_rate: float
     weight_decay: float
     schedule: str  # linear warm-up, then constant, or (one_cycle) a cosine to 0
     warmup_fraction: float
     steps: int
-    beta2: float = 0.999  # of adamw: how slowly the mean of squared gradients forgets
+    beta2: float = 0.999  # of adamw: decay of the mean of squared gradients
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One row of the training table; losses in nats, of the batch that the next step would use.
+    """One row of the training table; losses in nats, on the batch that the next step would use.
 
-    Of pairs of numbers, `minibatch_loss_nats` is the loss on those that are trained on, `loss_nats` that on all.
+    For pairs of numbers, `minibatch_loss_nats` is the loss on the training pairs and `loss_nats` that on all pairs.
     """
 
     step: int
@@ -78,17 +75,17 @@ def build_optimizer(parameters: Tensor, recipe: Recipe) -> torch.optim.Optimizer
 
 
 BETA1 = 0.9
-"""Of adamw: how slowly the mean gradient forgets."""
+"""Of adamw: decay of the mean gradient."""
 
-OF_OPTIMIZER = "optimizer "
-"""How the names of the optimiser's arrays begin in the state of a run."""
+OPTIMIZER_PREFIX = "optimizer "
+"""The prefix of the names of the optimiser's arrays in the state of a run."""
 
 
 class TrainingRun:
-    """A training run at the start of a step: network, optimiser, and what was recorded so far.
+    """The state of a training run at the start of a step: network, optimiser, and the records so far.
 
-    Nothing else shapes the rest of it: the learning rate and the batch follow from the step, and no
-    random number is drawn after initialisation. The network's parameters are views of one vector, so
+    The rest of the run is a function of this state and the batches: the learning rate follows from the step, and no
+    random number is drawn after initialisation. The network's parameters are views of ``vector``, so
     that the optimiser's step is one operation.
     """
 
@@ -109,50 +106,8 @@ class TrainingRun:
     def learning_rate(self) -> float:
         return self.recipe.learning_rate * learning_rate_factor(self.step, self.recipe)
 
-    def loss_and_gradient(
-        self, batch: Batch | PairBatch
-    ) -> tuple[float | Tensor, ndarray | Tensor, Float[Tensor, " parameter"]]:
-        """The loss on a batch, the log-probability of each token at each node, and the gradient."""
-        if isinstance(batch, PairBatch):
-            return self._pairs_gradient(batch)
-        if batch.parent is None or not isinstance(self.model, Transformer):
-            return self._automatic_gradient(batch)
-        if self.vector.device.type == "cpu":
-            nodes = batch.tokens, batch.parent, batch.position
-            loss, log_probability, gradient = self.tree_gradient(*nodes, batch.target)
-            return loss, log_probability, torch.from_numpy(gradient)
-        loss, log_probability, gradient = self.ensemble_gradient(self.vector[None], [batch])
-        return loss[0], log_probability[0, : len(batch.tokens)], gradient[0]
-
-    @cached_property
-    def tree_gradient(self) -> TreeGradient:
-        return TreeGradient(self.model)
-
-    @cached_property
-    def ensemble_gradient(self) -> EnsembleGradient:
-        return EnsembleGradient(self.model)
-
-    def _automatic_gradient(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        target = torch.from_numpy(batch.target).to(self.vector)
-        log_probability = F.log_softmax(self.model(*batch.network_input(self.vector.device)), dim=1)
-        log_probability = log_probability[:, : target.shape[1]]
-        loss = -(target * log_probability).sum()
-        gradients = torch.autograd.grad(loss, self.parameters)
-        return loss, log_probability, torch.cat([gradient.flatten() for gradient in gradients])
-
-    def log_probability(self, asked: Integer[ndarray, "3 pair"], last: int) -> Float[Tensor, "pair token"]:
-        """The prediction for each of some pairs of numbers."""
-        first, second, _ = torch.from_numpy(asked).to(self.vector.device)
-        return folded_logits(dict(self.model.named_parameters()), first, second, last).log_softmax(1)
-
-    def _pairs_gradient(self, batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
-        asked = torch.from_numpy(batch.trained).to(self.vector.device)
-        parameters = dict(self.model.named_parameters())
-        loss, log_probability, gradients = folded_gradient(parameters, *asked, batch.last)
-        return loss, log_probability, torch.cat([gradient.flatten() for gradient in gradients])
-
     def descend(self, gradient: Float[Tensor, " parameter"]) -> None:
-        """One step of the optimiser."""
+        """Take one step of the optimiser."""
         self.vector.grad = gradient * self.is_trained
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
         self.optimizer.step()
@@ -162,29 +117,32 @@ class TrainingRun:
         self.snapshots.append(_array(self.vector))
 
     def stacked(self) -> dict[str, Float[ndarray, "snapshot ..."]]:
-        """Each parameter at the snapshots so far."""
+        """The parameters at the snapshots so far, by name."""
         return dict(zip(self.names, cut(np.stack(self.snapshots), self.parameters), strict=True))
 
     def state(self) -> dict[str, ndarray]:
-        """All of it as named arrays, from which `restore` goes on bit for bit."""
+        """The complete state as named arrays, from which `restore` continues bit for bit."""
         arrays = {"step": np.array(self.step), "rows": np.array([astuple(row) for row in self.rows])}
-        optimizer = {f"{OF_OPTIMIZER}{key}": _array(value) for key, value in self.optimizer.state[self.vector].items()}
+        optimizer = {
+            f"{OPTIMIZER_PREFIX}{key}": _array(value) for key, value in self.optimizer.state[self.vector].items()
+        }
         return arrays | {"parameters": _array(self.vector), "snapshots": np.stack(self.snapshots)} | optimizer
 
     def restore(self, arrays: dict[str, ndarray]) -> None:
-        """Become the run whose `state` these arrays are."""
+        """Replace this run by the one whose `state` these arrays are."""
         self.step = int(arrays["step"])
         self.rows = [Progress(int(step), int(seen), *losses) for step, seen, *losses in arrays["rows"].tolist()]
         self.snapshots = list(arrays["snapshots"])
         self.vector.copy_(torch.from_numpy(arrays["parameters"]))
         for name, array in arrays.items():  # plain gradient descent has no state
-            if name.startswith(OF_OPTIMIZER):
+            if name.startswith(OPTIMIZER_PREFIX):
                 value = torch.from_numpy(array).to(self.vector.device)
-                self.optimizer.state[self.vector][name.removeprefix(OF_OPTIMIZER)] = value
+                self.optimizer.state[self.vector][name.removeprefix(OPTIMIZER_PREFIX)] = value
 
 
 def train(
     run: TrainingRun,
+    engine: GradientEngine,
     batches: Iterable[Batch | PairBatch],
     snapshots: list[int],
     log_steps: set[int],
@@ -192,12 +150,12 @@ def train(
 ) -> None:
     """Train a network in place on the batches from ``run.step`` to the last; one batch more is only measured.
 
-    `each_step` is called after each step. A batch that is measured knows its optimum.
+    `each_step` is called after each step. The batches of `log_steps` have their ``optimum``.
     """
     for batch in batches:
         if run.step in snapshots:
             run.take_snapshot()
-        loss, log_probability, gradient = run.loss_and_gradient(batch)
+        loss, log_probability, gradient = engine(batch)
         if run.step in log_steps:
             measured = measure_pairs if isinstance(batch, PairBatch) else measure
             run.rows.append(measured(run, batch, log_probability, loss))
@@ -217,10 +175,10 @@ def measure(
     log_probability: Float[ndarray | Tensor, "node token"],
     loss: float | Float[Tensor, ""],
 ) -> Progress:
-    """The loss on a batch's prefixes in expectation over their next tokens, beside its optimum.
+    """The expected loss on a batch's prefixes, over the exact distribution of the next token, and its optimum.
 
-    With the exact conditional distributions in place of the sampled tokens, the gap is a mean
-    Kullback-Leibler divergence, free of the label noise that would drown it.
+    The gap between the two is the mean Kullback-Leibler divergence of the prediction from the optimal one, without
+    the noise of sampled labels.
     """
     if isinstance(log_probability, Tensor):
         log_probability, loss = _array(log_probability), float(loss.detach())
@@ -232,18 +190,24 @@ def measure(
 def measure_pairs(
     run: TrainingRun, batch: PairBatch, log_probability: Float[Tensor, "pair token"], loss: Float[Tensor, ""]
 ) -> Progress:
-    """Loss and accuracy on the pairs that are trained on, and on those that are held out."""
+    """Loss and accuracy on the training pairs and on the held-out pairs."""
     n_trained, n_held_out = batch.trained.shape[1], batch.held_out.shape[1]
     accuracy, loss = _accuracy(log_probability, batch.trained[2]), float(loss.detach())
     held_out_loss = held_out_accuracy = math.nan
     expected = loss
     if n_held_out:
         with torch.no_grad():
-            unseen = run.log_probability(batch.held_out, batch.last)
+            unseen = pair_log_probability(run, batch.held_out, batch.last)
         held_out_accuracy = _accuracy(unseen, batch.held_out[2])
         held_out_loss = -float(unseen.cpu().numpy()[np.arange(n_held_out), batch.held_out[2]].mean())
         expected = (n_trained * loss + n_held_out * held_out_loss) / (n_trained + n_held_out)
     return Progress(*_place(run, batch), loss, expected, 0.0, expected, accuracy, held_out_loss, held_out_accuracy)
+
+
+def pair_log_probability(run: TrainingRun, pairs: Integer[ndarray, "3 pair"], last: int) -> Float[Tensor, "pair token"]:
+    """The prediction at the token `last` after each pair of numbers."""
+    first, second, _ = torch.from_numpy(pairs).to(run.vector.device)
+    return folded_logits(dict(run.model.named_parameters()), first, second, last).log_softmax(1)
 
 
 def _place(run: TrainingRun, batch: Batch | PairBatch) -> tuple[int, int, float]:
