@@ -19,7 +19,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/targets.smk"
+include: "rules/wildcards.smk"
 
 
 rule all:
@@ -45,13 +45,13 @@ include: "rules/probing.smk"
 include: "rules/interventions.smk"
 
 
-if MARKOV:
+if study.analysed_by("recover_process"):
 
     include: "rules/recovery.smk"
     include: "rules/structure.smk"
 
 
-if MODULAR:
+if study.analysed_by("measure_circuit"):
 
     include: "rules/modular.smk"
     include: "rules/figures_modular.smk"

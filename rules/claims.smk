@@ -12,22 +12,20 @@ rule collect_claims:
     """Claims of the study"""
     input:
         probe=probes_of_the_study,
-        random_init=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=RANDOM_INIT),
-        loss=in_every_run("loss.csv", EXPERIMENTS),
-        steering=in_every_run("steering.csv", MARKOV),
-        recovery=in_every_run("recovery.csv", MARKOV),
-        random_init_recovery=expand("results/{experiment}/{run}/recovery.csv", experiment=MARKOV, run=RANDOM_INIT),
-        symmetry=in_every_run("symmetry.csv", MARKOV),
-        random_init_symmetry=expand("results/{experiment}/{run}/symmetry.csv", experiment=MARKOV, run=RANDOM_INIT),
-        circuit=in_every_run("circuit.csv", MODULAR),
-        random_init_circuit=expand("results/{experiment}/{run}/circuit.csv", experiment=MODULAR, run=RANDOM_INIT),
-        bases=in_every_run("bases.csv", MODULAR),
-        random_init_bases=expand("results/{experiment}/{run}/bases.csv", experiment=MODULAR, run=RANDOM_INIT),
-        shift_symmetry=in_every_run("shift_symmetry.csv", MODULAR),
-        random_init_shift_symmetry=expand(
-            "results/{experiment}/{run}/shift_symmetry.csv", experiment=MODULAR, run=RANDOM_INIT
-        ),
-        surgery=in_every_run("surgery.csv", LINEAR),
+        random_init=study.in_random_init("probe.csv", study.experiments),
+        loss=study.in_every_run("loss.csv", study.experiments),
+        steering=study.in_every_run("steering.csv", study.analysed_by("steer_network")),
+        recovery=study.in_every_run("recovery.csv", study.analysed_by("score_recovery")),
+        random_init_recovery=study.in_random_init("recovery.csv", study.analysed_by("score_recovery")),
+        symmetry=study.in_every_run("symmetry.csv", study.analysed_by("find_symmetries")),
+        random_init_symmetry=study.in_random_init("symmetry.csv", study.analysed_by("find_symmetries")),
+        circuit=study.in_every_run("circuit.csv", study.analysed_by("measure_circuit")),
+        random_init_circuit=study.in_random_init("circuit.csv", study.analysed_by("measure_circuit")),
+        bases=study.in_every_run("bases.csv", study.analysed_by("compare_bases")),
+        random_init_bases=study.in_random_init("bases.csv", study.analysed_by("compare_bases")),
+        shift_symmetry=study.in_every_run("shift_symmetry.csv", study.analysed_by("find_shift_symmetry")),
+        random_init_shift_symmetry=study.in_random_init("shift_symmetry.csv", study.analysed_by("find_shift_symmetry")),
+        surgery=study.in_every_run("surgery.csv", study.analysed_by("measure_surgery")),
     output:
         claims=report(
             f"results/{STUDY}claims.csv",
@@ -43,8 +41,8 @@ rule collect_claims:
     resources:
         **asks("collect_claims"),
     params:
-        experiments=list(EXPERIMENTS),
-        foreign=PRETRAINED,
+        experiments=study.kinds,
+        foreign=study.pretrained,
         claims=config["claims"],
         code=code("collect_claims.py"),
     script:
@@ -55,10 +53,10 @@ rule write_findings:
     """Findings of the study in words and tables"""
     input:
         claims=f"results/{STUDY}claims.csv",
-        probe=in_every_run("probe.csv", EXPERIMENTS),
-        random_init=expand("results/{experiment}/{run}/probe.csv", experiment=EXPERIMENTS, run=RANDOM_INIT),
-        circuit=in_every_run("circuit.csv", MODULAR),
-        surgery=in_every_run("surgery.csv", LINEAR),
+        probe=study.in_every_run("probe.csv", study.experiments),
+        random_init=study.in_random_init("probe.csv", study.experiments),
+        circuit=study.in_every_run("circuit.csv", study.analysed_by("measure_circuit")),
+        surgery=study.in_every_run("surgery.csv", study.analysed_by("measure_surgery")),
     output:
         text=f"results/{STUDY}findings.md",
         page=report(
@@ -75,6 +73,7 @@ rule write_findings:
     resources:
         **asks("write_findings"),
     params:
+        experiments=study.kinds,
         claims=config["claims"],
         code=code("write_findings.py"),
     script:

@@ -284,7 +284,7 @@ rule plot_recovery:
     log:
         "logs/plot_recovery/{experiment}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("plot_recovery"),
     conda:
         "../envs/study.yaml"
     resources:
@@ -313,7 +313,7 @@ rule plot_dimension:
     log:
         "logs/plot_dimension/{experiment}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("plot_dimension"),
     conda:
         "../envs/study.yaml"
     resources:
@@ -340,7 +340,7 @@ rule plot_symmetry:
     log:
         "logs/plot_symmetry/{experiment}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("plot_symmetry"),
     conda:
         "../envs/study.yaml"
     resources:
@@ -368,7 +368,7 @@ rule plot_convergence:
     log:
         "logs/plot_convergence/{experiment}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("plot_convergence"),
     conda:
         "../envs/study.yaml"
     resources:

@@ -5,8 +5,8 @@ Outputs: results/figures/explainer.*, explainer.zarr.zip, comparison.*; comparis
          in results/studies/{study}/ if the study has a name
 """
 
-if EXPLAINED:
-    EXPLAINED_TASK = EXPLAINED["task"]
+if study.explained:
+    EXPLAINED_TASK = study.explained["task"]
 
     rule play_chaos_game:
         """Points of the explainer"""
@@ -31,7 +31,7 @@ if EXPLAINED:
         """Draw the explainer"""
         input:
             chaos_game=f"results/{STUDY}figures/explainer.zarr.zip",
-            ground_truth=f"results/tasks/{task_name(EXPLAINED_TASK)}/ground_truth.zarr.zip",
+            ground_truth=study.ground_truth(config["figures"]["explainer"]),
         output:
             figure=report(
                 f"results/{STUDY}figures/explainer.{FORMAT}",
@@ -53,15 +53,15 @@ if EXPLAINED:
             "../scripts/plot_explainer.py"
 
 
-if COMPARED:
+if study.shared_tasks:
 
     rule compare_experiments:
         """Compare networks on the same task"""
         input:
-            ground_truth=expand("results/tasks/{task}/ground_truth.zarr.zip", task=SHARED_TASKS),
-            loss=in_every_run("loss.csv", COMPARED),
-            probe=in_every_run("probe.csv", COMPARED),
-            recovery=in_every_run("recovery.csv", COMPARED),
+            ground_truth=expand("results/tasks/{task}/ground_truth.zarr.zip", task=study.shared_tasks),
+            loss=study.in_every_run("loss.csv", study.compared),
+            probe=study.in_every_run("probe.csv", study.compared),
+            recovery=study.in_every_run("recovery.csv", study.compared),
         output:
             comparison=f"results/{STUDY}comparison.csv",
             record=f"results/provenance/{STUDY}compare_experiments.json",
@@ -72,8 +72,8 @@ if COMPARED:
         resources:
             **asks("compare_experiments"),
         params:
-            tasks=SHARED_TASKS,
-            networks=compared_networks(),
+            tasks=list(study.shared_tasks),
+            networks=study.compared_networks(),
             code=code("compare_experiments.py"),
         script:
             "../scripts/compare_experiments.py"

@@ -22,7 +22,7 @@ rule measure_circuit:
     log:
         "logs/measure_circuit/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MODULAR, ANY_EXPERIMENT),
+        experiment=analysed_by("measure_circuit"),
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -45,7 +45,7 @@ rule compare_bases:
     log:
         "logs/compare_bases/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MODULAR, ANY_EXPERIMENT),
+        experiment=analysed_by("compare_bases"),
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -68,7 +68,7 @@ rule find_shift_symmetry:
     log:
         "logs/find_shift_symmetry/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MODULAR, ANY_EXPERIMENT),
+        experiment=analysed_by("find_shift_symmetry"),
     conda:
         "../envs/study.yaml"
     resources:
@@ -91,7 +91,7 @@ rule measure_surgery:
     log:
         "logs/measure_surgery/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(LINEAR, ANY_EXPERIMENT),
+        experiment=analysed_by("measure_surgery"),
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -115,7 +115,7 @@ rule export_surgery:
     log:
         "logs/export_surgery/{experiment}_{run}_{modulus}.log",
     wildcard_constraints:
-        experiment=names(LINEAR, ANY_EXPERIMENT),
+        experiment=analysed_by("export_surgery"),
         modulus="[0-9]+",
     conda:
         "../envs/study.yaml"

@@ -19,7 +19,7 @@ rule recover_process:
     log:
         "logs/recover_process/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("recover_process"),
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -45,7 +45,7 @@ rule score_recovery:
     log:
         "logs/score_recovery/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("score_recovery"),
     conda:
         "../envs/study.yaml"
     threads: 1

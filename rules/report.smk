@@ -44,7 +44,7 @@ rule export_crate:
     output:
         crate="results/ro-crate-metadata.json",
         config="results/workflow/study.yaml",
-        source=expand("results/workflow/{file}", file=SOURCE),
+        source=expand("results/workflow/{file}", file=source_files(PROJECT)),
         record="results/provenance/export_crate.json",
     log:
         "logs/export_crate.log",
@@ -55,7 +55,7 @@ rule export_crate:
     params:
         config=config,
         engine=ENGINE,
-        source=SOURCE,
+        source=source_files(PROJECT),
         citation=content("CITATION.cff"),
         code=code("export_crate.py"),
     script:

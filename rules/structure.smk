@@ -20,7 +20,7 @@ rule measure_dimension:
     log:
         "logs/measure_dimension/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("measure_dimension"),
     conda:
         "../envs/study.yaml"
     resources:
@@ -46,7 +46,7 @@ rule find_symmetries:
     log:
         "logs/find_symmetries/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("find_symmetries"),
     conda:
         "../envs/study.yaml"
     resources:
@@ -69,7 +69,7 @@ rule measure_convergence:
     log:
         "logs/measure_convergence/{experiment}_{run}.log",
     wildcard_constraints:
-        experiment=names(MARKOV, ANY_EXPERIMENT),
+        experiment=analysed_by("measure_convergence"),
     conda:
         "../envs/study.yaml"
     resources:

@@ -19,7 +19,7 @@ rule sample_sequences:
     log:
         "logs/sample_sequences/{experiment}_seed_{seed}.log",
     wildcard_constraints:
-        experiment=names(TRAINED, ANY_EXPERIMENT),
+        experiment=names(study.trained),
     cache: SHARED
     conda:
         "../envs/study.yaml"
@@ -47,7 +47,7 @@ rule train_model:
     log:
         "logs/train_model/{experiment}_seed_{seed}.log",
     wildcard_constraints:
-        experiment=names(TRAINED, ANY_EXPERIMENT),
+        experiment=names(study.trained),
     cache: SHARED
     priority: 10  # the longest jobs first
     conda:
@@ -90,7 +90,7 @@ rule initialize_networks:
         "../scripts/initialize_networks.py"
 
 
-if PRETRAINED:
+if study.pretrained:
 
     ruleorder: import_model > train_model  # of experiments too many to be named in a pattern
 
@@ -106,7 +106,7 @@ if PRETRAINED:
         log:
             "logs/import_model/{experiment}_{run}.log",
         wildcard_constraints:
-            experiment="|".join(PRETRAINED),
+            experiment="|".join(study.pretrained),
             run=r"pretrained|seed_[0-9]+",
         conda:
             "../envs/study.yaml"

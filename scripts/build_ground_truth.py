@@ -7,8 +7,8 @@ import numpy as np
 
 from geometry.provenance.job import Job
 from geometry.storage import write_dataset
-from geometry.tasks.ground_truth import markov_ground_truth, modular_ground_truth
-from geometry.tasks.task import is_modular, process_of
+from geometry.tasks.ground_truth import GROUND_TRUTHS
+from geometry.tasks.task import task_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         task, tree = snakemake.params.task, snakemake.params.tree
-        process = process_of(task)
-        if is_modular(task):
-            dataset = modular_ground_truth(process)
-        else:
-            dataset = markov_ground_truth(process, task["context"], tree["max_prefixes"], tree["seed"])
+        known = task_of(task)
+        dataset = GROUND_TRUTHS[known.kind](known, tree["max_prefixes"], tree["seed"])
         dataset.attrs |= {"task": snakemake.params.name, "parameters": json.dumps(task["parameters"])}
         write_dataset(dataset, snakemake.output.ground_truth)
         facts = dataset.attrs

@@ -1,15 +1,13 @@
 """One table for the whole study: each claim with its estimate, interval over seeds, best baseline and verdict."""
 
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from geometry.claims.belief_claims import Evidence, claims_of
+from geometry.claims.by_kind import claims_from
 from geometry.claims.claim import Claim
-from geometry.claims.modular_claims import CircuitEvidence, circuit_claims_of
 from geometry.claims.verdicts import bootstrap_interval, interval, relative_gain, verdict
 from geometry.provenance.job import Job
 from geometry.tables import select, together, write_table
@@ -45,19 +43,15 @@ def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
     return row | {"source": f"results/{experiment}/*/{claim.source}"}
 
 
-def claims_from(tables: dict[str, pd.DataFrame]) -> Iterator[Claim]:
-    """The claims of one experiment: those of modular arithmetic where there are tables of its circuit."""
-    kind, claims = (CircuitEvidence, circuit_claims_of) if len(tables["circuit"]) else (Evidence, claims_of)
-    yield from claims(kind(**{field.name: tables[field.name] for field in fields(kind)}))
-
-
-def collect(tables: dict[str, pd.DataFrame], experiments: list[str], foreign: list[str], rule: dict) -> pd.DataFrame:
-    """The rows of every experiment, each with what is wrong with its networks, if anything is."""
+def collect(
+    tables: dict[str, pd.DataFrame], experiments: Mapping[str, str], foreign: list[str], rule: dict
+) -> pd.DataFrame:
+    """The rows of every experiment, given the kinds of their tasks, each with the cautions about its networks."""
     rows = []
-    for experiment in experiments:
+    for experiment, kind in experiments.items():
         own = {name: select(table, experiment=experiment) for name, table in tables.items()}
         caution = network_cautions(own["loss"], experiment in foreign)
-        rows += [{**claim_row(claim, experiment, rule), "caution": caution} for claim in claims_from(own)]
+        rows += [{**claim_row(claim, experiment, rule), "caution": caution} for claim in claims_from(own, kind)]
     return pd.DataFrame(rows)
 
 

@@ -15,7 +15,7 @@ from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_tensors
 from geometry.tasks.loss import loss_table, network_cautions
-from geometry.tasks.task import process_of
+from geometry.tasks.task import task_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -27,7 +27,7 @@ STEPS = np.array([0, 1])
 if __name__ == "__main__":
     with Job(snakemake) as job:
         params = snakemake.params
-        n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
+        n_tokens, context = task_of(params.task).n_tokens, params.task["context"]
         network = build_network(n_tokens, context, params.model)
         config = network.config
         trained = network_parameters(read(snakemake.input.checkpoint), config.n_ctx, config.normalization)

@@ -7,7 +7,7 @@ import numpy as np
 from geometry.networks.build import build_network, initial_parameters
 from geometry.provenance.job import Job
 from geometry.storage import write_tensors
-from geometry.tasks.task import process_of
+from geometry.tasks.task import task_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -19,7 +19,7 @@ FIRST_SEED = 1_000_001
 if __name__ == "__main__":
     with Job(snakemake) as job:
         params = snakemake.params
-        n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
+        n_tokens, context = task_of(params.task).n_tokens, params.task["context"]
         network = build_network(n_tokens, context, params.model)
         seeds = np.arange(FIRST_SEED, FIRST_SEED + params.n_networks)
         drawn = [initial_parameters(network, seed) for seed in seeds.tolist()]

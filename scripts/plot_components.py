@@ -25,7 +25,7 @@ def plot_components(truth: xr.Dataset, result: xr.Dataset, max_points: int) -> F
     """The figure: the spectrum, and the cloud after training and at initialisation."""
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 0.36 * WIDTH))
     belief = truth["target"].values
-    colors = belief_colors(belief, bool(truth.attrs["generalized"]))
+    colors = belief_colors(belief, truth.attrs["target_kind"] != "probabilities")
     rows = np.random.default_rng(0).permutation(len(belief))[:max_points]
     for ax, (index, (name, color, line)) in zip(axes[1:], NETWORKS.items(), strict=True):
         shares, score = result["variance_share"].values[index], result["score"].values[index]

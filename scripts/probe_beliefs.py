@@ -14,16 +14,15 @@ from geometry.probing.baselines import (
     kgram_ids,
     log_probability,
     prediction_features,
-    token_coordinates,
     token_features,
 )
-from geometry.probing.design import markov_design, modular_design
+from geometry.probing.design import PROBES
 from geometry.probing.scores import COLUMNS, ProbeDesign, side_by_side
 from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, zarr_archive
 from geometry.tables import select, write_table
-from geometry.tasks.task import is_modular, other_process, process_of
+from geometry.tasks.task import task_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -60,17 +59,15 @@ def baselines(design: ProbeDesign, features: dict[str, np.ndarray], site: str) -
 
 
 def probe_design(truth: xr.Dataset, task: dict, settings: dict) -> ProbeDesign:
-    """What the probe asks of a task."""
-    if is_modular(task):
-        return modular_design(process_of(task), settings)
-    other = other_process(task, settings["control_parameters"] or {})
-    return markov_design(truth, process_of(task), other, settings)
+    """The probe design of a task section."""
+    known = task_of(task)
+    return PROBES[known.kind].design(known, truth, settings)
 
 
 def coordinates_of(task: dict) -> np.ndarray:
-    """The columns that stand for each token of a task in the baselines; of a number, always one of its own."""
-    process = process_of(task)
-    return np.eye(process.n_tokens) if is_modular(task) else token_coordinates(process, task["context"])
+    """The columns that stand for each token of a task in the baselines: [token, column]."""
+    known = task_of(task)
+    return PROBES[known.kind].token_coordinates(known)
 
 
 class Probe:

@@ -1,6 +1,5 @@
 """Train one network on one seed's sequences; write its weights, its snapshots and its loss curve."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,20 +14,11 @@ import xarray as xr
 
 from geometry.networks.build import build_network
 from geometry.networks.devices import describe_device, select_device
-from geometry.processes.belief_states import complete_tree
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_tensors
 from geometry.tables import write_table
-from geometry.tasks.task import is_modular, process_of
-from geometry.training.batches import (
-    Batch,
-    PairBatch,
-    dense_batch,
-    full_distribution_batch,
-    packed_batch,
-    pair_batch,
-    worth_packing,
-)
+from geometry.tasks.task import process_of, task_of
+from geometry.training.batches import FULL_BATCHES, Batch, PairBatch, dense_batch, packed_batch, worth_packing
 from geometry.training.engines import gradient_engine
 from geometry.training.resume import ResumeState
 from geometry.training.train import Recipe, TrainingRun, snapshot_steps, train
@@ -50,13 +40,10 @@ def batches(
     sequences: xr.Dataset | None, task: dict, bos: bool, labels: str, first: int, log_steps: set[int]
 ) -> Iterator[Batch | PairBatch]:
     """The batch of each step from `first` on, all of one kind; without sequences, the same full batch at each."""
-    process = process_of(task)
-    if is_modular(task):
-        yield from repeat(pair_batch(process))
-    elif sequences is None:
-        tree = complete_tree(process, task["context"], sys.maxsize)
-        yield from repeat(full_distribution_batch(process, tree, bos))
+    if sequences is None:
+        yield from repeat(FULL_BATCHES[task_of(task).kind](task_of(task), bos))
     else:
+        process = process_of(task)
         form = packed_batch if worth_packing(sequences["token"][0].values) else dense_batch
         for step, tokens in enumerate(read_sequences(sequences, first), first):
             yield form(tokens, process, bos, labels, with_optimum=step in log_steps)
@@ -87,7 +74,7 @@ def summary(run: TrainingRun) -> str:
 
 def new_run(params, device: torch.device) -> TrainingRun:
     """A run before its first step, with its network initialised from the seed."""
-    n_tokens, context = process_of(params.task).n_tokens, params.task["context"]
+    n_tokens, context = task_of(params.task).n_tokens, params.task["context"]
     network = build_network(n_tokens, context, params.model)
     network.initialize(torch.Generator().manual_seed(params.seed))
     return TrainingRun(network.to(device), Recipe(**{key: params.training[key] for key in Recipe.__dataclass_fields__}))

@@ -188,7 +188,7 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
         "symmetry": symmetry_table((1, 2), SYMMETRY),
         "random_init_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
     }
-    found = collect(tables, ["e"], [], {"confidence": 0.95, "margin": 0.1})
+    found = collect(tables, {"e": "markov"}, [], {"confidence": 0.95, "margin": 0.1})
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])
     return found.assign(claim=at_site).set_index("claim")
 

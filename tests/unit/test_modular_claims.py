@@ -86,7 +86,7 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
 
 
 def test_claims_read_the_right_rows():
-    claims = collect(tables(), ["e"], [], RULE).set_index("claim")
+    claims = collect(tables(), {"e": "modular"}, [], RULE).set_index("claim")
     expected = {
         "answers what it was not trained on": (0.895, 0.04, "best of 2 random networks"),
         "groks: generalises after it has memorised": (0.895, 0.195, "when it had memorised"),
@@ -115,7 +115,7 @@ def test_claims_that_cannot_be_asked_are_left_out():
     """
     left = tables(part_of_ablation=(), held_out=float("nan"), translated=False)
     left["surgery"] = left["surgery"][:0]
-    names = set(collect(left, ["e"], [], RULE)["claim"])
+    names = set(collect(left, {"e": "modular"}, [], RULE)["claim"])
     assert not [name for name in names if name.startswith(("answers", "groks", "frequencies", "surgery", "has", "its"))]
     assert "Fourier-sparse" in names
 

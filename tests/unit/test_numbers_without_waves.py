@@ -107,7 +107,7 @@ class Study:
         tables["surgery"] = pd.concat(surgery)
         tables["random_init"] = self.never["probe"]
         tables |= {f"random_init_{name}": self.never[name] for name in ("circuit", "bases", "shift_symmetry")}
-        return collect(tables, ["e"], [], RULE).set_index("claim"), tables
+        return collect(tables, {"e": "modular"}, [], RULE).set_index("claim"), tables
 
     def draw(self):
         """Every figure, as it is saved."""

@@ -10,7 +10,7 @@ from test_ground_truth import random_process
 from geometry.processes.catalog import process_from_config
 from geometry.storage import open_dataset, write_dataset
 from geometry.tasks.ground_truth import markov_ground_truth, modular_ground_truth
-from geometry.tasks.task import process_of
+from geometry.tasks.task import modular_of
 
 TEXT = (Path(__file__).parents[2] / "docs/reading_results.md").read_text(encoding="utf-8")
 FUNCTIONS, EXAMPLE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -50,7 +50,7 @@ def test_words_of_a_sampled_tree_have_the_probability_that_it_tells(with_words, 
 def test_words_of_modular_arithmetic_are_its_questions(with_words, tmp_path):
     task = {"process": "modular_arithmetic", "context": 3}
     task |= {"parameters": {"modulus": 5, "operation": "addition", "train_fraction": 0.5, "split_seed": 0}}
-    truth = with_words(in_file(modular_ground_truth(process_of(task)), tmp_path))
+    truth = with_words(in_file(modular_ground_truth(modular_of(task)), tmp_path))
     scored_positions = truth.isel(prefix=truth["weight"].values > 0)
     assert scored_positions["word"].values.tolist() == [f"{a} {b} =" for a in range(5) for b in range(5)]
     assert scored_positions["answer"].values.tolist() == [(a + b) % 5 for a in range(5) for b in range(5)]

@@ -1,6 +1,6 @@
 """The findings of a study as a document: what may be claimed, and the scores behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -171,12 +171,14 @@ def circuit_table(circuit: pd.DataFrame, surgery: pd.DataFrame) -> Table:
     return Table(["", *(f"seed {seed}" for seed in seeds)], [[name, *cells] for name, cells in rows.items()])
 
 
-def sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
-    """The tables of one experiment's scores."""
-    if len(tables["circuit"]):
-        yield Heading("circuit", 3)
-        yield circuit_table(tables["circuit"], tables["surgery"])
-        return
+def circuit_sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
+    """The table of one experiment's circuits."""
+    yield Heading("circuit", 3)
+    yield circuit_table(tables["circuit"], tables["surgery"])
+
+
+def belief_sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
+    """The tables of one experiment's probe scores."""
     for target in ("belief_state", "belief_beyond_next_token", "unobservable_belief_state"):
         table = scores_table(tables["probe"], tables["random_init"], target)
         if table is not None:
@@ -184,11 +186,17 @@ def sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
             yield table
 
 
-def findings(claims: pd.DataFrame, tables: dict[str, pd.DataFrame], rule: dict) -> list[Part]:
-    """The whole document."""
+SECTIONS = {"markov": belief_sections, "modular": circuit_sections}
+"""By the kind of task, in the order of the overviews."""
+
+
+def findings(
+    claims: pd.DataFrame, tables: dict[str, pd.DataFrame], experiments: Mapping[str, str], rule: dict
+) -> list[Part]:
+    """The whole document, given the kind of each experiment's task."""
     parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule))]
-    of_circuits = claims["experiment"].isin(tables["circuit"]["experiment"].unique())
-    parts += [overview(kind) for kind in (claims[~of_circuits], claims[of_circuits]) if len(kind)]
+    kinds = claims["experiment"].map(experiments)
+    parts += [overview(claims[kinds == kind]) for kind in SECTIONS if (kinds == kind).any()]
     parts += [Heading("Claims"), claims_table(claims, rule["confidence"])]
     for experiment, of_experiment in claims.groupby("experiment", sort=False):
         own = {name: select(table, experiment=experiment) for name, table in tables.items()}
@@ -196,5 +204,5 @@ def findings(claims: pd.DataFrame, tables: dict[str, pd.DataFrame], rule: dict) 
         parts += [Heading(experiment), Paragraph(f"{n} network{'s' * (n > 1)}. {verdicts_in_words(of_experiment)}")]
         if caution := of_experiment["caution"].iloc[0]:
             parts.append(Paragraph(f"Caution: {caution}. A claim on such a network says little of the task."))
-        parts += sections(own)
+        parts += SECTIONS[experiments[experiment]](own)
     return parts

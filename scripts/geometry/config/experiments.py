@@ -14,9 +14,7 @@ from geometry.config.literals import typed
 from geometry.config.pretrained import pretrained_experiment, shape_in_files
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.hook_points import probed_sites
-from geometry.processes.process import Process
-from geometry.tasks.modular_arithmetic import ModularArithmetic
-from geometry.tasks.task import process_of, resolved_parameters
+from geometry.tasks.task import resolved_parameters, task_of
 
 
 def merged(base: Mapping, override: Mapping) -> dict:
@@ -70,15 +68,15 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         check_finite(whole, where)
         check_architecture(whole["model"], override.get("model", {}), where)
         experiment = {**whole, "model": of_its_architecture(whole["model"])}
-        process = check_task(experiment, where)
+        task = check_task(experiment, where, config["tree"]["max_prefixes"])
         if "checkpoint" in experiment["model"]:
             try:
-                shape = shape_in_files(experiment, override, config["seeds"], process.n_tokens)
+                shape = shape_in_files(experiment, override, config["seeds"], task)
             except CheckpointError as error:
                 raise ConfigError(f"{where}: {error}") from None
             check_schema(merged(whole, {"model": shape}), schema_of_one, where)
             experiment = pretrained_experiment(merged(experiment, {"model": shape}))
-        check_experiment(experiment, process, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
+        check_experiment(experiment, task, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
         experiment["task"]["parameters"] = resolved_parameters(experiment["task"])
         experiments[name] = canonical(experiment)
     check_figures(config["figures"], experiments, config["experiments"].keys() - experiments.keys())
@@ -171,7 +169,7 @@ def sentence(error: ValidationError) -> str:
 def check_figures(figures: Mapping, experiments: Mapping[str, Mapping], left_out: Set[str]) -> None:
     """Raise a figure setting that names no experiment or no site; of an experiment that is left out none is drawn."""
     explainer = figures["explainer"]
-    drawable = [name for name, experiment in experiments.items() if _is_triangular(process_of(experiment["task"]))]
+    drawable = [name for name, experiment in experiments.items() if task_of(experiment["task"]).is_explainable]
     if explainer is not None and explainer not in {*drawable, *left_out}:
         raise ConfigError(
             f"config: figures.explainer is {explainer!r}; allowed are null and the experiments with three hidden "
@@ -185,7 +183,3 @@ def check_figures(figures: Mapping, experiments: Mapping[str, Mapping], left_out
         sites = probed_sites(experiments[name])
         if site not in sites:
             raise ConfigError(f"config: figures.sites.{name} is {site!r}; allowed are {', '.join(sites)}")
-
-
-def _is_triangular(process: Process | ModularArithmetic) -> bool:
-    return isinstance(process, Process) and process.n_states == process.n_tokens == 3 and not process.generalized

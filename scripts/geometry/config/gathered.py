@@ -5,6 +5,13 @@ from pathlib import Path
 
 from geometry.provenance.records import FOLDER, RecordError, read_record
 
+SOURCE = [
+    *("CITATION.cff", "LICENSE", "README.md", "Snakefile", "config.yaml", "envs/*.*", "profiles/*/*.yaml"),
+    *("rules/*.smk", "rules/*/*.yaml", "rules/*/*.rst"),
+    *("scripts/**/*.py", "scripts/**/*.mplstyle", "scripts/**/*.html"),
+]
+"""Patterns of the files without which the study cannot be run again."""
+
 NAMED = 5
 """How many experiments a sentence names at most."""
 
@@ -42,3 +49,8 @@ def has_crate_of_another(study: str | None) -> bool:
     """Whether the crate of the results, if there is one, is of another study than that of this name."""
     there = recorded_params("export_crate.json").get("config")
     return there is not None and there.get("study") != study
+
+
+def source_files(project: Path) -> list[str]:
+    """The files, below the project's folder, that the research object holds."""
+    return [path.relative_to(project).as_posix() for pattern in SOURCE for path in sorted(project.glob(pattern))]

@@ -13,7 +13,7 @@ from geometry.networks.checkpoint_file import (
     read,
 )
 from geometry.networks.checkpoint_layouts import CheckpointError
-from geometry.tasks.task import is_modular
+from geometry.tasks.base import Task
 
 PLACEHOLDER = "{seed}"
 """What stands in a path for the seed of each of several networks."""
@@ -38,14 +38,14 @@ def checkpoint_runs(path: str, seeds: list[int]) -> dict[str, str]:
     return {f"seed_{seed}": path.replace(PLACEHOLDER, str(seed)) for seed in seeds}
 
 
-def shape_in_file(path: str, experiment: Mapping, n_tokens: int) -> dict[str, int]:
+def shape_in_file(path: str, experiment: Mapping, task: Task) -> dict[str, int]:
     """The sizes of the network in a file, which must be one that the task can be shown to."""
-    model, context = experiment["model"], experiment["task"]["context"]
+    model, context = experiment["model"], task.context
     try:
         entries = describe(path)
         sizes = check_entries(entries, model["normalization"])
-        check_task(sizes, n_tokens, context, model["bos"])
-        check_outputs(entries, sizes, model["bos"] or is_modular(experiment["task"]))
+        check_task(sizes, task.n_tokens, context, model["bos"])
+        check_outputs(entries, sizes, model["bos"] or not task.predicts_every_token)
         if Path(path).resolve().is_relative_to(Path("results").resolve()):  # Snakemake deletes what it makes again
             raise CheckpointError("it is under results/, whose files come and go; copy it to another folder")
         if sum(math.prod(entry.shape) for entry in entries.values()) <= LOOKED_AT:
@@ -55,7 +55,7 @@ def shape_in_file(path: str, experiment: Mapping, n_tokens: int) -> dict[str, in
     return {name: sizes[name] for name in SIZES}
 
 
-def shape_in_files(experiment: Mapping, override: Mapping, seeds: list[int], n_tokens: int) -> dict[str, int]:
+def shape_in_files(experiment: Mapping, override: Mapping, seeds: list[int], task: Task) -> dict[str, int]:
     """The sizes that the files of an experiment have in common; what the experiment itself states must be so.
 
     Raises a `CheckpointError`, and also for a training section, which could have no effect.
@@ -63,7 +63,7 @@ def shape_in_files(experiment: Mapping, override: Mapping, seeds: list[int], n_t
     if "training" in override:
         raise CheckpointError("training is set, but the network of model.checkpoint is not trained here; remove it")
     paths = checkpoint_runs(experiment["model"]["checkpoint"], seeds).values()
-    shapes = {path: shape_in_file(path, experiment, n_tokens) for path in paths}
+    shapes = {path: shape_in_file(path, experiment, task) for path in paths}
     (first, shape), *others = shapes.items()
     for other, found in others:
         for name in SIZES:

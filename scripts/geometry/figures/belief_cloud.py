@@ -19,7 +19,7 @@ class BeliefPainter:
     """
 
     def __init__(self, truth: xr.Dataset, max_points: int):
-        target, generalized = truth["target"].values, bool(truth.attrs["generalized"])
+        target, generalized = truth["target"].values, truth.attrs["target_kind"] != "probabilities"
         rng = np.random.default_rng(0)  # a random order, so that no token is always drawn on top
         self.rows = rng.permutation(len(target))[:max_points]
         self.projection = project_targets(target, truth["weight"].values, generalized)

@@ -20,7 +20,7 @@ def draw_fractals(axes: np.ndarray, truth: xr.Dataset, fractal: xr.Dataset, max_
     true, recovered = (fractal[f"{name}_belief"].values.astype(np.float64) for name in ("true", "recovered"))
     known = np.isfinite(true).all(axis=1)
     colors = np.full((len(true), 3), 0.8)
-    colors[known] = belief_colors(true[known], bool(truth.attrs["generalized"]))
+    colors[known] = belief_colors(true[known], truth.attrs["target_kind"] != "probabilities")
     order = np.argsort(known, kind="stable")
     for ax, belief, title in ((axes[0], true, "True maps"), (axes[1], recovered, "Recovered maps")):
         drawn = order[np.isfinite(belief[order]).all(axis=1)]

@@ -1,17 +1,20 @@
 """The probe design of each kind of task: its targets, control targets, weights of the prefixes and splits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
 
+from geometry.probing.baselines import token_coordinates
 from geometry.probing.control_targets import control_targets, true_targets
 from geometry.probing.cross_validation import by_first, by_length, by_membership, by_prefix, by_stem, passes
 from geometry.probing.scores import ProbeDesign
 from geometry.processes.prefix_tree import tree_of
 from geometry.processes.process import Process
+from geometry.tasks.base import Task
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, frequencies
 
 
@@ -60,3 +63,25 @@ def modular_design(task: ModularArithmetic, probe: Mapping) -> ProbeDesign:
     weights = {"probability": np.full(len(true), 1 / len(true))}
     true = {"answer_circles": true}
     return ProbeDesign(np.full(p**2, 3), true, control, weights, splits, parts=parts, estimator="least_squares")
+
+
+class TaskProbe(NamedTuple):
+    """The probe design of a kind of task, and the columns [token, column] that stand for its tokens in baselines."""
+
+    design: Callable[[Task, xr.Dataset, Mapping], ProbeDesign]
+    token_coordinates: Callable[[Task], ndarray]
+
+
+def _design_of_markov(task: Task, truth: xr.Dataset, probe: Mapping) -> ProbeDesign:
+    return markov_design(truth, task.process, task.with_parameters(probe["control_parameters"] or {}), probe)
+
+
+def _design_of_modular(task: Task, truth: xr.Dataset, probe: Mapping) -> ProbeDesign:
+    return modular_design(task.arithmetic, probe)
+
+
+PROBES = {
+    "markov": TaskProbe(_design_of_markov, lambda task: token_coordinates(task.process, task.context)),
+    "modular": TaskProbe(_design_of_modular, lambda task: np.eye(task.n_tokens)),
+}
+"""By the kind of task."""

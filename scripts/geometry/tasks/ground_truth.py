@@ -1,5 +1,7 @@
 """The ground truth of a task: every prefix with its probability, its target geometry and the optimal prediction."""
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
@@ -8,6 +10,7 @@ from geometry.processes.entropy import entropy_rate_bounds_nats, optimal_loss_na
 from geometry.processes.prefix_tree import PrefixTree, n_sequences_below
 from geometry.processes.process import TOLERANCE, Process, ProcessError, check_distributions
 from geometry.processes.sampling import sampled_tree
+from geometry.tasks.base import COORDINATES, PROBABILITIES, Task
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
 
 DISTINCT_DECIMALS = 6
@@ -15,7 +18,7 @@ DISTINCT_DECIMALS = 6
 
 
 def as_dataset(tree: PrefixTree, variables: dict, coordinates: dict, attrs: dict) -> xr.Dataset:
-    """What every task has: its prefixes as a tree, and what is known of each."""
+    """The dataset of a task: its prefixes as a tree, each with the given variables."""
     truth = xr.Dataset(
         {
             **variables,
@@ -34,8 +37,8 @@ def as_dataset(tree: PrefixTree, variables: dict, coordinates: dict, attrs: dict
         },
         attrs=attrs,
     )
-    truth["probability"].attrs["long_name"] = "probability among words of the prefix's length"
-    truth["weight"].attrs["long_name"] = "weight of the prefix in means over its length; 0 where nothing is asked"
+    truth["probability"].attrs["long_name"] = "probability among sequences of the prefix's length"
+    truth["weight"].attrs["long_name"] = "weight of the prefix in means over its length; 0 where nothing is scored"
     truth["next_token_probability"].attrs["long_name"] = "optimal prediction"
     truth["optimal_loss_nats"].attrs["units"] = "nats"
     return truth
@@ -99,7 +102,7 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
             "process": process.name,
             "complete": int(complete),
             "complete_length": context if complete else complete_length(process, tree),
-            "generalized": int(process.generalized),
+            "target_kind": COORDINATES if process.generalized else PROBABILITIES,
             "n_distinct_targets": len(np.unique(beliefs, axis=0)),
             "entropy_rate_upper_nats": upper,
             **rate,
@@ -110,7 +113,7 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
 def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
     """The tree of all questions a b =, with the circles of their answers as the target.
 
-    Only what follows the equals sign is asked: every other prefix has ``weight`` 0, as have their targets.
+    Only the prediction after the equals sign is scored: every other prefix has ``weight`` 0 and a target of zeros.
     """
     tree, p = task.tree, task.modulus
     asked = slice(-(p**2), None)
@@ -130,7 +133,7 @@ def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
             "weight": ("prefix", weight),
             "next_token_probability": (("prefix", "token"), next_token),
             "optimal_loss_nats": ("position", np.array([np.log(p), np.log(p), 0, 0])),
-            "answer": ("prefix", answer, {"long_name": "the answer, or -1 where none is asked"}),
+            "answer": ("prefix", answer, {"long_name": "the answer, or -1 where none is scored"}),
             "is_trained": ("prefix", is_trained, {"long_name": "whether a network is trained on the question"}),
         },
         {"component": component_names(p), "token": list(task.token_names)},
@@ -138,8 +141,15 @@ def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
             "target_name": "answer_circles",
             "process": task.name,
             "complete": 1,
-            "generalized": 1,  # its components are coordinates, not probabilities
+            "target_kind": COORDINATES,
             "n_distinct_targets": p,
-            "entropy_rate_nats": np.log(p) / 2,  # two free tokens of the four of a word
+            "entropy_rate_nats": np.log(p) / 2,  # two free tokens of the four of a sequence
         },
     )
+
+
+GROUND_TRUTHS: dict[str, Callable[[Task, int, int], xr.Dataset]] = {
+    "markov": lambda task, max_prefixes, seed: markov_ground_truth(task.process, task.context, max_prefixes, seed),
+    "modular": lambda task, *_: modular_ground_truth(task.arithmetic),  # all pairs, never a sample
+}
+"""By the kind of task: its dataset, given tree.max_prefixes and tree.seed."""

@@ -1,61 +1,48 @@
-"""Tasks: the task section of an experiment, as a process and as a name."""
+"""The task section of an experiment, as a task, as the process or arithmetic behind it, and as a name in paths."""
 
 import hashlib
 import inspect
 import json
 from collections.abc import Mapping
-from functools import cache
 
-from geometry.processes.catalog import PROCESSES, check_parameters, process_from_config
-from geometry.processes.process import Process
+from geometry.processes.catalog import PROCESSES
+from geometry.processes.process import ProcessError
+from geometry.tasks.base import Task
+from geometry.tasks.markov import MarkovTask, process_of
+from geometry.tasks.modular import ModularTask
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 
-TASKS = {**PROCESSES, ModularArithmetic.name: ModularArithmetic}
-"""What a config can name as a process: hidden Markov models, and modular arithmetic."""
+__all__ = ["TASKS", "modular_of", "process_of", "resolved_parameters", "task_name", "task_of"]
+
+TASKS: dict[str, type[Task]] = {**dict.fromkeys(PROCESSES, MarkovTask), ModularArithmetic.name: ModularTask}
+"""The class of a task by what `task.process` names."""
 
 
-def is_modular(task: Mapping) -> bool:
-    """Whether a task section is of modular arithmetic, in place of a hidden Markov model."""
-    return task["process"] == ModularArithmetic.name
+def task_of(section: Mapping) -> Task:
+    """The task of a task section; raises `ProcessError`."""
+    name = section["process"]
+    if name not in TASKS:
+        raise ProcessError(f"process is {name!r}; allowed are {', '.join(TASKS)}")
+    return TASKS[name].from_parameters(name, section.get("parameters", {}), section["context"])
 
 
-def process_of(task: Mapping) -> Process | ModularArithmetic:
-    """The process of a task section; raises `ProcessError`."""
-    return _process(task["process"], json.dumps(task.get("parameters", {}), sort_keys=True))
+def modular_of(section: Mapping) -> ModularArithmetic:
+    """The modular arithmetic of a task section; raises `ProcessError`."""
+    return ModularTask.from_parameters(section["process"], section["parameters"], section["context"]).arithmetic
 
 
-@cache
-def _process(name: str, parameters: str) -> Process | ModularArithmetic:
-    if name == ModularArithmetic.name:
-        check_parameters(name, ModularArithmetic, json.loads(parameters))
-        return ModularArithmetic(**json.loads(parameters))
-    return process_from_config(name, json.loads(parameters))
-
-
-def modular_of(task: Mapping) -> ModularArithmetic:
-    """The task of modular arithmetic of a task section; raises `ProcessError`."""
-    return process_of(task)
-
-
-def other_process(task: Mapping, parameters: Mapping) -> Process | None:
-    """The process of a task with some other parameters, or None if none are given; raises `ProcessError`."""
-    if not parameters:
-        return None
-    return process_of({**task, "parameters": {**task.get("parameters", {}), **parameters}})
-
-
-def resolved_parameters(task: Mapping) -> dict:
-    """The task's parameters, with the process's own defaults where the config is silent."""
-    signature = inspect.signature(TASKS[task["process"]]).parameters
+def resolved_parameters(section: Mapping) -> dict:
+    """The task's parameters, with its own defaults where the config is silent."""
+    signature = inspect.signature(TASKS[section["process"]].builder(section["process"])).parameters
     defaults = {key: p.default for key, p in signature.items() if p.default not in (p.empty, None)}
-    return {**defaults, **task.get("parameters", {})}
+    return {**defaults, **section.get("parameters", {})}
 
 
-def task_name(task: Mapping) -> str:
-    """A name for a resolved task, the same for every experiment that uses it."""
-    parameters = task["parameters"]
-    if task["process"] == "custom":
+def task_name(section: Mapping) -> str:
+    """The name of a resolved task in paths, the same for every experiment that uses it."""
+    process, parameters = section["process"], section["parameters"]
+    if process == "custom":
         values = [hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:12]]
     else:
-        values = [str(parameters[key]) for key in inspect.signature(TASKS[task["process"]]).parameters]
-    return "_".join([task["process"], *values, f"context{task['context']}"])
+        values = [str(parameters[key]) for key in inspect.signature(TASKS[process].builder(process)).parameters]
+    return "_".join([process, *values, f"context{section['context']}"])

@@ -5,6 +5,8 @@ therefore packed into the tree of its prefixes: each is computed once and weight
 gives the loss and gradient of the dense batch at a fraction of the cost.
 """
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,9 +16,10 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from geometry.networks.input_layout import DenseSequences, PackedTree
-from geometry.processes.belief_states import belief_states
+from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.prefix_tree import PrefixTree, tree_of_sequences
 from geometry.processes.process import Process
+from geometry.tasks.base import Task
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 
 WORTH_PACKING = 0.95
@@ -147,3 +150,12 @@ def _batch(tokens, parent, position, target, optimum, labels, bos, n_positions) 
         target = visits[:, None] * optimum
     weight = np.where(position < bos, 0, visits)
     return Batch(tokens, parent, position, target, weight / weight.sum(), optimum, n_positions)
+
+
+FULL_BATCHES: dict[str, Callable[[Task, bool], Batch | PairBatch]] = {
+    "markov": lambda task, bos: full_distribution_batch(
+        task.process, complete_tree(task.process, task.context, sys.maxsize), bos
+    ),
+    "modular": lambda task, bos: pair_batch(task.arithmetic),
+}
+"""By the kind of task, the batch of training.labels `full_distribution`, given model.bos."""

@@ -1,0 +1,112 @@
+"""What the study answers on the wildcards of a job, and on all jobs together, for inputs and params. No rule stands here."""
+
+
+def of_experiment(answer):
+    """A function of the wildcards: the answer on the experiment."""
+
+    def on_experiment(wildcards):
+        return answer(wildcards.experiment)
+
+    return on_experiment
+
+
+def of_run(answer):
+    """A function of the wildcards: the answer on the experiment and the run."""
+
+    def on_run(wildcards):
+        return answer(wildcards.experiment, wildcards.run)
+
+    return on_run
+
+
+task_of = of_experiment(study.task)
+model_of = of_experiment(study.model)
+training_of = of_experiment(study.training)
+is_trained_here = of_experiment(study.is_trained_here)
+batches_of = of_experiment(study.batches)
+n_sequences_of = of_experiment(study.n_sequences)
+regression_of = of_experiment(study.regression)
+n_random_networks_of = of_experiment(study.n_random_networks)
+n_snapshots_of = of_run(study.n_snapshots)
+sites_of = of_experiment(study.sites)
+concatenated_of = of_experiment(study.concatenated)
+drawn_site_of = of_experiment(study.drawn_site)
+compared_sites_of = of_experiment(study.compared_sites)
+last_layer_output_of = of_experiment(study.last_layer_output)
+ground_truth_of = of_experiment(study.ground_truth)
+checkpoint_of = of_run(study.checkpoint)
+
+
+def named_task(wildcards):
+    return study.tasks[wildcards.task]
+
+
+def seed_of(wildcards):
+    return int(wildcards.seed)
+
+
+def seed_of_run(wildcards):
+    """The seed in the name of a run; 0 where it names none."""
+    return int(wildcards.run.removeprefix("seed_")) if wildcards.run.startswith("seed_") else 0
+
+
+def sequences_of(wildcards):
+    return study.sequences(wildcards.experiment, wildcards.seed)
+
+
+def in_runs(name):
+    """A function of the wildcards: this file of every run of the experiment."""
+
+    def paths(wildcards):
+        return study.in_every_run(name, [wildcards.experiment])
+
+    return paths
+
+
+def in_first_run(name):
+    """A function of the wildcards: this file of the experiment's first run."""
+
+    def path(wildcards):
+        return study.in_every_run(name, [wildcards.experiment])[0]
+
+    return path
+
+
+def surgery_of(wildcards):
+    """The tables of surgery of an experiment, if it is of sums or differences."""
+    with_surgery = study.analysed_by("measure_surgery")
+    return study.in_every_run("surgery.csv", {wildcards.experiment} & {*with_surgery})
+
+
+# --- All jobs together --------------------------------------------------------------------------------------------------
+
+
+def figures_of_the_study(wildcards):
+    return study.figure_files()
+
+
+def records_of_the_study(wildcards):
+    return study.records()
+
+
+def crate_of_the_study(wildcards):
+    return study.crate()
+
+
+@cache
+def warn_of_replaced_claims():
+    """Say once, while planning, that claims of other experiments are replaced, if so."""
+    if sentence := study.replaced_claims():
+        logger.warning(sentence)
+
+
+def probes_of_the_study(wildcards):
+    """The scores of every network that claims are made of."""
+    warn_of_replaced_claims()
+    return study.in_every_run("probe.csv", study.experiments)
+
+
+def labels_of_the_report(wildcards):
+    """How the report names and sorts what it shows."""
+    shown = ((rule, file.flags.get("report")) for rule in workflow.rules for file in rule.output)
+    return {rule.name: [entry.category, entry.labels] for rule, entry in shown if entry}

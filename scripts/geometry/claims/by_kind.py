@@ -1,0 +1,27 @@
+"""The claims of an experiment, by the kind of its task."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import NamedTuple
+
+import pandas as pd
+
+from geometry.claims.belief_claims import Evidence, claims_of
+from geometry.claims.claim import Claim
+from geometry.claims.modular_claims import CircuitEvidence, circuit_claims_of
+
+
+class ClaimsOfKind(NamedTuple):
+    """A dataclass with a table in each field, and the claims that rest on them."""
+
+    evidence: type
+    claims: Callable[..., Iterator[Claim]]
+
+
+CLAIMS = {"markov": ClaimsOfKind(Evidence, claims_of), "modular": ClaimsOfKind(CircuitEvidence, circuit_claims_of)}
+
+
+def claims_from(tables: dict[str, pd.DataFrame], kind: str) -> Iterator[Claim]:
+    """The claims of one experiment on a task of that kind."""
+    evidence, claims = CLAIMS[kind]
+    yield from claims(evidence(**{field.name: tables[field.name] for field in fields(evidence)}))

@@ -1,0 +1,49 @@
+"""What Snakemake 9.27.1 needs before it plans this study: workarounds of its faults, and a look at what it left behind.
+
+Each workaround can go when the fault is gone.
+"""
+
+import gc
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HOW_TO_GO_ON = """
+What is finished is kept. When the cause is mended, run the same command again: a training that was
+interrupted goes on from where it was. If Snakemake itself was killed, run snakemake --unlock first.
+"""
+
+LOST_MEMORY = (
+    "There are results, but Snakemake's memory of how they were made (.snakemake) is lost: it cannot see changes."
+)
+
+
+async def allow_any_date(dag, job, outputs) -> None:
+    """In place of a check that fails a job whose input is dated in the future; content decides what is repeated."""
+
+
+def work_around_snakemake(dag: type, local_source_file: type) -> None:
+    """Change two classes of the running Snakemake, `DAG` and `LocalSourceFile`; a process may do so again."""
+    # Planning makes objects that stay: to look for garbage among them after every 700 takes a tenth of the time.
+    gc.set_threshold(50_000)
+    # It calls the interpreter unquoted, and so fails in a folder whose path has a space (its issue 2645).
+    if not sys.executable.startswith("'"):
+        sys.executable = shlex.quote(sys.executable)
+    # It takes braces in the path of the project's folder for wildcards when it looks for the environment of a rule.
+    local_source_file.format = lambda path, **wildcards: path
+    dag.check_output_mtime = allow_any_date
+
+
+def is_memory_lost() -> bool:
+    """Whether the working directory has results, but not what Snakemake knew of them."""
+    return not Path(".snakemake/metadata").exists() and Path("results/provenance").exists()
+
+
+def dead_links() -> Iterator[str]:
+    """A sentence on each link under results/ that leads nowhere, three folders deep."""
+    below = (path for depth in ("*", "*/*", "*/*/*") for path in Path("results").glob(depth))
+    for path in [Path("results"), *below]:
+        if path.is_symlink() and not path.exists():
+            yield f"{path} is a link to {os.readlink(path)}, where nothing is: bring that back, or remove the link."

@@ -1,0 +1,243 @@
+"""A study: its experiments, networks and figures, and the records of the jobs behind them.
+
+Files are named relative to the project's folder, as the rules name them.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from itertools import product
+
+from snakemake.exceptions import WorkflowError
+
+from geometry.config.checks import probe_caution
+from geometry.config.gathered import has_crate_of_another, replaced
+from geometry.config.pretrained import checkpoint_runs, is_pretrained
+from geometry.networks.hook_points import chosen_sites, compared_sites, concatenated_sites, drawn_site
+from geometry.networks.labels import network_labels
+from geometry.tasks.base import Analyses
+from geometry.tasks.task import task_name, task_of
+
+RANDOM_INIT = "random_init"
+"""The run whose snapshots are random networks."""
+
+OF_SITES_AND_NETWORKS = {"sites", "concatenated", "snapshots", "random_networks"}
+"""Keys of the probe section that choose what is probed, not how."""
+
+
+class Known(dict):
+    """What a study has, by name; another name is refused in a sentence."""
+
+    def __missing__(self, name):
+        raise WorkflowError(f"this study has no {name!r}; it has {', '.join(self)}")
+
+
+class Study:
+    """A canonical configuration with its resolved experiments."""
+
+    def __init__(self, config: Mapping, experiments: Mapping[str, Mapping]):
+        self.config = config
+        self.experiments = Known(experiments)
+        self.tasks = Known((task_name(one["task"]), one["task"]) for one in experiments.values())
+        self.folder = f"studies/{config['study']}/" if config["study"] else ""
+        self.format = config["figures"]["format"]
+        self.pretrained = [name for name, one in experiments.items() if is_pretrained(one)]
+        self.trained = [name for name, one in experiments.items() if not is_pretrained(one)]
+        self.kinds = {name: task_of(one["task"]).kind for name, one in experiments.items()}
+        self.analyses: dict[str, Analyses] = {name: task_of(one["task"]).analyses for name, one in experiments.items()}
+        self.explained = self.experiments.get(config["figures"]["explainer"])
+        """The experiment of the explainer; None if it is not drawn."""
+
+    def analysed_by(self, rule: str) -> list[str]:
+        """The experiments whose task has a rule, by its name."""
+        return [name for name, analyses in self.analyses.items() if rule in analyses.rules]
+
+    def cautions(self) -> Iterable[str]:
+        """What is to be said of the experiments before anything runs."""
+        for name, one in self.experiments.items():
+            for note in [*task_of(one["task"]).notes, probe_caution(one, self.config["tree"]["max_prefixes"])]:
+                if note:
+                    yield f"experiment {name!r}: {note}"
+
+    # --- Settings of an experiment, or of a run of it -----------------------------------------------------------------
+
+    def task(self, experiment: str) -> Mapping:
+        return self.experiments[experiment]["task"]
+
+    def model(self, experiment: str) -> Mapping:
+        return self.experiments[experiment]["model"]
+
+    def training(self, experiment: str) -> Mapping:
+        """The training section; empty for a pretrained network."""
+        return self.experiments[experiment].get("training", {})
+
+    def is_trained_here(self, experiment: str) -> bool:
+        return experiment in self.trained
+
+    def batches(self, experiment: str) -> dict:
+        """The settings of training that its sequences depend on."""
+        return {key: value for key, value in self.training(experiment).items() if key in ("batch_size", "steps")}
+
+    def reads_sequences(self, experiment: str) -> bool:
+        """Whether training reads sampled sequences, in place of all prefixes at each step."""
+        return self.training(experiment).get("labels", "full_distribution") != "full_distribution"
+
+    def n_sequences(self, experiment: str) -> int | None:
+        """The sequences that a training reads; None where it reads more than their tokens, or is not known."""
+        training = self.training(experiment)
+        return training["batch_size"] * training["steps"] if training.get("labels") == "sampled" else None
+
+    def regression(self, experiment: str) -> dict:
+        """The probe section without the choice of sites and networks."""
+        probe = self.experiments[experiment]["probe"]
+        return {key: value for key, value in probe.items() if key not in OF_SITES_AND_NETWORKS}
+
+    def n_random_networks(self, experiment: str) -> int:
+        return self.experiments[experiment]["probe"]["random_networks"]
+
+    def n_snapshots(self, experiment: str, run: str) -> int:
+        """The snapshots of a run that are probed, at most; of random networks, all."""
+        return self.experiments[experiment]["probe"]["random_networks" if run == RANDOM_INIT else "snapshots"]
+
+    def sites(self, experiment: str) -> list[str]:
+        """The hook points that the probe's patterns choose."""
+        return chosen_sites(self.model(experiment), self.experiments[experiment]["probe"])
+
+    def concatenated(self, experiment: str) -> list[str]:
+        """The chosen hook points that are concatenated to one more site."""
+        return concatenated_sites(self.sites(experiment), self.experiments[experiment]["probe"])
+
+    def drawn_site(self, experiment: str) -> str:
+        return drawn_site(self.experiments[experiment], self.config["figures"]["sites"].get(experiment))
+
+    def compared_sites(self, experiment: str) -> list[str]:
+        """The last layer output or, if none is probed, the last site; and the concatenated ones, if there are any."""
+        return compared_sites(self.experiments[experiment])
+
+    def last_layer_output(self, experiment: str) -> str:
+        return self.compared_sites(experiment)[0]
+
+    # --- Runs and their files -----------------------------------------------------------------------------------------
+
+    def checkpoint(self, experiment: str, run: str) -> str:
+        """The file of a pretrained network, in the spelling that Snakemake wants."""
+        return os.path.normpath(Known(self._checkpoints(experiment))[run])
+
+    def _checkpoints(self, experiment: str) -> dict[str, str]:
+        return checkpoint_runs(self.experiments[experiment]["checkpoint"]["path"], self.config["seeds"])
+
+    def runs(self, experiment: str) -> list[str]:
+        """The networks that claims are made of: one for each seed, or for each file of a pretrained one."""
+        if experiment in self.pretrained:
+            return list(self._checkpoints(experiment))
+        return [f"seed_{seed}" for seed in self.config["seeds"]]
+
+    def in_every_run(self, name: str, experiments: Iterable[str]) -> list[str]:
+        """This file of every run of some experiments."""
+        return [f"results/{one}/{run}/{name}" for one in experiments for run in self.runs(one)]
+
+    def in_random_init(self, name: str, experiments: Iterable[str]) -> list[str]:
+        """This file of the random networks of some experiments."""
+        return [f"results/{one}/{RANDOM_INIT}/{name}" for one in experiments]
+
+    def ground_truth(self, experiment: str) -> str:
+        return f"results/tasks/{task_name(self.task(experiment))}/ground_truth.zarr.zip"
+
+    def sequences(self, experiment: str, seed: str) -> list[str]:
+        """The file of a seed's training sequences, if it reads any."""
+        return [f"results/{experiment}/seed_{seed}/sequences.zarr.zip"] * self.reads_sequences(experiment)
+
+    # --- Networks on the same task ------------------------------------------------------------------------------------
+
+    @cached_property
+    def shared_tasks(self) -> dict[str, list[str]]:
+        """The experiments on each task that several are on, of those whose recovery can be compared, by task name."""
+        by_task: dict[str, list[str]] = {name: [] for name in self.tasks}
+        for experiment in self.analysed_by("score_recovery"):
+            by_task[task_name(self.task(experiment))].append(experiment)
+        return {name: experiments for name, experiments in by_task.items() if len(experiments) > 1}
+
+    @property
+    def compared(self) -> list[str]:
+        return [experiment for experiments in self.shared_tasks.values() for experiment in experiments]
+
+    def compared_networks(self) -> dict[str, dict]:
+        """Task, process, label and shape of each network that shares its task with another."""
+        found = {}
+        for task, experiments in self.shared_tasks.items():
+            labels = network_labels({name: self.model(name) for name in experiments})
+            for name, label in labels.items():
+                shape = {key: self.model(name)[key] for key in ("architecture", "n_layers", "d_model")}
+                found[name] = {"task": task, "process": self.tasks[task]["process"], "label": label, **shape}
+        return found
+
+    # --- Figures, records and the study as a whole --------------------------------------------------------------------
+
+    def figures(self, experiment: str) -> list[str]:
+        """The names of an experiment's figures."""
+        analyses = self.analyses[experiment]
+        left_out = () if self.is_trained_here(experiment) else analyses.figures_over_training
+        return [name for name in analyses.figures if name not in left_out]
+
+    def animations(self, experiment: str) -> tuple[str, ...]:
+        return self.analyses[experiment].animations if self.is_trained_here(experiment) else ()
+
+    def _of_each(self, names: Callable[[str], Iterable[str]]) -> list[tuple[str, str]]:
+        return [(experiment, name) for experiment in self.experiments for name in names(experiment)]
+
+    def figure_files(self) -> list[str]:
+        """Every figure: of each experiment, and the explainer and the comparison if the study has them."""
+        of_study = ["explainer"] * (self.explained is not None) + ["comparison"] * bool(self.shared_tasks)
+        return [
+            *(f"results/{self.folder}figures/{name}.{self.format}" for name in of_study),
+            *(f"results/figures/{one}/{name}.{self.format}" for one, name in self._of_each(self.figures)),
+            *(f"results/figures/{one}/{name}.gif" for one, name in self._of_each(self.animations)),
+        ]
+
+    def network_records(self, experiment: str) -> list[str]:
+        """The records of the jobs of an experiment's networks: run/rule."""
+        analyses, runs, trained_here = (
+            self.analyses[experiment],
+            self.runs(experiment),
+            self.is_trained_here(experiment),
+        )
+        every_network = ["extract_activations", "probe_beliefs", *analyses.every_network]
+        return [
+            *in_each(runs, ["train_model" if trained_here else "import_model", *every_network, "measure_loss"]),
+            *in_each([RANDOM_INIT], ["initialize_networks", *every_network]),
+            *in_each(runs, analyses.runs),
+            *in_each(runs[:1], analyses.first_run),
+            *in_each(runs if trained_here else [], analyses.over_training),
+        ]
+
+    def records(self) -> list[str]:
+        """The records of all jobs behind the claims and figures."""
+        of_study = ["collect_claims", "write_findings"]
+        if self.explained is not None:
+            of_study += ["figures/play_chaos_game", f"figures/plot_explainer.{self.format}"]
+        if self.shared_tasks:
+            of_study += ["compare_experiments", f"figures/plot_comparison.{self.format}"]
+        with_sequences = [name for name in self.trained if self.reads_sequences(name)]
+        names = [
+            *(self.folder + name for name in of_study),
+            *(f"tasks/{task}/build_ground_truth" for task in self.tasks),
+            *(f"{name}/seed_{seed}/sample_sequences" for name, seed in product(with_sequences, self.config["seeds"])),
+            *(f"{one}/{name}" for one, name in self._of_each(self.network_records)),
+            *(f"figures/{one}/plot_{name}.{self.format}" for one, name in self._of_each(self.figures)),
+            *(f"figures/{one}/animate_{name}" for one, name in self._of_each(self.animations)),
+        ]
+        return [f"results/provenance/{name}.json" for name in names]
+
+    def replaced_claims(self) -> str | None:
+        """The sentence on claims of other experiments that this study replaces; None if it replaces none."""
+        return replaced(self.folder, self.experiments)
+
+    def crate(self) -> list[str]:
+        """The file of the research object; a study with a name leaves that of another alone."""
+        left_alone = self.folder and has_crate_of_another(self.config["study"])
+        return [] if left_alone else ["results/ro-crate-metadata.json"]
+
+
+def in_each(runs: Iterable[str], rules: Iterable[str]) -> list[str]:
+    """run/rule, run by run."""
+    return [f"{run}/{rule}" for run, rule in product(runs, rules)]

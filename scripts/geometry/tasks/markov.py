@@ -1,0 +1,145 @@
+"""The tokens of a hidden Markov model, whose target is the belief state of the optimal observer."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+
+from geometry.processes.belief_states import complete_tree, extend_beliefs
+from geometry.processes.catalog import PROCESSES, process_from_config
+from geometry.processes.prefix_tree import count_at_most
+from geometry.processes.process import Process, ProcessError
+from geometry.tasks.base import COORDINATES, PROBABILITIES, Analyses, Task, TaskError
+
+PREFIXES_LOOKED_AT = 1_000
+"""How far a task's tree is grown while its configuration is checked."""
+
+CONSTANT = 1e-9
+"""Belief states closer than this are the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class MarkovTask(Task):
+    """A hidden Markov model whose tokens are predicted; of a generalized one, beliefs are coordinates."""
+
+    parameters: Mapping
+    process: Process
+
+    kind: ClassVar[str] = "markov"
+
+    @classmethod
+    def from_parameters(cls, name: str, parameters: Mapping, context: int) -> "Task":
+        process = _process(name, json.dumps(parameters, sort_keys=True))
+        return cls(name, context, parameters, process, notes=process.notes)
+
+    @classmethod
+    def builder(cls, name: str) -> Callable:
+        return PROCESSES[name]
+
+    @property
+    def n_tokens(self) -> int:
+        return self.process.n_tokens
+
+    @property
+    def n_components(self) -> int:
+        return self.process.n_states
+
+    @property
+    def target_kind(self) -> str:
+        return COORDINATES if self.process.generalized else PROBABILITIES
+
+    @property
+    def analyses(self) -> Analyses:
+        return ANALYSES
+
+    @property
+    def is_explainable(self) -> bool:
+        return self.n_components == self.n_tokens == 3 and not self.process.generalized
+
+    def check(self, fewest_prefixes: int, max_prefixes: int) -> None:
+        n_prefixes, spread = look_at_prefixes(self.process, self.context)
+        if spread < CONSTANT:
+            raise TaskError(f"task.process: {self.name}: every prefix leads to the same belief state")
+        if n_prefixes < fewest_prefixes:
+            raise TaskError(
+                f"task.context is {self.context}, up to which {self.name} has {n_prefixes} prefixes; "
+                f"holding them out needs at least {fewest_prefixes}, so it must be greater"
+            )
+
+    def with_parameters(self, parameters: Mapping) -> Process | None:
+        """The process with some parameters replaced; None if none are given. Raises `ProcessError`."""
+        if not parameters:
+            return None
+        return process_of({"process": self.name, "parameters": {**self.parameters, **parameters}})
+
+    def check_control_parameters(self, parameters: Mapping) -> None:
+        own, key = self.process.transition_tensor, "probe.control_parameters"
+        try:
+            tensor = self.with_parameters(parameters).transition_tensor
+        except ProcessError as error:
+            raise TaskError(f"{key}: {error}; set it to null where it was meant for another process") from None
+        if tensor.shape != own.shape or ((own != 0) & (tensor == 0)).any():
+            raise TaskError(
+                f"{key} is {dict(parameters)}; they must give a process with the same states, tokens and possible "
+                "transitions"
+            )
+        if np.allclose(tensor, own):
+            raise TaskError(
+                f"{key} is {dict(parameters)}, which gives the task's own process; it must give another, or be null"
+            )
+
+    def has_every_prefix(self, max_prefixes: int) -> bool:
+        """The tree is grown only where the number of token sequences leaves it open."""
+        few_sequences = count_at_most(self.n_tokens, self.context, max_prefixes) < max_prefixes
+        return few_sequences or complete_tree(self.process, self.context, max_prefixes) is not None
+
+    def n_prefixes_if_fewer(self, needed: int, max_prefixes: int) -> int | None:
+        tree = complete_tree(self.process, self.context, needed)
+        n_prefixes = min(len(tree) if tree is not None else needed, max_prefixes)
+        return n_prefixes if n_prefixes < needed else None
+
+
+ANALYSES = Analyses(
+    every_network=("recover_process", "score_recovery", "find_symmetries"),
+    runs=("steer_network", "measure_convergence"),
+    first_run=("measure_distances", "measure_components"),
+    over_training=("measure_dimension",),
+    figures=(
+        *("belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"),
+        *("distances", "steering", "recovery", "dimension", "symmetry", "convergence"),
+    ),
+    figures_over_training=frozenset({"emergence", "loss", "dimension"}),
+    animations=("emergence",),
+)
+
+
+@cache
+def _process(name: str, parameters: str) -> Process:
+    return process_from_config(name, json.loads(parameters))
+
+
+def process_of(section: Mapping) -> Process:
+    """The hidden Markov model of a task section; raises `ProcessError`."""
+    return _process(section["process"], json.dumps(section.get("parameters", {}), sort_keys=True))
+
+
+@cache
+def look_at_prefixes(process: Process, context: int) -> tuple[int | float, float]:
+    """The number of prefixes, infinity if thousands, and the largest range of a component of their beliefs.
+
+    Raises `ProcessError` where these show a negative probability.
+    """
+    belief, n_prefixes = process.initial_state[None], 0
+    lowest, highest = np.full(process.n_states, np.inf), np.full(process.n_states, -np.inf)
+    for _ in range(context):
+        _, _, _, belief = extend_beliefs(process, belief)
+        lowest, highest = np.minimum(lowest, belief.min(axis=0)), np.maximum(highest, belief.max(axis=0))
+        n_prefixes += len(belief)
+        if n_prefixes > PREFIXES_LOOKED_AT or len(belief) * process.n_tokens > 20 * PREFIXES_LOOKED_AT:
+            n_prefixes = math.inf
+            break
+    return n_prefixes, float((highest - lowest).max())
