@@ -140,7 +140,7 @@ class Job:
     def _record(self) -> dict:
         """The complete record of this job, once its outputs are written."""
         ended = datetime.now(UTC)
-        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        usages = [resource.getrusage(target) for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         output = self.snakemake.output
         files = {"outputs": digests(path for path in output if path != output.record), "inputs": self.inputs}
         blank = {key: dict.fromkeys(value) for key, value in files.items()}

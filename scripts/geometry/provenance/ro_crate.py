@@ -171,7 +171,7 @@ def action(identifier: str, kind: str, name: str, instrument: str, objects: Iter
 
 
 def span(records: list[Record]) -> dict:
-    """When the first of some jobs started and the last ended."""
+    """The start of the first of some jobs and the end of the last."""
     runs = [record.content["run"] for record in records]
     return {"startTime": min(run["started"] for run in runs), "endTime": max(run["ended"] for run in runs)}
 
