@@ -83,6 +83,7 @@ if __name__ == "__main__":
         write_table(table, snakemake.output.shift_symmetry)
         last = table[table["step"] == table["step"].max()]
         for site, rows in select(last, measure="error", permutation=SHIFT).groupby("site"):
-            told = select(last, measure="detected_frequency", site=site)["value"].unique().astype(int)
+            detected = select(last, measure="detected_frequency", site=site)["value"].unique().astype(int)
             least = rows["value"].min()
-            job.info(f"{site}: {SHIFT} leaves {least:.2f}; frequencies told: {', '.join(map(str, told)) or 'none'}")
+            names = ", ".join(map(str, detected)) or "none"
+            job.info(f"{site}: {SHIFT} leaves {least:.2f} of the variance; frequencies detected: {names}")

@@ -91,7 +91,7 @@ def draw_networks(ax: Axes, networks: list[Curves], styles: dict[str, dict], lev
             shown = values[(values.index > 0) & (values > least)]
             ax.plot(shown.index, shown, **styles[name] | width)
             if place == 0 and len(shown):
-                ends[name] = shown.iloc[-1]
+                ends[name] = float(shown.iloc[-1])
     name_ends(ax, ends | dict([level]), {name: styles[name]["color"] for name in ends} | {level[0]: "black"})
 
 
@@ -123,7 +123,7 @@ def plot_progress(
     sites = list(dict.fromkeys(name for of_one in curves for name in of_one if name != OTHERS))
     if not sites:
         note(circle, "no network has a key frequency")
-    draw_networks(circle, curves, STYLES | dict(zip(sites[::-1], OF_SITES, strict=False)), ("mean baseline", 0))
+    draw_networks(circle, curves, STYLES | dict(zip(sites[::-1], OF_SITES, strict=False)), ("mean baseline", 0.0))
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The machine that a job runs on: its processor, the memory taken, and locks on files, where they can be had."""
+"""The machine of a job: processor, peak memory, and file locks where the file system has them."""
 
 import fcntl
 import platform
@@ -11,10 +11,10 @@ from typing import IO
 
 
 def processor() -> str:
-    """The model of the processor, on which the last bits of sums depend; where it is not told, its architecture."""
-    told = _content("/proc/cpuinfo")
+    """The model of the processor, on which the last bits of sums depend; its architecture if unknown."""
+    content = _content("/proc/cpuinfo")
     for pattern in (rb"model name|cpu model|cpu|uarch", rb"CPU part"):  # the second: of ARM, which has a number alone
-        if found := re.search(rb"^(" + pattern + rb")\s*:\s*(\S.*)$", told, re.MULTILINE):
+        if found := re.search(rb"^(" + pattern + rb")\s*:\s*(\S.*)$", content, re.MULTILINE):
             name = found[2].decode(errors="replace").strip()
             return f"{platform.machine()} part {name}" if found[1] == b"CPU part" else name
     if sys.platform == "darwin":
@@ -27,21 +27,21 @@ def processor() -> str:
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process, or one that it started, has had.
+    """The peak memory of this process or of one that it started, in bytes.
 
-    Of this process Linux tells `getrusage` what the one that started it had, if that was more; VmHWM is
-    its own, where it is told.
+    On Linux, `getrusage` of this process includes the peak of its parent before the fork; VmHWM, where available, is
+    its own.
     """
-    own, others = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, others = (resource.getrusage(target).ru_maxrss for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     if found := re.search(rb"VmHWM:\s+(\d+) kB", _content("/proc/self/status")):
         own = int(found[1])
     return max(own, others) * (1 if sys.platform == "darwin" else 1024)
 
 
 def try_lock(file: IO, wait: bool = False) -> bool | None:
-    """Lock an open file for this process: True if it has the lock now, False if another has it.
+    """Lock an open file for this process: True if it holds the lock now, False if another process does.
 
-    None where its file system has no locks, as Lustre and NFS may be mounted without.
+    None if the file system has no locks; Lustre and NFS may be mounted without.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -53,7 +53,7 @@ def try_lock(file: IO, wait: bool = False) -> bool | None:
 
 
 def _content(path: str) -> bytes:
-    """The content of a file of the system, nothing where there is none that can be read."""
+    """The content of a system file, empty if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError:

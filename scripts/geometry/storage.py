@@ -1,6 +1,6 @@
-"""Reading and writing artefacts: whole or not at all, and the same bytes for the same content.
+"""Reading and writing of artefacts: atomic, and the same bytes for the same content.
 
-Everything is written under a temporary name beside its place and moved there when complete.
+Files are written under a temporary name in the same folder and moved to their path when complete.
 """
 
 import os
@@ -25,7 +25,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path that becomes `path` if the block succeeds and vanishes if it fails.
 
-    It always has the same name, so that what a killed process has left is cleared by the next.
+    It always has the same name, so that remains of a killed process are cleared by the next.
     """
     path = Path(path)
     folder = path.with_name(f".{path.name}.partial")
@@ -41,15 +41,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def files_below(folder: str | Path, is_entered: Callable[[Path], bool] = lambda link: True) -> Iterator[Path]:
     """Every file below a folder by its path there, sorted, through links to folders too.
 
-    What is not looked into is told itself: a link that leads nowhere or back up, or that `is_entered` refuses,
-    or that stands behind a link and leads where another one led before; a folder that must not be read. What
-    an operating system leaves is not told.
+    Paths that are not entered are yielded themselves: links without a target, to a parent folder, refused by
+    `is_entered`, or behind a link and to the target of a previous one; unreadable folders. Files that operating
+    systems create are left out.
     """
     entered = set()
 
     def walk(
         folder: Path, holders: tuple[str, ...]
-    ) -> Iterator[Path]:  # holders: the real folders of the links on the way
+    ) -> Iterator[Path]:  # holders: the real folders of the links on the path
         try:
             paths = sorted(folder.iterdir())
         except OSError:
@@ -75,7 +75,7 @@ def files_below(folder: str | Path, is_entered: Callable[[Path], bool] = lambda 
 
 
 def leads_up(place: str, holders: Iterable[str]) -> bool:
-    """Whether a folder is one of some others or holds one of them."""
+    """True if a folder is or contains one of `holders`."""
     return any(Path(holder).is_relative_to(place) for holder in holders)
 
 
@@ -85,17 +85,17 @@ LEFT_BEHIND = re.compile(
     r"|\.nfs[0-9a-fA-F]+|\.fuse_hidden\w+|\.directory|\.Trash-\d+|lost\+found|\.snapshot|@eaDir",
     re.IGNORECASE | re.DOTALL,
 )
-"""What macOS, Windows and Linux, their desktops and network file systems leave in folders."""
+"""Names of files that macOS, Windows and Linux, their desktops and network file systems create in folders."""
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """A text file in UTF-8, whatever the locale; half a surrogate pair, which has no place there, as its escape."""
+    """Write a text file in UTF-8, whatever the locale; lone surrogates are escaped."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode(errors="backslashreplace"))
 
 
 class Archive:
-    """A Zarr group in one zip file, being written: small variables through xarray, large arrays chunk by chunk."""
+    """A Zarr group in one zip file, open for writing: small variables through xarray, large arrays chunk by chunk."""
 
     def __init__(self, target: zipfile.ZipFile, folder: Path):
         self.target, self.folder = target, folder
@@ -134,7 +134,7 @@ class Archive:
             sink.write(np.ascontiguousarray(values, array.dtype).data)
 
     def finish(self) -> None:
-        """Put what went through xarray behind the chunks."""
+        """Append the variables written through xarray after the chunks."""
         for file in sorted(path for path in self.folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(file.relative_to(self.folder).as_posix(), EPOCH)
             self.target.writestr(entry, file.read_bytes())
@@ -155,12 +155,12 @@ def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
-    """A dataset whose arrays are read from the archive when they are used."""
+    """A dataset whose arrays are read from the archive on access."""
     return xr.open_zarr(zarr.storage.ZipStore(path, mode="r"), consolidated=False, chunks=None)
 
 
 def write_tensors(tensors: dict[str, ndarray], path: str | Path) -> None:
-    """A safetensors file of named arrays."""
+    """Write a safetensors file of named arrays."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in tensors.items()}))
 

@@ -13,6 +13,7 @@ from alphabets import random_tensor, study
 from find_symmetries import find_symmetries
 from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.config.job_costs import BYTES, SECONDS, Estimates
+from geometry.figures.recovered_maps import MOST_TOKENS, frequent_tokens
 from geometry.interventions import steering
 from geometry.interventions.steering import MOST_FOLLOWED, SteeringScorer, draw_following
 from geometry.probing import baselines
@@ -39,7 +40,6 @@ from geometry.recovery.recovery_scores import MOST_PAIRS, RecoveryScorer, probab
 from geometry.recovery.spectral_learning import Recovery, generator
 from geometry.recovery.token_symmetry import MOST_SWAPS, cycles, image_of_prefixes, swap_changes, token_permutations
 from geometry.tasks.ground_truth import markov_ground_truth
-from plot_recovery import MOST_TOKENS, frequent_tokens
 
 ROOT = Path(__file__).parents[2]
 OF_MODULAR = ["measure_circuit", "find_shift_symmetry", "measure_surgery"]

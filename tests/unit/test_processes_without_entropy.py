@@ -167,5 +167,5 @@ def test_set_of_one_belief_has_neither_a_scale_nor_a_dimension():
     loss = pd.DataFrame({"seed": [1], "step": [3], "gap_nats": [0.1]})
     figure = plot_dimension([table], loss)
     figure.canvas.draw()
-    assert "all beliefs are the same" in figure.axes[0].texts[0].get_text()
+    assert "all beliefs are equal" in figure.axes[0].texts[0].get_text()
     plt.close(figure)

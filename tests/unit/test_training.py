@@ -11,7 +11,8 @@ from geometry.processes.belief_states import complete_tree
 from geometry.processes.catalog import process_from_config
 from geometry.processes.sampling import sample_process
 from geometry.training.batches import dense_batch, full_distribution_batch, packed_batch, worth_packing
-from geometry.training.engines import gradient_engine
+from geometry.training.engines import captured_tree_gradient, gradient_engine
+from geometry.training.gpu_gradient import EnsembleGradient
 from geometry.training.train import Recipe, TrainingRun, learning_rate_factor, snapshot_steps, train
 
 MODEL = {
@@ -96,6 +97,23 @@ def test_words_side_by_side_are_trained_on_like_their_tree(bos):
     for packed, plain in zip(runs[0].rows, runs[1].rows, strict=True):
         np.testing.assert_allclose(astuple(packed), astuple(plain), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(runs[0].vector, runs[1].vector, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_engines_agree_on_one_batch(bos):
+    """The engine of a GPU is evaluated on the CPU here, without a capture; the dense batch has other nodes."""
+    process = process_from_config("even", {})
+    run = new_run(process, RECIPE, bos)
+    packed, dense = (batches(process, RECIPE, bos, form=form)[0] for form in (packed_batch, dense_batch))
+    compiled = engine_of(run, packed.kind)(packed)
+    automatic = gradient_engine(run.model, run.vector, dense.kind)(dense)
+    captured = captured_tree_gradient(EnsembleGradient(run.model), run.vector, packed)
+    for found in (automatic, captured):
+        assert float(found.loss) == pytest.approx(compiled.loss, rel=1e-5)
+        torch.testing.assert_close(found.gradient, compiled.gradient, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(
+        captured.log_probability, torch.from_numpy(compiled.log_probability), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_one_cycle_rises_to_the_peak_and_falls_to_zero():

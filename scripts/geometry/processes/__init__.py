@@ -1,4 +1,4 @@
-"""Hidden Markov models and what follows from them alone: belief states, entropies, dimensions.
+"""Hidden Markov models and quantities that depend on them alone: belief states, entropies, dimensions.
 
 Imports no other sub-package, and no torch.
 """

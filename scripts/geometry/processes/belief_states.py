@@ -8,7 +8,7 @@ from geometry.processes.prefix_tree import PrefixTree, build_tree
 from geometry.processes.process import TOLERANCE, Process, ProcessError
 
 IMPOSSIBLE = 1e-12
-"""A continuation less probable than this is rounding, not an event."""
+"""The probability below which a continuation is a rounding error."""
 
 
 def extend_beliefs(
@@ -16,7 +16,7 @@ def extend_beliefs(
 ) -> tuple[
     Integer[ndarray, " child"], Integer[ndarray, " child"], Float[ndarray, " child"], Float[ndarray, "child state"]
 ]:
-    """All continuations of positive probability by one token: parent, token, probability, belief.
+    """All continuations of positive probability by one token: parent, token, conditional probability, belief.
 
     Raises `ProcessError` where a generalized process gives a negative probability.
     """
@@ -49,7 +49,7 @@ def complete_tree_with_beliefs(
 ) -> tuple[PrefixTree, Float[ndarray, "prefix state"], Float[ndarray, " prefix"]] | None:
     """All prefixes of positive probability up to `context` tokens, or None if more than `max_prefixes`.
 
-    With the beliefs and probabilities that `belief_states` would give: growing the tree needs them anyway.
+    Also returns the beliefs and probabilities of `belief_states`, which the construction computes anyway.
     """
     belief, probability, n_nodes = process.initial_state[None], np.ones(1), 0
     levels, beliefs, probabilities = [], [], []
@@ -68,7 +68,7 @@ def complete_tree_with_beliefs(
 
 
 def complete_tree(process: Process, context: int, max_prefixes: int) -> PrefixTree | None:
-    """The tree alone of `complete_tree_with_beliefs`."""
+    """The tree of `complete_tree_with_beliefs` without the beliefs."""
     found = complete_tree_with_beliefs(process, context, max_prefixes)
     return None if found is None else found[0]
 
@@ -87,7 +87,7 @@ def images_after(
 def belief_states(
     process: Process, tree: PrefixTree
 ) -> tuple[Float[ndarray, "prefix state"], Float[ndarray, " prefix"]]:
-    """The belief state after each prefix, and the prefix's probability among words of its length."""
+    """The belief state after each prefix, and the prefix's probability among sequences of its length."""
     belief = np.empty((len(tree), process.n_states))
     probability = np.empty(len(tree))
     for level in tree.levels:

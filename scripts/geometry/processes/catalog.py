@@ -14,21 +14,21 @@ from geometry.processes.custom_matrices import custom
 from geometry.processes.process import Process, ProcessError, build_process
 
 LARGEST = 1e100
-"""A parameter beyond this is a slip."""
+"""The largest absolute value of a parameter."""
 
 
 def mess3(x: float, alpha: float) -> Process:
     """Three states, three tokens, a fractal belief set (Marzen and Crutchfield 2017; Shai et al. 2024).
 
-    `x` is the probability of moving to each other state, `alpha` that of naming the state entered.
+    `x` is the probability of moving to each other state, `alpha` that of emitting the token of the entered state.
     """
     return build_process("mess3", _mess3_tensor(x, alpha))
 
 
 def mess3_duplicated(x: float, alpha: float) -> Process:
-    """`mess3` with its first state twice: the same tokens and futures, so that no predictor need tell the copies apart.
+    """`mess3` with its first state twice: the same tokens and futures, so that the copies are unobservable.
 
-    Who comes from state 1 enters the first copy, who comes from state 2 the second; token 0 changes the copy.
+    State 1 leads to the first copy, state 2 to the second; token 0 changes the copy.
     """
     single = _mess3_tensor(x, alpha)
     tensor = np.zeros((3, 4, 4))
@@ -109,9 +109,9 @@ def sns(p: float = 0.5, q: float = 0.5) -> Process:
 
 
 def mr_name(p: float = 0.4, q: float = 0.25) -> Process:
-    """A four-word language; each token names the state entered, so one token settles the belief.
+    """A language of four tokens; each token is the entered state, so the last token determines the belief.
 
-    `p` is the probability of changing between the two filler words, `q` that of saying ``Mr.``.
+    `p` is the probability of changing between the two filler tokens, `q` that of emitting ``Mr.``.
     """
     names = ["Mr.", "Something", "Blah", "name"]
     chain = np.array([[0, 0, 0, 1], [q, 1 - p - q, p, 0], [q, p, 1 - p - q, 0], [0, 0.5, 0.5, 0]])
@@ -200,7 +200,7 @@ PROCESSES = {
 
 
 def check_parameters(name: str, function: Callable, parameters: dict) -> None:
-    """Raise a parameter that a process does not have, or lacks; `ProcessError`."""
+    """Raise `ProcessError` if a parameter of a process is unknown or missing."""
     allowed = inspect.signature(function).parameters
     unknown = sorted(set(parameters) - set(allowed))
     if unknown:
@@ -213,7 +213,7 @@ def check_parameters(name: str, function: Callable, parameters: dict) -> None:
 
 
 def process_from_config(name: str, parameters: dict) -> Process:
-    """The process that a config names, with its parameters; raises `ProcessError` in one sentence."""
+    """The process with a name and parameters of the config; raises `ProcessError` with one sentence."""
     if name not in PROCESSES:
         raise ProcessError(f"process is {name!r}; allowed are {', '.join(PROCESSES)}")
     check_parameters(name, PROCESSES[name], parameters)

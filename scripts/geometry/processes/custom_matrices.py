@@ -1,7 +1,7 @@
-"""A process as people have it: matrices that were printed with a few digits, or written with fractions.
+"""Processes given by matrices in the config, printed with a few digits or written with fractions.
 
-Rounding moves a printed number by at most half a unit of its last digit. Probabilities whose sum differs from 1 by no
-more than that explains are divided by their sum, and the process says so in its ``notes``; others are refused.
+Rounding changes a printed number by at most half a unit of its last digit. Probabilities whose sum differs from 1 by at
+most that are divided by their sum, with a sentence in the process's ``notes``; others are refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ from geometry.processes.printed_matrices import half_units, read_numbers
 from geometry.processes.process import TOLERANCE, Process, ProcessError, build_process, checked_names
 
 MOST_TRIED = 2_000
-"""Prefixes on which negative entries are tried as those of a generalized process."""
+"""Prefixes on which negative entries are tested as those of a generalized process."""
 
-WHAT = {
+ROWS = {
     "transition_tensor": "the probabilities of leaving state {}",
     "transition_matrix": "transition_matrix: the probabilities of leaving state {}",
     "emission_matrix": "emission_matrix: the probabilities of the tokens of state {}",
@@ -39,7 +39,7 @@ def distributions(
 ) -> ndarray:
     """The numbers of a key, with those of each state divided by their sum; a note where they were rounded.
 
-    Raises `ProcessError` for what is no probability, to whose sentence `hint` may add, or does not sum to 1.
+    Raises `ProcessError` for numbers that are no probabilities, with the text of `hint`, or do not sum to 1.
     """
     axis = 1 if key == "transition_tensor" else 0
     numbers = np.where((numbers < 0) & (numbers >= -TOLERANCE), 0, numbers)
@@ -63,7 +63,7 @@ def distributions(
     if len(rounded):
         more = f", and so were those of {len(rounded) - 1} other states, by theirs" if len(rounded) > 1 else ""
         first = rounded[0]
-        notes.append(f"{WHAT[key].format(states[first])} summed to {total[first]:.9g} and were divided by it{more}")
+        notes.append(f"{ROWS[key].format(states[first])} summed to {total[first]:.9g} and were divided by it{more}")
     return np.moveaxis((rows / total[:, None]).reshape(by_state.shape), 0, axis)
 
 
@@ -72,7 +72,7 @@ def _wrong_sum(key: str, numbers: ndarray, state: str, total: float, allowed: fl
     columns = numbers.sum(axis=tuple(range(numbers.ndim - 1)))
     turned = "; the columns do, so that it may be transposed" if np.abs(columns - 1).max() < 0.01 else ""
     return (
-        f"custom: {WHAT[key].format(state)} sum to {total:.9g}{over}; they must sum to 1, of which rounding explains "
+        f"custom: {ROWS[key].format(state)} sum to {total:.9g}{over}; they must sum to 1, of which rounding explains "
         f"{allowed:.2g} at most{turned}: correct them, or write more digits or fractions such as 1/6"
     )
 
@@ -89,9 +89,9 @@ def custom(
 ) -> Process:
     """A process written out in the config, by its `transition_tensor` [token][from][to] or by two matrices.
 
-    These are the `transition_matrix` [from][to] and the `emission_matrix` [state][token]; `emitting_state` says whose
-    row a token is drawn from: ``from_state``, the state that is left, or ``to_state``, the one that is entered. Numbers
-    may be text, as 1/6. Raises `ProcessError`; see `build_process`.
+    These are the `transition_matrix` [from][to] and the `emission_matrix` [state][token]; the row of the
+    token is that of the `emitting_state`: ``from_state``, the state that is left, or ``to_state``, the one entered.
+    Numbers may be text, as 1/6. Raises `ProcessError`; see `build_process`.
     """
     pair = {
         "transition_matrix": transition_matrix,
@@ -155,7 +155,7 @@ def _tensor_of_pair(
 
 
 def _shown_names(state_names, n_states: int) -> list[str]:
-    """The names of the states as a sentence can hold them."""
+    """The names of the states as printable text."""
     names = checked_names("custom", "state_names", state_names, n_states)
     return [name if name.isprintable() else repr(name) for name in names]
 
@@ -175,7 +175,7 @@ def _with_eigenvalue_1(tensor: ndarray, is_exact: ndarray, notes: list[str]) -> 
 
 
 def _is_generalized(tensor: ndarray) -> bool:
-    """Whether a tensor is one of a generalized process, by its first prefixes."""
+    """True if a tensor is one of a generalized process, as far as its first prefixes show."""
     try:
         process = build_process("custom", tensor, generalized=True)
         belief = process.initial_state[None]

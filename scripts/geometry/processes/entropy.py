@@ -12,17 +12,17 @@ from geometry.processes.prefix_tree import PrefixTree
 from geometry.processes.process import TOLERANCE, Process, ProcessError
 
 CONVERGED = 1e-12
-"""Width at which a pair of bounds counts as the exact value, in nats."""
+"""The width in nats at which a pair of bounds counts as the exact value."""
 
 MOST_TOKENS = 200
-"""Tokens after which bounds are not made narrower."""
+"""The largest number of tokens by which bounds are narrowed."""
 
 
 MOST_BELIEFS = 250_000
-"""Distinct beliefs, of all words of one length, beyond which bounds are not made narrower."""
+"""The largest number of distinct beliefs, after sequences of one length, with which bounds are narrowed."""
 
 MOST_CHILDREN = 20
-"""Continuations of beliefs that are looked at, at most, for each belief that is kept."""
+"""The largest number of continuations that are computed for each distinct belief."""
 
 
 def next_token_entropy_nats(distribution: Float[ndarray, "prefix token"]) -> Float[ndarray, " prefix"]:
@@ -38,7 +38,7 @@ def check_descent(what: str, nats: Float[ndarray, " step"], n_tokens: int, may_r
             f"{math.log(n_tokens):.9g}"
         )
     if not may_rise and np.diff(nats).max(initial=0) > TOLERANCE:
-        raise ProcessError(f"{what} rises by {np.diff(nats).max():.3g} nats, which more knowledge cannot do")
+        raise ProcessError(f"{what} rises by {np.diff(nats).max():.3g} nats, impossible with more observations")
 
 
 def optimal_loss_nats(
@@ -51,7 +51,7 @@ def optimal_loss_nats(
     """The loss of an optimal predictor after 0, 1, ... observed tokens (the myopic entropies).
 
     `weight` sums to 1 over the prefixes of each length. From the stationary distribution the loss never rises, unless
-    the weights are those of a sample; from another start it may. Raises `ProcessError` for what cannot be.
+    the weights are those of a sample; from another start it may. Raises `ProcessError` for impossible values.
     """
     root = next_token_entropy_nats(process.next_token_probability(process.initial_state[None]))
     entropy = next_token_entropy_nats(next_token_probability)
@@ -68,7 +68,7 @@ def entropy_rate_bounds_nats(process: Process, max_beliefs: int = MOST_BELIEFS) 
     state before them as well (Cover and Thomas, theorem 4.5.1). L grows until the bounds meet, as
     they do where the belief states are finitely many, or until `MOST_TOKENS` or `max_beliefs` distinct
     beliefs are exceeded, or `MOST_CHILDREN` times as many continuations of them. A generalized process
-    has no hidden states to reveal: its lower bound is nan.
+    has no hidden states: its lower bound is nan.
     """
     starts = [process.stationary_distribution[None]]
     if not process.generalized:

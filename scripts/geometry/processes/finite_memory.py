@@ -1,8 +1,7 @@
-"""How far back a belief reaches: observers who recall only the last tokens, and how fast they come near the truth.
+"""Finite-memory observers: beliefs from the last k tokens, and their convergence to the true belief as k grows.
 
-The belief of who recalls k tokens is that from the stationary distribution after these k. It comes nearer the
-belief of who recalls all the more is recalled; were tokens not seen, what is known of the past would fade with
-the second eigenvalue of the summed transition tensor, token by token.
+The belief of the observer of k tokens is the stationary distribution, updated by the last k tokens. Without
+observations, information on the past decays by the second eigenvalue of the summed transition tensor with each token.
 """
 
 from collections.abc import Iterator
@@ -19,21 +18,21 @@ from geometry.processes.process import Process
 def observer_beliefs(
     process: Process, tree: PrefixTree, belief: Float[ndarray, "prefix state"]
 ) -> Iterator[Float[ndarray, "prefix state"]]:
-    """The belief after each prefix of an observer who recalls the last 1, 2, ... tokens, up to the longest prefix.
+    """The beliefs of the observers of the last 1, 2, ... tokens after each prefix, up to the longest prefix.
 
-    Of a prefix that is no longer, that is `belief`, the true one. Where the last tokens are impossible from the
-    stationary distribution, as after a beginning that never recurs, they tell nothing: it stays as it was before.
+    After a prefix of at most so many tokens this is `belief`, the true one. Where the last tokens are impossible from
+    the stationary distribution, as after a transient beginning, the last one does not change the belief.
     """
     stationary = np.broadcast_to(process.stationary_distribution, belief.shape)
     fewer = stationary
     has_parent = tree.parent >= 0
-    for recalled in range(1, int(tree.length.max()) + 1):
+    for n_last in range(1, int(tree.length.max()) + 1):
         before = np.where(has_parent[:, None], fewer[tree.parent], stationary)
         image = images_after(process, before, tree.last_token)
         total = (image @ process.readout)[:, None]
         possible = total > IMPOSSIBLE
         after = np.where(possible, image / np.where(possible, total, 1), before)
-        fewer = np.where((tree.length <= recalled)[:, None], belief, after)
+        fewer = np.where((tree.length <= n_last)[:, None], belief, after)
         yield fewer
 
 
@@ -49,16 +48,16 @@ def rms_errors(
 
 
 def mixing_rate(process: Process) -> float:
-    """The modulus of the second largest eigenvalue of the summed transition tensor; of a single state, 0."""
+    """The second largest modulus of the eigenvalues of the summed transition tensor; 0 for a single state."""
     modulus = np.sort(np.abs(np.linalg.eigvals(process.transition_tensor.sum(axis=0))))[::-1]
     return float(modulus[1]) if len(modulus) > 1 else 0.0
 
 
-def memory_reached(error: float, observers: Float[ndarray, " recalled"]) -> float:
-    """How many tokens an observer recalls who is as far from the truth, given the distances of who recalls 0, 1, ...
+def memory_reached(error: float, observers: Float[ndarray, " n_last"]) -> float:
+    """The number of tokens k whose finite-memory observer has the same error, given those of observers of 0, 1, ...
 
-    Between whole numbers the logarithm of the distance is interpolated; beyond the last distance that is above
-    0 this says no more than that it is reached.
+    Between whole numbers the logarithm of the error is interpolated; for errors below the last one above 0, the
+    result is a lower bound.
     """
     nearest = np.minimum.accumulate(observers)
     nearest = nearest[nearest > 1e-12]

@@ -1,16 +1,16 @@
-"""How many dimensions a set of beliefs has: from the maps that make it, and from a sample of its points.
+"""The fractal dimension of a set of beliefs, from the maps that generate it and from a sample of its points.
 
-From the maps. Each token contracts beliefs; how fast, on average, tell the Lyapunov exponents of the random
-product of the process's matrices, in nats per token. With the entropy rate, which tells how fast new beliefs
-are made, they give the Kaplan-Yorke dimension of the set (Jurgens and Crutchfield 2021, Chaos 31, 083114). It
+From the maps: each token contracts beliefs, at mean rates given by the Lyapunov exponents of the random
+product of the process's matrices, in nats per token. With the entropy rate, the rate at which beliefs
+multiply, they give the Kaplan-Yorke dimension of the set (Jurgens and Crutchfield 2021, Chaos 31, 083114). It
 is an upper bound where the images of the maps overlap.
 
-From the points. The correlation integral is the share of pairs of points that are nearer than a scale
-(Grassberger and Procaccia 1983, Physica D 9), and box counts are how many boxes of that side they fall in.
-Both are of one sample: below the scale at which points become rare they tell the sample, not the set.
+From the points: the correlation integral is the share of pairs of points within a distance
+(Grassberger and Procaccia 1983, Physica D 9), and the box count is the number of occupied boxes of a side.
+Both depend on the sample below the scale at which its points become rare.
 
-A process may be slightly invalid, as one that was fitted is: tokens are drawn by its probabilities with
-those below 0 taken for 0, and the others scaled to sum to 1.
+A process may be slightly invalid, for instance a fitted one: negative probabilities of tokens are set to 0
+and the others are normalised.
 """
 
 import numpy as np
@@ -23,32 +23,32 @@ from geometry.processes.process import Process
 from geometry.processes.sampling import draw_by_weight
 
 SINGULAR = 1e-13
-"""A growth this much below the largest of the same matrix is 0, but for rounding."""
+"""The ratio to the largest growth factor of a matrix below which one is 0 up to rounding."""
 
 LEAST_RATIO = 1e-10
-"""A singular value this much below the largest has lost all but six of its digits."""
+"""The ratio of singular values below which the smaller one has fewer than six accurate digits."""
 
 MOST_BELIEFS = 2000
-"""Belief states beyond which their number counts as infinite."""
+"""The number of belief states above which it counts as infinite."""
 
 SAME_DECIMALS = 9
-"""Belief states that agree to this many decimals are the same."""
+"""The number of decimals to which equal belief states agree."""
 
 MOST_SEQUENCES = 20_000
-"""Words whose matrices are multiplied out at most; of two tokens, so many are drawn evenly where there are more."""
+"""The largest number of sequences whose matrices are multiplied; of longer lists, a systematic sample."""
 
 LONGEST_SEQUENCE = 100
-"""Tokens of a word at most: of a process that hardly chooses, words stay few however long they are."""
+"""The largest length of these sequences: nearly deterministic processes have few of any length."""
 
 ROWS_AT_ONCE = 128
-"""Points whose distances to all later ones are held at a time."""
+"""Points whose distances to all later ones are in memory at a time."""
 
 
 # --- The maps -----------------------------------------------------------------------------------------------------
 
 
 def _clipped(process: Process, belief: Float[ndarray, "row state"]) -> Float[ndarray, "row token"]:
-    """The next-token distribution from each belief, with what is below 0 taken for 0."""
+    """The next-token distribution from each belief, with negative entries set to 0, normalised."""
     probability = process.next_token_probability(belief)
     return probability / probability.sum(axis=1, keepdims=True)
 
@@ -66,14 +66,14 @@ def lyapunov_exponents(
 ) -> Float[ndarray, " state"]:
     """The Lyapunov exponents of the matrices of random tokens, in nats per token, largest first.
 
-    The first is minus the entropy rate. Tokens are drawn from the process, `n_runs` words at once; a frame that
-    the matrices move is made orthonormal after each token, and the logarithms of the lengths that its vectors
-    then lose are averaged after the transient (Benettin et al. 1980, Meccanica 15). Where the product of some
+    The first is minus the entropy rate. Tokens are drawn from the process, `n_runs` sequences at once; a frame is
+    mapped by the matrices and orthonormalised after each token, and the logarithms of the growth of its vectors
+    are averaged after the transient (Benettin et al. 1980, Meccanica 15). Where the product of any
     run becomes singular, the exponent is minus infinity.
     """
     belief = np.broadcast_to(process.stationary_distribution, (n_runs, process.n_states))
     frame = rng.normal(size=(n_runs, process.n_states, process.n_states))
-    frame[:, :, 0] = process.stationary_distribution  # the word's probability, which is never 0
+    frame[:, :, 0] = process.stationary_distribution  # grows by the sequence's probability, which is never 0
     frame = np.linalg.qr(frame)[0]
     total, singular = np.zeros((n_runs, process.n_states)), np.zeros((n_runs, process.n_states), dtype=bool)
     for place in range(n_transient + n_tokens):
@@ -89,13 +89,13 @@ def lyapunov_exponents(
 
 
 def exponents_of_sequences(process: Process) -> Float[ndarray, " state"]:
-    """The same exponents without a sample: expectations over all words of n tokens, and of one token more.
+    """The Lyapunov exponents from expectations over all sequences of n and n + 1 tokens, without a random sample.
 
-    The mean logarithm of each singular value of a word's matrix, weighted by the word's probability, grows by
-    the exponent with each token. Words are made longer while they are few enough, and no singular value is so
-    small beside the largest that it would be rounding; of many tokens, the words of two are a systematic sample by
-    their probability. Convergence is exponential in n, but slow where two
-    exponents are near each other; their sum is right for any n.
+    The mean logarithm of each singular value of a sequence's matrix, weighted by the sequence's probability, grows by
+    the exponent with each token. n is increased while sequences are few enough and no singular value is so
+    small relative to the largest that it would be rounding; with many tokens, the sequences of two are a systematic
+    sample by their probability. Convergence is exponential in n, but slow for nearly equal exponents; their sum is
+    exact for any n.
     """
     belief, weight = process.stationary_distribution[None], np.ones(1)
     matrix, growth, least = np.eye(process.n_states)[None], [np.zeros(process.n_states)], 1.0
@@ -103,8 +103,8 @@ def exponents_of_sequences(process: Process) -> Float[ndarray, " state"]:
         if length > 2 and (len(weight) * process.n_tokens > MOST_SEQUENCES or least <= LEAST_RATIO):
             break
         shares = (weight[:, None] * _clipped(process, belief)).ravel()
-        kept, weight = _kept_sequences(np.where(shares > IMPOSSIBLE, shares, 0))
-        parent, token = np.divmod(kept, process.n_tokens)
+        chosen, weight = _chosen_sequences(np.where(shares > IMPOSSIBLE, shares, 0))
+        parent, token = np.divmod(chosen, process.n_tokens)
         belief = _after(process, belief[parent], token)
         matrix = matrix[parent] @ process.transition_tensor[token]
         size = np.linalg.svd(matrix, compute_uv=False)
@@ -116,20 +116,22 @@ def exponents_of_sequences(process: Process) -> Float[ndarray, " state"]:
     return np.where(singular, -np.inf, growth[-1] - np.where(singular, 0, growth[-2]))
 
 
-def _kept_sequences(shares: Float[ndarray, " word"]) -> tuple[Integer[ndarray, " kept"], Float[ndarray, " kept"]]:
-    """The possible words and their weights or, of more than `MOST_SEQUENCES`, so many at even steps of probability."""
-    kept = np.flatnonzero(shares)
-    if len(kept) <= MOST_SEQUENCES:
-        return kept, shares[kept]
-    edges = np.cumsum(shares[kept])
+def _chosen_sequences(
+    shares: Float[ndarray, " sequence"],
+) -> tuple[Integer[ndarray, " chosen"], Float[ndarray, " chosen"]]:
+    """The possible sequences and their weights or, of more than `MOST_SEQUENCES`, a systematic sample."""
+    possible = np.flatnonzero(shares)
+    if len(possible) <= MOST_SEQUENCES:
+        return possible, shares[possible]
+    edges = np.cumsum(shares[possible])
     steps = (np.arange(MOST_SEQUENCES) + 0.5) * edges[-1] / MOST_SEQUENCES
-    return kept[np.searchsorted(edges, steps)], np.full(MOST_SEQUENCES, edges[-1] / MOST_SEQUENCES)
+    return possible[np.searchsorted(edges, steps)], np.full(MOST_SEQUENCES, edges[-1] / MOST_SEQUENCES)
 
 
 def has_finite_beliefs(process: Process) -> bool:
-    """Whether the belief states after all words are few, and so have no dimension."""
+    """True if the belief states after all sequences are at most `MOST_BELIEFS`, so that their dimension is 0."""
     known = new = process.initial_state[None].round(SAME_DECIMALS)
-    n_sources = max(1, MOST_SEQUENCES // process.n_tokens)  # whose continuations are looked at together
+    n_sources = max(1, MOST_SEQUENCES // process.n_tokens)  # whose continuations are computed together
     while len(new) and len(known) <= MOST_BELIEFS:
         sources, new = new[:n_sources], new[n_sources:]
         parent, token = np.nonzero(process.next_token_probability(sources) > IMPOSSIBLE)
@@ -141,10 +143,10 @@ def has_finite_beliefs(process: Process) -> bool:
 
 
 def kaplan_yorke_dimension(exponents: Float[ndarray, " state"]) -> float:
-    """The dimension of the beliefs of a process with those Lyapunov exponents, which are infinitely many.
+    """The Kaplan-Yorke dimension of infinitely many beliefs, from the Lyapunov exponents of a process.
 
     Minus the first is the entropy rate h, the others less the first are the rates chi_i at which beliefs are
-    contracted: D = k + (h + chi_1 + ... + chi_k) / |chi_(k+1)|, with the greatest k for which the bracket is not
+    contracted: D = k + (h + chi_1 + ... + chi_k) / |chi_(k+1)|, with the largest k for which the bracket is not
     negative (Jurgens and Crutchfield 2021, equation 13), and at most one less than the number of states.
     """
     entropy_rate, contraction = -exponents[0], exponents[1:] - exponents[0]
@@ -156,7 +158,7 @@ def kaplan_yorke_dimension(exponents: Float[ndarray, " state"]) -> float:
 
 
 def belief_set_dimension(process: Process, exponents: Float[ndarray, " state"]) -> float:
-    """The Kaplan-Yorke dimension of a process's beliefs; of finitely many, 0."""
+    """The Kaplan-Yorke dimension of a process's beliefs; 0 for finitely many."""
     return 0.0 if has_finite_beliefs(process) else kaplan_yorke_dimension(exponents)
 
 
@@ -172,9 +174,9 @@ def rms_distance(points: Float[ndarray, "point component"], weight: Float[ndarra
 def correlation_integral(
     points: Float[ndarray, "point component"], weight: Float[ndarray, " point"], scales: Float[ndarray, " scale"]
 ) -> Float[ndarray, " scale"]:
-    """The share of pairs of different points that are no farther apart than each scale, pairs by their weights.
+    """The weighted share of pairs of different points whose distance is at most each scale.
 
-    `scales` ascend; a point's weight is how often it was drawn.
+    `scales` ascend; a point's weight is the number of times that it was drawn.
     """
     within = np.zeros(len(scales) + 1)
     squared = np.square(scales)
@@ -190,14 +192,14 @@ def correlation_integral(
 def local_slopes(
     scales: Float[ndarray, " scale"], values: Float[ndarray, " scale"]
 ) -> tuple[Float[ndarray, " gap"], Float[ndarray, " gap"]]:
-    """The scales between each two, and the slope of the values there, both on logarithmic axes; nan beside a 0."""
+    """The midpoints of scales and the slopes of the values there, on logarithmic axes; nan next to a 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         slopes = np.diff(np.log(values)) / np.diff(np.log(scales))
     return np.sqrt(scales[1:] * scales[:-1]), np.where(np.isfinite(slopes), slopes, np.nan)
 
 
 def slope_between(scales: Float[ndarray, " scale"], values: Float[ndarray, " scale"], low: float, high: float) -> float:
-    """The slope of a straight line through some values between two scales, on logarithmic axes."""
+    """The slope of a straight line fitted to the values between two scales, on logarithmic axes."""
     inside = (scales >= low) & (scales <= high) & (values > 0)
     if inside.sum() < 2:
         return float("nan")
@@ -205,7 +207,7 @@ def slope_between(scales: Float[ndarray, " scale"], values: Float[ndarray, " sca
 
 
 def _box(points: Float[ndarray, "point component"], scale: float) -> Integer[ndarray, " point"]:
-    """The number of the box that each point is in, of a grid that begins at the points' least corner."""
+    """The index of the box of each point, in a grid from the least corner of the points."""
     number = np.zeros(len(points), dtype=np.int64)
     for column in np.floor((points - points.min(axis=0)) / scale).astype(np.int64).T:
         number = np.unique(number * (column.max() + 1) + column, return_inverse=True)[1]
@@ -215,11 +217,11 @@ def _box(points: Float[ndarray, "point component"], scale: float) -> Integer[nda
 def box_counts(
     points: Float[ndarray, "point component"], weight: Float[ndarray, " point"], scales: Float[ndarray, " scale"]
 ) -> tuple[Integer[ndarray, " scale"], Float[ndarray, " scale"]]:
-    """How many boxes of each side hold a point, and how many do so in effect: the exponential of their entropy.
+    """The number of occupied boxes of each side, and their effective number, the exponential of their entropy.
 
-    The first grows with the dimension of the set as boxes become smaller. The second, for which a box counts by
-    the weight of its points, grows with the information dimension of the measure, as which Kaplan and Yorke's
-    is meant.
+    As boxes become smaller, the first grows with the box-counting dimension of the set. The second, in which a box
+    counts by the weight of its points, grows with the information dimension of the measure, to which the
+    Kaplan-Yorke dimension refers.
     """
     shares = [np.bincount(_box(points, scale), weights=weight) / weight.sum() for scale in scales]
     return np.array([len(share) for share in shares]), np.exp([entr(share).sum() for share in shares])
@@ -231,11 +233,11 @@ def resolution(
     other: Float[ndarray, " scale"],
     factor: float,
 ) -> float:
-    """The scale below which one set is no longer like another: the first, from the largest down, at which they differ.
+    """The resolution: the largest scale at which the correlation integrals of two sets differ.
 
-    Two correlation integrals over ascending scales differ where one is more than `factor` times the other; between
-    scales, the logarithm of their ratio is interpolated. Where they never differ, this is the least scale: the
-    resolution is that or finer. A blur leaves no trace where a set fills its space evenly.
+    They differ where one is more than `factor` times the other, over ascending `scales`; between
+    scales, the logarithm of their ratio is interpolated. Where they never differ, the result is the least scale, an
+    upper bound. A blur has no effect on a set that fills its space evenly.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.abs(np.log(other) - np.log(truth)) / np.log(factor)

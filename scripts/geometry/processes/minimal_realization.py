@@ -1,10 +1,10 @@
-"""Minimal realizations: the rank of a process, and coordinates in which nothing of it is superfluous.
+"""Minimal realizations: the rank of a process, and its model of the least dimension.
 
-The probability of a word ``xy...`` is ``initial_state @ T[x] @ T[y] @ ... @ readout``. Of the beliefs only their span
-matters to this, and of that only what continuation probabilities tell apart. Both are Krylov spaces: an orthonormal
-basis is extended by the images of what was new in it until nothing is (the staircase algorithm, Paige 1981), which is
-exact for a process whose entries differ from the given ones by rounding. The dimension that is left is the rank of the
-Hankel matrix, of the probabilities of all prefixes continued by all continuations.
+The probability of a sequence ``xy...`` is ``initial_state @ T[x] @ T[y] @ ... @ readout``. It depends only on the
+span of the beliefs, modulo differences that no continuation probability depends on. Both spaces are Krylov spaces: an
+orthonormal basis is extended by the images of its newest vectors until these add nothing (the staircase algorithm,
+Paige 1981), which is exact for a process whose entries differ from the given ones by rounding. The resulting dimension
+is the rank of the Hankel matrix of the probabilities of all prefixes followed by all continuations.
 """
 
 from dataclasses import replace
@@ -16,10 +16,10 @@ from numpy import ndarray
 from geometry.processes.process import Process
 
 RESOLVED = 1e-10
-"""The part of a unit vector outside the known directions that is more than rounding."""
+"""The least component of a unit vector outside the known directions that counts as more than rounding."""
 
 SEEN = 1e-8
-"""The cosine of the angle between what is reached and what is observed that is more than the rounding of both."""
+"""The least cosine between reachable and observable directions that counts as more than rounding."""
 
 
 def krylov_basis(
@@ -27,7 +27,7 @@ def krylov_basis(
 ) -> Float[ndarray, "direction state"]:
     """An orthonormal basis of the least space that holds some rows, of norm 1, and the images of all its rows.
 
-    Its first rows span `start`. Each map is taken in its own scale: a rare token tells as much as a frequent one.
+    Its first rows span `start`. Each map is scaled to norm 1, so that rare tokens count as much as frequent ones.
     """
     scale = np.linalg.norm(maps, 2, axis=(1, 2))
     maps = maps[scale > 0] / scale[scale > 0, None, None]
@@ -42,14 +42,14 @@ def krylov_basis(
 def new_directions(
     rows: Float[ndarray, "row state"], known: Float[ndarray, "direction state"]
 ) -> Float[ndarray, "new state"]:
-    """An orthonormal basis of what some rows, of norm 1 at most, add to the span of known orthonormal directions."""
+    """An orthonormal basis of the directions that rows of norm <= 1 add to the span of known orthonormal ones."""
     _, values, directions = np.linalg.svd(_outside(rows, known), full_matrices=False)
-    # Dividing by a small value has brought back a part of the known directions.
+    # Division by a small value has amplified components along the known directions.
     return np.linalg.qr(_outside(directions[values > RESOLVED], known).T)[0].T
 
 
 def _outside(rows: Float[ndarray, "row state"], known: Float[ndarray, "direction state"]):
-    for _ in range(2):  # the second time takes away what rounding has left
+    for _ in range(2):  # the second pass removes the rounding errors of the first
         rows = rows - (rows @ known.T) @ known
     return rows
 
@@ -57,18 +57,18 @@ def _outside(rows: Float[ndarray, "row state"], known: Float[ndarray, "direction
 def unit_images(
     rows: Float[ndarray, "row state"], maps: Float[ndarray, "token state next"]
 ) -> Float[ndarray, "image next"]:
-    """The images of some rows under each map, in units of their own norms; those that rounding has left are dropped."""
+    """The images of some rows under each map, scaled to norm 1; those that are rounding errors are dropped."""
     image = (rows @ maps).reshape(-1, maps.shape[2])
     size = (np.abs(rows) @ np.abs(maps)).reshape(image.shape)
     norm = np.linalg.norm(image, axis=1)
-    told = norm > RESOLVED * np.linalg.norm(size, axis=1)
-    return image[told] / norm[told, None]
+    resolved = norm > RESOLVED * np.linalg.norm(size, axis=1)
+    return image[resolved] / norm[resolved, None]
 
 
 def reachable_directions(process: Process) -> Float[ndarray, "direction state"]:
-    """An orthonormal basis of the span of the beliefs after all words, of which the stationary one is a mean.
+    """An orthonormal basis of the span of the beliefs after all sequences, whose mean is the stationary one.
 
-    Beliefs after a first token are in units of their own, so that its tokens find a state that is seldom entered.
+    Beliefs after the first token are scaled to norm 1, so that states that are rarely entered count.
     """
     tensor = process.transition_tensor
     start = unit_images(
@@ -84,7 +84,7 @@ def observable_directions(process: Process) -> Float[ndarray, "direction state"]
 
 
 def minimal_process(process: Process) -> Process:
-    """A process of the least dimension that says the same of every word, in coordinates of its own; or this process."""
+    """The process of least dimension with the same probability of every sequence; this process if it is minimal."""
     reached = reachable_directions(process)
     observed = observable_directions(process)
     _, cosines, mixtures = np.linalg.svd(reached @ observed.T)
@@ -104,5 +104,5 @@ def minimal_process(process: Process) -> Process:
 
 
 def minimal_rank(process: Process) -> int:
-    """The rank of a process: the dimension of the smallest generalized hidden Markov model that predicts the same."""
+    """The rank of a process: the dimension of its smallest generalized hidden Markov model."""
     return minimal_process(process).n_states

@@ -1,4 +1,4 @@
-"""Changes of belief that next-token predictions, or all predictions, do not show."""
+"""Directions of belief space on which next-token predictions, or all predictions, do not depend."""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,9 +9,10 @@ from geometry.processes.process import Process
 
 
 def hidden_directions(process: Process) -> tuple[Float[ndarray, "a state"], Float[ndarray, "b state"]]:
-    """Orthonormal changes of belief that leave the next token's distribution as it is.
+    """Orthonormal changes of belief that leave the next token's distribution unchanged, in two groups.
 
-    The first alter predictions of later tokens; the second alter none, ever: a process that has them is not minimal.
+    Those of the first change predictions of later tokens. Those of the second change no prediction; a minimal process
+    has none of them.
     """
     observed = observable_directions(process)
     emitted = unit_images(process.readout[None], process.transition_tensor.transpose(0, 2, 1))

@@ -1,8 +1,8 @@
 """Prefix trees: every distinct prefix once, as the nodes of a tree.
 
-A causal network, like a Bayesian observer, gives one answer per distinct prefix. So everything that
-is computed per prefix (belief states, activations, losses) runs over the nodes of a `PrefixTree`,
-and words enter only through how often each node is visited.
+The output of a causal network, like the belief of a Bayesian observer, is a function of the prefix. All quantities per
+prefix (belief states, activations, losses) are therefore computed over the nodes of a `PrefixTree`, and sequences enter
+only through the number of times that each node occurs in them.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 NUMBERS_AT_ONCE = 10_000_000
-"""Numbers of a temporary array over rows and tokens, at most: of many tokens, few rows are held at a time."""
+"""The largest size of a temporary array over rows and tokens: with many tokens, few rows are in memory at a time."""
 
 
 def row_blocks(n_rows: int, n_columns: int) -> list[slice]:
@@ -46,7 +46,7 @@ class PrefixTree:
     def continuation(
         self, node: Integer[ndarray, "*#place"], token: Integer[ndarray, "*#place"]
     ) -> Integer[ndarray, "*place"]:
-        """The node of each prefix followed by a token; -1 where that is none. Node -1 is the empty prefix."""
+        """The node of each prefix followed by a token, -1 if it is not in the tree. Node -1 is the empty prefix."""
         n_tokens = max(self.last_token.max(), token.max(initial=0)) + 1
         known, wanted = (self.parent + 1) * n_tokens + self.last_token, (node + 1) * n_tokens + token
         place = np.searchsorted(known, wanted).clip(max=len(self) - 1)
@@ -70,7 +70,7 @@ def tree_of(truth: Mapping) -> PrefixTree:
 
 
 def scored_positions(truth: Mapping) -> slice:
-    """Where the prefixes stand at which a task asks for a prediction: those of positive weight, which come last."""
+    """The slice of the prefixes at which a task scores the prediction: those of positive weight, which come last."""
     return slice(int(np.argmax(np.asarray(truth["weight"]) > 0)), None)
 
 
@@ -88,34 +88,36 @@ def build_tree(levels: list[tuple[Integer[ndarray, " _"], Integer[ndarray, " _"]
 def two_token_probabilities(
     tree: PrefixTree, probability: Float[ndarray, " prefix"], next_token_probability: Float[ndarray, "prefix token"]
 ) -> Float[ndarray, "token token"]:
-    """The probability of each first token with each second one, given those of the prefixes and predictions."""
+    """The joint probability of the first and the second token, from those of the prefixes and the predictions."""
     first, n_tokens = tree.levels[0], next_token_probability.shape[1]
-    words = np.zeros((n_tokens, n_tokens))
-    words[tree.last_token[first]] = probability[first, None] * next_token_probability[first]
-    return words
+    joint = np.zeros((n_tokens, n_tokens))
+    joint[tree.last_token[first]] = probability[first, None] * next_token_probability[first]
+    return joint
 
 
-def tree_of_sequences(words: Integer[ndarray, "word position"]) -> tuple[PrefixTree, Integer[ndarray, "word position"]]:
-    """The tree of all prefixes of some words, and the node of each word at each position."""
-    order = np.lexsort(words.T[::-1])
-    ordered = words[order]
-    # In sorted order, a prefix is new where it or a shorter one differs from the word before.
-    new = np.ones(words.shape, dtype=bool)
+def tree_of_sequences(
+    sequences: Integer[ndarray, "sequence position"],
+) -> tuple[PrefixTree, Integer[ndarray, "sequence position"]]:
+    """The tree of all prefixes of some sequences, and the node of each sequence at each position."""
+    order = np.lexsort(sequences.T[::-1])
+    ordered = sequences[order]
+    # In sorted order, a prefix is new where it or a shorter one differs from that of the previous sequence.
+    new = np.ones(sequences.shape, dtype=bool)
     np.logical_or.accumulate(ordered[1:] != ordered[:-1], axis=1, out=new[1:])
     size = new.sum(axis=0)
     place = np.cumsum(new, axis=0) - 1 + np.concatenate([[0], np.cumsum(size)[:-1]])
-    position, word = np.nonzero(new.T)
-    parent = np.where(position > 0, place[word, position - 1], -1)
+    position, row = np.nonzero(new.T)
+    parent = np.where(position > 0, place[row, position - 1], -1)
     nodes = np.empty_like(place)
     nodes[order] = place
-    return PrefixTree(ordered[word, position].astype(np.int64), parent, position + 1), nodes
+    return PrefixTree(ordered[row, position].astype(np.int64), parent, position + 1), nodes
 
 
 def n_sequences_below(tree: PrefixTree) -> Integer[ndarray, " prefix"]:
-    """How many of the tree's longest prefixes continue each prefix.
+    """The number of the tree's longest prefixes that continue each prefix.
 
-    In a complete tree, this is the weight of a prefix when all words count alike at every position
-    (Shai et al. 2024). A sampled tree lacks words, the improbable ones above all.
+    In a complete tree, this is the weight of a prefix that is uniform over sequences, as published (Shai et al. 2024).
+    A sampled tree lacks sequences, mostly improbable ones.
     """
     count = (tree.length == tree.length.max()).astype(np.int64)
     for level in reversed(tree.levels[1:]):

@@ -1,4 +1,4 @@
-"""Numbers as people print them: with a few digits, as fractions, in nested lists."""
+"""Numbers in nested lists of the config, printed with a few digits or written as fractions."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -10,10 +10,10 @@ from numpy import ndarray
 from geometry.processes.process import ProcessError
 
 FEWEST_DIGITS = 3
-"""Numbers are taken to be printed with at least so many decimals or digits: 0.5 is one half."""
+"""The least number of decimals or digits that printed numbers are assumed to have: 0.5 is one half."""
 
 COMPUTED = 12
-"""A number with so many digits was computed, not printed."""
+"""The number of digits from which on a number is assumed to be computed, not printed."""
 
 AXES = {
     "transition_tensor": ("token, state, state", "one row and one column per state"),
@@ -24,7 +24,7 @@ AXES = {
 
 
 def read_numbers(key: str, values) -> tuple[ndarray, ndarray]:
-    """The numbers of nested lists, and which of them are exact: whole numbers and fractions; raises `ProcessError`."""
+    """The numbers of nested lists, and True where exact (whole numbers and fractions); raises `ProcessError`."""
     axes, meaning = AXES[key]
     form = f"custom: {key} must be nested lists of numbers with shape ({axes})"
     try:
@@ -61,10 +61,10 @@ def _is_exact(value) -> bool:
 
 
 def half_units(numbers: Float[ndarray, " entry"], is_exact: Bool[ndarray, " entry"]) -> Float[ndarray, " entry"]:
-    """How far rounding may have moved each number: half a unit of its last digit, if it was printed.
+    """The largest rounding error of each number: half a unit of its last digit if it was printed, else 0.
 
-    All were printed with the same number of decimals, or of digits; zeros at the end are not seen, so that the number
-    is the largest of any entry. Of the two, what moves them more.
+    All are assumed to be printed with the same number of decimals, or of digits: the largest of any entry, since
+    trailing zeros are not visible. The assumption with the larger total error is used.
     """
     found = np.zeros(len(numbers))
     texts = [Decimal(repr(value)).normalize().as_tuple() for value in numbers.tolist()]

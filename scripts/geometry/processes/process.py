@@ -20,14 +20,14 @@ from scipy.linalg import matrix_balance
 from geometry.processes.stationary_distribution import closed_classes, long_run_law
 
 TOLERANCE = 1e-9
-"""How far a sum of probabilities or an eigenvalue may be from 1, and an entry below 0."""
+"""The largest deviation of a sum of probabilities or an eigenvalue from 1, and of an entry below 0."""
 
-UNSETTLED = np.finfo(float).eps / TOLERANCE
-"""A singular value or a cosine below which a vector that is divided by it is not known to the tolerance."""
+LEAST_RESOLVED = np.finfo(float).eps / TOLERANCE
+"""The singular value or cosine below which a vector divided by it is not accurate to the tolerance."""
 
 
 class ProcessError(ValueError):
-    """A process that cannot be built; the message says what is wrong, in one sentence."""
+    """A process that cannot be built; the message is one sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Process:
     token_names: tuple[str, ...]
     generalized: bool
     notes: tuple[str, ...] = ()
-    """What was changed in the numbers it was given as, a sentence each."""
+    """Corrections of the given numbers, such as normalisation, a sentence each."""
 
     @property
     def n_tokens(self) -> int:
@@ -64,7 +64,7 @@ class Process:
         return np.min_scalar_type(self.n_tokens - 1)
 
     def next_token_probability(self, belief: Float[ndarray, "prefix state"]) -> Float[ndarray, "prefix token"]:
-        """The optimal prediction from each belief; what rounding takes below 0 is 0."""
+        """The optimal prediction from each belief; negative rounding errors are set to 0."""
         return np.maximum(belief @ self.emission_matrix, 0)
 
 
@@ -87,7 +87,7 @@ def build_process(
     state_names = checked_names(name, "state_names", state_names, n_states)
     token_names = checked_names(name, "token_names", token_names, n_tokens)
     if not generalized:
-        tensor[(tensor < 0) & (tensor >= -TOLERANCE)] = 0  # as 1 - 0.9 - 0.1 is
+        tensor[(tensor < 0) & (tensor >= -TOLERANCE)] = 0  # such as 1 - 0.9 - 0.1
         _check_probabilities(name, tensor, state_names)
     readout = _readout(name, tensor.sum(axis=0), generalized)
     initial = None
@@ -150,7 +150,7 @@ def _check_probabilities(name, tensor, state_names) -> None:
 
 
 def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
-    """The right eigenvector of the summed tensor with eigenvalue 1, largest entry 1; ones where probabilities are."""
+    """The right eigenvector of the summed tensor with eigenvalue 1, largest entry 1; ones unless generalized."""
     if not generalized:
         return np.ones(len(chain))
     eigenvalues = np.linalg.eigvals(chain)
@@ -165,13 +165,14 @@ def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
 
 
 def _fixed_vector(name, chain: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:
-    """The vector v with ``chain @ v == v``, in units that balance the matrix; raises one that rounding settles."""
+    """The vector v with ``chain @ v == v``, from the balanced matrix; raises `ProcessError` if it is not accurate."""
     balanced, (scale, _) = matrix_balance(chain, permute=False, separate=True)
     _, values, directions = np.linalg.svd(balanced - np.eye(len(chain)))
     size = np.linalg.norm(balanced, 2)
-    if values[-1] > TOLERANCE**0.75 * size or (len(values) > 1 and values[-2] < UNSETTLED * size):
+    if values[-1] > TOLERANCE**0.75 * size or (len(values) > 1 and values[-2] < LEAST_RESOLVED * size):
         raise ProcessError(
-            f"{name}: the eigenvector of the summed transition tensor with eigenvalue 1 not testable from rounding"
+            f"{name}: the eigenvector of the summed transition tensor with eigenvalue 1 cannot be distinguished "
+            "from rounding"
         )
     return scale * directions[-1]
 
@@ -181,7 +182,7 @@ def _stationary_distribution(name, chain, readout, generalized, initial) -> Floa
     if generalized:
         stationary = _fixed_vector(name, chain.T)
         total = stationary @ readout
-        if abs(total) <= UNSETTLED * (np.abs(stationary) @ np.abs(readout)):
+        if abs(total) <= LEAST_RESOLVED * (np.abs(stationary) @ np.abs(readout)):
             raise ProcessError(
                 f"{name}: the stationary state and the read-out vector are orthogonal up to rounding; "
                 "eigenvalue 1 of the summed transition tensor must be simple"
@@ -196,14 +197,14 @@ def _stationary_distribution(name, chain, readout, generalized, initial) -> Floa
             f"{name}: the chain is reducible, with {len(classes)} stationary distributions; give an initial_state"
         )
     start = np.full(len(chain), 1 / len(chain)) if initial is None else initial
-    with np.errstate(all="ignore"):  # what is too small for floating-point numbers gives no distribution
+    with np.errstate(all="ignore"):  # an underflow gives no distribution, which is checked below
         stationary = long_run_law(chain, start, classes)
     check_distributions(f"{name}: the stationary distribution", stationary)
     return stationary
 
 
 def check_distributions(what: str, rows: Float[ndarray, "*row outcome"]) -> None:
-    """Raise `ProcessError` where rows are no probability distributions: entries of at least 0 that sum to 1."""
+    """Raise `ProcessError` unless rows are probability distributions: entries of at least 0 that sum to 1."""
     total, least = np.atleast_1d(rows.sum(axis=-1)), rows.min()
     worst = total[np.abs(total - 1).argmax()]  # nan, if there is one
     if not (abs(worst - 1) <= TOLERANCE and least >= -TOLERANCE):

@@ -1,8 +1,8 @@
-"""Long-run laws of Markov chains, from row-stochastic matrices, without a subtraction.
+"""Long-run laws of Markov chains, from row-stochastic matrices, without subtractions.
 
-States are eliminated one by one, what they pass on being added to the others: the elimination of Grassmann, Taksar and
-Heyman (1985). It never forms ``1 - p``, so that every entry of the law has full relative accuracy, however slowly the
-chain mixes and however many orders of magnitude the law spans.
+States are eliminated one by one, and their transitions redistributed over the others: the elimination of Grassmann,
+Taksar and Heyman (1985). It never forms ``1 - p``, so that every entry of the law has full relative accuracy, however
+slowly the chain mixes and however many orders of magnitude the law spans.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 
 def closed_classes(chain: Float[ndarray, "state state"]) -> list[ndarray]:
-    """Sets of states that the chain can enter and never leave; each has one stationary law, no other state any."""
+    """The closed communicating classes: sets of states that the chain can enter and never leave, each with one law."""
     number, class_of = connected_components(csr_array(chain > 0), connection="strong")
     leaves = ((chain > 0) & (class_of[:, None] != class_of)).any(axis=1)
     is_closed = np.bincount(class_of, weights=leaves, minlength=number) == 0
@@ -23,7 +23,7 @@ def closed_classes(chain: Float[ndarray, "state state"]) -> list[ndarray]:
 def irreducible_law(chain: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:
     """The stationary law of a chain in which every state leads to every other."""
     rates = np.array(chain)
-    for k in range(len(rates) - 1, 0, -1):  # a chain that skips the states from k on
+    for k in range(len(rates) - 1, 0, -1):  # the chain watched on the states before k only
         rates[:k, k] /= rates[k, :k].sum()
         rates[:k, :k] += np.outer(rates[:k, k], rates[k, :k])
     law = np.ones(len(rates))
@@ -36,7 +36,7 @@ def irreducible_law(chain: Float[ndarray, "state state"]) -> Float[ndarray, " st
 def long_run_law(
     chain: Float[ndarray, "state state"], start: Float[ndarray, " state"], classes: list[ndarray]
 ) -> Float[ndarray, " state"]:
-    """The mean law over time from a start: of each closed class, its own law times the probability of ending in it."""
+    """The time average of the law from a start: each closed class's own law times the probability of absorption."""
     law = np.zeros(len(chain))
     for members, share in zip(classes, absorbed(chain, start, classes), strict=True):
         law[members] = share * irreducible_law(chain[np.ix_(members, members)])
@@ -46,7 +46,7 @@ def long_run_law(
 def absorbed(
     chain: Float[ndarray, "state state"], start: Float[ndarray, " state"], classes: list[ndarray]
 ) -> Float[ndarray, " class"]:
-    """The probability of ending in each closed class from a start."""
+    """The probability of absorption in each closed class from a start."""
     transient = np.setdiff1d(np.arange(len(chain)), np.concatenate(classes))
     sources, n = np.vstack([start, chain[transient]]), len(classes)
     flow = np.column_stack([*(sources[:, members].sum(axis=1) for members in classes), sources[:, transient]])

@@ -1,4 +1,4 @@
-"""What made each file: job records, code digests, audit, research object, job graph.
+"""Provenance of every file: job records, code digests, audit, research object, job graph.
 
 Imports no other sub-package.
 """

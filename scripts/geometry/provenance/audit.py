@@ -1,7 +1,7 @@
-"""Whether the files of a study are what their records say, and the records what the checkout says.
+"""The audit: a comparison of the files of a study with their records, and of the records with the checkout.
 
-Each function yields the breaks that it finds, each one sentence that names the file and ends in how to
-mend just that. What the present study does not make (`plan` lacks it) belongs to another one.
+Each function yields the discrepancies that it finds, each one sentence that names the file and ends with its remedy.
+`plan` holds the files of all planned jobs of the present study; other files belong to another study.
 """
 
 import os
@@ -16,7 +16,7 @@ from geometry.provenance.requirements_lock import HOW_TO_INSTALL, Pin, hidden_pa
 
 
 def broken_files(records: Iterable[Record], plan: Container[str], closed: Container[str] = ()) -> Iterator[str]:
-    """Files that are gone or are not what their job wrote; of those behind something `closed`, that is told itself."""
+    """Files that are missing or differ from their record, except those behind a `closed` path."""
     for record in records:
         for path, digest in record.outputs.items():
             if is_behind(path, closed):
@@ -28,11 +28,11 @@ def broken_files(records: Iterable[Record], plan: Container[str], closed: Contai
 
 
 def broken_links(records: Iterable[Record], maker: Mapping[str, Record], plan: Container[str]) -> Iterator[str]:
-    """Files that were made from something else than what is recorded of their inputs."""
+    """Files whose recorded inputs differ from the records or contents of these inputs."""
     for record in records:
         first = next(iter(record.outputs))
         for path, digest in record.inputs.items():
-            own = not Path(path).is_relative_to("results")  # the user's own, of which no job leaves a record
+            own = not Path(path).is_relative_to("results")  # the user's own file, without a record
             if path in maker:
                 if digest != maker[path].outputs[path]:
                     yield f"{first}: made from another {path} than {maker[path].job} wrote. {remedy(first, plan)}"
@@ -45,17 +45,17 @@ def broken_links(records: Iterable[Record], maker: Mapping[str, Record], plan: C
 
 
 def conflicting_records(records: Iterable[Record], maker: Mapping[str, Record], plan: Container[str]) -> Iterator[str]:
-    """Records of one file that differ in which job wrote it."""
+    """Pairs of records that claim the same file."""
     for record in records:
         for path in record.outputs:
             if maker[path] is not record:
                 pair = sorted([record.path, maker[path].path], key=lambda name: name in plan)
-                told = f"tells of {path}, of which {pair[1]} tells too"
-                yield f"{pair[0]}: {told}. Move the one that is wrong out of results/"
+                conflict = f"tells of {path}, of which {pair[1]} tells too"
+                yield f"{pair[0]}: {conflict}. Move the one that is wrong out of results/"
 
 
 def stray_files(files: Iterable[Path], known: Container[str]) -> Iterator[str]:
-    """Files of `files_below` that no record names, folders that must not be read, and links that lead nowhere."""
+    """Files of `files_below` without a record, unreadable folders, and links without a target."""
     for path in files:
         if is_dead(path):
             remove = "Bring that back, or remove the link and run: snakemake"
@@ -69,22 +69,22 @@ def stray_files(files: Iterable[Path], known: Container[str]) -> Iterator[str]:
 
 
 def is_dead(path: Path) -> bool:
-    """Whether a path is a link that leads nowhere, or to itself."""
+    """True for a link without a target, or to itself."""
     return path.is_symlink() and not os.path.exists(path)
 
 
 def is_closed(path: Path) -> bool:
-    """Whether nothing behind a path that `files_below` tells can be read: a dead link, or a folder."""
+    """True for paths of `files_below` behind which nothing can be read: dead links and folders."""
     return is_dead(path) or (os.path.isdir(path) and not path.is_symlink())
 
 
 def is_behind(path: str, closed: Container[str]) -> bool:
-    """Whether a path is one of some others, or leads through one."""
+    """True for a path that is one of the `closed` ones, or leads through one."""
     return any(str(part) in closed for part in (Path(path), *Path(path).parents))
 
 
 def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mapping[str, Pin]) -> Iterator[str]:
-    """What differs between a recorded job and the same job as this checkout and configuration would run it."""
+    """Differences between a recorded job and the job that this checkout and configuration would run."""
     first = job.outputs[0]
     if record is None:
         if any(Path(path).exists() for path in job.outputs):
@@ -112,7 +112,7 @@ def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mappin
 
 
 def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
-    """Pins of the lock that are not what is installed."""
+    """Pins of the requirements lock that differ from the installed version."""
     for name, pin in pins.items():
         installed = installed_version(name)
         if problem := hidden_package(name, pin):
@@ -125,7 +125,7 @@ MOVE_AWAY = "Move it out of results/"
 
 
 def remedy(path: str, plan: Container[str]) -> str:
-    """How to mend a file, and nothing else."""
+    """The remedy for one file."""
     if path not in plan:
         other = "audit with the --configfile of the one that does, or move it and its record out of results/"
         return f"This study does not make it: {other}"

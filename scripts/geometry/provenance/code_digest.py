@@ -1,8 +1,8 @@
-"""A digest of what a script does: its own code, every local module and every package that it imports.
+"""The code digest of a script: of its own code, every local module and every package that it imports.
 
-Comments, docstrings and formatting do not count; any statement does, and so does the pinned version of
-any package that these modules import, or that those packages need. As a parameter of each rule it
-reruns exactly the rules whose code changed, which Snakemake, watching one file's date, cannot.
+It depends on all statements, and on the pinned versions of the packages that these modules import and their
+dependencies, but not on comments, docstrings and formatting. As a parameter of each rule it
+reruns exactly the rules whose code changed; Snakemake itself only compares the script's own date.
 """
 
 import ast
@@ -18,7 +18,7 @@ from geometry.provenance.requirements_lock import LockError, packages_of
 
 @dataclass(frozen=True)
 class Code:
-    """What a script runs: digests of its modules by path, versions of its packages by name."""
+    """The code of a script: digests of its modules by path, versions of its packages by name."""
 
     modules: dict[str, str]
     packages: dict[str, str]
@@ -29,9 +29,9 @@ class Code:
 
 
 def code_of(script: Path, lock: Path) -> Code:
-    """The code of a script; its local modules are looked for beside it, its packages in the lock.
+    """The code of a script; local modules are resolved beside it, packages in the requirements lock.
 
-    Raises `LockError` where the lock lacks a package that is imported, or an import is relative.
+    Raises `LockError` if the lock lacks an imported package, or an import is relative.
     """
     root = script.parent
     files = sorted(reachable_files(script, root))
@@ -40,7 +40,7 @@ def code_of(script: Path, lock: Path) -> Code:
 
 
 def content_digest(files: Iterable[Path]) -> str:
-    """The digest of some files' names and bytes, wherever they are."""
+    """The digest of the names and bytes of some files, independent of their folder."""
     return _sha256(b"".join(f"{path.name}\n".encode() + path.read_bytes() for path in sorted(files)))[:16]
 
 
@@ -88,11 +88,11 @@ def statements(path: Path) -> str:
 
 @cache
 def _read(path: Path) -> tuple[frozenset[str], str]:
-    """A file's imports and the digest of its syntax tree, in one pass, as each start of Snakemake waits for it."""
+    """A file's imports and the digest of its syntax tree, in one pass, since each start of Snakemake waits for it."""
     names = set()
 
     def form(node) -> list | str:
-        """A syntax tree as nested lists, without the empty fields that Python's versions differ in."""
+        """A syntax tree as nested lists, without empty fields, in which versions of Python differ."""
         if isinstance(node, list):
             return [form(item) for item in node]
         if not isinstance(node, ast.AST):
@@ -114,11 +114,11 @@ def _read(path: Path) -> tuple[frozenset[str], str]:
 
 
 WITH_BODY = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-"""What can begin with a docstring."""
+"""Nodes that can begin with a docstring."""
 
 
 def _that_runs(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements without those that are only text, and without what only a type checker reads."""
+    """The statements except docstrings and imports for type checkers."""
     for node in body:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             yield from _that_runs(node.orelse)

@@ -1,9 +1,8 @@
-"""A job of the workflow: what it says of itself while it runs, and the record it leaves when it is done.
+"""A job of the workflow: its log file while it runs, and its record when it is done.
 
-The record says what the job's files are and what they were made from: the sha256 of each input and
-output, every parameter, the code and packages that ran, and where and when. Its schema is
-rules/schemas/record.schema.yaml; everything but its sections ``run`` and ``seal`` is the same for two
-identical jobs.
+The record holds the sha256 of each input and output, every parameter, the code and packages that ran, and the
+place and time. Its schema is rules/schemas/record.schema.yaml; all but its sections ``run`` and ``seal`` are equal for
+two identical jobs.
 """
 
 import errno
@@ -42,16 +41,15 @@ LOCK = "envs/requirements.txt"
 
 
 class CodeError(RuntimeError):
-    """What would run is not what was planned: edited code, or packages that are not the pinned ones."""
+    """A difference between the planned and the present code: edited modules, or packages other than pinned."""
 
 
 class Job:
-    """The context in which a script's main part runs, around the object that Snakemake gives it.
+    """The context manager of a script's main part, around the object that Snakemake injects.
 
-    On entry the log file is opened, and all of the record is gathered that is known by then: what may fail
-    fails before the work. On success the record is written, after everything else. A request to terminate
-    ends the job like Ctrl-C does: nothing half-written stays. Of a job whose bytes tell times
-    (`reproducible` is false), the digests of files stand in ``run``.
+    On entry the log file is opened, and the known part of the record is collected, so that errors in it precede the
+    work. On success the record is written, after all outputs. SIGTERM ends the job like Ctrl-C does: no partial file
+    stays. If the bytes of the outputs contain times (`reproducible` is false), the digests of files are in ``run``.
     """
 
     def __init__(self, snakemake: "Snakemake", reproducible: bool = True):
@@ -80,7 +78,7 @@ class Job:
             write_record(self.snakemake.output.record, self._record())
         elif issubclass(kind, KeyboardInterrupt):
             self.journal.error("interrupted; to go on, run snakemake again")
-            sys.exit(130)  # without the trace of where it happened to be
+            sys.exit(130)  # without a traceback
         elif isinstance(error, OSError) and error.errno in NO_ROOM:
             self.journal.error(f"cannot write {error.filename or 'its results'}: {os.strerror(error.errno)}")
             sys.exit(1)
@@ -88,13 +86,13 @@ class Job:
             self.journal.error(f"{kind.__name__}: {error}")
 
     def info(self, text: str) -> None:
-        """Say something, to the log file and to the terminal."""
+        """Log a line to the log file and the terminal."""
         self.journal.info(text)
 
     def _open_journal(self, path: str) -> None:
-        """Say everything to the log file too, whose lock makes sure that this job runs only once at a time.
+        """Log to the log file too, and hold a file lock on it, so that this job runs only once at a time.
 
-        A job outlives a Snakemake that is killed; the one that is started next waits for it to end.
+        A job outlives a Snakemake that is killed; the same job of the next Snakemake waits for it to end.
         """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handlers = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace"), logging.StreamHandler()
@@ -115,7 +113,7 @@ class Job:
             )
 
     def _origin(self) -> dict:
-        """What the job is and what it runs, the same whenever it runs."""
+        """The part of the record that is equal for identical jobs."""
         snakemake = self.snakemake
         origin = {
             "rule": snakemake.rule,
@@ -129,7 +127,7 @@ class Job:
         return json.loads(json.dumps(origin))
 
     def _place(self) -> dict:
-        """Where the job runs, and from which commit."""
+        """The machine on which the job runs, and the commit of the project."""
         commit, dirty = git_state(project_folder(self.snakemake))
         return {
             "platform": platform.platform(),
@@ -140,9 +138,9 @@ class Job:
         }
 
     def _record(self) -> dict:
-        """The record of this job as it stands when its outputs are written."""
+        """The complete record of this job, once its outputs are written."""
         ended = datetime.now(UTC)
-        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        usages = [resource.getrusage(target) for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         output = self.snakemake.output
         files = {"outputs": digests(path for path in output if path != output.record), "inputs": self.inputs}
         blank = {key: dict.fromkeys(value) for key, value in files.items()}
@@ -163,23 +161,23 @@ class Job:
 
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
-"""Errors of a place that cannot be written to: the cause is not in the code, and a trace tells nothing."""
+"""Errors of a place that cannot be written to, which are reported without a traceback."""
 
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
-    """A job in words: train_model mess3 seed 1."""
-    words = {**wildcards}
-    if "seed" in words:
-        words["seed"] = f"seed {words['seed']}"
-    if "run" in words:
-        words["run"] = words["run"].replace("_", " ")
-    return " ".join([rule, *words.values()])
+    """The name of a job, such as train_model mess3 seed 1."""
+    parts = {**wildcards}
+    if "seed" in parts:
+        parts["seed"] = f"seed {parts['seed']}"
+    if "run" in parts:
+        parts["run"] = parts["run"].replace("_", " ")
+    return " ".join([rule, *parts.values()])
 
 
 def enter_storage(snakemake: "Snakemake") -> None:
-    """Go to the folder that holds results/, so that every path is what the rules say.
+    """Change to the folder of results/, so that paths are those of the rules.
 
-    Of a study in object storage, Snakemake keeps local copies in a folder of their own, and its name before each path.
+    For studies in object storage, Snakemake keeps local copies in another folder, whose name precedes each path.
     """
     folder = snakemake.output.record.rpartition("results/provenance/")[0]
     if folder:
@@ -195,7 +193,7 @@ def project_folder(snakemake: "Snakemake") -> Path:
 
 
 def planned_code(snakemake: "Snakemake") -> Code:
-    """The code that this job runs; raises `CodeError` if it is not what was planned."""
+    """The code that this job runs; raises `CodeError` if it differs from the planned code."""
     root = project_folder(snakemake)
     if not Path(__file__).samefile(root / "scripts/geometry/provenance/job.py"):
         raise CodeError(f"{Path(__file__).parents[1]} is imported as 'geometry', not that of {root}; {HOW_TO_UNCOVER}")
@@ -214,23 +212,23 @@ def digests(paths) -> dict[str, str]:
 
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit that is checked out in a folder and whether anything differs from it; None where there is no git.
+    """The commit that is checked out in a folder, and True if files differ from it; None without git.
 
-    Of this folder's own repository: not of one that it lies in, nor of one that the environment names.
+    Only the folder's own repository counts, not an enclosing one or one named by the environment.
     """
     command = ["git", "--no-optional-locks", f"--git-dir={folder / '.git'}", f"--work-tree={folder}"]
     command += ["status", "--porcelain=v2", "--branch", "--untracked-files=normal"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        said = subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment).stdout
+        status = subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment).stdout
     except (OSError, subprocess.CalledProcessError):
         return None, None
-    commit = re.search(rb"^# branch.oid ([0-9a-f]+)$", said, re.MULTILINE)  # before the first commit, it is none
-    return commit and commit[1].decode(), any(not line.startswith(b"#") for line in said.splitlines())
+    commit = re.search(rb"^# branch.oid ([0-9a-f]+)$", status, re.MULTILINE)  # before the first commit, it is none
+    return commit and commit[1].decode(), any(not line.startswith(b"#") for line in status.splitlines())
 
 
 def seal_of(record: dict) -> str:
-    """The sha256 of a record's content, by which an edit shows."""
+    """The sha256 of a record's content, which detects edits."""
     content = {key: value for key, value in record.items() if key != "seal"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The jobs that Snakemake would run for a study from nothing, with what each is to be made from."""
+"""The job graph: all jobs of a study from scratch, with their inputs, outputs and parameters."""
 
 import json
 import tempfile
@@ -11,7 +11,7 @@ from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job by what it reads, what it writes and its parameters."""
+    """A job: its inputs, outputs and parameters."""
 
     rule: str
     wildcards: dict[str, str]
@@ -23,9 +23,9 @@ class PlannedJob:
 
 
 def planned_jobs(snakefile: Path, config: dict) -> list[PlannedJob]:
-    """Every job behind rule `all` in the working directory, those included that need not run.
+    """All jobs that rule `all` depends on in the working directory, up to date or not.
 
-    Snakemake offers the graph of jobs to nobody but its own commands: these are two calls of theirs.
+    Snakemake has no public interface to its job graph; this makes the two calls that its own commands make.
     """
     with tempfile.TemporaryDirectory() as folder, SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         merged = Path(folder) / "config.json"

@@ -1,4 +1,4 @@
-"""When the jobs of a graph would run on so many workers, from how long each is estimated to take."""
+"""The makespan of a job graph on a number of workers, from the estimated seconds of each job."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 
 
 def seconds_to_the_end(seconds: Mapping[str, float], needs: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """For each job, by name, how long it and the longest chain of jobs behind it take."""
+    """The seconds of each job plus the longest chain of jobs that depend on it, by name."""
     left = dict.fromkeys(seconds, 0.0)
     for job in reversed([*TopologicalSorter(needs).static_order()]):
         left[job] += seconds[job]
@@ -16,7 +16,7 @@ def seconds_to_the_end(seconds: Mapping[str, float], needs: Mapping[str, Sequenc
 
 
 def longest_chain(left: Mapping[str, float], needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """The jobs that wait for one another longest, the first first: no number of workers is faster."""
+    """The critical path: the longest chain of dependent jobs, a lower bound for any number of workers."""
     chain, behind = [], {job: [] for job in needs}
     for job, needed in needs.items():
         for other in needed:
@@ -29,7 +29,7 @@ def longest_chain(left: Mapping[str, float], needs: Mapping[str, Sequence[str]])
 
 
 def makespan(seconds: Mapping[str, float], needs: Mapping[str, Sequence[str]], n_workers: int) -> float:
-    """How long so many workers take, each of whom takes the ready job with the most left behind it."""
+    """The seconds until all jobs are done, if workers take ready jobs by the longest chain that depends on them."""
     left, order = seconds_to_the_end(seconds, needs), TopologicalSorter(needs)
     order.prepare()
     now, ready, running = 0.0, [], []

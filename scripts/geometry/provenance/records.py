@@ -1,4 +1,4 @@
-"""The records of all jobs together: what made which file from what."""
+"""The records of all jobs, and the ancestry of files that they imply."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,12 @@ SCHEMA = Path(__file__).parents[3] / "rules/schemas/record.schema.yaml"
 
 
 class RecordError(ValueError):
-    """A file that is no record; the message is one sentence."""
+    """A file that is not a valid record; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one job left."""
+    """The record of one job, with its path."""
 
     path: str
     content: Mapping
@@ -48,7 +48,7 @@ class Record:
 
     @property
     def ran(self) -> str:
-        """When, for how long, in how much memory and on what."""
+        """Start, wall time, peak memory and device, as one line of text."""
         run = self.content["run"]
         return (
             f"{run['started']}  {run['wall_seconds']:.1f} s  {run['peak_memory_bytes'] / 1e6:.0f} MB  {run['device']}"
@@ -56,7 +56,7 @@ class Record:
 
 
 def read_record(path: str | Path) -> Record:
-    """The record in a file; raises `RecordError` if it is none, or was edited."""
+    """The record in a file; raises `RecordError` if it is invalid or edited."""
     try:
         content = json.loads(Path(path).read_bytes())
         problem = next(_validator().iter_errors(content), None)
@@ -77,17 +77,17 @@ def _validator() -> Draft202012Validator:
 
 
 def record_paths() -> list[Path]:
-    """Every file that should be a record, wherever links lead."""
+    """All files below the folder of records, links followed."""
     return [path for path in files_below(FOLDER) if path.suffix == ".json"]
 
 
 def makers(records: list[Record]) -> dict[str, Record]:
-    """By file: the record of the job that wrote it."""
+    """The record of the job that wrote each file, by path."""
     return {path: record for record in records for path in record.outputs}
 
 
 def ancestors(path: str, maker: Mapping[str, Record]) -> Iterator[Record]:
-    """The records of all jobs that a file descends from, its own first, each once."""
+    """The records of all jobs in the ancestry of a file, its own first, each once."""
     pending, seen = [path], set()
     while pending:
         record = maker.get(pending.pop(0))

@@ -1,4 +1,4 @@
-"""The lock file: exact pins, the names that packages are imported by, and what they need themselves."""
+"""The requirements lock: exact pins, import names of packages, and their dependencies."""
 
 import os
 import re
@@ -22,21 +22,21 @@ HOW_TO_UNCOVER = "unset PYTHONPATH"
 
 
 class LockError(ValueError):
-    """A lock that cannot be read, or a package that it lacks; the message is one sentence."""
+    """An invalid requirements lock, or a package that it lacks; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One package of the lock."""
+    """The pin of one package."""
 
     version: str
-    modules: tuple[str, ...]  # the names it is imported by
+    modules: tuple[str, ...]  # import names
     needs: tuple[str, ...]  # other packages
 
 
 @cache
 def read_lock(path: Path) -> dict[str, Pin]:
-    """The pins of a lock by canonical package name."""
+    """The pins of a requirements lock by canonical package name."""
     pins = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line or line.startswith("#"):
@@ -51,7 +51,7 @@ def read_lock(path: Path) -> dict[str, Pin]:
 
 
 def packages_of(modules: Iterable[str], lock: Path) -> dict[str, str]:
-    """The pinned versions of the packages behind some imported modules, and of all that those need."""
+    """The pinned versions of the packages of some imported modules, and of their dependencies."""
     pins = read_lock(lock)
     package_of = {module: name for name, pin in pins.items() for module in pin.modules}
     for module in modules:
@@ -73,17 +73,17 @@ def installed_version(package: str) -> str:
     """The version of a package in the environment that runs this, or "none"."""
     try:
         return version(package) or "none"
-    except (PackageNotFoundError, OSError, KeyError):  # the last two: of metadata that is cut short
+    except (PackageNotFoundError, OSError, KeyError):  # the last two: truncated metadata
         return "none"
 
 
 def is_pinned(installed: str, pinned: str) -> bool:
-    """Whether a version is the one pinned, whichever build of it (2.13.0+cpu is 2.13.0)."""
+    """True if a version is the pinned one, build tags aside (2.13.0+cpu is 2.13.0)."""
     return installed.split("+", maxsplit=1)[0] == pinned
 
 
 def wrong_version(package: str, pin: Pin) -> str | None:
-    """That another version is installed than is pinned, in a sentence; None if it is that one."""
+    """A sentence if the installed version differs from the pin, else None."""
     installed = installed_version(package)
     if is_pinned(installed, pin.version):
         return None
@@ -92,7 +92,7 @@ def wrong_version(package: str, pin: Pin) -> str | None:
 
 @cache
 def hidden_package(package: str, pin: Pin) -> str | None:
-    """That a package is hidden by another version in a folder that comes before the environment, in a sentence."""
+    """A sentence if another version, in a folder that precedes the environment, shadows the package, else None."""
     for folder, remedy in covering_folders().items():
         found = next(iter(distributions(name=package, path=[folder])), None)
         specs = (PathFinder.find_spec(module, [folder]) for module in pin.modules)
@@ -109,7 +109,7 @@ def hidden_package(package: str, pin: Pin) -> str | None:
 
 
 def covering_folders() -> dict[str, str]:
-    """The folders that come before the environment's own packages because of a variable, and how to take each away."""
+    """Folders that environment variables put before the environment's own packages, each with its remedy."""
     own = {os.path.realpath(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
     named = os.environ.get("PYTHONPATH")
     found = dict.fromkeys(map(os.path.abspath, named.split(os.pathsep)), HOW_TO_UNCOVER) if named else {}

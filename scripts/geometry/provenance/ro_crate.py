@@ -38,12 +38,12 @@ MEDIA_TYPES.add_type("text/markdown", ".md")
 
 
 def fragment(*parts: str) -> str:
-    """The identifier of an entity that is no file."""
+    """The identifier of an entity other than a file."""
     return "#" + "/".join(quote(part, safe="") for part in parts)
 
 
 def is_inside(path: str | Path) -> bool:
-    """Whether a file is part of the crate; one that the user brought, such as a network's weights, is not."""
+    """True for files of the crate, false for the user's own, such as pretrained weights."""
     return PurePosixPath(path).is_relative_to(ROOT)
 
 
@@ -72,18 +72,18 @@ def links(identifiers: Iterable[str]) -> dict | list[dict]:
 
 
 def sole(values: list) -> object:
-    """The only one of some values, or else all: RO-Crate has no lists of one."""
+    """The only value of a list of one, else the list: RO-Crate has no lists of one."""
     return values[0] if len(values) == 1 else values
 
 
 def entity(identifier: str, kind: str | list[str], **properties) -> dict:
-    """An entity of the crate, with those properties that are known."""
+    """An entity of the crate, without properties that are None or empty."""
     known = {name: value for name, value in properties.items() if value not in (None, [])}
     return {"@id": identifier, "@type": kind, **known}
 
 
 def file_entity(path: str | Path, sha256: str | None = None, kind: str | list[str] = "File", **properties) -> dict:
-    """A file under results/; where its sha256 is not told, the file is read. One that was deleted has no size."""
+    """A file under results/; without a given sha256, the file is read. A deleted file has no size."""
     described = {
         "name": PurePosixPath(path).relative_to(ROOT).as_posix(),
         "encodingFormat": MEDIA_TYPES.guess_type(PurePosixPath(path).name)[0] or "text/plain",
@@ -94,7 +94,7 @@ def file_entity(path: str | Path, sha256: str | None = None, kind: str | list[st
 
 
 def outside_entity(path: str, sha256: str) -> dict:
-    """A file that was read and is not in the crate; what it was is told by its sha256."""
+    """An input file outside the crate, identified by its sha256."""
     return entity(file_id(path), "CreativeWork", name=PurePosixPath(path).name, sha256=sha256)
 
 
@@ -108,7 +108,7 @@ def leaves(params: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def parameter_values(record: Record) -> list[dict]:
-    """A job's parameters, without the digest of its code; what is neither text nor a number is JSON."""
+    """A job's parameters, without the digest of its code; values other than text and numbers as JSON."""
     rule = record.content["rule"]
     return [
         entity(
@@ -133,7 +133,7 @@ def formal_parameters(records: list[Record]) -> list[dict]:
 
 
 def package(name: str, version: str) -> dict:
-    """A released version of a package; what a build adds to the version is a fragment of the release's address."""
+    """A released version of a package; a build tag is a fragment of the release's address."""
     url, (release, _, build) = f"https://pypi.org/project/{name}/", version.partition("+")
     identifier = f"{url}{release}/#{build}" if build else f"{url}{release}/"
     return entity(identifier, "SoftwareApplication", name=name, softwareVersion=version, url=url)
@@ -165,13 +165,13 @@ def rule_entities(rule: str, records: list[Record], citation: Mapping) -> Iterat
 
 
 def action(identifier: str, kind: str, name: str, instrument: str, objects: Iterable[str], **properties) -> dict:
-    """Something that was done and succeeded, with what, on what."""
+    """A completed action, with its instrument and objects."""
     means = {"instrument": link(instrument), "object": links(objects)}
     return entity(identifier, kind, name=name, actionStatus=COMPLETED, **means, **properties)
 
 
 def span(records: list[Record]) -> dict:
-    """When the first of some jobs started and the last ended."""
+    """The start of the first of some jobs and the end of the last."""
     runs = [record.content["run"] for record in records]
     return {"startTime": min(run["started"] for run in runs), "endTime": max(run["ended"] for run in runs)}
 
@@ -219,7 +219,7 @@ def author(description: Mapping) -> dict:
 
 
 def credit(citation: Mapping) -> dict:
-    """What holds of the workflow and of its results alike: title, abstract, authors and licence."""
+    """Properties of both the workflow and its results: title, abstract, authors and licence."""
     return {
         "name": citation["title"],
         "description": citation.get("abstract", citation["title"]),
@@ -247,7 +247,7 @@ def workflow_entities(rules: Iterable[str], citation: Mapping) -> Iterator[dict]
 
 
 def root_properties(records: list[Record], citation: Mapping) -> dict:
-    """What the crate says of itself; its date is that of its last job."""
+    """The properties of the crate itself; its date is that of its last job."""
     return {
         **credit(citation),
         "datePublished": span(records)["endTime"],
@@ -258,16 +258,16 @@ def root_properties(records: list[Record], citation: Mapping) -> dict:
 
 
 def study_crate(records: list[Record], source: Iterable[str], citation: Mapping, engine: str) -> str:
-    """The text of results/ro-crate-metadata.json, which depends on nothing but the arguments and their files.
+    """The text of results/ro-crate-metadata.json, a function of the arguments and their files only.
 
     `source` are the workflow's copied files by path under results/, `citation` is the content of its
-    CITATION.cff, `engine` the version of Snakemake. All files are looked for in the working directory.
+    CITATION.cff, `engine` the version of Snakemake. Paths are relative to the working directory.
     """
     records = sorted(records, key=lambda record: record.path)
     rules: dict[str, list[Record]] = {}
     for record in records:
         rules.setdefault(record.content["rule"], []).append(record)
-    entities = [  # of one identifier the last counts, which tells most
+    entities = [  # of equal identifiers the last one, the most detailed, counts
         *(file_entity(ROOT / path, about=link("./") if path == "README.md" else None) for path in sorted(source)),
         *artefact_entities(records),
         *workflow_entities(rules, citation),
