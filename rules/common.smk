@@ -120,6 +120,7 @@ TASKS = Known((task_name(experiment["task"]), experiment["task"]) for experiment
 ON_TASK = {task: [] for task in TASKS}
 for name in MARKOV:
     ON_TASK[task_name(EXPERIMENTS[name]["task"])].append(name)
+MARKOV_TASKS = [task for task, on_task in ON_TASK.items() if on_task]
 SHARED_TASKS = [task for task, on_task in ON_TASK.items() if len(on_task) > 1]
 COMPARED = [name for task in SHARED_TASKS for name in ON_TASK[task]]
 
@@ -231,8 +232,12 @@ def batches_of(wildcards):
 
 
 def n_sequences_of(wildcards):
-    """How many words a training reads; None where it is told more than words, or not known."""
-    if wildcards.experiment in PRETRAINED or training_of(wildcards)["labels"] != "sampled":
+    """How many sequences a training reads; None where it is given distributions, is not known, or there is none."""
+    if (
+        wildcards.run == RANDOM_INIT
+        or wildcards.experiment in PRETRAINED
+        or training_of(wildcards)["labels"] != "sampled"
+    ):
         return None
     return training_of(wildcards)["batch_size"] * training_of(wildcards)["steps"]
 
@@ -280,6 +285,15 @@ def ground_truth_of(wildcards):
     return f"results/tasks/{task_name(task_of(wildcards))}/ground_truth.zarr.zip"
 
 
+def of_process(name):
+    """A function of the wildcards: this table of the experiment's process."""
+
+    def path(wildcards):
+        return f"results/tasks/{task_name(task_of(wildcards))}/{name}"
+
+    return path
+
+
 def checkpoints_of(experiment):
     """The files of networks from elsewhere, by run."""
     return checkpoint_runs(EXPERIMENTS[experiment]["checkpoint"]["path"], SEEDS)
@@ -311,9 +325,32 @@ def in_runs(name):
     return paths
 
 
-def surgery_of(wildcards):
-    """The tables of surgery of an experiment, if it is of sums or differences."""
-    return in_every_run("surgery.csv", [name for name in LINEAR if name == wildcards.experiment])
+def in_runs_of(kind, name):
+    """A function of the wildcards: this file of every run of the experiment, if that is one of a kind."""
+
+    def paths(wildcards):
+        return in_every_run(name, [experiment for experiment in kind if experiment == wildcards.experiment])
+
+    return paths
+
+
+def in_random_init_of(kind, name):
+    """A function of the wildcards: this file of the experiment's random networks, if that is one of a kind."""
+
+    def paths(wildcards):
+        own = [experiment for experiment in kind if experiment == wildcards.experiment]
+        return [f"results/{experiment}/{RANDOM_INIT}/{name}" for experiment in own]
+
+    return paths
+
+
+def of_process_of(kind, name):
+    """A function of the wildcards: this table of the experiment's process, if the experiment is one of a kind."""
+
+    def paths(wildcards):
+        return [of_process(name)(wildcards)] if wildcards.experiment in kind else []
+
+    return paths
 
 
 def in_first_run(name):

@@ -39,10 +39,10 @@ def warn_of_replaced_claims():
         logger.warning(sentence)
 
 
-def probes_of_the_study(wildcards):
-    """The scores of every network that claims are made of."""
+def claims_of_the_study(wildcards):
+    """The claims of every experiment."""
     warn_of_replaced_claims()
-    return in_every_run("probe.csv", EXPERIMENTS)
+    return expand(f"results/{STUDY}claims/{{experiment}}.csv", experiment=EXPERIMENTS)
 
 
 def crate_of_the_study(wildcards):
@@ -83,7 +83,10 @@ def records_of_the_study(wildcards):
     gathered += ["compare_experiments", f"figures/plot_comparison.{FORMAT}"] if COMPARED else []
     names = [
         *(STUDY + record for record in gathered),
+        *expand(f"{STUDY}claims/{{experiment}}/judge_claims", experiment=EXPERIMENTS),
         *(f"tasks/{task}/build_ground_truth" for task in TASKS),
+        *(f"tasks/{task}/measure_process" for task in MARKOV_TASKS),
+        *expand("{experiment}/score_baselines", experiment=EXPERIMENTS),
         *expand("{experiment}/seed_{seed}/sample_sequences", experiment=with_words, seed=SEEDS),
         *(f"{experiment}/{record}" for experiment in EXPERIMENTS for record in records_of_runs(experiment)),
         *(f"figures/{name}/plot_{plot}.{FORMAT}" for name in EXPERIMENTS for plot in plots_of(name)),

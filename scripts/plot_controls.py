@@ -23,8 +23,10 @@ WAYS = {
 }
 
 
-def lines_of(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> dict[str, tuple[str, pd.DataFrame]]:
-    """What is told of each kind of features: colour and scores."""
+def lines_of(
+    probe: pd.DataFrame, baselines: pd.DataFrame, untrained: pd.DataFrame, target: str
+) -> dict[str, tuple[str, pd.DataFrame]]:
+    """Colour and scores of each kind of features."""
     sites = [last_layer_output(probe)] + [CONCATENATED] * (CONCATENATED in probe["site"].values)
     first, last = (select(probe, step=step, target=target) for step in (probe["step"].min(), probe["step"].max()))
     lines = {f"{short_site(site)}, trained": (TRAINED, select(last, site=site)) for site in sites}
@@ -32,7 +34,8 @@ def lines_of(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> dict[
     for site in sites:
         rows = pd.concat([select(first, site=site), select(never, site=site)])
         lines[f"{short_site(site)}, untrained"] = UNTRAINED, rows
-    return lines | {name: (CONTROL, select(last, site=s, features=f)) for name, (s, f) in BASELINES.items()}
+    known = pd.concat([last, select(baselines, target=target)])
+    return lines | {name: (CONTROL, select(known, site=s, features=f)) for name, (s, f) in BASELINES.items()}
 
 
 def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
@@ -53,10 +56,10 @@ def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
     ax.set_xlabel("R²")
 
 
-def plot_controls(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
+def plot_controls(probe: pd.DataFrame, baselines: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
     """Left: the belief from whatever may tell it. Right: whatever may be mistaken for it, from the last stream."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.6 * WIDTH))
-    draw_lines(axes[0], lines_of(probe, untrained, "belief_state"))
+    draw_lines(axes[0], lines_of(probe, baselines, untrained, "belief_state"))
     axes[0].set_title("The belief state, decoded from ...")
     site = last_layer_output(probe)
     last = select(probe, step=probe["step"].max(), site=site, features="activations")
@@ -76,7 +79,7 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
         untrained = read_table(snakemake.input.random_init)
-        figure = plot_controls(probe, untrained)
+        figure = plot_controls(probe, read_table(snakemake.input.baselines), untrained)
         n = probe["seed"].nunique()
         figure.suptitle(
             f"{snakemake.wildcards.experiment}: {n} trained, {untrained['seed'].nunique()} never trained", fontsize=9

@@ -36,14 +36,14 @@ NAMED = {
 """The baselines that are drawn, and how short they are called."""
 
 
-def plot_r2_by_site(probe: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
+def plot_r2_by_site(probe: pd.DataFrame, baselines: pd.DataFrame, untrained: pd.DataFrame) -> Figure:
     """One panel per weighting; a mark per seed, a line through their means, and lines for what needs no network."""
     weightings = [name for name in TITLES if name in probe["weighting"].values]
     figure, axes = plt.subplots(1, len(weightings), figsize=(WIDTH, 0.52 * WIDTH), sharey=True, squeeze=False)
     axes = axes[0]
     probe, untrained = (select(table, metric="r2") for table in (probe, untrained))
     first, last = probe["step"].min(), probe["step"].max()
-    baselines = select(probe, step=last, target="belief_state", split="held_out_prefix")
+    baselines = select(baselines, metric="r2", target="belief_state", split="held_out_prefix")
     at_sites = select(probe, features="activations")
     never = pd.concat([select(table, features="activations", step=first) for table in (probe, untrained)])
     networks = [
@@ -101,7 +101,7 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
         untrained = read_table(snakemake.input.random_init)
-        figure = plot_r2_by_site(probe, untrained)
+        figure = plot_r2_by_site(probe, read_table(snakemake.input.baselines), untrained)
         n, never = probe["seed"].nunique(), untrained["seed"].nunique()
         figure.suptitle(
             f"{snakemake.wildcards.experiment}: {n} trained, the same at initialisation and {never} never trained "

@@ -77,22 +77,22 @@ def draw_eigenvalues(ax: Axes, fractal: xr.Dataset, tokens: list[int]) -> None:
     ax.set_title("Eigenvalues\nof " + ("each token's operator" if every else f"{len(tokens)} frequent tokens"))
 
 
-def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
+def draw_spectrum(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, site: str) -> None:
     """Singular values of the futures, of one run: from the last stream, trained and untrained, and from outputs."""
     first, last = scores["step"].min(), scores["step"].max()
     series = [
-        ("exact", select(scores, step=last, source=EXACT), "0.6", "s"),
+        ("exact", select(of_process, source=EXACT), "0.6", "s"),
         ("outputs", select(scores, step=last, source=OUTPUT), "#009E73", "^"),
         ("activations", select(scores, step=last, source=site), TRAINED, "o"),
         ("at initialisation", select(scores, step=first, source=site), UNTRAINED, "x"),
     ]
     for name, rows, color, marker in series:
-        values = rows[rows["measure"].str.startswith("singular_value_")].set_index("measure")["value"]
+        values = select(rows, measure="singular_value")["value"]
         rank = int(select(rows, measure="rank")["value"].iloc[0])
         drawn = values[values > 1e-5]
         label = f"{name}: {rank} dimension{'s' * (rank > 1)}"
         ax.plot(range(1, len(drawn) + 1), drawn, marker=marker, color=color, markersize=3.5, linewidth=0.8, label=label)
-    true = int(select(scores, source=TRUTH, measure="rank")["value"].iloc[0])
+    true = int(select(of_process, source=TRUTH, measure="rank")["value"].iloc[0])
     ax.axvline(true + 0.5, color="0.3", linewidth=0.8, linestyle=":", label=f"process: {true}")
     ax.set(yscale="log", xlabel="place", ylabel="singular value")
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -101,13 +101,14 @@ def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
     ax.set_title("Dimensions of the futures")
 
 
-def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> None:
+def draw_sources(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, untrained: pd.DataFrame) -> None:
     """The rate of divergence by what the process was recovered from; a mark for each seed."""
     rates = select(scores, measure="kl_rate_nats", step=scores["step"].max())
-    sources = [source for source in scores["source"].unique() if source not in (EXACT, TRUTH)]
-    never = select(untrained[~untrained["source"].isin([EXACT, *NO_NETWORK])], measure="kl_rate_nats")
-    of_network = rates[~rates["source"].isin([EXACT, *NO_NETWORK])]
-    of_none = rates[rates["source"].isin(NO_NETWORK)]
+    never = select(untrained, measure="kl_rate_nats")
+    of_network, sampled = rates[rates["source"] != SAMPLED], select(rates, source=SAMPLED)
+    known = select(of_process[of_process["source"].isin(NO_NETWORK)], measure="kl_rate_nats")
+    of_none = pd.concat([sampled, known])
+    sources = [*scores.loc[scores["source"] != SAMPLED, "source"].unique(), *of_none["source"].unique()]
     series = (
         ("never trained", never, UNTRAINED, "x"),
         ("trained", of_network, TRAINED, "o"),
@@ -123,7 +124,7 @@ def draw_sources(ax: Axes, scores: pd.DataFrame, untrained: pd.DataFrame) -> Non
     ax.set_title("Distance to the truth")
 
 
-def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool) -> None:
+def draw_training(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, site: str, trained_here: bool) -> None:
     """The rate of divergence over training, of the last stream and of the outputs; a line for each seed.
 
     Of a network from elsewhere, whose steps are not known: of a new one of its shape, and of it.
@@ -134,8 +135,8 @@ def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool)
             label = name if seed == scores["seed"].min() else None
             value = rows["value"].clip(lower=LEAST)
             ax.plot(rows["step"], value, "o-", color=color, markersize=3, linewidth=0.8, label=label)
-    for source, line in ((SAMPLED, ":"), (UNIGRAM, "--")):
-        level = select(scores, measure="kl_rate_nats", source=source, step=ends)["value"]
+    for table, source, line in ((scores, SAMPLED, ":"), (of_process, UNIGRAM, "--")):
+        level = select(table, measure="kl_rate_nats", source=source)["value"]
         if len(level):  # not all networks read words
             ax.axhline(max(level.mean(), LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
     ax.set(yscale="log", ylabel="divergence, nats per token")
@@ -152,6 +153,7 @@ def plot_recovery(
     truth: xr.Dataset,
     fractal: xr.Dataset,
     scores: pd.DataFrame,
+    of_process: pd.DataFrame,
     untrained: pd.DataFrame,
     max_points: int,
     trained_here: bool,
@@ -161,9 +163,9 @@ def plot_recovery(
     site = fractal.attrs["site"]
     draw_fractals(axes[0, :2], truth, fractal, max_points)
     draw_eigenvalues(axes[0, 2], fractal, frequent_tokens(truth))
-    draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), site)
-    draw_sources(axes[1, 1], scores, untrained)
-    draw_training(axes[1, 2], scores, site, trained_here)
+    draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), of_process, site)
+    draw_sources(axes[1, 1], scores, of_process, untrained)
+    draw_training(axes[1, 2], scores, of_process, site, trained_here)
     return figure
 
 
@@ -174,8 +176,12 @@ if __name__ == "__main__":
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.fractal) as fractal:
             untrained = read_table(snakemake.input.random_init)
             params, n = snakemake.params, scores["seed"].nunique()
-            figure = plot_recovery(truth, fractal, scores, untrained, params.max_points, params.trained_here)
-            told = "no hidden state looked at" if is_identifiable(scores) else "too few tokens to tell the whole of it"
+            of_process = read_table(snakemake.input.of_process)
+            tables = scores, of_process, untrained
+            figure = plot_recovery(truth, fractal, *tables, params.max_points, params.trained_here)
+            told = (
+                "no hidden state looked at" if is_identifiable(of_process) else "too few tokens to tell the whole of it"
+            )
             figure.suptitle(
                 f"{snakemake.wildcards.experiment}: the process read out of {short_site(fractal.attrs['site'])}, "
                 f"{told}; {n} trained network{'s' * (n > 1)}",

@@ -58,6 +58,7 @@ class Size:
     train_bytes: int
     tree_bytes: int
     extract_bytes: int
+    baselines_bytes: int
     probe_bytes: int
     recovery_bytes: int
     circuit_bytes: int
@@ -80,7 +81,7 @@ class Size:
 
     @property
     def n_read(self) -> int:
-        """Networks and sites that a process is recovered from, and a few baselines."""
+        """Networks and sites that a process is recovered from, and ranks of that from sampled sequences."""
         return self.n_probed * (self.n_sites + 2) + 15
 
 
@@ -202,9 +203,13 @@ def _size_of_markov(task, model, training, probe, process: Process, max_prefixes
         + 4 * n_prefixes * node.kept * n_layers
         + 4 * PREFIXES_AT_ONCE * node.floats
         + stored,
+        baselines_bytes=tree
+        + n_prefixes * (12 * of_tokens + 100 * n_states)
+        + 8 * (cells + 10) * gram_of_tokens
+        + 3 * table * (n_tokens > known),
         probe_bytes=tree
         + n_prefixes * (12 * features + 32 * columns)
-        + 8 * (cells + 10) * max(gram, gram_of_tokens)
+        + 8 * (cells + 10) * gram
         + 3 * table * (n_tokens > known),
         recovery_bytes=640 * (features + 14) ** 2  # twenty Gram matrices, four times
         + 4 * n_prefixes * features
@@ -250,6 +255,7 @@ def _size_of_modular(task, model, training, probe, process: ModularArithmetic, m
         train_bytes=4 * n_pairs * (4 * (model["d_mlp"] + 4 * width) + 5 * p) + 3 * stored,
         tree_bytes=tree,
         extract_bytes=tree + stored,
+        baselines_bytes=tree + n_pairs * 100 * p + 9 * cells * (5 * p) ** 2,
         probe_bytes=tree + n_pairs * (18 * d_model + 130 * p) + 9 * cells * columns**2,
         recovery_bytes=0,
         circuit_bytes=60 * p**3 + stored,
@@ -276,12 +282,22 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
     "import_model": lambda size: TORCH + size.stored_bytes + size.extract_bytes,
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
+    "score_baselines": lambda size: SCIENCE + 1.4 * size.baselines_bytes,
     "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,
     "measure_components": lambda size: SCIENCE + 1500 * size.n_prefixes,
     "measure_distances": lambda size: SCIENCE + size.table_bytes + 24 * min(20_000 * size.n_tokens, NUMBERS_AT_ONCE),
     "measure_loss": lambda size: SCIENCE + 4 * size.table_bytes,
     "recover_process": lambda size: (
         SCIENCE + size.recovery_bytes + 3000 * size.n_tokens * size.n_networks * (size.n_sites + 2)
+    ),
+    "measure_process": lambda size: (
+        0.25e9
+        + 500 * size.n_prefixes
+        + 32 * size.n_complete * size.n_tokens
+        + 40 * min(LONG_PREFIXES * size.n_tokens, NUMBERS_AT_ONCE)
+        + (1000 + 16 * size.n_permutations) * size.n_complete
+        + 15_000 * size.n_tokens
+        + 48 * size.n_tokens**2
     ),
     "score_recovery": lambda size: (
         0.25e9
@@ -308,7 +324,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "find_shift_symmetry": lambda size: SCIENCE + size.circuit_bytes,
     "measure_surgery": lambda size: TORCH + size.stored_bytes,
     "export_surgery": lambda size: TORCH + size.stored_bytes,
-    "collect_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_random_networks),
+    "judge_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_random_networks),
     "write_findings": lambda size: 0.16e9,
     "write_report": lambda size: 0.17e9,
 } | dict.fromkeys(
@@ -317,7 +333,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
 )
 """What a job takes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
 
-BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "collect_claims": 0.01e9, "write_findings": 8e6, "export_crate": 4e6}
+BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "write_findings": 8e6, "export_crate": 4e6}
 """What a job takes besides for each experiment of the study: tables, and figures on one page."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {
@@ -325,7 +341,15 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
     "build_ground_truth": lambda size: 1e-6 * size.n_continued + TOKEN_SECONDS * size.n_prefixes * size.n_tokens,
     "measure_loss": lambda size: TOKEN_SECONDS * size.n_probed * size.n_prefixes * size.n_tokens,
-    "probe_beliefs": lambda size: 1.5 + size.baselines_seconds + size.n_networks * size.probe_seconds,
+    "measure_process": lambda size: (
+        3
+        + 5e-5 * size.n_prefixes
+        + TOKEN_SECONDS / 2 * LONG_PREFIXES * size.n_tokens * 10
+        + 1e-7 * size.n_complete * size.n_permutations
+        + 6e-3 * size.n_tokens
+    ),
+    "score_baselines": lambda size: 1.5 + size.baselines_seconds,
+    "probe_beliefs": lambda size: 0.5 + size.n_networks * size.probe_seconds,
     "steer_network": lambda size: (
         2 + 24 * TOKEN_SECONDS * STEERED * size.n_sites * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
     ),
