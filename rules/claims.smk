@@ -41,7 +41,6 @@ rule judge_claims:
     resources:
         **asks("judge_claims"),
     params:
-        trained_here=is_trained_here,
         claims=config["claims"],
         code=code("judge_claims.py"),
     script:

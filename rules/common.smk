@@ -221,11 +221,6 @@ def training_of(wildcards):
     return EXPERIMENTS[wildcards.experiment].get("training", {})
 
 
-def is_trained_here(wildcards):
-    """Whether the study trains these networks: of others, not even the steps are known."""
-    return wildcards.experiment in TRAINED
-
-
 def batches_of(wildcards):
     """The part of the training section that the sequences depend on."""
     return {key: value for key, value in training_of(wildcards).items() if key in ("batch_size", "steps")}

@@ -294,7 +294,6 @@ rule plot_recovery:
         **asks("plot_recovery"),
     params:
         **drawing("plot_recovery"),
-        trained_here=is_trained_here,
         max_points=config["figures"]["max_points"],
     script:
         "../scripts/plot_recovery.py"

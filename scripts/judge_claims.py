@@ -11,7 +11,9 @@ from geometry.claims.belief_claims import Evidence, claims_of
 from geometry.claims.claim import Claim
 from geometry.claims.modular_claims import CircuitEvidence, circuit_claims_of
 from geometry.claims.verdicts import bootstrap_interval, interval, relative_gain, verdict
+from geometry.networks.origins import PRETRAINED
 from geometry.provenance.job import Job
+from geometry.schemas.study import Claims
 from geometry.tables import together, write_table
 from geometry.tasks.loss import network_cautions
 
@@ -46,18 +48,18 @@ def claims_from(tables: dict[str, pd.DataFrame]) -> Iterator[Claim]:
     yield from claims(kind(**{field.name: tables[field.name] for field in fields(kind)}))
 
 
-def judge(tables: dict[str, pd.DataFrame], experiment: str, is_pretrained: bool, rule: dict) -> pd.DataFrame:
-    """The rows of one experiment, each with what is wrong with its networks, if anything is."""
+def judge(tables: dict[str, pd.DataFrame], experiment: str, rule: dict) -> pd.DataFrame:
+    """The rows of one experiment, each with the cautions on its networks."""
     rows = [claim_row(claim, experiment, rule) for claim in claims_from(tables)]
+    is_pretrained = PRETRAINED in set(tables["loss"]["origin"])
     return pd.DataFrame(rows).assign(caution=network_cautions(tables["loss"], is_pretrained))
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
         tables = {name: together(paths) for name, paths in snakemake.input.items()}
-        params = snakemake.params
-        claims = judge(tables, snakemake.wildcards.experiment, not params.trained_here, params.claims)
-        write_table(claims, snakemake.output.claims)
+        claims = judge(tables, snakemake.wildcards.experiment, snakemake.params.claims)
+        write_table(claims, snakemake.output.claims, Claims)
         for row in claims.itertuples():
             against = f"{row.estimate:.4f} against {row.baseline:.4f} ({row.baseline_name})"
             job.info(f"{row.claim}: {against}: {row.verdict}{' (CAUTION)' if row.caution else ''}")

@@ -15,25 +15,24 @@ from geometry.networks.hook_points import is_layer_output
 from geometry.processes.finite_memory import memory_reached, rms_errors
 from geometry.processes.prefix_tree import tree_of
 from geometry.provenance.job import Job
+from geometry.schemas.structure import Convergence
 from geometry.storage import open_dataset
 from geometry.tables import read_table, select, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-COLUMNS = ["experiment", "seed", "step", "site", "position", "measure", "value"]
 
-
-def decoded_errors(truth: xr.Dataset, decoded: xr.Dataset) -> Iterator[tuple[int, int, str, np.ndarray]]:
-    """Seed, step, site and error at each position, at the first and the last snapshot."""
+def decoded_errors(truth: xr.Dataset, decoded: xr.Dataset) -> Iterator[tuple[int, int, str, str, np.ndarray]]:
+    """Seed, step, origin, site and error at each position, at the first and the last snapshot."""
     tree, weight, belief = tree_of(truth), truth["weight"].values, truth["target"].values
     split = decoded["split"].values.tolist().index("held_out_prefix")
     sites = decoded["site"].values.tolist()
     for index in dict.fromkeys([0, decoded.sizes["snapshot"] - 1]):
-        seed, step = (int(decoded[name][index]) for name in ("seed", "step"))
+        network = [decoded[name].values[index] for name in ("seed", "step", "origin")]
         for site in list(filter(is_layer_output, sites)) or sites[-1:]:
             found = decoded["decoded_belief"][split, index, sites.index(site)].values
-            yield seed, step, site, rms_errors(tree, weight, belief, found)
+            yield *network, site, rms_errors(tree, weight, belief, found)
 
 
 def measure_convergence(truth: xr.Dataset, decoded: xr.Dataset, observers: np.ndarray) -> pd.DataFrame:
@@ -42,7 +41,7 @@ def measure_convergence(truth: xr.Dataset, decoded: xr.Dataset, observers: np.nd
     for *network, errors in decoded_errors(truth, decoded):
         rows += [(*network, position, "belief_error", error) for position, error in enumerate(errors, 1)]
         rows.append((*network, len(errors), "memory_reached", memory_reached(errors[-1], observers)))
-    return pd.DataFrame(rows, columns=COLUMNS[1:])
+    return pd.DataFrame(rows, columns=["seed", "step", "origin", "site", "position", "measure", "value"])
 
 
 def errors_at_longest(of_process: pd.DataFrame) -> np.ndarray:
@@ -56,7 +55,7 @@ if __name__ == "__main__":
         observers = errors_at_longest(read_table(snakemake.input.of_process))
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
             table = measure_convergence(truth, decoded, observers)
-        table.insert(0, "experiment", snakemake.wildcards.experiment)
-        write_table(table[COLUMNS], snakemake.output.convergence)
+        table = table.assign(experiment=snakemake.wildcards.experiment)
+        write_table(table, snakemake.output.convergence, Convergence)
         reached = table[(table["measure"] == "memory_reached") & (table["step"] == table["step"].max())]
         job.info(f"tokens recalled by site: {dict(zip(reached['site'], reached['value'].round(2), strict=True))}")

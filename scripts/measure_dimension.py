@@ -19,6 +19,7 @@ from geometry.processes.process import Process
 from geometry.provenance.job import Job
 from geometry.recovery.recovery_scores import alignment, read_recovered
 from geometry.recovery.spectral_learning import filter_beliefs
+from geometry.schemas.structure import Dimension
 from geometry.storage import open_dataset
 from geometry.tables import read_table, select, write_table
 
@@ -41,6 +42,7 @@ class BeliefSet(NamedTuple):
     set: str
     seed: int
     step: int
+    origin: str
     points: np.ndarray
     process: Process | None
 
@@ -64,16 +66,17 @@ def sets_of_run(
     truth: xr.Dataset, decoded: xr.Dataset, generator: xr.Dataset, site: str, prefixes
 ) -> Iterator[BeliefSet]:
     """The beliefs of each snapshot at the drawn prefixes: decoded at the site, then those of the recovered process."""
-    networks = list(zip(decoded["seed"].values.tolist(), decoded["step"].values.tolist(), strict=True))
-    for (seed, step), beliefs in zip(networks, decoded_beliefs(decoded, site), strict=True):
-        yield BeliefSet("decoded", seed, step, beliefs[prefixes].astype(np.float64), None)
+    axis = (decoded[name].values.tolist() for name in ("seed", "step", "origin"))
+    networks = list(zip(*axis, strict=True))
+    for network, beliefs in zip(networks, decoded_beliefs(decoded, site), strict=True):
+        yield BeliefSet("decoded", *network, beliefs[prefixes].astype(np.float64), None)
     tree, place = tree_of(truth), list(generator["source"].values).index(site)
-    for index, (seed, step) in enumerate(networks):
+    for index, network in enumerate(networks):
         process = read_recovered(generator.isel(snapshot=index, source=place)).process
         if process is not None:
             belief = filter_beliefs(process, tree).belief
             linear = alignment(belief, truth["target"].values, truth["weight"].values)
-            yield BeliefSet("recovered", seed, step, belief[prefixes] @ linear, process)
+            yield BeliefSet("recovered", *network, belief[prefixes] @ linear, process)
 
 
 def rows_of(one: BeliefSet, true: TrueSet, weight: np.ndarray, seed: int) -> Iterator[DimensionRow]:
@@ -96,8 +99,10 @@ def rows_of(one: BeliefSet, true: TrueSet, weight: np.ndarray, seed: int) -> Ite
 
 def dimension_table(sets: Iterator[BeliefSet], true: TrueSet, weight: np.ndarray, seed: int) -> pd.DataFrame:
     """The table of some sets of beliefs at the same prefixes; `weight` is how often each prefix was drawn."""
-    rows = [(one.set, one.seed, one.step, *row) for one in sets for row in rows_of(one, true, weight, seed)]
-    return pd.DataFrame(rows, columns=["set", "seed", "step", *DimensionRow._fields]).astype({"index": "Int64"})
+    rows = [(*one[:4], *row) for one in sets for row in rows_of(one, true, weight, seed)]
+    return pd.DataFrame(rows, columns=["set", "seed", "step", "origin", *DimensionRow._fields]).astype(
+        {"index": "Int64"}
+    )
 
 
 if __name__ == "__main__":
@@ -111,8 +116,7 @@ if __name__ == "__main__":
             prefixes, weight = draw_prefixes(truth, params.n_points, np.random.default_rng(params.seed))
             sets = sets_of_run(truth, decoded, generator, params.site, prefixes)
             table = dimension_table(sets, true, weight, params.seed)
-        table.insert(0, "experiment", snakemake.wildcards.experiment)
-        first = ["experiment", "seed", "step", "set"]
-        write_table(table[[*first, *DimensionRow._fields]], snakemake.output.dimension)
+        table = table.assign(experiment=snakemake.wildcards.experiment)
+        write_table(table, snakemake.output.dimension, Dimension)
         shown = table[table["measure"].isin(["kaplan_yorke", "resolution"])]
         job.info(f"{params.site}: resolutions, then Kaplan-Yorke dimensions: {shown['value'].round(4).tolist()}")

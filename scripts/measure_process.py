@@ -21,6 +21,8 @@ from geometry.recovery.recovery_scores import RecoveryScorer
 from geometry.recovery.sources import EXACT, SUPPORT, TRUTH, UNIGRAM
 from geometry.recovery.spectral_learning import Recovery
 from geometry.recovery.token_symmetry import cycles, symmetries_of_predictions, token_permutations
+from geometry.schemas.recovery import ProcessRecovery
+from geometry.schemas.structure import ProcessConvergence, ProcessDimension, ProcessSymmetry
 from geometry.storage import open_dataset
 from geometry.tables import write_table
 from geometry.tasks.task import process_of
@@ -104,18 +106,17 @@ def convergence_table(truth: xr.Dataset, process: Process, seed: int) -> pd.Data
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        params, output = snakemake.params, snakemake.output
+        params = snakemake.params
         process = process_of(params.task)
         with open_dataset(snakemake.input.ground_truth) as truth:
             prefixes, weight = draw_prefixes(truth, params.n_points, np.random.default_rng(params.seed))
             points = truth["target"].values[prefixes]
             tables = {
-                "recovery": recovery_table(truth, process, params.seed),
-                "symmetry": symmetry_table(truth),
-                "dimension": dimension_table(points, weight, process, params.seed),
-                "convergence": convergence_table(truth, process, params.seed),
+                ProcessRecovery: recovery_table(truth, process, params.seed),
+                ProcessSymmetry: symmetry_table(truth),
+                ProcessDimension: dimension_table(points, weight, process, params.seed),
+                ProcessConvergence: convergence_table(truth, process, params.seed),
             }
-        for name, table in tables.items():
-            table.insert(0, "task", snakemake.wildcards.task)
-            write_table(table, output[name])
-        job.info(f"{', '.join(f'{len(table)} rows of {name}' for name, table in tables.items())}")
+        for (schema, table), path in zip(tables.items(), snakemake.output, strict=False):  # the last is the record
+            write_table(table.assign(task=snakemake.wildcards.task), path, schema)
+            job.info(f"{path}: {len(table)} rows")

@@ -13,6 +13,7 @@ from geometry.figures.belief_cloud import BeliefPainter, draw_cloud
 from geometry.figures.simplex import ANCHORS, belief_colors
 from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, UNTRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import OUTPUT, short_site
+from geometry.networks.origins import PRETRAINED
 from geometry.provenance.job import Job
 from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
 from geometry.storage import open_dataset
@@ -124,7 +125,7 @@ def draw_sources(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, untra
     ax.set_title("Distance to the truth")
 
 
-def draw_training(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, site: str, trained_here: bool) -> None:
+def draw_training(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, site: str) -> None:
     """The rate of divergence over training, of the last stream and of the outputs; a line for each seed.
 
     Of a network from elsewhere, whose steps are not known: of a new one of its shape, and of it.
@@ -140,7 +141,7 @@ def draw_training(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, site
         if len(level):  # not all networks read words
             ax.axhline(max(level.mean(), LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
     ax.set(yscale="log", ylabel="divergence, nats per token")
-    if trained_here:
+    if PRETRAINED not in set(scores["origin"]):
         ax.set_xscale("symlog", linthresh=10)
         ax.set(xlabel="training step", title="Over training")
     else:
@@ -156,7 +157,6 @@ def plot_recovery(
     of_process: pd.DataFrame,
     untrained: pd.DataFrame,
     max_points: int,
-    trained_here: bool,
 ) -> Figure:
     """Above: maps and operators of the first run. Below: dimensions, and rates of divergence."""
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 0.72 * WIDTH))
@@ -165,7 +165,7 @@ def plot_recovery(
     draw_eigenvalues(axes[0, 2], fractal, frequent_tokens(truth))
     draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), of_process, site)
     draw_sources(axes[1, 1], scores, of_process, untrained)
-    draw_training(axes[1, 2], scores, of_process, site, trained_here)
+    draw_training(axes[1, 2], scores, of_process, site)
     return figure
 
 
@@ -178,7 +178,7 @@ if __name__ == "__main__":
             params, n = snakemake.params, scores["seed"].nunique()
             of_process = read_table(snakemake.input.of_process)
             tables = scores, of_process, untrained
-            figure = plot_recovery(truth, fractal, *tables, params.max_points, params.trained_here)
+            figure = plot_recovery(truth, fractal, *tables, params.max_points)
             told = (
                 "no hidden state looked at" if is_identifiable(of_process) else "too few tokens to tell the whole of it"
             )

@@ -15,6 +15,7 @@ from geometry.probing.score_rows import as_frame
 from geometry.probing.scores import KgramR2, SiteResult, evaluate, tables_of_features
 from geometry.processes.prefix_tree import scored_positions
 from geometry.provenance.job import Job
+from geometry.schemas.probing import Probe as ProbeTable
 from geometry.storage import open_dataset, zarr_archive
 from geometry.tables import read_table, write_table
 
@@ -64,14 +65,14 @@ class Probe:
         sites = with_concatenated(activations["site"].values.tolist(), self.concatenated)
         tables = [as_frame(found[site].rows, site=site, features="activations") for site in sites]
         tables += tables_of_features(self.design, output, OUTPUT, self.kgram_r2)
-        network = {name: activations[name].values[index] for name in ("seed", "step")}
+        network = {name: activations[name].values[index] for name in ("seed", "step", "origin")}
         return pd.concat(tables).assign(**network), {site: found[site].decoded for site in sites}
 
 
 def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job, path) -> pd.DataFrame:
     """The table of all snapshots; the decoded beliefs go to an archive, snapshot by snapshot, with all folds."""
     sites = with_concatenated(activations["site"].values.tolist(), probe.concatenated)
-    coordinates = {name: activations[name] for name in ("step", "prefix")}
+    coordinates = {name: activations[name] for name in ("seed", "step", "origin", "prefix")}
     coordinates |= {"split": SPLITS, "site": sites, "component": truth["component"]}
     folds = {
         f"fold_{name}": ((f"draw_{name}", "prefix"), fold.astype(np.int8)) for name, fold in probe.design.folds.items()
@@ -105,6 +106,5 @@ if __name__ == "__main__":
             known = kgram_scores(read_table(snakemake.input.baselines), design.main)
             probe = Probe(truth, design, known, params.concatenated)
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
-        first = ["experiment", "seed", "step", "site", "features"]
         table = table.assign(experiment=snakemake.wildcards.experiment)
-        write_table(table[[*first, *table.columns.drop(first)]], snakemake.output.probe)
+        write_table(table, snakemake.output.probe, ProbeTable)

@@ -14,6 +14,7 @@ from geometry.probing.score_rows import as_frame
 from geometry.probing.scores import kgram_rows, tables_of_features
 from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
+from geometry.schemas.probing import Baselines
 from geometry.storage import open_dataset
 from geometry.tables import write_table
 from geometry.tasks.task import is_modular, process_of
@@ -48,5 +49,5 @@ if __name__ == "__main__":
             job.info(f"{len(coordinates)} tokens, represented by {coordinates.shape[1]} columns at each lag")
             table = score_baselines(truth, design, coordinates)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
-        write_table(table, snakemake.output.baselines)
+        write_table(table, snakemake.output.baselines, Baselines)
         job.info(f"{len(table)} scores of {table['features'].nunique()} baselines")

@@ -13,6 +13,7 @@ from geometry.recovery.recovery_rows import RecoveryRow, recovery_rows
 from geometry.recovery.recovery_scores import RecoveryScorer, alignment, eigenvalues, read_recovered, simulate
 from geometry.recovery.sources import SAMPLED
 from geometry.recovery.spectral_learning import MOST_DIMENSIONS, RecoveredProcess, Recovery, filter_beliefs
+from geometry.schemas.recovery import Recovery as RecoveryTable
 from geometry.storage import open_dataset, write_dataset
 from geometry.tables import write_table
 from geometry.tasks.task import process_of
@@ -49,10 +50,9 @@ def recovery_table(generator: xr.Dataset, scorer: RecoveryScorer, sampled: Recov
         rows = list(network_rows(snapshot, scorer))
         if sampled is not None and index == generator.sizes["snapshot"] - 1:
             rows += recovery_rows(SAMPLED, nearest(sampled, scorer), sampled.n_ahead, scorer)
-        network = {name: int(snapshot[name]) for name in ("seed", "step")}
+        network = {name: snapshot[name].item() for name in ("seed", "step", "origin")}
         tables.append(pd.DataFrame(rows, columns=RecoveryRow._fields).assign(**network))
-    table = pd.concat(tables).astype({"index": "Int64"})
-    return table[["seed", "step", *RecoveryRow._fields]]
+    return pd.concat(tables).astype({"index": "Int64"})
 
 
 def play_recovered(
@@ -105,8 +105,8 @@ if __name__ == "__main__":
                 sampled = Recovery(model, np.random.default_rng(params.seed))
             scorer = RecoveryScorer(process, exact.tree, rng)
             table = recovery_table(generator, scorer, sampled)
-            table.insert(0, "experiment", snakemake.wildcards.experiment)
-            write_table(table, snakemake.output.recovery)
+            table = table.assign(experiment=snakemake.wildcards.experiment)
+            write_table(table, snakemake.output.recovery, RecoveryTable)
             place = list(generator["source"].values).index(params.site)
             last = read_recovered(generator.isel(snapshot=-1, source=place))
             write_dataset(fractal_dataset(last, scorer, rng).assign_attrs(site=params.site), snakemake.output.fractal)

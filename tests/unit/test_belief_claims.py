@@ -178,7 +178,7 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
     recovery = recovery_table((1, 2), recovered)
     is_network = recovery["source"].str.contains("blocks|sampled")
     tables = {
-        "probe": probe[~is_baseline],
+        "probe": probe[~is_baseline].copy(),
         "baselines": baselines,
         "random_init": probe_table(
             (7, 8), (0,), {("blocks.1.hook_resid_post", "belief_state", "held_out_prefix"): 0.3}, targets
@@ -190,7 +190,7 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
         ),
         "steering": pd.DataFrame(steering, columns=columns),
         "circuit": pd.DataFrame({"experiment": []}),
-        "recovery": recovery[is_network],
+        "recovery": recovery[is_network].copy(),
         "process_recovery": select(recovery[~is_network], seed=1).drop(columns=["seed", "step"]),
         "random_init_recovery": recovery_table((7, 8), [("blocks.1.hook_resid_post", 0, 2, 0.4)]),
         "symmetry": symmetry_table((1, 2), SYMMETRY),
@@ -199,7 +199,9 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
         ),
         "random_init_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
     }
-    found = judge(tables, "e", False, {"confidence": 0.95, "margin": 0.1})
+    for name in ("probe", "loss", "recovery", "symmetry"):
+        tables[name]["origin"] = np.where(tables[name]["step"] == 0, "random_init", "trained")
+    found = judge(tables, "e", {"confidence": 0.95, "margin": 0.1})
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])
     return found.assign(claim=at_site).set_index("claim")
 

@@ -76,6 +76,7 @@ def decoded_dataset(decoded, sites):
             "site": sites,
             "step": ("snapshot", [0, 9]),
             "seed": ("snapshot", [1, 1]),
+            "origin": ("snapshot", ["random_init", "trained"]),
         },
     )
 

@@ -210,7 +210,7 @@ def test_table_tells_of_each_set_what_is_its_own():
     points = play(sierpinski(), 1500, 40, rng())[0]
     fine, coarse = (points + sigma * rng().normal(size=points.shape) for sigma in (1e-4, 0.1))
     weight, of_process = np.ones(1500), true_table(7 * points, np.ones(1500), sierpinski(), 0)
-    sets = (BeliefSet("decoded", 1, step, 7 * moved, None) for step, moved in ((9, fine), (0, coarse)))
+    sets = (BeliefSet("decoded", 1, step, "trained", 7 * moved, None) for step, moved in ((9, fine), (0, coarse)))
     table = dimension_table(sets, read_true(of_process), weight, 0)
     found = table[table["measure"] == "resolution"].set_index("step")["value"]
     assert found[9] < 0.02 and found[0] > 0.2

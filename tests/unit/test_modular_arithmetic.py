@@ -125,7 +125,12 @@ def test_probe_finds_the_planted_circle_and_no_other(tmp_path):
             "activation": (("snapshot", "site", "prefix", "feature"), planted[None, None].astype(np.float32)),
             "log_probability": (("snapshot", "prefix", "token"), logits),
         },
-        coords={"step": ("snapshot", [5]), "seed": ("snapshot", [1]), "site": ["blocks.0.hook_resid_post"]},
+        coords={
+            "step": ("snapshot", [5]),
+            "seed": ("snapshot", [1]),
+            "origin": ("snapshot", ["trained"]),
+            "site": ["blocks.0.hook_resid_post"],
+        },
     )
     design, job = modular_design(task, {"folds": 3, "repeats": 2, "seed": 0}), logging.getLogger("test")
     table = probe_run(truth, activations, Probe(truth, design, {}, []), job, tmp_path / "decoded.zarr.zip")

@@ -30,8 +30,8 @@ def circles(step, site, features, best_first):
 
 def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, translated=True):
     probe = "step site features target index weighting estimator metric split value"
-    circuit, bases = "step measure frequency part value", "step matrix basis measure value"
-    energy = "share_of_largest_10"
+    circuit, bases = "step measure frequency part value", "step matrix basis measure index value"
+    energy = "share_of_largest", 10
     errors = dict(zip(("key", "others", "as many others"), (0.95, 0.05, 0.02), strict=True))
     ablations = [(10, "ablated_embedding_accuracy", None, part, 1 - errors[part]) for part in part_of_ablation]
     losses = [(step, "train_accuracy", None, "", value) for step, value in ((0, 0.02), (5, 1.0), (10, 1.0))]
@@ -65,16 +65,16 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
         "random_init": of_seeds(probe, *circles(0, STREAM, "activations", [0.4, 0.35, 0.31, 0.0])),
         "loss": of_seeds("step value", (0, 4.0), (10, 0.4))
         .rename(columns={"value": "gap_nats"})
-        .assign(loss_nats=0.4, **NOTHING_WRONG),
+        .assign(loss_nats=0.4, origin="trained", **NOTHING_WRONG),
         "circuit": of_seeds(circuit, *losses, *ablations, *waves),
         "random_init_circuit": of_seeds(circuit, (0, "held_out_accuracy", None, "", 0.04)),
         "bases": of_seeds(
             bases,
-            *((10, "W_E", basis, energy, value) for basis, value in in_bases.items()),
-            (0, "W_E", "fourier", energy, 0.25),
-            (10, "W_U", "fourier", energy, 0.5),
+            *((10, "W_E", basis, *energy, value) for basis, value in in_bases.items()),
+            (0, "W_E", "fourier", *energy, 0.25),
+            (10, "W_U", "fourier", *energy, 0.5),
         ),
-        "random_init_bases": of_seeds(bases, (0, "W_E", "fourier", energy, 0.26), (0, "W_E", "raw", energy, 0.99)),
+        "random_init_bases": of_seeds(bases, (0, "W_E", "fourier", *energy, 0.26), (0, "W_E", "raw", *energy, 0.99)),
         "shift_symmetry": pd.concat(
             [
                 of_seeds(translations, *errors_left),
@@ -89,7 +89,7 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
 
 
 def test_claims_read_the_right_rows():
-    claims = judge(tables(), "e", False, RULE).set_index("claim")
+    claims = judge(tables(), "e", RULE).set_index("claim")
     expected = {
         "answers what it was not trained on": (0.895, 0.04, "best of 2 random networks"),
         "groks: generalises after it has memorised": (0.895, 0.195, "when it had memorised"),
@@ -118,7 +118,7 @@ def test_claims_that_cannot_be_asked_are_left_out():
     """
     left = tables(part_of_ablation=(), held_out=float("nan"), translated=False)
     left["surgery"] = left["surgery"][:0]
-    names = set(judge(left, "e", False, RULE)["claim"])
+    names = set(judge(left, "e", RULE)["claim"])
     assert not [name for name in names if name.startswith(("answers", "groks", "frequencies", "surgery", "has", "its"))]
     assert "Fourier-sparse" in names
 

@@ -18,6 +18,7 @@ from find_shift_symmetry import find_shift_symmetry
 from geometry.claims.findings import circuit_table
 from geometry.claims.modular_claims import CIRCLES
 from geometry.networks.build import build_network, initial_parameters
+from geometry.networks.origins import origin_codes
 from geometry.probing.design import modular_design
 from geometry.probing.probe_table import kgram_scores
 from geometry.storage import open_dataset
@@ -89,6 +90,7 @@ class Study:
         task, path = self.task, self.folder / f"{seed}.zarr.zip"
         stacks = {name: np.stack([one[name] for one in snapshots]) for name in snapshots[0]}
         stacks |= {"step": np.array(steps), "seed": np.array([seed, seed if steps[1] else seed + 1])}
+        stacks["origin"] = origin_codes("trained" if step else "random_init" for step in steps)
         extract(path, self.truth, stacks, model_of(task.modulus), SITES, torch.device("cpu"))
         found = {"bases": compare_bases(stacks, task.modulus)}
         found["circuit"], found["picture"] = measure_circuit(stacks, task)
@@ -112,7 +114,7 @@ class Study:
         tables["random_init"] = self.never["probe"]
         tables["baselines"] = self.baselines
         tables |= {f"random_init_{name}": self.never[name] for name in ("circuit", "bases", "shift_symmetry")}
-        return judge(tables, "e", False, RULE).set_index("claim"), tables
+        return judge(tables, "e", RULE).set_index("claim"), tables
 
     def draw(self):
         """Every figure, as it is saved."""

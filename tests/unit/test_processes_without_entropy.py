@@ -41,6 +41,7 @@ from score_recovery import recovery_table as network_table
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+NETWORKS = {"step": [0, 7], "seed": [1, 1], "origin": ["random_init", "trained"]}
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"]
 TURN = np.roll(np.eye(3), 1, axis=1)
 START = {"initial_state": [1, 0, 0]}
@@ -78,7 +79,7 @@ class Study:
                 "activation": (("snapshot", "site", "prefix", "feature"), values.astype(np.float32)),
                 "log_probability": (("snapshot", "prefix", "token"), said),
             },
-            coords={"step": ("snapshot", [0, 7]), "seed": ("snapshot", [1, 1]), "site": SITES},
+            coords={name: ("snapshot", of) for name, of in NETWORKS.items()} | {"site": SITES},
         )
         design = markov_design(truth, self.process, None, {"folds": 5, "repeats": 2, "seed": 0})
         path = folder / "decoded.zarr.zip"
@@ -110,7 +111,7 @@ class Study:
             snapshots.append(as_dataset(found, self.process.n_tokens).assign(n_ahead=n_ahead))
         sources = [*SITES, "concatenated", "output"]
         generator = xr.concat(snapshots, "snapshot").assign_coords(
-            step=("snapshot", [0, 7]), seed=("snapshot", [1, 1]), source=sources
+            {name: ("snapshot", of) for name, of in NETWORKS.items()} | {"source": sources}
         )
         scorer = RecoveryScorer(self.process, tree, rng)
         last = read_recovered(generator.isel(snapshot=-1, source=1))
@@ -138,7 +139,7 @@ class Study:
         yield plot_convergence([self.convergence])
         yield plot_distances(self.distances, SITES)
         never = select(self.recovery, step=0).assign(seed=9)
-        yield plot_recovery(self.truth, self.fractal, self.recovery, self.process_recovery, never, 500, True)
+        yield plot_recovery(self.truth, self.fractal, self.recovery, self.process_recovery, never, 500)
 
 
 @pytest.mark.parametrize(("parameters", "context"), PROCESSES.values(), ids=PROCESSES)
@@ -172,7 +173,7 @@ def test_set_of_one_belief_has_neither_a_scale_nor_a_dimension():
     same = np.tile([0.7, 0.3], (5, 1))
     weight, moved = np.full(5, 20.0), same + 0.1 * np.eye(5)[:, :2]
     of_process = true_table(same, weight, process, 0)
-    own = dimension_table(iter([BeliefSet("decoded", 1, 3, moved, None)]), read_true(of_process), weight, 0)
+    own = dimension_table(iter([BeliefSet("decoded", 1, 3, "trained", moved, None)]), read_true(of_process), weight, 0)
     table = pd.concat([of_process, own])
     assert select(table, measure="rms_distance")["value"].item() < 1e-9
     assert select(table, measure="kaplan_yorke")["value"].item() == 0

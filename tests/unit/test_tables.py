@@ -23,6 +23,7 @@ MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 PROBE = {"folds": 3, "repeats": 2, "seed": 0}
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "ln_final.hook_normalized"]
 STREAMS = SITES[:2]
+NETWORK = {"step": 9, "seed": 1, "origin": "trained"}
 
 
 @pytest.fixture
@@ -43,7 +44,12 @@ def activations(truth):
             "activation": (("snapshot", "site", "prefix", "feature"), values),
             "log_probability": (("snapshot", "prefix", "token"), np.stack([np.full((n, 3), -np.log(3)), optimal])),
         },
-        coords={"step": ("snapshot", [0, 7]), "seed": ("snapshot", [1, 1]), "site": SITES},
+        coords={
+            "step": ("snapshot", [0, 7]),
+            "seed": ("snapshot", [1, 1]),
+            "origin": ("snapshot", ["random_init", "trained"]),
+            "site": SITES,
+        },
     )
 
 
@@ -108,7 +114,7 @@ def test_verdict_on_planted_networks(planted, tmp_path):
             "activation": (("snapshot", "site", "prefix", "feature"), features),
             "log_probability": (("snapshot", "prefix", "token"), output),
         },
-        coords={"step": ("snapshot", [9]), "seed": ("snapshot", [1]), "site": SITES[1:2]},
+        coords={name: ("snapshot", [of]) for name, of in NETWORK.items()} | {"site": SITES[1:2]},
     )
     design = markov_design(truth, MESS3, None, {**PROBE, "folds": 5})
     job = logging.getLogger("test")

@@ -20,12 +20,17 @@ from geometry.claims.claim import (
     predicted,
 )
 from geometry.networks.hook_points import CONCATENATED, OUTPUT, is_behind_layer, is_layer_output, is_state
+from geometry.networks.origins import RANDOM_INIT
 from geometry.probing.probe_table import BASELINES, PROBED
 from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
 from geometry.tables import select
 
 TOKENS = ["last token", "all tokens, additive"]
 PREDICTIONS = [name for name in BASELINES if name.endswith("probabilities")]
+
+
+AT_INITIALISATION = {"origin": RANDOM_INIT}
+"""The snapshot of a network before its training."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,8 @@ class Evidence:
         return len(select(self.probe, **values)) > 0
 
     def r2(self, site: str, target: str = "belief_state", features: str = "activations", **where) -> Scores:
-        """R2 of the networks by seed and draw, at the last snapshot unless a step is given."""
-        where = {"step": self.probe["step"].max()} | PROBED | where
+        """R2 of the networks by seed and draw, at the last snapshot unless an origin is given."""
+        where = ({} if "origin" in where else {"step": self.probe["step"].max()}) | PROBED | where
         return by_draw(select(self.probe, site=site, target=target, features=features, **where))
 
     def of_random_init(self, site: str, target: str = "belief_state", **where) -> Scores:
@@ -93,7 +98,7 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
         estimate,
         mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS),
     )
-    baselines = {"at initialisation": evidence.r2(last, step=evidence.probe["step"].min())}
+    baselines = {"at initialisation": evidence.r2(last, **AT_INITIALISATION)}
     baselines |= evidence.best_random_init(estimate, last)
     yield Claim("emerges with training", last, estimate, mean_belief_baseline(estimate) | baselines)
     table = evidence.baseline(estimate, "3-gram", estimator="k_gram")
@@ -218,7 +223,7 @@ def recovery_claim(evidence: Evidence, score: RecoveryScore, name: str, measure:
     estimate = score.by_seed(evidence.recovery, source=last, step=steps.max())
     baselines = {"token frequencies": for_each_seed(estimate, 0.0)}
     baselines["which words occur"] = for_each_seed(estimate, score.of_source(of_process, SUPPORT))
-    baselines["at initialisation"] = score.by_seed(evidence.recovery, source=last, step=steps.min())
+    baselines["at initialisation"] = score.by_seed(evidence.recovery, source=last, **AT_INITIALISATION)
     baselines |= best_random_init(estimate, score.by_seed(evidence.random_init_recovery, source=last))
     exact = score.of_source(of_process, EXACT)
     return Claim(name, last, estimate, baselines, "more", "recovery.csv", measure, exact, testable)
@@ -271,7 +276,7 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
     if symmetries:
         last, steps = evidence.layer_outputs[-1], evidence.symmetry["step"]
         estimate = explained_by_maps(evidence.symmetry, last, symmetries, step=steps.max())
-        baselines = {"at initialisation": explained_by_maps(evidence.symmetry, last, symmetries, step=steps.min())}
+        baselines = {"at initialisation": explained_by_maps(evidence.symmetry, last, symmetries, **AT_INITIALISATION)}
         baselines |= best_random_init(estimate, explained_by_maps(evidence.random_init_symmetry, last, symmetries))
         measure = "share of the variance on two principal components"
         yield Claim("has the symmetry of its process", last, estimate, baselines, "more", "symmetry.csv", measure)

@@ -98,8 +98,8 @@ def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 def sparse(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether few waves make up the embedding, and fewer than of other bases."""
-    share = select(evidence.bases, matrix="W_E", measure="share_of_largest_10")
-    never = select(evidence.random_init_bases, matrix="W_E", measure="share_of_largest_10", basis="fourier")
+    where = {"matrix": "W_E", "measure": "share_of_largest", "index": 10}
+    share, never = select(evidence.bases, **where), select(evidence.random_init_bases, **where, basis="fourier")
     trained = {name: of_seeds(rows) for name, rows in select(share, step=share["step"].max()).groupby("basis")}
     measure = {"source": "bases.csv", "measure": "share of W_E's energy in ten vectors"}
     if not trained:  # of so few numbers, ten vectors are all

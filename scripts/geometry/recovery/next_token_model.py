@@ -62,6 +62,15 @@ def complete_part(tree: PrefixTree, complete_length: int) -> PrefixTree:
     return PrefixTree(tree.last_token[:stop], tree.parent[:stop], tree.length[:stop])
 
 
+def rows_of_tree(archive: xr.Dataset, tree: PrefixTree) -> slice:
+    """The rows of an archive of activations that hold the prefixes of a tree, the first ones of the ground truth."""
+    prefixes = archive.get_index("prefix")
+    rows = prefixes.slice_indexer(0, len(tree) - 1)
+    if rows.stop - rows.start != len(tree):
+        raise ValueError(f"of the {len(tree)} first prefixes, only {rows.stop - rows.start} have activations")
+    return rows
+
+
 def exact_model(truth: xr.Dataset) -> NextTokenModel:
     """The optimal next-token probabilities, up to the length to which a ground truth has every prefix."""
     tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
