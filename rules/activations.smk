@@ -50,7 +50,6 @@ rule measure_loss:
     resources:
         **asks("measure_loss"),
     params:
-        trained_here=is_trained_here,
         code=code("measure_loss.py"),
     script:
         "../scripts/measure_loss.py"

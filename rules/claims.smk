@@ -1,31 +1,57 @@
 """The verdicts of the study, over all experiments and seeds, and what they rest on.
 
-Inputs:  results/{experiment}/{run}/probe.csv, loss.csv, and steering.csv or circuit.csv, bases.csv,
-         shift_symmetry.csv, surgery.csv
-Outputs: results/claims.csv                      every claim: estimate, interval, baseline, verdict
+Inputs:  results/{experiment}/baselines.csv
+         results/{experiment}/{run}/probe.csv, loss.csv; steering.csv, recovery.csv, symmetry.csv (and these two of
+         the process), or circuit.csv, bases.csv, shift_symmetry.csv, surgery.csv
+Outputs: results/claims/{experiment}.csv         every claim: estimate, interval, baseline, verdict
+         results/claims.csv                      those of all experiments
          results/findings.md, findings.html      the same in words, with the scores behind it
          (all of them in results/studies/{study}/ if the study has a name)
 """
 
 
+rule judge_claims:
+    """Claims of {wildcards.experiment}"""
+    input:
+        probe=in_runs("probe.csv"),
+        baselines=["results/{experiment}/baselines.csv"],
+        random_init=[f"results/{{experiment}}/{RANDOM_INIT}/probe.csv"],
+        loss=in_runs("loss.csv"),
+        steering=if_analysed("steer_network", in_runs("steering.csv")),
+        recovery=if_analysed("score_recovery", in_runs("recovery.csv")),
+        process_recovery=if_analysed("score_recovery", of_process("recovery.csv")),
+        random_init_recovery=if_analysed("score_recovery", in_random_init("recovery.csv")),
+        symmetry=if_analysed("find_symmetries", in_runs("symmetry.csv")),
+        process_symmetry=if_analysed("find_symmetries", of_process("symmetry.csv")),
+        random_init_symmetry=if_analysed("find_symmetries", in_random_init("symmetry.csv")),
+        circuit=if_analysed("measure_circuit", in_runs("circuit.csv")),
+        random_init_circuit=if_analysed("measure_circuit", in_random_init("circuit.csv")),
+        bases=if_analysed("compare_bases", in_runs("bases.csv")),
+        random_init_bases=if_analysed("compare_bases", in_random_init("bases.csv")),
+        shift_symmetry=if_analysed("find_shift_symmetry", in_runs("shift_symmetry.csv")),
+        random_init_shift_symmetry=if_analysed("find_shift_symmetry", in_random_init("shift_symmetry.csv")),
+        surgery=if_analysed("measure_surgery", in_runs("surgery.csv")),
+    output:
+        claims=f"results/{STUDY}claims/{{experiment}}.csv",
+        record=f"results/provenance/{STUDY}claims/{{experiment}}/judge_claims.json",
+    log:
+        f"logs/{STUDY}judge_claims/{{experiment}}.log",
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("judge_claims"),
+    params:
+        kind=kind_of,
+        claims=config["claims"],
+        code=code("judge_claims.py"),
+    script:
+        "../scripts/judge_claims.py"
+
+
 rule collect_claims:
     """Claims of the study"""
     input:
-        probe=probes_of_the_study,
-        random_init=study.in_random_init("probe.csv", study.experiments),
-        loss=study.in_every_run("loss.csv", study.experiments),
-        steering=study.in_every_run("steering.csv", study.analysed_by("steer_network")),
-        recovery=study.in_every_run("recovery.csv", study.analysed_by("score_recovery")),
-        random_init_recovery=study.in_random_init("recovery.csv", study.analysed_by("score_recovery")),
-        symmetry=study.in_every_run("symmetry.csv", study.analysed_by("find_symmetries")),
-        random_init_symmetry=study.in_random_init("symmetry.csv", study.analysed_by("find_symmetries")),
-        circuit=study.in_every_run("circuit.csv", study.analysed_by("measure_circuit")),
-        random_init_circuit=study.in_random_init("circuit.csv", study.analysed_by("measure_circuit")),
-        bases=study.in_every_run("bases.csv", study.analysed_by("compare_bases")),
-        random_init_bases=study.in_random_init("bases.csv", study.analysed_by("compare_bases")),
-        shift_symmetry=study.in_every_run("shift_symmetry.csv", study.analysed_by("find_shift_symmetry")),
-        random_init_shift_symmetry=study.in_random_init("shift_symmetry.csv", study.analysed_by("find_shift_symmetry")),
-        surgery=study.in_every_run("surgery.csv", study.analysed_by("measure_surgery")),
+        claims=claims_of_the_study,
     output:
         claims=report(
             f"results/{STUDY}claims.csv",
@@ -41,9 +67,7 @@ rule collect_claims:
     resources:
         **asks("collect_claims"),
     params:
-        experiments=study.kinds,
-        foreign=study.pretrained,
-        claims=config["claims"],
+        experiments=list(study.experiments),
         code=code("collect_claims.py"),
     script:
         "../scripts/collect_claims.py"
@@ -54,6 +78,7 @@ rule write_findings:
     input:
         claims=f"results/{STUDY}claims.csv",
         probe=study.in_every_run("probe.csv", study.experiments),
+        baselines=[f"results/{name}/baselines.csv" for name in study.experiments],
         random_init=study.in_random_init("probe.csv", study.experiments),
         circuit=study.in_every_run("circuit.csv", study.analysed_by("measure_circuit")),
         surgery=study.in_every_run("surgery.csv", study.analysed_by("measure_surgery")),

@@ -120,6 +120,7 @@ rule plot_r2_by_site:
     """Draw R2 by site of {wildcards.experiment}"""
     input:
         probe=in_runs("probe.csv"),
+        baselines="results/{experiment}/baselines.csv",
         random_init=f"results/{{experiment}}/{RANDOM_INIT}/probe.csv",
     output:
         figure=report(
@@ -195,6 +196,7 @@ rule plot_controls:
     """Draw the controls of {wildcards.experiment}"""
     input:
         probe=in_runs("probe.csv"),
+        baselines="results/{experiment}/baselines.csv",
         random_init=f"results/{{experiment}}/{RANDOM_INIT}/probe.csv",
     output:
         figure=report(
@@ -272,6 +274,7 @@ rule plot_recovery:
         ground_truth=ground_truth_of,
         fractal=in_first_run("fractal.zarr.zip"),
         recovery=in_runs("recovery.csv"),
+        of_process=of_process("recovery.csv"),
         random_init=f"results/{{experiment}}/{RANDOM_INIT}/recovery.csv",
     output:
         figure=report(
@@ -291,7 +294,6 @@ rule plot_recovery:
         **asks("plot_recovery"),
     params:
         **drawing("plot_recovery"),
-        trained_here=is_trained_here,
         max_points=config["figures"]["max_points"],
     script:
         "../scripts/plot_recovery.py"
@@ -301,6 +303,7 @@ rule plot_dimension:
     """Draw the dimensions of {wildcards.experiment}"""
     input:
         dimension=in_runs("dimension.csv"),
+        of_process=of_process("dimension.csv"),
         loss=in_runs("loss.csv"),
     output:
         figure=report(
@@ -357,6 +360,7 @@ rule plot_convergence:
     """Draw the convergence of the beliefs of {wildcards.experiment}"""
     input:
         convergence=in_runs("convergence.csv"),
+        of_process=of_process("convergence.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/convergence.{FORMAT}",

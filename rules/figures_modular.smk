@@ -9,7 +9,7 @@ rule plot_progress:
     input:
         training=in_runs("training.csv"),
         circuit=in_runs("circuit.csv"),
-        surgery=surgery_of,
+        surgery=if_analysed("measure_surgery", in_runs("surgery.csv")),
         probe=in_runs("probe.csv"),
     output:
         figure=report(

@@ -1,8 +1,9 @@
 """The regressions from activations to belief states, with their controls, and what they decode.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
+         results/{experiment}/baselines.csv
          results/{experiment}/{run}/activations.zarr.zip
-Outputs: results/{experiment}/{run}/probe.csv               every score
+Outputs: results/{experiment}/{run}/probe.csv               every score of a network
          results/{experiment}/{run}/decoded.zarr.zip        beliefs decoded out of fold
          results/{experiment}/{run}/distances.zarr.zip      pairwise distances
          results/{experiment}/{run}/components.zarr.zip     principal components
@@ -13,6 +14,7 @@ rule probe_beliefs:
     """Probe {wildcards.experiment}, {wildcards.run}"""
     input:
         ground_truth=ground_truth_of,
+        baselines="results/{experiment}/baselines.csv",
         activations="results/{experiment}/{run}/activations.zarr.zip",
     output:
         probe="results/{experiment}/{run}/probe.csv",

@@ -3,7 +3,7 @@
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip          of which a recovery reads the prefixes alone
          results/{experiment}/{run}/activations.zarr.zip
 Outputs: results/{experiment}/{run}/generator.zarr.zip       dimensions, operators, read-out, by snapshot and site
-         results/{experiment}/{run}/recovery.csv             its scores, and those of baselines
+         results/{experiment}/{run}/recovery.csv             its scores, and those of learning from sampled sequences
          results/{experiment}/{run}/fractal.zarr.zip         the chaos game on the recovered maps; eigenvalues
 """
 
@@ -56,7 +56,7 @@ rule score_recovery:
         site=last_layer_output_of,
         n_sequences=n_sequences_of,
         sequences_seed=seed_of_run,
-        seed=0,
+        seed=config["tree"]["seed"],
         code=code("score_recovery.py"),
     script:
         "../scripts/score_recovery.py"

@@ -1,10 +1,10 @@
 """Structure of the activations: fractal dimension, token symmetries, convergence with memory.
 
-Inputs:  results/tasks/{task}/ground_truth.zarr.zip
+Inputs:  results/tasks/{task}/ground_truth.zarr.zip, dimension.csv, convergence.csv
          results/{experiment}/{run}/activations.zarr.zip, decoded.zarr.zip
-Outputs: results/{experiment}/{run}/dimension.csv      dimensions by scale, and the resolution of the decoded set
+Outputs: results/{experiment}/{run}/dimension.csv      dimensions by scale of decoded and recovered beliefs, and their resolution
          results/{experiment}/{run}/symmetry.csv       how permutations of the tokens act on the activations
-         results/{experiment}/{run}/convergence.csv    errors of decoded beliefs, and of who recalls the last tokens
+         results/{experiment}/{run}/convergence.csv    errors of decoded beliefs by position
 """
 
 
@@ -14,6 +14,7 @@ rule measure_dimension:
         ground_truth=ground_truth_of,
         decoded="results/{experiment}/{run}/decoded.zarr.zip",
         generator="results/{experiment}/{run}/generator.zarr.zip",
+        of_process=of_process("dimension.csv"),
     output:
         dimension="results/{experiment}/{run}/dimension.csv",
         record="results/provenance/{experiment}/{run}/measure_dimension.json",
@@ -26,10 +27,9 @@ rule measure_dimension:
     resources:
         **asks("measure_dimension"),
     params:
-        task=task_of,
         site=last_layer_output_of,
-        probe=regression_of,
-        n_points=4000,
+        n_points=4000,  # of the same draw as those of the process
+        seed=config["tree"]["seed"],
         code=code("measure_dimension.py"),
     script:
         "../scripts/measure_dimension.py"
@@ -63,6 +63,7 @@ rule measure_convergence:
     input:
         ground_truth=ground_truth_of,
         decoded="results/{experiment}/{run}/decoded.zarr.zip",
+        of_process=of_process("convergence.csv"),
     output:
         convergence="results/{experiment}/{run}/convergence.csv",
         record="results/provenance/{experiment}/{run}/measure_convergence.json",
@@ -75,8 +76,6 @@ rule measure_convergence:
     resources:
         **asks("measure_convergence"),
     params:
-        task=task_of,
-        probe=regression_of,
         code=code("measure_convergence.py"),
     script:
         "../scripts/measure_convergence.py"

@@ -1,6 +1,11 @@
-"""What an optimal observer knows, per task: every distinct prefix with its belief state.
+"""Theory: the optimal observer of each task, and the baselines that need no network.
 
-Outputs: results/tasks/{task}/ground_truth.zarr.zip
+Outputs: results/tasks/{task}/ground_truth.zarr.zip     every distinct prefix with its belief state
+         results/tasks/{task}/recovery.csv              what exact predictions and simpler ones recover of the process
+         results/tasks/{task}/symmetry.csv              which permutations of the tokens are symmetries of the process
+         results/tasks/{task}/dimension.csv             dimensions of the true beliefs by scale, Lyapunov exponents
+         results/tasks/{task}/convergence.csv           errors of observers with finite memory
+         results/{experiment}/baselines.csv             scores of the probe on tokens, k-grams and optimal predictions
 """
 
 
@@ -23,3 +28,53 @@ rule build_ground_truth:
         code=code("build_ground_truth.py"),
     script:
         "../scripts/build_ground_truth.py"
+
+
+rule measure_process:
+    """What theory gives for {wildcards.task}"""
+    input:
+        ground_truth="results/tasks/{task}/ground_truth.zarr.zip",
+    output:
+        recovery="results/tasks/{task}/recovery.csv",
+        symmetry="results/tasks/{task}/symmetry.csv",
+        dimension="results/tasks/{task}/dimension.csv",
+        convergence="results/tasks/{task}/convergence.csv",
+        record="results/provenance/tasks/{task}/measure_process.json",
+    log:
+        "logs/measure_process/{task}.log",
+    wildcard_constraints:
+        task=names(study.tasks_analysed_by("measure_process"), "[^/]+"),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        **asks("measure_process"),
+    params:
+        task=named_task,
+        n_points=4000,
+        seed=config["tree"]["seed"],
+        code=code("measure_process.py"),
+    script:
+        "../scripts/measure_process.py"
+
+
+rule score_baselines:
+    """Baselines of {wildcards.experiment}"""
+    input:
+        ground_truth=ground_truth_of,
+    output:
+        baselines="results/{experiment}/baselines.csv",
+        record="results/provenance/{experiment}/score_baselines.json",
+    log:
+        "logs/score_baselines/{experiment}.log",
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        **asks("score_baselines"),
+    params:
+        task=task_of,
+        probe=regression_of,
+        code=code("score_baselines.py"),
+    script:
+        "../scripts/score_baselines.py"

@@ -20,11 +20,11 @@ def of_run(answer):
 
 
 task_of = of_experiment(study.task)
+kind_of = of_experiment(study.kinds.get)
 model_of = of_experiment(study.model)
 training_of = of_experiment(study.training)
-is_trained_here = of_experiment(study.is_trained_here)
 batches_of = of_experiment(study.batches)
-n_sequences_of = of_experiment(study.n_sequences)
+n_sequences_of = of_run(study.n_sequences)
 regression_of = of_experiment(study.regression)
 n_random_networks_of = of_experiment(study.n_random_networks)
 n_snapshots_of = of_run(study.n_snapshots)
@@ -72,10 +72,31 @@ def in_first_run(name):
     return path
 
 
-def surgery_of(wildcards):
-    """The tables of surgery of an experiment, if it is of sums or differences."""
-    with_surgery = study.analysed_by("measure_surgery")
-    return study.in_every_run("surgery.csv", {wildcards.experiment} & {*with_surgery})
+def in_random_init(name):
+    """A function of the wildcards: this file of the experiment's random networks."""
+
+    def path(wildcards):
+        return study.in_random_init(name, [wildcards.experiment])[0]
+
+    return path
+
+
+def of_process(name):
+    """A function of the wildcards: this table of the experiment's task."""
+
+    def path(wildcards):
+        return study.of_task(wildcards.experiment, name)
+
+    return path
+
+
+def if_analysed(rule, files):
+    """A function of the wildcards: these files, if the experiment's task has the rule; else none."""
+
+    def of_analysed(wildcards):
+        return files(wildcards) if wildcards.experiment in study.analysed_by(rule) else []
+
+    return of_analysed
 
 
 # --- All jobs together --------------------------------------------------------------------------------------------------
@@ -100,10 +121,10 @@ def warn_of_replaced_claims():
         logger.warning(sentence)
 
 
-def probes_of_the_study(wildcards):
-    """The scores of every network that claims are made of."""
+def claims_of_the_study(wildcards):
+    """The claims of every experiment."""
     warn_of_replaced_claims()
-    return study.in_every_run("probe.csv", study.experiments)
+    return study.claims_files()
 
 
 def labels_of_the_report(wildcards):

@@ -11,6 +11,7 @@ from numpy import ndarray
 from geometry.modular_circuit.bases import energies_by_basis
 from geometry.modular_circuit.fourier import gini, participation_ratio, vectors_for
 from geometry.provenance.job import Job
+from geometry.schemas.modular import Bases
 from geometry.storage import read_tensors
 from geometry.tables import write_table
 
@@ -23,14 +24,17 @@ LARGEST = sorted({10, *(2**k for k in range(12)), *(3 * 2**k for k in range(11))
 
 def measures(energy: Float[ndarray, " vector"]) -> dict[str, float]:
     """Measures of sparsity by name; shares of no energy are nan."""
-    total = energy.sum() or np.nan
-    share = np.cumsum(np.sort(energy)[::-1]) / total
     return {
         "participation_ratio": participation_ratio(energy),
         "gini": gini(energy),
         "vectors_for_90_percent": vectors_for(energy, 0.9),
-        **{f"share_of_largest_{n}": share[n - 1] for n in LARGEST if n <= len(energy)},
     }
+
+
+def shares_of_largest(energy: Float[ndarray, " vector"]) -> dict[int, float]:
+    """By number of vectors, the share of the energy in so many with the most of it; nan of no energy."""
+    share = np.cumsum(np.sort(energy)[::-1]) / (energy.sum() or np.nan)
+    return {n: float(share[n - 1]) for n in LARGEST if n <= len(energy)}
 
 
 def functions_of_the_token(snapshots: dict[str, ndarray], index: int, p: int) -> dict[str, Float[ndarray, "p d_model"]]:
@@ -44,10 +48,12 @@ def measured(snapshots: dict[str, ndarray], p: int) -> Iterator[tuple]:
     for index, (seed, step) in enumerate(zip(snapshots["seed"], snapshots["step"], strict=True)):
         for matrix, functions in functions_of_the_token(snapshots, index, p).items():
             share_of_means = p * (functions.mean(axis=0) ** 2).sum() / ((functions**2).sum() or np.nan)
-            yield seed, step, matrix, "constant", "share", share_of_means
+            yield seed, step, matrix, "constant", "share", None, share_of_means
             for basis, energy in energies_by_basis(functions, np.random.default_rng(seed)).items():
                 for measure, value in measures(energy).items():
-                    yield seed, step, matrix, basis, measure, value
+                    yield seed, step, matrix, basis, measure, None, value
+                for n, share in shares_of_largest(energy).items():
+                    yield seed, step, matrix, basis, "share_of_largest", n, share
 
 
 def compare_bases(snapshots: dict[str, ndarray], p: int) -> pd.DataFrame:
@@ -55,7 +61,8 @@ def compare_bases(snapshots: dict[str, ndarray], p: int) -> pd.DataFrame:
 
     The random basis and the shuffle are drawn by the seed of the network, the same at all its snapshots.
     """
-    return pd.DataFrame(measured(snapshots, p), columns=["seed", "step", "matrix", "basis", "measure", "value"])
+    columns = ["seed", "step", "matrix", "basis", "measure", "index", "value"]
+    return pd.DataFrame(measured(snapshots, p), columns=columns).astype({"index": "Int64"})
 
 
 if __name__ == "__main__":
@@ -63,7 +70,7 @@ if __name__ == "__main__":
         modulus = snakemake.params.task["parameters"]["modulus"]
         table = compare_bases(read_tensors(snakemake.input.snapshots), modulus)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
-        write_table(table, snakemake.output.bases)
+        write_table(table, snakemake.output.bases, Bases)
         last = table[(table["step"] == table["step"].max()) & (table["measure"] == "participation_ratio")]
         found = last.groupby(["matrix", "basis"], sort=False)["value"].mean()["W_E"]
         job.info("participation ratio of W_E: " + ", ".join(f"{basis} {value:.1f}" for basis, value in found.items()))

@@ -8,6 +8,7 @@ import pandas as pd
 from geometry.probing.principal_components import affine_dimension
 from geometry.probing.probe_table import PROBED, last_layer_output
 from geometry.provenance.job import Job
+from geometry.schemas.study import Comparison
 from geometry.storage import open_dataset
 from geometry.tables import read_table, select, write_table
 
@@ -48,6 +49,5 @@ if __name__ == "__main__":
             row = {"experiment": name, **networks[name], "belief_dimension": dimension[networks[name]["task"]]}
             tables.append(compare(*read).assign(**row))
         table = pd.concat(tables)
-        first = [name for name in table.columns if name not in ("seed", "measure", "value")]
-        write_table(table[[*first, "seed", "measure", "value"]], snakemake.output.comparison)
+        write_table(table, snakemake.output.comparison, Comparison)
         job.info(f"{len(networks)} experiments on {len(dimension)} tasks")

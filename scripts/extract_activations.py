@@ -1,4 +1,7 @@
-"""Activations at every chosen hook point of some snapshots, on every distinct prefix that a task asks of."""
+"""Activations at every chosen hook point of some snapshots, on every scored prefix of a task.
+
+The coordinate `prefix` holds the row of each prefix in the ground truth, `origin` whence each snapshot's weights.
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -12,6 +15,7 @@ from geometry.networks.devices import describe_device, select_device
 from geometry.networks.extraction import tree_activations
 from geometry.networks.hook_points import PREFIXES_AT_ONCE
 from geometry.networks.hooked_network import HookedNetwork
+from geometry.networks.origins import origin_names
 from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, read_tensors, zarr_archive
@@ -73,6 +77,7 @@ def extract(path, truth: xr.Dataset, snapshots: dict[str, np.ndarray], model: di
         coords={
             "step": ("snapshot", steps),
             "seed": ("snapshot", snapshots["seed"]),
+            "origin": ("snapshot", origin_names(snapshots["origin"])),
             "site": sites,
             "prefix": np.arange(wanted.start, len(tree), dtype=np.int32),
             "token": truth["token"],

@@ -21,6 +21,7 @@ from geometry.modular_circuit.shift_symmetry import (
 )
 from geometry.provenance.job import Job
 from geometry.recovery.token_symmetry import COLUMNS, composition_error, equivariances, prediction_change
+from geometry.schemas.structure import Symmetry
 from geometry.storage import open_dataset
 from geometry.tables import select, write_table
 from geometry.tasks.modular_arithmetic import ModularArithmetic
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def site_rows(x: np.ndarray, images: dict[str, np.ndarray], modulus: int) -> Iterator[tuple]:
-    """Dimensions, permutation, the one after it, measure, component and value at one site.
+    """Dimensions, permutation, the one after it, measure, index and value at one site.
 
     All but `error_by_dimension` refer to the fewest components that explain most of the variance.
     """
@@ -70,9 +71,9 @@ def find_shift_symmetry(task: ModularArithmetic, activations: xr.Dataset) -> pd.
     """The table of all snapshots of one run."""
     images, rows = pair_permutations(task), []
     for index in range(activations.sizes["snapshot"]):
-        which = int(activations["seed"][index]), int(activations["step"][index])
+        which = [activations[name].values[index] for name in ("seed", "step", "origin")]
         rows += [(*which, *row) for row in network_rows(task, activations, index, images)]
-    return pd.DataFrame(rows, columns=COLUMNS[1:]).astype({"n_dimensions": "Int64", "component": "Int64"})
+    return pd.DataFrame(rows, columns=COLUMNS[1:]).astype({"n_dimensions": "Int64", "index": "Int64"})
 
 
 if __name__ == "__main__":
@@ -80,7 +81,7 @@ if __name__ == "__main__":
         with open_dataset(snakemake.input.activations) as activations:
             table = find_shift_symmetry(modular_of(snakemake.params.task), activations)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
-        write_table(table, snakemake.output.shift_symmetry)
+        write_table(table, snakemake.output.shift_symmetry, Symmetry)
         last = table[table["step"] == table["step"].max()]
         for site, rows in select(last, measure="error", permutation=SHIFT).groupby("site"):
             detected = select(last, measure="detected_frequency", site=site)["value"].unique().astype(int)

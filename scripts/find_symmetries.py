@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from geometry.networks.origins import RANDOM_INIT
 from geometry.probing.principal_components import principal_scores
 from geometry.processes.prefix_tree import PrefixTree, tree_of, two_token_probabilities
 from geometry.provenance.job import Job
-from geometry.recovery.next_token_model import NextTokenModel, complete_part
+from geometry.recovery.next_token_model import NextTokenModel, complete_part, rows_of_tree
 from geometry.recovery.token_symmetry import (
     COLUMNS,
     Permutation,
@@ -30,6 +31,7 @@ from geometry.recovery.token_symmetry import (
     prediction_change,
     token_permutations,
 )
+from geometry.schemas.structure import Symmetry
 from geometry.storage import open_dataset
 from geometry.tables import write_table
 
@@ -48,7 +50,7 @@ def site_rows(
     shares: dict[Permutation, tuple[float, float]],
     n_dimensions: int,
 ) -> Iterator[tuple]:
-    """Dimensions, permutation, the one after it, measure, component and value at one site.
+    """Dimensions, permutation, the one after it, measure, index and value at one site.
 
     Symmetries are decided, and maps composed, in `n_dimensions`; `changes` are those of the predictions, `shares` those
     of what a permutation changes at all.
@@ -75,8 +77,9 @@ def site_rows(
 def network_rows(
     tree: PrefixTree, activations: xr.Dataset, index: int, images: dict, n_dimensions: int
 ) -> Iterator[tuple]:
-    """The rows of one snapshot: what its predictions tell, and each site."""
-    probability = np.exp(activations["log_probability"][index, : len(tree)].values.astype(np.float64))
+    """The rows of one snapshot: of its predictions, and of each site."""
+    rows = rows_of_tree(activations, tree)
+    probability = np.exp(activations["log_probability"][index, rows].values.astype(np.float64))
     probability /= probability.sum(axis=1, keepdims=True)
     weight = NextTokenModel(tree, probability).prefix_probability
     changes = {g: prediction_change(probability, weight, image, g) for g, image in images.items()}
@@ -85,7 +88,7 @@ def network_rows(
         yield "", None, cycles(g), "", "coverage", None, weight[image >= 0].sum() / weight.sum()
         yield "", None, cycles(g), "", "prediction_change", None, changes[g]
     for place, site in enumerate(activations["site"].values.tolist()):
-        scores = principal_scores(activations["activation"][index, place, : len(tree)].values, weight, MOST_DIMENSIONS)
+        scores = principal_scores(activations["activation"][index, place, rows].values, weight, MOST_DIMENSIONS)
         for row in site_rows(scores, weight, images, changes, shares, n_dimensions):
             yield site, *row
 
@@ -99,14 +102,14 @@ def find_symmetries(
     words = two_token_probabilities(tree, *(truth[name][first].values for name in names))
     images = {g: image_of_prefixes(tree, g) for g in token_permutations(words)}
     for index in snapshots:
-        which = int(activations["seed"][index]), int(activations["step"][index])
+        which = [activations[name].values[index] for name in ("seed", "step", "origin")]
         rows += [(*which, *row) for row in network_rows(tree, activations, index, images, n_dimensions)]
-    return pd.DataFrame(rows, columns=COLUMNS[1:]).astype({"n_dimensions": "Int64", "component": "Int64"})
+    return pd.DataFrame(rows, columns=COLUMNS[1:]).astype({"n_dimensions": "Int64", "index": "Int64"})
 
 
-def shown_snapshots(steps: np.ndarray) -> list[int]:
-    """The first and the last of a training; of networks that were never trained, all."""
-    return list(range(len(steps))) if (steps == 0).all() else [0, len(steps) - 1]
+def compared_snapshots(origins: np.ndarray) -> list[int]:
+    """Every snapshot at random initialisation, and the last one."""
+    return sorted({*np.flatnonzero(origins == RANDOM_INIT).tolist(), len(origins) - 1})
 
 
 if __name__ == "__main__":
@@ -115,9 +118,9 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            snapshots = shown_snapshots(activations["step"].values)
+            snapshots = compared_snapshots(activations["origin"].values)
             table = find_symmetries(truth, activations, snapshots, snakemake.params.n_dimensions)
-        table.insert(0, "experiment", snakemake.wildcards.experiment)
-        write_table(table, snakemake.output.symmetry)
+        table = table.assign(experiment=snakemake.wildcards.experiment)
+        write_table(table, snakemake.output.symmetry, Symmetry)
         last = table[(table["step"] == table["step"].max()) & (table["measure"] == "n_symmetries")]
         job.info(f"symmetries by site: {dict(zip(last['site'], last['value'].astype(int), strict=True))}")

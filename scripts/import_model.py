@@ -1,6 +1,6 @@
-"""A network that was trained elsewhere, in the place of one that is trained here; its beginning is unknown.
+"""A pretrained network in the place of one that is trained here; its initialisation is unknown.
 
-Its first snapshot is a new network of the same shape, the second the network itself.
+The first snapshot is a new random network of the same shape, the second the pretrained one.
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import xarray as xr
 from geometry.networks.build import build_network, initial_parameters
 from geometry.networks.checkpoint_file import network_parameters, read
 from geometry.networks.extraction import log_probabilities
+from geometry.networks.origins import PRETRAINED, RANDOM_INIT, origin_codes
 from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_tensors
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 STEPS = np.array([0, 1])
-"""The new network and the one from elsewhere: how many steps it took is not known."""
+"""Of the random and the pretrained network; how many steps the latter took is not known."""
 
 
 if __name__ == "__main__":
@@ -34,17 +35,22 @@ if __name__ == "__main__":
         initial = initial_parameters(network, params.seed)
         stacks = {name: np.stack([initial[name], trained[name]]) for name in initial}
         write_tensors(trained, snakemake.output.model)
-        seeds = np.full_like(STEPS, params.seed)
-        write_tensors({**stacks, "step": STEPS, "seed": seeds}, snakemake.output.snapshots)
+        axis = {"step": STEPS, "seed": np.full_like(STEPS, params.seed)}
+        axis["origin"] = origin_codes([RANDOM_INIT, PRETRAINED])
+        write_tensors(stacks | axis, snakemake.output.snapshots)
         n_numbers = sum(values.size for values in trained.values())
         job.info(f"{n_numbers} parameters; taken to have {config.activation} and normalization {config.normalization}")
         network.set_parameters(trained)
         with open_dataset(snakemake.input.ground_truth) as truth:
-            said = log_probabilities(network, tree_of(truth), n_tokens, params.model["bos"])[scored_positions(truth)]
-            outcome = {"log_probability": (("snapshot", "prefix", "token"), said.numpy()[None])}
-            loss = loss_table(
-                truth, xr.Dataset(outcome, {"step": ("snapshot", [1]), "seed": ("snapshot", [params.seed])})
+            where = scored_positions(truth)
+            predicted = log_probabilities(network, tree_of(truth), n_tokens, params.model["bos"])[where]
+            network_axis = {"step": STEPS[1:], "seed": [params.seed], "origin": [PRETRAINED]}
+            outcome = xr.Dataset(
+                {"log_probability": (("snapshot", "prefix", "token"), predicted.numpy()[None])},
+                {name: ("snapshot", values) for name, values in network_axis.items()}
+                | {"prefix": np.arange(truth.sizes["prefix"])[where]},
             )
+            loss = loss_table(truth, outcome)
         mean = loss.mean(numeric_only=True)
         job.info(f"loss {mean['loss_nats']:.6f}, optimum {mean['optimal_loss_nats']:.6f} nats")
         if caution := network_cautions(loss, is_pretrained=True):

@@ -1,10 +1,11 @@
-"""Networks of an experiment's shape that are never trained: what a probe finds in them, training has not put there."""
+"""Random networks of an experiment's shape, never trained: the baseline for whatever training is credited with."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geometry.networks.build import build_network, initial_parameters
+from geometry.networks.origins import RANDOM_INIT, origin_codes
 from geometry.provenance.job import Job
 from geometry.storage import write_tensors
 from geometry.tasks.task import task_of
@@ -24,5 +25,6 @@ if __name__ == "__main__":
         seeds = np.arange(FIRST_SEED, FIRST_SEED + params.n_networks)
         drawn = [initial_parameters(network, seed) for seed in seeds.tolist()]
         stacks = {name: np.stack([parameters[name] for parameters in drawn]) for name in drawn[0]}
-        write_tensors({**stacks, "step": np.zeros_like(seeds), "seed": seeds}, snakemake.output.snapshots)
+        axis = {"step": np.zeros_like(seeds), "seed": seeds, "origin": origin_codes([RANDOM_INIT] * len(seeds))}
+        write_tensors(stacks | axis, snakemake.output.snapshots)
         job.info(f"{len(seeds)} random networks")

@@ -23,7 +23,9 @@ from geometry.modular_circuit.circuit import (
 )
 from geometry.modular_circuit.circuit_measures import embeddings, last_rows, snapshot_rows
 from geometry.modular_circuit.fourier import circle_coordinates, energy_by_frequency
+from geometry.networks.origins import parameter_stacks
 from geometry.provenance.job import Job
+from geometry.schemas.modular import Circuit
 from geometry.storage import read_tensors, write_dataset
 from geometry.tables import write_table
 from geometry.tasks.modular_arithmetic import ModularArithmetic
@@ -90,8 +92,7 @@ def measure_network(
 
 def measure_circuit(stacks: dict[str, np.ndarray], task: ModularArithmetic) -> tuple[pd.DataFrame, xr.Dataset]:
     """The tables and datasets of all networks of a run, each with its own seed and its own key frequencies."""
-    stacks = dict(stacks)
-    steps, seeds = stacks.pop("step"), stacks.pop("seed")
+    steps, seeds, stacks = stacks["step"], stacks["seed"], parameter_stacks(stacks)
     tables, datasets = [], []
     for seed in dict.fromkeys(seeds.tolist()):
         own = np.flatnonzero(seeds == seed)
@@ -110,7 +111,7 @@ if __name__ == "__main__":
         task = modular_of(snakemake.params.task)
         table, dataset = measure_circuit(read_tensors(snakemake.input.snapshots), task)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
-        write_table(table, snakemake.output.measures)
+        write_table(table, snakemake.output.measures, Circuit)
         write_dataset(dataset, snakemake.output.circuit)
         key = dataset["key_frequency"][-1].values
         job.info(f"key frequencies {', '.join(map(str, key[key > 0])) or 'none'}")

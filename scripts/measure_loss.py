@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from geometry.networks.origins import PRETRAINED
 from geometry.provenance.job import Job
+from geometry.schemas.training import Loss
 from geometry.storage import open_dataset
 from geometry.tables import write_table
 from geometry.tasks.loss import loss_table, network_cautions
@@ -19,10 +21,10 @@ if __name__ == "__main__":
         ):
             table = loss_table(truth, activations)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
-        write_table(table, snakemake.output.loss)
+        write_table(table, snakemake.output.loss, Loss)
         last = table[table["step"] == table["step"].max()].mean(numeric_only=True)
         job.info(
             f"loss {last['loss_nats']:.6f}, optimum {last['optimal_loss_nats']:.6f}, gap {last['gap_nats']:.1e} nats"
         )
-        if caution := network_cautions(table, is_pretrained=not snakemake.params.trained_here):
+        if caution := network_cautions(table, is_pretrained=PRETRAINED in set(table["origin"])):
             job.info(f"CAUTION: {caution}")

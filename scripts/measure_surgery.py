@@ -23,7 +23,9 @@ from geometry.modular_circuit.surgery import (
     torus_of,
 )
 from geometry.modular_circuit.surgery_controls import pairs_of, shift_averaged_accuracy, surgery_and_controls
+from geometry.networks.origins import parameter_stacks
 from geometry.provenance.job import Job
+from geometry.schemas.modular import Surgery
 from geometry.storage import read_tensors, write_dataset
 from geometry.tables import select, write_table
 from geometry.tasks.task import modular_of
@@ -83,9 +85,7 @@ def measure_surgery(
     stacks: dict[str, np.ndarray], sign: int, moduli: list[int], large: list[int], n_pairs: int
 ) -> pd.DataFrame:
     """The table of one run: all moduli at the last snapshot, some of them at the others."""
-    stacks = dict(stacks)
-    *earlier, end = stacks.pop("step").tolist()
-    del stacks["seed"]
+    (*earlier, end), stacks = stacks["step"].tolist(), parameter_stacks(stacks)
     snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(earlier) + 1)]
     rows = []
     for step, weights in zip(earlier, snapshots[:-1], strict=True):
@@ -127,8 +127,8 @@ if __name__ == "__main__":
         table = measure_surgery(stacks, sign, moduli, large, n_pairs)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         table.insert(1, "seed", int(stacks["seed"][-1]))
-        write_table(table, snakemake.output.surgery)
-        last = {name: stack[-1] for name, stack in stacks.items() if name not in ("step", "seed")}
+        write_table(table, snakemake.output.surgery, Surgery)
+        last = {name: stack[-1] for name, stack in parameter_stacks(stacks).items()}
         write_dataset(circles_dataset(last, sign, moduli), snakemake.output.circles)
         accuracy = select(table, step=table["step"].max(), measure="accuracy")
         means = accuracy[accuracy["modulus"].isin(moduli)].groupby("network", sort=False)["value"].mean()

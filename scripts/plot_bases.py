@@ -36,7 +36,6 @@ NETWORKS = {
 }
 MATRICES = {"W_E": "Embedding $W_E$", "W_U": "Unembedding $W_U$"}
 MARK = {"markersize": 4, "markeredgewidth": 0.8}
-SHARES = "share_of_largest_"
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -59,8 +58,7 @@ def draw_ratios(ax: Axes, networks: dict[str, pd.DataFrame], bases: list[str]) -
 
 def draw_shares(ax: Axes, rows: pd.DataFrame, bases: list[str]) -> None:
     """Mean cumulative share of the energy by number of vectors, a line for each basis."""
-    rows = rows[rows["measure"].str.startswith(SHARES)]
-    share = rows.assign(n=rows["measure"].str.removeprefix(SHARES).astype(int)).groupby(["basis", "n"])["value"].mean()
+    share = select(rows, measure="share_of_largest").groupby(["basis", "index"])["value"].mean()
     for basis in reversed(bases):  # the first on top
         label, style = BASES[basis]
         ax.plot(share[basis].index, share[basis], label=label, **{"linestyle": "-"} | style | MARK)

@@ -31,7 +31,9 @@ WAYS = {
 }
 
 
-def lines_of(probe: pd.DataFrame, random_networks: pd.DataFrame, target: str) -> dict[str, tuple[str, pd.DataFrame]]:
+def lines_of(
+    probe: pd.DataFrame, baselines: pd.DataFrame, random_networks: pd.DataFrame, target: str
+) -> dict[str, tuple[str, pd.DataFrame]]:
     """Colour and scores of each kind of features."""
     sites = [last_layer_output(probe)] + [CONCATENATED] * (CONCATENATED in probe["site"].values)
     first, last = (select(probe, step=step, target=target) for step in (probe["step"].min(), probe["step"].max()))
@@ -40,7 +42,8 @@ def lines_of(probe: pd.DataFrame, random_networks: pd.DataFrame, target: str) ->
     for site in sites:
         rows = pd.concat([select(first, site=site), select(never, site=site)])
         lines[f"{short_site(site)}, random networks"] = AT_INITIALISATION, rows
-    return lines | {name: (CONTROL, select(last, site=s, features=f)) for name, (s, f) in BASELINES.items()}
+    known = pd.concat([last, select(baselines, target=target)])
+    return lines | {name: (CONTROL, select(known, site=s, features=f)) for name, (s, f) in BASELINES.items()}
 
 
 def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
@@ -61,10 +64,10 @@ def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
     ax.set_xlabel("R²")
 
 
-def plot_controls(probe: pd.DataFrame, random_networks: pd.DataFrame) -> Figure:
+def plot_controls(probe: pd.DataFrame, baselines: pd.DataFrame, random_networks: pd.DataFrame) -> Figure:
     """The figure: left, the belief decoded from all features; right, all targets decoded from the last layer output."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.6 * WIDTH))
-    draw_lines(axes[0], lines_of(probe, random_networks, "belief_state"))
+    draw_lines(axes[0], lines_of(probe, baselines, random_networks, "belief_state"))
     axes[0].set_title("Belief state decoded from ...")
     site = last_layer_output(probe)
     last = select(probe, step=probe["step"].max(), site=site, features="activations")
@@ -84,7 +87,7 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
         random_networks = read_table(snakemake.input.random_init)
-        figure = plot_controls(probe, random_networks)
+        figure = plot_controls(probe, read_table(snakemake.input.baselines), random_networks)
         n = probe["seed"].nunique()
         figure.suptitle(
             f"{snakemake.wildcards.experiment}: {n} trained, {random_networks['seed'].nunique()} random networks",

@@ -86,7 +86,7 @@ def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) 
 def plot_convergence(tables: list[pd.DataFrame]) -> Figure:
     """The figure: errors of the first network by position, and the equivalent memory of all."""
     figure, (positions, memory) = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH))
-    sites = [site for site in tables[0]["site"].unique() if site]
+    sites = list(tables[0]["site"].dropna().unique())
     colors = dict(zip(sites, colormaps["viridis"](np.linspace(0.9, 0.05, len(sites))), strict=True))
     draw_positions(positions, tables[0], colors)
     draw_memory(memory, tables, colors)
@@ -97,7 +97,8 @@ def plot_convergence(tables: list[pd.DataFrame]) -> Figure:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
-        tables = [read_table(path) for path in snakemake.input.convergence]
+        of_process = read_table(snakemake.input.of_process)
+        tables = [pd.concat([of_process, read_table(path)]) for path in snakemake.input.convergence]
         figure = plot_convergence(tables)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(tables)} seeds", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)

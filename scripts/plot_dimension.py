@@ -99,7 +99,8 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
-        dimension = [read_table(path) for path in snakemake.input.dimension]
+        of_process = read_table(snakemake.input.of_process)
+        dimension = [pd.concat([of_process, read_table(path)]) for path in snakemake.input.dimension]
         loss = pd.concat([read_table(path) for path in snakemake.input.loss])
         figure = plot_dimension(dimension, loss)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(dimension)} seeds", fontsize=9)

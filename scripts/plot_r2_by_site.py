@@ -44,14 +44,14 @@ NAMED = {
 """Short labels of the baselines that are drawn."""
 
 
-def plot_r2_by_site(probe: pd.DataFrame, random_networks: pd.DataFrame) -> Figure:
+def plot_r2_by_site(probe: pd.DataFrame, baselines: pd.DataFrame, random_networks: pd.DataFrame) -> Figure:
     """The figure: a panel per weighting, with a mark per seed, a line through their means, and lines for baselines."""
     weightings = [name for name in TITLES if name in probe["weighting"].values]
     figure, axes = plt.subplots(1, len(weightings), figsize=(WIDTH, 0.52 * WIDTH), sharey=True, squeeze=False)
     axes = axes[0]
     probe, random_networks = (select(table, metric="r2") for table in (probe, random_networks))
     first, last = probe["step"].min(), probe["step"].max()
-    baselines = select(probe, step=last, target="belief_state", split="held_out_prefix")
+    baselines = select(baselines, metric="r2", target="belief_state", split="held_out_prefix")
     at_sites = select(probe, features="activations")
     never = pd.concat([select(table, features="activations", step=first) for table in (probe, random_networks)])
     networks = [
@@ -107,7 +107,7 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
         random_networks = read_table(snakemake.input.random_init)
-        figure = plot_r2_by_site(probe, random_networks)
+        figure = plot_r2_by_site(probe, read_table(snakemake.input.baselines), random_networks)
         n, never = probe["seed"].nunique(), random_networks["seed"].nunique()
         figure.suptitle(
             f"{snakemake.wildcards.experiment}: {n} trained networks, the same at initialisation and {never} "

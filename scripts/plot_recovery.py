@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from geometry.figures.recovered_maps import draw_eigenvalues, draw_fractals, frequent_tokens
 from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import OUTPUT, short_site
+from geometry.networks.origins import PRETRAINED
 from geometry.provenance.job import Job
 from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
 from geometry.storage import open_dataset
@@ -27,22 +28,22 @@ NAMES = {OUTPUT: "output alone", **NO_NETWORK}
 """Labels of sources that are no activations."""
 
 
-def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
+def draw_spectrum(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, site: str) -> None:
     """Singular values of one run, from exact predictions, the output, and a site after and before training."""
     first, last = scores["step"].min(), scores["step"].max()
     series = [
-        ("exact", select(scores, step=last, source=EXACT), "0.6", "s"),
+        ("exact", select(of_process, source=EXACT), "0.6", "s"),
         ("outputs", select(scores, step=last, source=OUTPUT), "#009E73", "^"),
         ("activations", select(scores, step=last, source=site), TRAINED, "o"),
         ("at initialisation", select(scores, step=first, source=site), AT_INITIALISATION, "x"),
     ]
     for name, rows, color, marker in series:
-        values = rows[rows["measure"].str.startswith("singular_value_")].set_index("measure")["value"]
+        values = select(rows, measure="singular_value")["value"]
         rank = int(select(rows, measure="rank")["value"].iloc[0])
         drawn = values[values > 1e-5]
         label = f"{name}: {rank} dimension{'s' * (rank > 1)}"
         ax.plot(range(1, len(drawn) + 1), drawn, marker=marker, color=color, markersize=3.5, linewidth=0.8, label=label)
-    true = int(select(scores, source=TRUTH, measure="rank")["value"].iloc[0])
+    true = int(select(of_process, source=TRUTH, measure="rank")["value"].iloc[0])
     ax.axvline(true + 0.5, color="0.3", linewidth=0.8, linestyle=":", label=f"process: {true}")
     ax.set(yscale="log", xlabel="index", ylabel="singular value")
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -51,13 +52,14 @@ def draw_spectrum(ax: Axes, scores: pd.DataFrame, site: str) -> None:
     ax.set_title("Dimension")
 
 
-def draw_sources(ax: Axes, scores: pd.DataFrame, random_networks: pd.DataFrame) -> None:
+def draw_sources(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, random_networks: pd.DataFrame) -> None:
     """The rate of divergence by the source of the recovered process; a mark for each seed."""
     rates = select(scores, measure="kl_rate_nats", step=scores["step"].max())
-    sources = [source for source in scores["source"].unique() if source not in (EXACT, TRUTH)]
-    never = select(random_networks[~random_networks["source"].isin([EXACT, *NO_NETWORK])], measure="kl_rate_nats")
-    of_network = rates[~rates["source"].isin([EXACT, *NO_NETWORK])]
-    of_none = rates[rates["source"].isin(NO_NETWORK)]
+    never = select(random_networks, measure="kl_rate_nats")
+    of_network, sampled = rates[rates["source"] != SAMPLED], select(rates, source=SAMPLED)
+    known = select(of_process[of_process["source"].isin(NO_NETWORK)], measure="kl_rate_nats")
+    of_none = pd.concat([sampled, known])
+    sources = [*scores.loc[scores["source"] != SAMPLED, "source"].unique(), *of_none["source"].unique()]
     series = (
         ("random networks", never, AT_INITIALISATION, "x"),
         ("trained", of_network, TRAINED, "o"),
@@ -73,7 +75,7 @@ def draw_sources(ax: Axes, scores: pd.DataFrame, random_networks: pd.DataFrame) 
     ax.set_title("Divergence by source")
 
 
-def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool) -> None:
+def draw_training(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, site: str) -> None:
     """The rate of divergence by step, from a site and from the output; a line for each seed.
 
     Pretrained networks, whose steps are not known, have two: a random network of the same shape, and the network.
@@ -84,12 +86,12 @@ def draw_training(ax: Axes, scores: pd.DataFrame, site: str, trained_here: bool)
             label = name if seed == scores["seed"].min() else None
             value = rows["value"].clip(lower=LEAST)
             ax.plot(rows["step"], value, "o-", color=color, markersize=3, linewidth=0.8, label=label)
-    for source, line in ((SAMPLED, ":"), (UNIGRAM, "--")):
-        level = select(scores, measure="kl_rate_nats", source=source, step=ends)["value"]
+    for table, source, line in ((scores, SAMPLED, ":"), (of_process, UNIGRAM, "--")):
+        level = select(table, measure="kl_rate_nats", source=source)["value"]
         if len(level):  # not all networks are trained on sequences
             ax.axhline(max(level.mean(), LEAST), color="0.5", linewidth=0.8, linestyle=line, label=NAMES[source])
     ax.set(yscale="log", ylabel="divergence, nats per token")
-    if trained_here:
+    if PRETRAINED not in set(scores["origin"]):
         ax.set_xscale("symlog", linthresh=10)
         ax.set(xlabel="training step", title="Over training")
     else:
@@ -102,18 +104,18 @@ def plot_recovery(
     truth: xr.Dataset,
     fractal: xr.Dataset,
     scores: pd.DataFrame,
+    of_process: pd.DataFrame,
     random_networks: pd.DataFrame,
     max_points: int,
-    trained_here: bool,
 ) -> Figure:
     """The figure: above, maps and operators of the first run; below, its dimension, and rates of divergence."""
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 0.72 * WIDTH))
     site = fractal.attrs["site"]
     draw_fractals(axes[0, :2], truth, fractal, max_points)
     draw_eigenvalues(axes[0, 2], fractal, frequent_tokens(truth))
-    draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), site)
-    draw_sources(axes[1, 1], scores, random_networks)
-    draw_training(axes[1, 2], scores, site, trained_here)
+    draw_spectrum(axes[1, 0], select(scores, seed=scores["seed"].iloc[0]), of_process, site)
+    draw_sources(axes[1, 1], scores, of_process, random_networks)
+    draw_training(axes[1, 2], scores, of_process, site)
     return figure
 
 
@@ -124,8 +126,9 @@ if __name__ == "__main__":
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.fractal) as fractal:
             random_networks = read_table(snakemake.input.random_init)
             params, n = snakemake.params, scores["seed"].nunique()
-            figure = plot_recovery(truth, fractal, scores, random_networks, params.max_points, params.trained_here)
-            note = "" if is_identifiable(scores) else ", not identifiable from so few tokens"
+            of_process = read_table(snakemake.input.of_process)
+            figure = plot_recovery(truth, fractal, scores, of_process, random_networks, params.max_points)
+            note = "" if is_identifiable(of_process) else ", not identifiable from so few tokens"
             figure.suptitle(
                 f"{snakemake.wildcards.experiment}: process recovered from {short_site(fractal.attrs['site'])}{note}; "
                 f"{n} trained network{'s' * (n > 1)}",

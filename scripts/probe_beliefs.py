@@ -1,40 +1,35 @@
-"""Regress the target geometry on the activations of each site and snapshot, with all controls in the same table."""
+"""Regress the target geometry on the activations of each site and snapshot, with its control targets and covariates."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.networks.hook_points import CONCATENATED, INPUT, OPTIMUM, OUTPUT, with_concatenated
-from geometry.probing.baselines import (
-    LONGEST_KGRAM,
-    kgram_ids,
-    log_probability,
-    prediction_features,
-    token_features,
-)
-from geometry.probing.design import PROBES
-from geometry.probing.scores import COLUMNS, ProbeDesign, side_by_side
-from geometry.processes.prefix_tree import scored_positions, tree_of
+from geometry.networks.hook_points import CONCATENATED, OUTPUT, with_concatenated
+from geometry.probing.baselines import optimal_prediction_features, prediction_features
+from geometry.probing.design import ProbeDesign, probe_design
+from geometry.probing.probe_table import kgram_scores
+from geometry.probing.score_rows import as_frame
+from geometry.probing.scores import KgramR2, SiteResult, evaluate, tables_of_features
+from geometry.processes.prefix_tree import scored_positions
 from geometry.provenance.job import Job
+from geometry.schemas.probing import Probe as ProbeTable
 from geometry.storage import open_dataset, zarr_archive
-from geometry.tables import select, write_table
-from geometry.tasks.task import task_of
+from geometry.tables import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 SPLITS = ["held_out_prefix", "in_sample"]
-"""The decoded beliefs that are kept: held out, as verdicts rest on them; and in sample, by the published protocol."""
+"""The ways of decoding whose beliefs are kept: held out, as verdicts use them, and in sample, as published."""
 
 
 def features_of_sites(
     activations: xr.Dataset, concatenated: list[str], index: int
 ) -> Iterator[tuple[np.ndarray, dict[str, slice]]]:
-    """The features at one snapshot and whose they are: of the concatenated sites together, of other sites singly."""
+    """Features at one snapshot and the columns of each site: the concatenated sites together, other sites singly."""
     sites = activations["site"].values.tolist()
     d_model, read = activations.sizes["feature"], activations["activation"][index]
     if concatenated:
@@ -48,75 +43,36 @@ def features_of_sites(
             yield read[sites.index(site)].values, {site: slice(None)}
 
 
-def named(rows: list[tuple], site: str, features: str) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=COLUMNS).assign(site=site, features=features)
-
-
-def baselines(design: ProbeDesign, features: dict[str, np.ndarray], site: str) -> list[pd.DataFrame]:
-    """The scores of features that are no activations, for the true targets."""
-    columns, parts = side_by_side(features)
-    return [named(rows, site, name) for name, rows, _ in replace(design, control={}).evaluate(columns, parts, {})]
-
-
-def probe_design(truth: xr.Dataset, task: dict, settings: dict) -> ProbeDesign:
-    """The probe design of a task section."""
-    known = task_of(task)
-    return PROBES[known.kind].design(known, truth, settings)
-
-
-def coordinates_of(task: dict) -> np.ndarray:
-    """The columns that stand for each token of a task in the baselines: [token, column]."""
-    known = task_of(task)
-    return PROBES[known.kind].token_coordinates(known)
-
-
 class Probe:
-    """The probe of one run; what needs no network is computed once. Some sites are `concatenated` to one besides."""
+    """The probe of one run: its design, the covariates of partial R2, and sites that are also concatenated to one."""
 
-    def __init__(self, truth: xr.Dataset, design: ProbeDesign, coordinates: np.ndarray, concatenated: list[str]):
-        self.concatenated = concatenated
+    def __init__(self, truth: xr.Dataset, design: ProbeDesign, kgram_r2: KgramR2, concatenated: list[str]):
+        self.design, self.kgram_r2, self.concatenated = design, kgram_r2, concatenated
         where = scored_positions(truth)
         self.weight = truth["weight"].values[where]
-        of_gram = [
-            np.unique(number[where], return_inverse=True)[1] for number in kgram_ids(tree_of(truth), LONGEST_KGRAM)
-        ]
-        tables = [named(rows, INPUT, f"{k}_gram") for k, rows in design.tables(of_gram)]
-        known = select(pd.concat(tables), target=design.main, metric="r2")
-        memory = {key: rows["value"].tolist() for key, rows in known.groupby(["weighting", "split"])}
-        self.design = replace(design, memory=memory)
-        optimum = truth["next_token_probability"].values[where]
-        tokens = token_features(tree_of(truth), coordinates)[where]
-        told = {"next_token_probability": optimum, "next_token_log_probability": log_probability(optimum)}
-        self.optimum = {name: prediction_features(of, self.weight) for name, of in told.items()}
-        self.is_certain = bool((optimum.max(axis=1) == 1).all())
-        of_tokens = {"last_token": tokens[:, : coordinates.shape[1]], "additive_tokens": tokens}
-        self.baselines = [*tables, *baselines(design, of_tokens, INPUT), *baselines(design, self.optimum, OPTIMUM)]
+        self.optimum = optimal_prediction_features(truth)
+        self.is_certain = bool((truth["next_token_probability"].values[where].max(axis=1) == 1).all())
 
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-        """The table of one snapshot, and the decoded beliefs of each site."""
+        """The table of one snapshot, and the decoded beliefs of each site, shape (way, prefix, component)."""
         predicted = activations["log_probability"][index].values.astype(np.float64)
-        output = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
-        output = {name: prediction_features(of, self.weight) for name, of in output.items()}
-        covariates = (
-            {} if self.is_certain else self.optimum | output
-        )  # predictions of what is certain leave nothing to ask
-        tables, decoded = {}, {}
+        forms = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
+        output = {name: prediction_features(of, self.weight) for name, of in forms.items()}
+        covariates = {} if self.is_certain else self.optimum | output  # certain predictions leave no variance
+        found: dict[str, SiteResult] = {}
         for features, parts in features_of_sites(activations, self.concatenated, index):
-            for site, rows, beliefs in self.design.evaluate(features, parts, covariates):
-                tables[site], decoded[site] = named(rows, site, "activations"), beliefs
+            found |= evaluate(self.design, features, parts, covariates, self.kgram_r2)
         sites = with_concatenated(activations["site"].values.tolist(), self.concatenated)
-        table = pd.concat([*(tables[site] for site in sites), *baselines(self.design, output, OUTPUT), *self.baselines])
-        which = {name: activations[name].values[index] for name in ("seed", "step")}
-        return table.assign(**which), {site: decoded[site] for site in sites}
+        tables = [as_frame(found[site].rows, site=site, features="activations") for site in sites]
+        tables += tables_of_features(self.design, output, OUTPUT, self.kgram_r2)
+        network = {name: activations[name].values[index] for name in ("seed", "step", "origin")}
+        return pd.concat(tables).assign(**network), {site: found[site].decoded for site in sites}
 
 
 def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job, path) -> pd.DataFrame:
-    """The probe's table; the decoded beliefs go to an archive, snapshot by snapshot, with the folds of every draw.
-
-    The first draw of the first split holds out what is decoded.
-    """
+    """The table of all snapshots; the decoded beliefs go to an archive, snapshot by snapshot, with all folds."""
     sites = with_concatenated(activations["site"].values.tolist(), probe.concatenated)
-    coordinates = {name: activations[name] for name in ("step", "prefix")}
+    coordinates = {name: activations[name] for name in ("seed", "step", "origin", "prefix")}
     coordinates |= {"split": SPLITS, "site": sites, "component": truth["component"]}
     folds = {
         f"fold_{name}": ((f"draw_{name}", "prefix"), fold.astype(np.int8)) for name, fold in probe.design.folds.items()
@@ -140,17 +96,15 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        task, settings = snakemake.params.task, snakemake.params.probe
+        params = snakemake.params
         with (
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            coordinates = coordinates_of(task)
-            job.info(f"{len(coordinates)} tokens, known by {coordinates.shape[1]} columns at each lag")
-            probe = Probe(truth, probe_design(truth, task, settings), coordinates, snakemake.params.concatenated)
-            folds = (f"{name} {fold.max() + 1}" for name, fold in probe.design.folds.items())
-            job.info(f"folds: {', '.join(folds)}")
+            design = probe_design(truth, params.task, params.probe)
+            job.info(f"folds: {', '.join(f'{name} {fold.max() + 1}' for name, fold in design.folds.items())}")
+            known = kgram_scores(read_table(snakemake.input.baselines), design.main)
+            probe = Probe(truth, design, known, params.concatenated)
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
-        first = ["experiment", "seed", "step", "site", "features"]
-        table = table.assign(experiment=snakemake.wildcards.experiment).astype({"draw": "Int64"})
-        write_table(table[[*first, *COLUMNS]], snakemake.output.probe)
+        table = table.assign(experiment=snakemake.wildcards.experiment)
+        write_table(table, snakemake.output.probe, ProbeTable)

@@ -12,7 +12,7 @@ import xarray as xr
 from geometry.networks.hook_points import OUTPUT, with_concatenated
 from geometry.processes.prefix_tree import tree_of
 from geometry.provenance.job import Job
-from geometry.recovery.next_token_model import NextTokenModel, complete_part
+from geometry.recovery.next_token_model import NextTokenModel, complete_part, rows_of_tree
 from geometry.recovery.spectral_learning import MOST_DIMENSIONS, RecoveredProcess, Recovery
 from geometry.storage import open_dataset, write_dataset
 
@@ -32,10 +32,10 @@ def features_of(activations: xr.DataArray, concatenated: list[str], n_read: int)
 
 
 def recover(
-    language: NextTokenModel, activations: xr.DataArray, concatenated: list[str], rng: np.random.Generator
+    model: NextTokenModel, activations: xr.DataArray, concatenated: list[str], rng: np.random.Generator
 ) -> tuple[int, list[RecoveredProcess]]:
-    """Tokens of the future that are told apart; and the process from each site, and from the outputs alone."""
-    recovery = Recovery(language, rng)
+    """The length of the continuations that are regressed; and the process from each site, then from the outputs."""
+    recovery = Recovery(model, rng)
     found = [recovery.from_features(features) for features in features_of(activations, concatenated, recovery.n_read)]
     return recovery.n_ahead, [*found, recovery.from_outputs()]
 
@@ -49,7 +49,7 @@ def padded(arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
 
 
 def as_dataset(found: list[RecoveredProcess], n_tokens: int) -> xr.Dataset:
-    """What came out of each source; nan beyond the rank, and where there is no process."""
+    """The processes recovered from each source; nan beyond the rank, and where there is none."""
     processes = [one.process for one in found]
     parts = {
         "operator": [np.empty((0, 0, 0)) if p is None else p.transition_tensor for p in processes],
@@ -83,17 +83,15 @@ if __name__ == "__main__":
             concatenated = snakemake.params.concatenated
             sites = with_concatenated(activations["site"].values.tolist(), concatenated)
             snapshots = []
+            rows = rows_of_tree(activations, tree)
             for index, step in enumerate(activations["step"].values):
-                said = activations["log_probability"][index, : len(tree)].values.astype(np.float64)
-                rng = np.random.default_rng(snakemake.params.seed)
-                n_ahead, found = recover(
-                    NextTokenModel(tree, np.exp(said)), activations["activation"][index], concatenated, rng
-                )
+                predicted = activations["log_probability"][index, rows].values.astype(np.float64)
+                rng, read = np.random.default_rng(snakemake.params.seed), activations["activation"][index, :, rows]
+                n_ahead, found = recover(NextTokenModel(tree, np.exp(predicted)), read, concatenated, rng)
                 snapshots.append(as_dataset(found, truth.sizes["token"]).assign(n_ahead=n_ahead))
                 job.info(f"step {step}: {[one.spectrum.rank for one in found]} dimensions, {n_ahead} tokens ahead")
             result = xr.concat(snapshots, "snapshot").assign_coords(
-                step=("snapshot", activations["step"].values),
-                seed=("snapshot", activations["seed"].values),
-                source=[*sites, OUTPUT],
+                {name: ("snapshot", activations[name].values) for name in ("step", "seed", "origin")}
+                | {"source": [*sites, OUTPUT]}
             )
         write_dataset(result, snakemake.output.generator)

@@ -27,6 +27,7 @@ from geometry.processes.observability import hidden_directions
 from geometry.processes.prefix_tree import tree_of
 from geometry.processes.process import Process
 from geometry.provenance.job import Job
+from geometry.schemas.interventions import Steering
 from geometry.storage import open_dataset, read_tensors
 from geometry.tables import write_table
 from geometry.tasks.task import process_of
@@ -134,5 +135,5 @@ if __name__ == "__main__":
             seed = int(activations["seed"][-1])
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         table.insert(1, "seed", seed)
-        write_table(table, snakemake.output.steering)
+        write_table(table, snakemake.output.steering, Steering)
         job.info(f"{params.n_pairs} pairs at {table['site'].nunique()} sites on {job.device}")

@@ -14,7 +14,9 @@ import xarray as xr
 
 from geometry.networks.build import build_network
 from geometry.networks.devices import describe_device, select_device
+from geometry.networks.origins import RANDOM_INIT, TRAINED, origin_codes
 from geometry.provenance.job import Job
+from geometry.schemas.training import Training
 from geometry.storage import open_dataset, write_tensors
 from geometry.tables import write_table
 from geometry.tasks.task import process_of, task_of
@@ -114,8 +116,9 @@ if __name__ == "__main__":
         steps = finish(run, params, sequences, resume, job)
         stacks = run.stacked()
         write_tensors({name: stack[-1] for name, stack in stacks.items()}, snakemake.output.model)
-        seeds = np.full(len(steps), params.seed)
-        write_tensors({**stacks, "step": np.array(steps), "seed": seeds}, snakemake.output.snapshots)
-        write_table(pd.DataFrame([asdict(row) for row in run.rows]), snakemake.output.training)
+        axis = {"step": np.array(steps), "seed": np.full(len(steps), params.seed)}
+        axis["origin"] = origin_codes(TRAINED if step else RANDOM_INIT for step in steps)
+        write_tensors(stacks | axis, snakemake.output.snapshots)
+        write_table(pd.DataFrame([asdict(row) for row in run.rows]), snakemake.output.training, Training)
         job.info(f"{len(steps)} snapshots on {job.device} at steps {steps}")
     resume.discard()

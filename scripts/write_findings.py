@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         claims = read_table(snakemake.input.claims)
-        tables = {name: together(snakemake.input[name]) for name in ("probe", "random_init", "circuit", "surgery")}
+        tables = {
+            name: together(snakemake.input[name])
+            for name in ("probe", "baselines", "random_init", "circuit", "surgery")
+        }
         parts = findings(claims, tables, snakemake.params.experiments, snakemake.params.claims)
         for path, text in (
             (snakemake.output.text, as_markdown(parts)),

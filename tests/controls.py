@@ -1,8 +1,8 @@
-"""What a probe's table must hold: the controls without which an R2 means nothing, as rows that can be missing."""
+"""The rows that a probe's table and its baselines must have: the controls without which an R2 means nothing."""
 
 from itertools import product
 
-KEYS = ["seed", "step", "site", "features", "target", "weighting", "split", "estimator", "metric"]
+KEYS = ["seed", "step", "site", "features", "target", "weighting", "split", "estimator", "metric", "index"]
 
 WEIGHTINGS = ["probability", "uniform", "distinct_prefix"]
 WAYS = [
@@ -16,42 +16,56 @@ RIVALS = [f"{of}_{form}probability" for of in ("next_token", "network") for form
 BASELINES = {
     "input": ["last_token", "additive_tokens", *(f"{k}_gram" for k in range(1, 7))],
     "optimal_output": RIVALS[:2],
-    "output": RIVALS[2:],
 }
 WRONG = ["shuffled_belief_state", *(f"suffix_{k}_belief_state" for k in (1, 2, 3)), "markov_1_state", "markov_2_state"]
 
 
+def rows_of(table):
+    """The keys of some rows but seed and step; 0 stands for no index."""
+    return set(table[KEYS[2:]].fillna({"index": 0}).itertuples(index=False, name=None))
+
+
+def missing_baselines(baselines, has_kernel):
+    """The rows that a table of baselines lacks, by the keys behind seed and step."""
+    wanted = set()
+    true = ["belief_state"] + ["belief_beyond_next_token"] * has_kernel
+    for site, names in BASELINES.items():
+        for features, target, way in product(names, true, WAYS):
+            is_kgram = features.endswith("_gram")
+            if not (is_kgram and way[2] == "ridge"):
+                wanted.add((site, features, target, *way[:2], "k_gram" if is_kgram else way[2], "r2", 0))
+    return sorted(wanted - rows_of(baselines))
+
+
 def missing_controls(probe, context, has_kernel):
-    """What a table lacks, as (site, features, target, weighting, split, estimator, metric) for each network in it."""
-    found = {key: set(rows[KEYS[2:]].itertuples(index=False, name=None)) for key, rows in probe.groupby(KEYS[:2])}
+    """The rows that a probe's table lacks, by their keys."""
+    found = {key: rows_of(rows) for key, rows in probe.groupby(KEYS[:2])}
     sites = probe.loc[probe["features"] == "activations", "site"].unique()
     true = ["belief_state"] + ["belief_beyond_next_token"] * has_kernel
     wrong = WRONG + ["other_parameters_belief_state"] + ["class_shuffled_belief_state"] * has_kernel
     wanted = set()
     for site in sites:
         for way in WAYS:
-            wanted |= {(site, "activations", target, *way, "r2") for target in true}
-            wanted |= {(site, "activations", target, *way, "r2") for target in wrong}
-            wanted.add((site, "activations", "belief_state", *way, "matching_kgram_order"))
+            wanted |= {(site, "activations", target, *way, "r2", 0) for target in true}
+            wanted |= {(site, "activations", target, *way, "r2", 0) for target in wrong}
+            wanted.add((site, "activations", "belief_state", *way, "matching_kgram_order", 0))
         for weighting, split in product(["probability"], ["in_sample", "held_out_prefix"]):
             gains = [f"partial_r2_beyond_{covariate}" for covariate in RIVALS]
-            wanted |= {(site, "activations", t, weighting, split, "least_squares", g) for t, g in product(true, gains)}
-        lengths = [f"r2_after_{n}_tokens" for n in range(1, context + 1)]
+            wanted |= {
+                (site, "activations", t, weighting, split, "least_squares", g, 0) for t, g in product(true, gains)
+            }
         held_out, published = ("probability", "held_out_prefix"), ("uniform", "in_sample")
-        for way, metric in product(((*held_out, "ridge"), (*published, "least_squares")), lengths):
-            wanted.add((site, "activations", "belief_state", *way, metric))
+        for way, n in product(((*held_out, "ridge"), (*published, "least_squares")), range(1, context + 1)):
+            wanted.add((site, "activations", "belief_state", *way, "r2_by_length", n))
         for split, target in product(("held_out_prefix", "held_out_subtree"), true):
             wanted |= {
-                (site, "activations", target, "probability", split, "ridge", metric)
+                (site, "activations", target, "probability", split, "ridge", metric, 0)
                 for metric in ("r2_of_draw", "r2_sd_over_draws")
             }
-        of_shape = ["procrustes_disparity", "participation_ratio", "variance_share_1"]
+        of_shape = [("procrustes_disparity", 0), ("participation_ratio", 0), ("variance_share", 1)]
         for weighting, metric in product(WEIGHTINGS, of_shape):
-            wanted.add((site, "activations", "belief_state", weighting, "in_sample", "principal_components", metric))
-        wanted.add((site, "activations", "belief_state", *held_out, "ridge", "ridge_strength"))
-    for site, names in BASELINES.items():
-        for features, target, way in product(names, true, WAYS):
-            table = features.startswith("last_") and features.endswith("_tokens")
-            if not (table and way[2] == "ridge"):
-                wanted.add((site, features, target, *way[:2], "table" if table else way[2], "r2"))
+            wanted.add((site, "activations", "belief_state", weighting, "in_sample", "principal_components", *metric))
+        wanted.add((site, "activations", "belief_state", *held_out, "ridge", "ridge_strength", 0))
+    for features, target, way in product(RIVALS[2:], true, WAYS):
+        wanted.add(("output", features, target, *way, "r2", 0))
     return sorted((*network, *row) for network, rows in found.items() for row in wanted - rows)

@@ -1,5 +1,6 @@
-"""Every table of the study: CSV files whose numbers read back exactly."""
+"""Every table of the study: CSV files with the columns of a schema, whose numbers read back exactly."""
 
+import inspect
 from pathlib import Path
 
 import pandas as pd
@@ -7,14 +8,59 @@ import pandas as pd
 from geometry.storage import atomic_path
 
 
-def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """A CSV file whose numbers read back exactly."""
+class Schema:
+    """What a table holds: the annotations of a subclass are its columns, behind those of its base classes.
+
+    `path` is where the table stands, `key` names the columns that identify a row. The text behind a column says what
+    it holds, with its unit in square brackets; text is no code, so that to improve it repeats no job.
+    """
+
+    path: str
+    key: tuple[str, ...]
+
+
+DTYPES = {int: "int64", float: "float64", int | None: "Int64"}
+"""How the columns of a schema are held, by their annotation; text (`str`) as it comes."""
+
+
+def columns_of(schema: type[Schema]) -> dict[str, type]:
+    """The columns of a schema and their annotations."""
+    if schema is Schema:
+        return {}
+    own = {name: kind for base in schema.__bases__ for name, kind in columns_of(base).items()}
+    return own | inspect.get_annotations(schema)
+
+
+class TableError(ValueError):
+    """Rows that are not what their schema says."""
+
+
+def checked(table: pd.DataFrame, schema: type[Schema]) -> pd.DataFrame:
+    """A table with the columns of its schema, in their order and types; raises `TableError`."""
+    columns = columns_of(schema)
+    if wrong := set(table.columns) ^ set(columns):
+        which = ", ".join(f"{name} is {'unknown' if name in table.columns else 'missing'}" for name in sorted(wrong))
+        raise TableError(f"{schema.__name__}: {which}; the columns are {', '.join(columns)}")
+    try:
+        table = table[list(columns)].astype({name: DTYPES[kind] for name, kind in columns.items() if kind in DTYPES})
+    except (TypeError, ValueError) as error:
+        raise TableError(f"{schema.__name__}: {error}") from None
+    repeated = table.duplicated(list(schema.key))
+    if repeated.any():
+        row = table.loc[repeated.to_numpy(), list(schema.key)].iloc[0].to_dict()
+        raise TableError(f"{schema.__name__}: {repeated.sum()} rows repeat the key of another, as {row}")
+    return table
+
+
+def write_table(table: pd.DataFrame, path: str | Path, schema: type[Schema]) -> None:
+    """A CSV file of some rows, which must be what their schema says."""
+    table = checked(table, schema)
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n", na_rep="nan")
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    names = {"experiment": str}  # a name is text, also where it reads like a number
+    names = dict.fromkeys(["experiment", "set"], str)  # a name is text, also where it reads like a number, or `true`
     return pd.read_csv(path, keep_default_na=False, na_values=["nan"], converters=names)
 
 

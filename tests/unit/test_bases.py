@@ -8,7 +8,7 @@ import pytest
 import pywt
 from scipy.linalg import hadamard
 
-from compare_bases import compare_bases, measures
+from compare_bases import compare_bases, measures, shares_of_largest
 from geometry.modular_circuit.bases import (
     best_packet_basis,
     energies,
@@ -151,8 +151,8 @@ def test_measures_of_known_energies():
     found = measures(np.array([0, 1, 6, 0, 0, 3.0] + [0] * 6))
     assert found["participation_ratio"] == pytest.approx(100 / 46)
     assert found["vectors_for_90_percent"] == 2
-    assert [found[f"share_of_largest_{n}"] for n in (1, 2, 10)] == pytest.approx([0.6, 0.9, 1])
-    assert "share_of_largest_16" not in found
+    share = shares_of_largest(np.array([0, 1, 6, 0, 0, 3.0] + [0] * 6))
+    assert [share[n] for n in (1, 2, 10)] == pytest.approx([0.6, 0.9, 1]) and 16 not in share
 
 
 def test_table_tells_snapshots_and_matrices_apart_and_leaves_out_the_last_token_and_the_mean():
@@ -165,7 +165,7 @@ def test_table_tells_snapshots_and_matrices_apart_and_leaves_out_the_last_token_
     snapshots = {"embed.W_E": embedding, "unembed.W_U": unembedding, "step": np.array([0, 9]), "seed": np.array([4, 7])}
     table = compare_bases(snapshots, p)
     pd.testing.assert_frame_equal(table, compare_bases(snapshots, p))
-    assert not table.duplicated(["seed", "step", "matrix", "basis", "measure"]).any()
+    assert not table.duplicated(["seed", "step", "matrix", "basis", "measure", "index"]).any()
     assert set(zip(table["seed"], table["step"], strict=True)) == {(4, 0), (7, 9)}
     fourier = select(table, basis="fourier", measure="participation_ratio").set_index(["step", "matrix"])["value"]
     assert fourier[9, "W_E"] == pytest.approx(2) and fourier[0, "W_U"] < 2

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from collect_claims import collect
 from geometry.claims.claim import best_elsewhere
 from geometry.claims.verdicts import bootstrap_interval, interval, relative_gain, verdict
+from geometry.tables import select
+from judge_claims import judge
 
 
 def test_interval_of_two_seeds_by_hand():
@@ -97,7 +98,7 @@ def probe_table(seeds, steps, scores, targets):
         for step in steps:
             for site, features in places:
                 for target in targets:
-                    for split, estimator in [*WAYS, ("held_out_prefix", "table")]:
+                    for split, estimator in [*WAYS, ("held_out_prefix", "k_gram")]:
                         name = site if features == "activations" else features
                         value = scores.get((name, target, split, step), scores.get((name, target, split), 0.01))
                         for (weighting, v), draw in product((("probability", value), ("uniform", 0.5)), (1, 2)):
@@ -120,14 +121,13 @@ def probe_table(seeds, steps, scores, targets):
     return pd.DataFrame(rows, columns=names)
 
 
-def recovery_table(seeds, rows, symmetries=("()",)):
+def recovery_table(seeds, rows):
     """Ranks and rates of divergence of each source, by step; a rate of None is of what is no process."""
     found = []
     for seed in seeds:
         for source, step, rank, rate in rows:
             found.append(("e", seed, step, source, "rank", rank))
             found += [("e", seed, step, source, "kl_rate_nats", rate)] * (rate is not None)
-        found += [("e", seed, 10, "exact", f"symmetry {g}", 1.0) for g in symmetries]
     return pd.DataFrame(found, columns=["experiment", "seed", "step", "source", "measure", "value"])
 
 
@@ -156,6 +156,7 @@ def symmetry_table(seeds, errors):
     return pd.DataFrame(rows, columns=columns)
 
 
+ALL_SWAPS = "()", "(0 1)", "(0 2)"
 SYMMETRY = {(0, "(0 1)"): 0.5, (10, "()"): 0.0, (10, "(0 1)"): 0.1, (10, "(0 2)"): 0.9}
 
 
@@ -171,8 +172,14 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
         for dose in (0.0, 1.0)
     ]
     columns = ["experiment", "seed", "site", "intervention", "partner", "dose", "tokens_later", "metric", "value"]
+    probe = probe_table((1, 2), (0, 10), scores, targets)
+    is_baseline = probe["site"].isin(["input", "optimal_output"])
+    baselines = select(probe[is_baseline], seed=1, step=10).drop(columns=["seed", "step"])
+    recovery = recovery_table((1, 2), recovered)
+    is_network = recovery["source"].str.contains("blocks|sampled")
     tables = {
-        "probe": probe_table((1, 2), (0, 10), scores, targets),
+        "probe": probe[~is_baseline].copy(),
+        "baselines": baselines,
         "random_init": probe_table(
             (7, 8), (0,), {("blocks.1.hook_resid_post", "belief_state", "held_out_prefix"): 0.3}, targets
         ),
@@ -183,12 +190,18 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
         ),
         "steering": pd.DataFrame(steering, columns=columns),
         "circuit": pd.DataFrame({"experiment": []}),
-        "recovery": recovery_table((1, 2), recovered, symmetries),
+        "recovery": recovery[is_network].copy(),
+        "process_recovery": select(recovery[~is_network], seed=1).drop(columns=["seed", "step"]),
         "random_init_recovery": recovery_table((7, 8), [("blocks.1.hook_resid_post", 0, 2, 0.4)]),
         "symmetry": symmetry_table((1, 2), SYMMETRY),
+        "process_symmetry": pd.DataFrame(
+            {"permutation": g, "measure": "is_symmetry", "value": float(g in symmetries)} for g in ALL_SWAPS
+        ),
         "random_init_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
     }
-    found = collect(tables, {"e": "markov"}, [], {"confidence": 0.95, "margin": 0.1})
+    for name in ("probe", "loss", "recovery", "symmetry"):
+        tables[name]["origin"] = np.where(tables[name]["step"] == 0, "random_init", "trained")
+    found = judge(tables, "e", "markov", {"confidence": 0.95, "margin": 0.1})
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])
     return found.assign(claim=at_site).set_index("claim")
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from reference_tree import words_of
 
-from geometry.probing.baselines import kgram_ids, kgram_predictions, log_probability, token_features
+from geometry.probing.baselines import log_probability, token_features
 from geometry.probing.control_targets import control_targets, labels, true_targets
 from geometry.probing.cross_validation import CELLS_AT_ONCE, by_length, by_prefix, by_stem, passes
 from geometry.probing.gram_matrices import cell_gram_matrices
+from geometry.probing.kgram import kgram_ids, kgram_predictions
 from geometry.probing.regression import Fold, score
 from geometry.processes.belief_states import belief_states, complete_tree, complete_tree_with_beliefs
 from geometry.processes.catalog import process_from_config

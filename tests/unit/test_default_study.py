@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 
 from geometry.config.experiments import canonical_config, resolve_experiments
+from geometry.probing.design import probe_design
 from geometry.probing.probe_table import BASELINES, PROBED, estimated
 from geometry.tables import select
 from geometry.tasks.ground_truth import markov_ground_truth
 from geometry.tasks.task import process_of
-from probe_beliefs import Probe, coordinates_of, probe_design
+from score_baselines import coordinates_of, score_baselines
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
@@ -33,7 +33,7 @@ def test_baselines_are_those_of_the_default_study(experiment):
     one = resolve_experiments(CONFIG, SCHEMA)[experiment]
     task, probe = one["task"], one["probe"]
     truth = markov_ground_truth(process_of(task), task["context"], CONFIG["tree"]["max_prefixes"], seed=0)
-    table = pd.concat(Probe(truth, probe_design(truth, task, probe), coordinates_of(task), []).baselines)
+    table = score_baselines(truth, probe_design(truth, task, probe), coordinates_of(task))
     table = select(table, target="belief_state", metric="r2", split=PROBED["split"], weighting=PROBED["weighting"])
     for name, known in zip(NAMES, R2[experiment], strict=True):
         site, features = BASELINES[name]

@@ -50,7 +50,8 @@ def test_names_are_drawn_as_they_are():
 def test_circle_scores_are_those_of_pairs_that_were_not_trained_on():
     row = {"weighting": "probability", "features": "activations", "estimator": "least_squares", "metric": "r2"}
     splits = ["in_sample", "held_out_subtree", "held_out_from_training"]
-    rows = [row | {"split": s, "target": t} for t in ("answer_circles", "circle_1", "circle_12") for s in splits]
+    targets = [("answer_circles", None), ("circle", 1), ("circle", 12)]
+    rows = [row | {"split": s, "target": target, "index": k} for target, k in targets for s in splits]
     probe = pd.DataFrame(rows).assign(value=range(9))
     assert circle_scores(probe).set_index("frequency")["value"].to_dict() == {1: 5, 12: 8}
     probe = probe[probe["split"] != splits[2]]

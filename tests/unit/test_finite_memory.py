@@ -11,7 +11,8 @@ from geometry.processes.finite_memory import memory_reached, mixing_rate, observ
 from geometry.processes.prefix_tree import tree_of
 from geometry.processes.process import build_process
 from geometry.tasks.ground_truth import markov_ground_truth
-from measure_convergence import measure_convergence
+from measure_convergence import errors_at_longest, measure_convergence
+from measure_process import convergence_table
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"]
@@ -75,6 +76,7 @@ def decoded_dataset(decoded, sites):
             "site": sites,
             "step": ("snapshot", [0, 9]),
             "seed": ("snapshot", [1, 1]),
+            "origin": ("snapshot", ["random_init", "trained"]),
         },
     )
 
@@ -88,12 +90,13 @@ def test_planted_observer_is_recognised_and_noise_is_not(recalled):
     decoded[0, 1, 1] = list(observer_beliefs(MESS3, tree, belief))[recalled - 1]
     decoded[1] = belief  # in sample: not to be read
     dataset = decoded_dataset(decoded, SITES)
-    table = measure_convergence(truth, dataset, MESS3, 0)
+    of_process = convergence_table(truth, MESS3, 0)
+    table = measure_convergence(truth, dataset, errors_at_longest(of_process))
     reached = table[table["measure"] == "memory_reached"].set_index(["step", "site"])["value"]
     assert reached[9, SITES[1]] == pytest.approx(recalled, abs=1e-3)
     assert reached.drop((9, SITES[1])).max() < 1e-6
     errors = table[(table["measure"] == "belief_error") & (table["site"] == SITES[1]) & (table["step"] == 9)]
-    rates = table[table["measure"] == "mixing"]["value"].to_numpy()
+    rates = of_process[of_process["measure"] == "mixing"]["value"].to_numpy()
     np.testing.assert_allclose(rates[1:] / rates[:-1], 0.85)
     assert (errors["value"].iloc[:recalled] < 1e-6).all() and (errors["value"].iloc[recalled:] > 1e-3).all()
 
@@ -102,5 +105,6 @@ def test_last_site_stands_for_the_streams_where_none_is_probed():
     truth = markov_ground_truth(MESS3, 3, 10**4, seed=0)
     decoded = np.zeros((2, 2, 2, *truth["target"].shape), np.float32)
     sites = ["blocks.0.hook_attn_out", "blocks.0.hook_mlp_out"]
-    table = measure_convergence(truth, decoded_dataset(decoded, sites), MESS3, 0)
-    assert set(table["site"]) == {"", "blocks.0.hook_mlp_out"}
+    observers = errors_at_longest(convergence_table(truth, MESS3, 0))
+    table = measure_convergence(truth, decoded_dataset(decoded, sites), observers)
+    assert set(table["site"]) == {"blocks.0.hook_mlp_out"}

@@ -21,7 +21,8 @@ from geometry.processes.fractal_dimension import (
     slope_between,
 )
 from geometry.processes.process import build_process
-from measure_dimension import TRUE, Origin, dimension_rows
+from measure_dimension import BeliefSet, dimension_table, read_true
+from measure_process import dimension_table as true_table
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 NOISY = process_from_config("mess3", {"x": 0.15, "alpha": 0.6})
@@ -208,11 +209,12 @@ def test_resolution_is_interpolated_and_has_ends():
 def test_table_tells_of_each_set_what_is_its_own():
     points = play(sierpinski(), 1500, 40, rng())[0]
     fine, coarse = (points + sigma * rng().normal(size=points.shape) for sigma in (1e-4, 0.1))
-    sets = {TRUE: 7 * points, Origin("decoded", 1, 9): 7 * fine, Origin("decoded", 1, 0): 7 * coarse}
-    table = dimension_rows(sets, {TRUE: sierpinski()}, np.ones(1500), rng())
+    weight, of_process = np.ones(1500), true_table(7 * points, np.ones(1500), sierpinski(), 0)
+    sets = (BeliefSet("decoded", 1, step, "trained", 7 * moved, None) for step, moved in ((9, fine), (0, coarse)))
+    table = dimension_table(sets, read_true(of_process), weight, 0)
     found = table[table["measure"] == "resolution"].set_index("step")["value"]
     assert found[9] < 0.02 and found[0] > 0.2
     slope = table[table["measure"] == "correlation_dimension"].set_index(["set", "step"])["value"]
     assert slope["decoded", 0] > 1.8 and slope["decoded", 9] < 1.65
-    dimension = table[table["measure"] == "kaplan_yorke"].set_index("set")["value"]
-    assert dimension["true"] == pytest.approx(np.log(3) / np.log(2), abs=2e-3)
+    (dimension,) = of_process.loc[of_process["measure"] == "kaplan_yorke", "value"]
+    assert dimension == pytest.approx(np.log(3) / np.log(2), abs=2e-3)

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "storage": set(),
     "machine": set(),
     "tables": {"storage"},
+    "schemas": {"tables"},
     "processes": set(),
     "tasks": {"processes"},
     "networks": THEORY | {"machine"},

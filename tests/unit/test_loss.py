@@ -17,7 +17,7 @@ def losses(process, log_probability_of, context=5):
     truth = markov_ground_truth(process, context, 10**4, seed=0)
     optimal = truth["next_token_probability"].values
     said = log_probability_of(optimal, truth["length"].values, truth["last_token"].values)
-    coordinates = {"step": ("snapshot", [1]), "seed": ("snapshot", [4])}
+    coordinates = {"step": ("snapshot", [1]), "seed": ("snapshot", [4]), "origin": ("snapshot", ["trained"])}
     return loss_table(
         truth, xr.Dataset({"log_probability": (("snapshot", "prefix", "token"), said[None])}, coordinates)
     )

@@ -22,6 +22,7 @@ from geometry.training.batches import pair_batch
 from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun
 from probe_beliefs import Probe, probe_run
+from score_baselines import score_baselines
 
 
 def test_ground_truth_asks_only_behind_the_equals_sign_and_knows_the_answer():
@@ -126,17 +127,24 @@ def test_probe_finds_the_planted_circle_and_no_other(tmp_path):
             "activation": (("snapshot", "site", "prefix", "feature"), planted[None, None].astype(np.float32)),
             "log_probability": (("snapshot", "prefix", "token"), logits),
         },
-        coords={"step": ("snapshot", [5]), "seed": ("snapshot", [1]), "site": ["blocks.0.hook_resid_post"]},
+        coords={
+            "step": ("snapshot", [5]),
+            "seed": ("snapshot", [1]),
+            "origin": ("snapshot", ["trained"]),
+            "site": ["blocks.0.hook_resid_post"],
+        },
     )
-    probe = Probe(truth, modular_design(task, {"folds": 3, "repeats": 2, "seed": 0}), np.eye(task.n_tokens), [])
-    table = probe_run(truth, activations, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
+    design, job = modular_design(task, {"folds": 3, "repeats": 2, "seed": 0}), logging.getLogger("test")
+    table = probe_run(truth, activations, Probe(truth, design, {}, []), job, tmp_path / "decoded.zarr.zip")
     for split in ("held_out_prefix", "held_out_from_training", "held_out_subtree"):
         found = select(table, split=split, estimator="least_squares", metric="r2", features="activations")
-        r2 = found.set_index("target")["value"]
-        assert r2["circle_3"] > 0.99 and r2.filter(like="circle_").drop("circle_3").max() < 0.3
+        circle = select(found, target="circle").set_index("index")["value"]
+        assert circle[3] > 0.99 and circle.drop(3).max() < 0.3
+        r2 = found[found["target"] != "circle"].set_index("target")["value"]
         assert r2[["first_number_circles", "other_operation_circles", "shuffled_answer_circles"]].max() < 0.1
-    baselines = select(table, split="held_out_prefix", metric="r2", target="circle_3")
-    assert baselines[baselines["site"] == "input"]["value"].max() < 0.1
+    baselines = score_baselines(truth, design, np.eye(task.n_tokens))
+    baselines = select(baselines, split="held_out_prefix", metric="r2", target="circle", index=3)
+    assert select(baselines, site="input")["value"].max() < 0.1
     with open_dataset(tmp_path / "decoded.zarr.zip") as decoded:
         np.testing.assert_allclose(
             decoded["decoded_belief"][0, 0, 0, :, 4:6], circles(task.answer, 13)[:, 4:6], atol=0.1

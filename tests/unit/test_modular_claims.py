@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from collect_claims import collect
 from geometry.claims.modular_claims import when_memorised
+from judge_claims import judge
 
 STREAM = "blocks.0.hook_resid_post"
 RULE = {"confidence": 0.95, "margin": 0.1}
@@ -23,15 +23,15 @@ def of_seeds(columns, *values):
 
 
 def circles(step, site, features, best_first):
-    scores = {f"circle_{k}": r2 for k, r2 in enumerate(best_first, 1)} | {"answer_circles": 0.99}
+    scores = {("circle", k): r2 for k, r2 in enumerate(best_first, 1)} | {("answer_circles", None): 0.99}
     place = "probability", "least_squares", "r2", "held_out_from_training"
-    return [(step, site, features, target, *place, r2) for target, r2 in scores.items()]
+    return [(step, site, features, *target, *place, r2) for target, r2 in scores.items()]
 
 
 def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, translated=True):
-    probe = "step site features target weighting estimator metric split value"
-    circuit, bases = "step measure frequency part value", "step matrix basis measure value"
-    energy = "share_of_largest_10"
+    probe = "step site features target index weighting estimator metric split value"
+    circuit, bases = "step measure frequency part value", "step matrix basis measure index value"
+    energy = "share_of_largest", 10
     errors = dict(zip(("key", "others", "as many others"), (0.95, 0.05, 0.02), strict=True))
     ablations = [(10, "ablated_embedding_accuracy", None, part, 1 - errors[part]) for part in part_of_ablation]
     losses = [(step, "train_accuracy", None, "", value) for step, value in ((0, 0.02), (5, 1.0), (10, 1.0))]
@@ -56,22 +56,25 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
             probe,
             *circles(10, STREAM, "activations", [0.9, 0.85, 0.8, 0.1]),
             *circles(0, STREAM, "activations", [0.3, 0.2, 0.1, 0.0]),
+        ),
+        "baselines": rows(
+            probe,
             *circles(10, "input", "additive_tokens", [0.2, 0.1, 0.05, 0.0]),
             *circles(10, "input", "last_token", [0.0] * 4),
-        ),
+        ).drop(columns="step"),
         "random_init": of_seeds(probe, *circles(0, STREAM, "activations", [0.4, 0.35, 0.31, 0.0])),
         "loss": of_seeds("step value", (0, 4.0), (10, 0.4))
         .rename(columns={"value": "gap_nats"})
-        .assign(loss_nats=0.4, **NOTHING_WRONG),
+        .assign(loss_nats=0.4, origin="trained", **NOTHING_WRONG),
         "circuit": of_seeds(circuit, *losses, *ablations, *waves),
         "random_init_circuit": of_seeds(circuit, (0, "held_out_accuracy", None, "", 0.04)),
         "bases": of_seeds(
             bases,
-            *((10, "W_E", basis, energy, value) for basis, value in in_bases.items()),
-            (0, "W_E", "fourier", energy, 0.25),
-            (10, "W_U", "fourier", energy, 0.5),
+            *((10, "W_E", basis, *energy, value) for basis, value in in_bases.items()),
+            (0, "W_E", "fourier", *energy, 0.25),
+            (10, "W_U", "fourier", *energy, 0.5),
         ),
-        "random_init_bases": of_seeds(bases, (0, "W_E", "fourier", energy, 0.26), (0, "W_E", "raw", energy, 0.99)),
+        "random_init_bases": of_seeds(bases, (0, "W_E", "fourier", *energy, 0.26), (0, "W_E", "raw", *energy, 0.99)),
         "shift_symmetry": pd.concat(
             [
                 of_seeds(translations, *errors_left),
@@ -86,7 +89,7 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
 
 
 def test_claims_read_the_right_rows():
-    claims = collect(tables(), {"e": "modular"}, [], RULE).set_index("claim")
+    claims = judge(tables(), "e", "modular", RULE).set_index("claim")
     expected = {
         "answers what it was not trained on": (0.895, 0.04, "best of 2 random networks"),
         "groks: generalises after it has memorised": (0.895, 0.195, "when it had memorised"),
@@ -115,7 +118,7 @@ def test_claims_that_cannot_be_asked_are_left_out():
     """
     left = tables(part_of_ablation=(), held_out=float("nan"), translated=False)
     left["surgery"] = left["surgery"][:0]
-    names = set(collect(left, {"e": "modular"}, [], RULE)["claim"])
+    names = set(judge(left, "e", "modular", RULE)["claim"])
     assert not [name for name in names if name.startswith(("answers", "groks", "frequencies", "surgery", "has", "its"))]
     assert "Fourier-sparse" in names
 

@@ -12,18 +12,20 @@ from matplotlib import pyplot as plt
 from matplotlib.text import Text
 from test_surgery import planted_network
 
-from collect_claims import collect
 from compare_bases import compare_bases
 from extract_activations import extract
 from find_shift_symmetry import find_shift_symmetry
 from geometry.claims.findings import circuit_table
 from geometry.claims.modular_claims import CIRCLES
 from geometry.networks.build import build_network, initial_parameters
+from geometry.networks.origins import origin_codes
 from geometry.probing.design import modular_design
+from geometry.probing.probe_table import kgram_scores
 from geometry.storage import open_dataset
 from geometry.tables import select
 from geometry.tasks.ground_truth import modular_ground_truth
 from geometry.tasks.modular_arithmetic import ModularArithmetic
+from judge_claims import judge
 from measure_circuit import measure_circuit
 from measure_loss import loss_table
 from measure_surgery import COLUMNS, circles_dataset, measure_surgery
@@ -34,6 +36,7 @@ from plot_shift_symmetry import plot_shift_symmetry
 from plot_spectrum import plot_spectrum
 from plot_surgery import plot_surgery
 from probe_beliefs import Probe, probe_run
+from score_baselines import score_baselines
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -75,7 +78,9 @@ class Study:
     def __init__(self, task, networks, folder):
         self.task, self.folder, self.truth = task, folder, modular_ground_truth(task)
         settings = {"folds": 5, "repeats": 2, "seed": 0}
-        self.probe = Probe(self.truth, modular_design(task, settings), np.eye(task.n_tokens), [])
+        design = modular_design(task, settings)
+        self.baselines = score_baselines(self.truth, design, np.eye(task.n_tokens))
+        self.probe = Probe(self.truth, design, kgram_scores(self.baselines, design.main), [])
         p = task.modulus
         self.runs = [self.run(seed, [noise(p, seed), last], [0, 5]) for seed, last in enumerate(networks, 1)]
         self.never = self.run(9, [noise(p, 9), noise(p, 10)], [0, 0])
@@ -85,6 +90,7 @@ class Study:
         task, path = self.task, self.folder / f"{seed}.zarr.zip"
         stacks = {name: np.stack([one[name] for one in snapshots]) for name in snapshots[0]}
         stacks |= {"step": np.array(steps), "seed": np.array([seed, seed if steps[1] else seed + 1])}
+        stacks["origin"] = origin_codes("trained" if step else "random_init" for step in steps)
         extract(path, self.truth, stacks, model_of(task.modulus), SITES, torch.device("cpu"))
         found = {"bases": compare_bases(stacks, task.modulus)}
         found["circuit"], found["picture"] = measure_circuit(stacks, task)
@@ -106,8 +112,9 @@ class Study:
         surgery = self.every("surgery") or [pd.DataFrame(columns=["experiment", "seed", *COLUMNS])]
         tables["surgery"] = pd.concat(surgery)
         tables["random_init"] = self.never["probe"]
+        tables["baselines"] = self.baselines
         tables |= {f"random_init_{name}": self.never[name] for name in ("circuit", "bases", "shift_symmetry")}
-        return collect(tables, {"e": "modular"}, [], RULE).set_index("claim"), tables
+        return judge(tables, "e", "modular", RULE).set_index("claim"), tables
 
     def draw(self):
         """Every figure, as it is saved."""

@@ -15,16 +15,18 @@ from geometry.probing.design import markov_design
 from geometry.processes.catalog import process_from_config
 from geometry.processes.prefix_tree import tree_of
 from geometry.recovery.next_token_model import NextTokenModel
-from geometry.recovery.recovery_scores import RecoveryScorer
+from geometry.recovery.recovery_scores import RecoveryScorer, read_recovered
 from geometry.recovery.sources import EXACT, is_identifiable
-from geometry.recovery.spectral_learning import Recovery, Spectrum
+from geometry.recovery.spectral_learning import Spectrum
 from geometry.storage import open_dataset
 from geometry.tables import select
 from geometry.tasks.ground_truth import markov_ground_truth
-from measure_convergence import measure_convergence
-from measure_dimension import TRUE, Origin, dimension_rows
+from measure_convergence import errors_at_longest, measure_convergence
+from measure_dimension import BeliefSet, dimension_table, read_true
 from measure_distances import compare_distances
 from measure_loss import loss_table
+from measure_process import convergence_table, recovery_table, symmetry_table
+from measure_process import dimension_table as true_table
 from plot_convergence import plot_convergence
 from plot_dimension import plot_dimension
 from plot_distances import plot_distances
@@ -33,10 +35,13 @@ from plot_recovery import plot_recovery
 from plot_symmetry import plot_symmetry
 from probe_beliefs import Probe, probe_run
 from recover_process import as_dataset, recover
-from score_recovery import next_token_models, picture, symmetry_rows, table_of
+from score_baselines import score_baselines
+from score_recovery import fractal_dataset
+from score_recovery import recovery_table as network_table
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+NETWORKS = {"step": [0, 7], "seed": [1, 1], "origin": ["random_init", "trained"]}
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"]
 TURN = np.roll(np.eye(3), 1, axis=1)
 START = {"initial_state": [1, 0, 0]}
@@ -74,24 +79,29 @@ class Study:
                 "activation": (("snapshot", "site", "prefix", "feature"), values.astype(np.float32)),
                 "log_probability": (("snapshot", "prefix", "token"), said),
             },
-            coords={"step": ("snapshot", [0, 7]), "seed": ("snapshot", [1, 1]), "site": SITES},
+            coords={name: ("snapshot", of) for name, of in NETWORKS.items()} | {"site": SITES},
         )
         design = markov_design(truth, self.process, None, {"folds": 5, "repeats": 2, "seed": 0})
         path = folder / "decoded.zarr.zip"
         self.probe = probe_run(
             truth,
             self.activations,
-            Probe(truth, design, np.eye(truth.sizes["token"]), SITES),
+            Probe(truth, design, {}, SITES),
             logging.getLogger("test"),
             path,
         )
+        self.baselines = score_baselines(truth, design, np.eye(truth.sizes["token"]))
         with open_dataset(path) as decoded:
             self.decoded = decoded.load()
         self.loss = loss_table(truth, self.activations)
         self.symmetry = find_symmetries(truth, self.activations, [0, 1], 2)
-        self.convergence = measure_convergence(truth, self.decoded, self.process, 0)
+        observers = convergence_table(truth, self.process, 0)
+        own = measure_convergence(truth, self.decoded, errors_at_longest(observers))
+        self.convergence = pd.concat([observers, own])
         self.distances = compare_distances(truth, self.decoded, 100, 0)
         self.recovery, self.fractal = self.recovered()
+        self.process_recovery = recovery_table(truth, self.process, 0)
+        self.process_symmetry = symmetry_table(truth)
 
     def recovered(self):
         tree, rng, snapshots = tree_of(self.truth), np.random.default_rng(0), []
@@ -101,12 +111,12 @@ class Study:
             snapshots.append(as_dataset(found, self.process.n_tokens).assign(n_ahead=n_ahead))
         sources = [*SITES, "concatenated", "output"]
         generator = xr.concat(snapshots, "snapshot").assign_coords(
-            step=("snapshot", [0, 7]), seed=("snapshot", [1, 1]), source=sources
+            {name: ("snapshot", of) for name, of in NETWORKS.items()} | {"source": sources}
         )
-        baselines = {name: Recovery(of, rng) for name, of in next_token_models(self.truth, None, 0).items()}
         scorer = RecoveryScorer(self.process, tree, rng)
-        table = table_of(generator, scorer, baselines)
-        return pd.concat([table, symmetry_rows(table, [(0,)])]), picture(generator, SITES[1], scorer, rng)
+        last = read_recovered(generator.isel(snapshot=-1, source=1))
+        fractal = fractal_dataset(last, scorer, rng).assign_attrs(site=SITES[1])
+        return network_table(generator, scorer, None), fractal
 
     def claims(self):
         never, recovery, symmetry = (
@@ -116,8 +126,11 @@ class Study:
             columns=["site", "metric", "partner", "tokens_later", "intervention", "dose", "seed", "value"]
         )
 
-        known = self.probe, never, self.loss, steering, self.recovery, recovery, self.symmetry, symmetry
-        return list(claims_of(Evidence(*known)))
+        recoveries = self.recovery, self.process_recovery, recovery
+        symmetries = self.symmetry, self.process_symmetry, symmetry
+        return list(
+            claims_of(Evidence(self.probe, self.baselines, never, self.loss, steering, *recoveries, *symmetries))
+        )
 
     def draw(self):
         training = pd.DataFrame({"step": [0, 7], "gap_nats": [0.0, 0.0]})
@@ -125,9 +138,8 @@ class Study:
         yield plot_symmetry([self.symmetry], select(self.symmetry, step=0).assign(seed=9), SITES[1], 2)
         yield plot_convergence([self.convergence])
         yield plot_distances(self.distances, SITES)
-        yield plot_recovery(
-            self.truth, self.fractal, self.recovery, select(self.recovery, step=0).assign(seed=9), 500, True
-        )
+        never = select(self.recovery, step=0).assign(seed=9)
+        yield plot_recovery(self.truth, self.fractal, self.recovery, self.process_recovery, never, 500)
 
 
 @pytest.mark.parametrize(("parameters", "context"), PROCESSES.values(), ids=PROCESSES)
@@ -159,8 +171,10 @@ def test_process_is_told_only_where_there_is_more_to_predict_than_token_frequenc
 def test_set_of_one_belief_has_neither_a_scale_nor_a_dimension():
     process = process_from_config("custom", PROCESSES["blind"][0])
     same = np.tile([0.7, 0.3], (5, 1))
-    sets = {TRUE: same, Origin("decoded", 1, 3): same + 0.1 * np.eye(5)[:, :2]}
-    table = dimension_rows(sets, {TRUE: process}, np.full(5, 20.0), np.random.default_rng(0)).assign(experiment="e")
+    weight, moved = np.full(5, 20.0), same + 0.1 * np.eye(5)[:, :2]
+    of_process = true_table(same, weight, process, 0)
+    own = dimension_table(iter([BeliefSet("decoded", 1, 3, "trained", moved, None)]), read_true(of_process), weight, 0)
+    table = pd.concat([of_process, own])
     assert select(table, measure="rms_distance")["value"].item() < 1e-9
     assert select(table, measure="kaplan_yorke")["value"].item() == 0
     assert set(table["set"]) == {"true"} and not table["measure"].str.contains("integral|count|dimension").any()

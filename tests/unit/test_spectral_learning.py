@@ -10,7 +10,14 @@ from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.catalog import PROCESSES
 from geometry.processes.process import build_process
 from geometry.processes.sampling import sampled_tree
-from geometry.recovery.next_token_model import NextTokenModel, complete_part, counted_model
+from geometry.recovery.next_token_model import (
+    NextTokenModel,
+    complete_part,
+    counted_model,
+    exact_model,
+    sampled_model,
+    support_model,
+)
 from geometry.recovery.recovery_scores import (
     RecoveryScorer,
     eigenvalue_error,
@@ -19,10 +26,9 @@ from geometry.recovery.recovery_scores import (
     products,
     simulate,
 )
-from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT
 from geometry.recovery.spectral_learning import Recovery, filter_beliefs, recovered_process, spectrum, tokens_ahead
 from geometry.tasks.ground_truth import complete_length
-from score_recovery import nearest, next_token_models
+from score_recovery import nearest
 
 STAY = [[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.1, 0.3, 0.6]]
 EMIT = [[0.9, 0.05, 0.05], [0.2, 0.75, 0.05], [0, 0.1, 0.9]]
@@ -131,7 +137,7 @@ def test_sampled_words_tell_the_process_the_better_the_more_they_are():
 
 
 def truth_of(name, context):
-    """What `score_recovery` reads of a ground truth."""
+    """What `exact_model` reads of a ground truth."""
     language, *_ = optimum(PROCESSES[name](), context)
     tree = language.tree
     arrays = {"last_token": tree.last_token, "parent": tree.parent, "length": tree.length}
@@ -143,10 +149,9 @@ def truth_of(name, context):
 @pytest.mark.parametrize(("name", "context", "is_all"), [("z1r", 8, True), ("rrxor", 10, False)])
 def test_which_words_occur_tells_a_process_whose_free_tokens_are_fair(name, context, is_all):
     """So a network that tells no more than that has told nothing: it is what the tree of prefixes gives away."""
-    said = next_token_models(truth_of(name, context), None, 0)
-    assert set(said) == {EXACT, SUPPORT}
+    support = support_model(exact_model(truth_of(name, context)))
     truth = scorer(PROCESSES[name](), context)
-    rate = truth.kl_rate_of_nats(Recovery(said[SUPPORT], rng()).from_outputs().process)
+    rate = truth.kl_rate_of_nats(Recovery(support, rng()).from_outputs().process)
     assert (rate < 1e-6) == is_all and rate < 0.2 * truth.kl_rate_of_unigram_nats()
 
 
@@ -159,7 +164,8 @@ def test_sampled_words_are_read_in_the_dimensions_that_come_nearest_to_the_truth
     found = truth.kl_rate_of_nats(nearest(recovery, truth).process)
     assert found < by_rule
     assert found == min(truth.kl_rate_of_nats(recovery.from_outputs(rank).process) for rank in (1, 2, 3, 4))
-    first, second = (next_token_models(truth_of("rrxor", 6), 200, seed)[SAMPLED] for seed in (1, 2))
+    exact = exact_model(truth_of("rrxor", 6))
+    first, second = (sampled_model(exact, 200, 6, np.random.default_rng(seed)) for seed in (1, 2))
     assert (first.next_token_probability != second.next_token_probability).any()
 
 

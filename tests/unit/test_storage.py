@@ -18,7 +18,7 @@ from geometry.storage import (
     write_text,
     zarr_archive,
 )
-from geometry.tables import read_table, together, write_table
+from geometry.tables import Schema, read_table, together, write_table
 
 
 def dataset():
@@ -65,9 +65,15 @@ def test_array_written_in_chunks_is_labelled(tmp_path):
         np.testing.assert_array_equal(found["x"].values, values)
 
 
+class Named(Schema):
+    key = ("name",)
+    name: str
+    value: float
+
+
 def test_table_and_tensors_come_back_exactly(tmp_path):
     table = pd.DataFrame({"name": ["a", ""], "value": [1 / 3, np.nan]})
-    write_table(table, tmp_path / "t.csv")
+    write_table(table, tmp_path / "t.csv", Named)
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.csv"), table)
     tensors = {"w": np.arange(6, dtype=np.float32).reshape(2, 3).T, "step": np.array([0, 5])}
     write_tensors(tensors, tmp_path / "t.safetensors")
@@ -151,7 +157,7 @@ def test_table_without_rows_leaves_the_types_of_the_others(tmp_path):
     tables = {"empty.csv": pd.DataFrame(columns=["experiment", "value"])}
     tables["full.csv"] = pd.DataFrame({"experiment": ["e"], "value": [0.5]})
     for name, table in tables.items():
-        write_table(table, tmp_path / name)
+        table.to_csv(tmp_path / name, index=False)
     found = together([str(tmp_path / name) for name in tables])
     assert found["value"].dtype == float and found["value"].tolist() == [0.5]
     assert list(together([str(tmp_path / "empty.csv")]).columns) == ["experiment", "value"]

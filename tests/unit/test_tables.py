@@ -17,11 +17,13 @@ from geometry.tasks.ground_truth import markov_ground_truth
 from measure_distances import compare_distances
 from measure_loss import loss_table
 from probe_beliefs import Probe, probe_run
+from score_baselines import score_baselines
 
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 PROBE = {"folds": 3, "repeats": 2, "seed": 0}
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "ln_final.hook_normalized"]
 STREAMS = SITES[:2]
+NETWORK = {"step": 9, "seed": 1, "origin": "trained"}
 
 
 @pytest.fixture
@@ -42,14 +44,19 @@ def activations(truth):
             "activation": (("snapshot", "site", "prefix", "feature"), values),
             "log_probability": (("snapshot", "prefix", "token"), np.stack([np.full((n, 3), -np.log(3)), optimal])),
         },
-        coords={"step": ("snapshot", [0, 7]), "seed": ("snapshot", [1, 1]), "site": SITES},
+        coords={
+            "step": ("snapshot", [0, 7]),
+            "seed": ("snapshot", [1, 1]),
+            "origin": ("snapshot", ["random_init", "trained"]),
+            "site": SITES,
+        },
     )
 
 
 @pytest.fixture
 def probed(truth, activations, tmp_path):
     path = tmp_path / "decoded.zarr.zip"
-    probe = Probe(truth, markov_design(truth, MESS3, None, PROBE), np.eye(3), STREAMS)
+    probe = Probe(truth, markov_design(truth, MESS3, None, PROBE), {}, STREAMS)
     table = probe_run(truth, activations, probe, logging.getLogger("test"), path)
     with open_dataset(path) as decoded:
         yield table, decoded.load()
@@ -107,13 +114,15 @@ def test_verdict_on_planted_networks(planted, tmp_path):
             "activation": (("snapshot", "site", "prefix", "feature"), features),
             "log_probability": (("snapshot", "prefix", "token"), output),
         },
-        coords={"step": ("snapshot", [9]), "seed": ("snapshot", [1]), "site": SITES[1:2]},
+        coords={name: ("snapshot", [of]) for name, of in NETWORK.items()} | {"site": SITES[1:2]},
     )
-    probe = Probe(truth, markov_design(truth, MESS3, None, {**PROBE, "folds": 5}), np.eye(3), [])
-    table = probe_run(truth, planted_run, probe, logging.getLogger("test"), tmp_path / "decoded.zarr.zip")
-    scores = select(table, target="belief_state", weighting="probability", metric="r2")
-    r2 = select(scores, features="activations", estimator="least_squares").set_index("split")["value"]
-    baseline = select(scores, features="additive_tokens", estimator="least_squares").set_index("split")["value"]
+    design = markov_design(truth, MESS3, None, {**PROBE, "folds": 5})
+    job = logging.getLogger("test")
+    table = probe_run(truth, planted_run, Probe(truth, design, {}, []), job, tmp_path / "decoded.zarr.zip")
+    where = {"target": "belief_state", "weighting": "probability", "metric": "r2", "estimator": "least_squares"}
+    r2 = select(table, features="activations", **where).set_index("split")["value"]
+    tokens = select(score_baselines(truth, design, np.eye(3)), features="additive_tokens", **where)
+    baseline = tokens.set_index("split")["value"]
     if planted == "belief_state":
         assert r2[["in_sample", "held_out_prefix", "held_out_subtree", "held_out_length"]].min() > 1 - 1e-6
     elif planted == "other_process":

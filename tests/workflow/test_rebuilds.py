@@ -10,7 +10,8 @@ from harness import Study, clone, edit
 CLOUDS = {"plot_belief_simplex": 2, "plot_emergence": 2, "plot_sites": 2, "animate_emergence": 2}
 SCORES = {"plot_r2_by_site": 2, "plot_controls": 2}
 LAST = {"draw_provenance": 1, "write_report": 1, "export_crate": 1, "all": 1}
-CLAIMS = {"collect_claims": 1, "write_findings": 1} | LAST
+GATHERED = {"collect_claims": 1, "write_findings": 1} | LAST
+CLAIMS = {"judge_claims": 2} | GATHERED
 COMPONENTS = {"measure_components": 2, "plot_components": 2}
 STEERING = {"steer_network": 4, "plot_steering": 2}
 FIGURES = CLOUDS | SCORES | {"plot_loss": 2, "plot_distances": 2, "plot_explainer": 1}
@@ -31,6 +32,8 @@ EVERYTHING = (
     | UNTRAINED
     | {
         "build_ground_truth": 2,
+        "measure_process": 2,
+        "score_baselines": 2,
         "sample_sequences": 2,  # of mess3 alone: rrxor is trained on its whole tree
         "train_model": 4,
         "initialize_networks": 2,
@@ -38,7 +41,7 @@ EVERYTHING = (
         "plot_explainer": 1,
     }
 )
-ONCE = ("play_chaos_game", "plot_explainer", *CLAIMS)
+ONCE = ("play_chaos_game", "plot_explainer", *GATHERED)
 
 
 def of_one_experiment(rules):
@@ -62,7 +65,7 @@ CONFIGURATIONS = {
     ),
     "format": ({"figures": {"format": "svg"}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
     "margin of the claims": ({"claims": {"margin": 0.2}}, CLAIMS),
-    "folds": ({"defaults": {"probe": {"folds": 4}}}, AFTER_PROBE | {"probe_beliefs": 6}),
+    "folds": ({"defaults": {"probe": {"folds": 4}}}, AFTER_PROBE | {"probe_beliefs": 6, "score_baselines": 2}),
     "networks that are never trained": (
         {"defaults": {"probe": {"random_networks": 6}}},
         SCORES
@@ -72,7 +75,7 @@ CONFIGURATIONS = {
     ),
     "a wrong target of one experiment": (
         {"experiments": {"mess3": {"probe": {"control_parameters": {"x": 0.1, "alpha": 0.7}}}}},
-        of_one_experiment(AFTER_PROBE | {"probe_beliefs": 6}),
+        of_one_experiment(AFTER_PROBE | {"probe_beliefs": 6, "score_baselines": 2}),
     ),
     "sites": (
         {"defaults": {"probe": {"sites": ["blocks.*.hook_resid_post"]}}},
@@ -125,7 +128,7 @@ def test_change_of_the_configuration_reruns_exactly(change, finished):
 
 
 def test_experiment_removed_reruns_what_gathers_experiments(finished):
-    assert finished.planned("--config=only=[mess3]") == CLAIMS
+    assert finished.planned("--config=only=[mess3]") == GATHERED
 
 
 # --- Code, style, captions, packages ----------------------------------------------------------------------------------
@@ -150,7 +153,7 @@ CODE = {
         AFTER_PROBE
         | COMPONENTS
         | STEERING
-        | {"probe_beliefs": 6}
+        | {"probe_beliefs": 6, "score_baselines": 2, "measure_process": 2}
         | RECOVERY
         | {"recover_process": 6, "score_recovery": 6},
     ),
@@ -286,7 +289,7 @@ def test_deleted_file_is_made_again_only_when_asked_for(name, finished, tmp_path
 def test_changed_content_reruns_what_reads_it_if_its_date_is_new(finished, tmp_path):
     study = finished.copy(tmp_path / "study")
     rewrite(study.folder / "results/mess3/seed_2/loss.csv", "new")
-    assert study.planned() == {"plot_loss": 1, "plot_dimension": 1} | CLAIMS
+    assert study.planned() == {"plot_loss": 1, "plot_dimension": 1, "judge_claims": 1} | GATHERED
 
 
 def test_changed_content_behind_an_old_date_is_found_by_the_audit_which_says_how_to_mend_just_that(finished, tmp_path):

@@ -12,7 +12,7 @@ import yaml
 from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
-from controls import KEYS, missing_controls
+from controls import KEYS, missing_baselines, missing_controls
 from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.networks.build import build_network
 from geometry.networks.input_layout import DenseSequences
@@ -93,6 +93,8 @@ def test_probe_table_lacks_no_control(experiment, run, finished):
     assert not probe.duplicated([*KEYS, "draw"]).any()
     has_kernel = experiment == "rrxor"
     assert missing_controls(probe, context=4, has_kernel=has_kernel) == []
+    baselines = read_table(finished.folder / f"results/{experiment}/baselines.csv")
+    assert missing_baselines(baselines, has_kernel) == []
     networks = probe[["seed", "step"]].drop_duplicates()
     assert len(networks) == {"random_init": 5}.get(run, 4) and 0 in networks["step"].values
 
@@ -198,12 +200,27 @@ def test_study_with_a_name_leaves_what_another_gathered_alone(finished, tmp_path
         study.run("--dry-run", other)
     )
     override = {"only": ["mess3"], "study": "other"}
-    rules = ["collect_claims", "write_findings", "play_chaos_game", "plot_explainer", "draw_provenance", "write_report"]
+    rules = [
+        "judge_claims",
+        "collect_claims",
+        "write_findings",
+        "play_chaos_game",
+        "plot_explainer",
+        "draw_provenance",
+        "write_report",
+    ]
     assert study.planned(override=override) == dict.fromkeys([*rules, "all"], 1)
     assert "they are replaced" not in study.run(override=override)
     after = hashes(study)
     assert before.items() <= after.items()
-    gathered = {"claims.csv", "findings.md", "findings.html", "figures/explainer.png", "figures/explainer.zarr.zip"}
+    gathered = {
+        "claims.csv",
+        "claims/mess3.csv",
+        "findings.md",
+        "findings.html",
+        "figures/explainer.png",
+        "figures/explainer.zarr.zip",
+    }
     new = {name for name in after.keys() - before.keys() if not name.startswith("provenance/studies/other/")}
     assert new == {f"studies/other/{name}" for name in gathered}
     for page in ("report.html", "provenance/index.html"):

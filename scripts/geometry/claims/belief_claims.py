@@ -1,11 +1,11 @@
-"""What the study claims of an experiment: each claim with its evidence by seed, and the baselines that it must beat.
+"""Claims on networks of hidden Markov models: each with its evidence by seed, and the baselines that it must beat.
 
 An R2 is of held-out prefixes, weighted by their probability, by a ridge regression whose penalty was
 chosen on inner folds, unless a claim's measure says otherwise.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -15,10 +15,12 @@ from geometry.claims.claim import (
     best_elsewhere,
     best_of,
     best_random_init,
+    for_each_seed,
     mean_belief_baseline,
     predicted,
 )
-from geometry.networks.hook_points import CONCATENATED, INPUT, is_behind_layer, is_layer_output, is_state
+from geometry.networks.hook_points import CONCATENATED, OUTPUT, is_behind_layer, is_layer_output, is_state
+from geometry.networks.origins import RANDOM_INIT
 from geometry.probing.probe_table import BASELINES, PROBED
 from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
 from geometry.tables import select
@@ -27,17 +29,24 @@ TOKENS = ["last token", "all tokens, additive"]
 PREDICTIONS = [name for name in BASELINES if name.endswith("probabilities")]
 
 
+AT_INITIALISATION = {"origin": RANDOM_INIT}
+"""The snapshot of a network before its training."""
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """The tables of one experiment."""
+    """The tables of one experiment: of its networks, of random networks, and of theory (baselines and the process)."""
 
     probe: pd.DataFrame
+    baselines: pd.DataFrame
     random_init: pd.DataFrame
     loss: pd.DataFrame
     steering: pd.DataFrame
     recovery: pd.DataFrame
+    process_recovery: pd.DataFrame
     random_init_recovery: pd.DataFrame
     symmetry: pd.DataFrame
+    process_symmetry: pd.DataFrame
     random_init_symmetry: pd.DataFrame
 
     @property
@@ -48,23 +57,30 @@ class Evidence:
         return len(select(self.probe, **values)) > 0
 
     def r2(self, site: str, target: str = "belief_state", features: str = "activations", **where) -> Scores:
-        """R2 of the trained network unless a step is given."""
-        where = {"step": self.probe["step"].max()} | PROBED | where
+        """R2 of the networks by seed and draw, at the last snapshot unless an origin is given."""
+        where = ({} if "origin" in where else {"step": self.probe["step"].max()}) | PROBED | where
         return by_draw(select(self.probe, site=site, target=target, features=features, **where))
 
     def of_random_init(self, site: str, target: str = "belief_state", **where) -> Scores:
-        """R2 of the networks that were never trained, by their own seed."""
+        """R2 of the random networks, by their own seed and draw."""
         where = PROBED | where
         return by_draw(select(self.random_init, site=site, target=target, features="activations", **where))
 
     def best_random_init(self, like: Scores, site: str, target: str = "belief_state", **where) -> dict[str, Scores]:
-        """R2 of the best of the networks that were never trained, as a baseline for each seed."""
+        """R2 of the best of the random networks, as a baseline for each seed."""
         found = self.of_random_init(site, target, **where)
         return best_random_init(like, found)
 
-    def baselines(self, names: list[str], target: str = "belief_state", **where) -> dict[str, Scores]:
-        """R2 of what needs no activations, by its name among `BASELINES`."""
-        return {name: self.r2(BASELINES[name][0], target, BASELINES[name][1], **where) for name in names}
+    def baseline(self, like: Scores, name: str, target: str = "belief_state", **where) -> Scores:
+        """R2 of a baseline among `BASELINES`: the network's own outputs by seed, others the same for each seed."""
+        site, features = BASELINES[name]
+        if site == OUTPUT:
+            return self.r2(site, target, features, **where)
+        rows = select(self.baselines, site=site, features=features, target=target, **PROBED | where)
+        return for_each_seed(like, select(rows, metric="r2_of_draw").set_index("draw")["value"])
+
+    def baselines_of(self, like: Scores, names: list[str], target: str = "belief_state", **where) -> dict[str, Scores]:
+        return {name: self.baseline(like, name, target, **where) for name in names}
 
 
 def by_draw(rows: pd.DataFrame) -> pd.DataFrame:
@@ -80,18 +96,18 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
         "linear, beyond the tokens themselves",
         last,
         estimate,
-        mean_belief_baseline(estimate) | evidence.baselines(TOKENS),
+        mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS),
     )
-    baselines = {"at initialisation": evidence.r2(last, step=evidence.probe["step"].min())}
+    baselines = {"at initialisation": evidence.r2(last, **AT_INITIALISATION)}
     baselines |= evidence.best_random_init(estimate, last)
     yield Claim("emerges with training", last, estimate, mean_belief_baseline(estimate) | baselines)
-    table = evidence.r2(INPUT, features="3_gram", estimator="table")
+    table = evidence.baseline(estimate, "3-gram", estimator="k_gram")
     yield Claim("reaches beyond the last three tokens", last, estimate, {"3-gram": table})
     if evidence.has(split="held_out_subtree"):
         where = {"split": "held_out_subtree"}
         strict = evidence.r2(last, **where)
         shuffled = evidence.r2(last, "shuffled_belief_state", **where)
-        baselines = evidence.baselines(TOKENS, **where) | evidence.best_random_init(strict, last, **where)
+        baselines = evidence.baselines_of(strict, TOKENS, **where) | evidence.best_random_init(strict, last, **where)
         baselines |= {"shuffled beliefs": shuffled}
         measure = "R2, held-out subtrees, ridge"
         yield Claim(
@@ -107,7 +123,7 @@ def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
     elif evidence.has(target="unobservable_belief_state"):
         return  # all that these predictions do not tell, no prediction does
     estimate = evidence.r2(last, target)
-    baselines = evidence.baselines(PREDICTIONS, target) | evidence.baselines(TOKENS, target)
+    baselines = evidence.baselines_of(estimate, [*PREDICTIONS, *TOKENS], target)
     baselines |= evidence.best_random_init(estimate, last, target)
     yield Claim("beyond next-token prediction", last, estimate, mean_belief_baseline(estimate) | baselines)
 
@@ -135,8 +151,9 @@ def duplicated(evidence: Evidence) -> Iterator[Claim]:
     if evidence.has(target=target):
         estimate = best_of([evidence.r2(site, target) for site in evidence.layer_outputs])
         never = [evidence.of_random_init(site, target).mean() for site in evidence.layer_outputs]
-        untrained = 0 * estimate + max(never, key=pd.Series.mean)
-        baselines = mean_belief_baseline(estimate) | evidence.baselines(TOKENS, target) | {"random networks": untrained}
+        random = for_each_seed(estimate, max(never, key=pd.Series.mean))
+        baselines = mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS, target)
+        baselines |= {"random networks": random}
         yield Claim("does not linearly tell duplicate states apart", "best stream", estimate, baselines, "no more")
 
 
@@ -166,46 +183,87 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
         yield Claim(name, site, share["pattern"], baselines, "more", "steering.csv", measure)
 
 
-def recovered(evidence: Evidence) -> Iterator[Claim]:
-    """Whether the process comes out of the last stream, and whether better than out of the words that it read, if any.
+@dataclass(frozen=True)
+class RecoveryScore:
+    """A score of what was recovered: a measure of the recovery tables, relative to a reference value.
 
-    The true number of dimensions is that of the process itself. Where exact predictions on the same prefixes do not
-    show it, or do not tell the process, nothing can be said of a network. A baseline is who knows which words occur at
-    all, as the prefixes tell on which everything is recovered.
+    `missing` stands for the measure where no process was recovered.
     """
-    last, steps = evidence.layer_outputs[-1], evidence.recovery["step"]
-    mean_belief_baseline = select(evidence.recovery, measure="kl_rate_nats", source=UNIGRAM)["value"].mean()
 
-    def told(table: pd.DataFrame, **where) -> pd.Series:
-        """The share of what more than token frequencies predicts, by seed; nothing where no process was found."""
-        rates = select(table, measure="kl_rate_nats", **where).set_index("seed")["value"]
-        return 1 - rates.reindex(table["seed"].unique(), fill_value=mean_belief_baseline) / mean_belief_baseline
+    measure: str
+    relative: Callable[[pd.Series], pd.Series]
+    missing: float
 
-    def found(table: pd.DataFrame, **where) -> pd.Series:
-        """How near the number of dimensions is to the true one, as a share of that, by seed."""
-        true = select(evidence.recovery, measure="rank", source=TRUTH)["value"].mean()
-        return 1 - abs(select(table, measure="rank", **where).set_index("seed")["value"] / true - 1)
+    def by_seed(self, table: pd.DataFrame, **where) -> pd.Series:
+        """The score of each network in a table."""
+        values = select(table, measure=self.measure, **where).set_index("seed")["value"]
+        return self.relative(values.reindex(table["seed"].unique(), fill_value=self.missing))
 
-    shown, known = (float(score(evidence.recovery, source=EXACT).mean()) for score in (found, told))
-    process = {"exact": known, "testable": is_identifiable(evidence.recovery)}
-    claims = {
-        "shows how many dimensions its process has": (
-            found,
-            "one minus the relative error of the rank",
-            {"exact": shown, "testable": shown == 1},
-        ),
-        "its process can be read out of it": (told, "share of the divergence of token frequencies", process),
-    }
-    for name, (score, measure, exact) in claims.items():
-        estimate = score(evidence.recovery, source=last, step=steps.max())
-        baselines = {"token frequencies": 0 * estimate, "which words occur": score(evidence.recovery, source=SUPPORT)}
-        baselines |= {"at initialisation": score(evidence.recovery, source=last, step=steps.min())}
-        baselines |= best_random_init(estimate, score(evidence.random_init_recovery, source=last))
-        yield Claim(name, last, estimate, baselines, "more", "recovery.csv", measure, **exact)
+    def of_source(self, of_process: pd.DataFrame, source: str) -> float:
+        """The score of a source that is no network."""
+        values = select(of_process, measure=self.measure, source=source)["value"]
+        return float(self.relative(values if len(values) else pd.Series([self.missing])).item())
+
+
+def rank_score(of_process: pd.DataFrame) -> RecoveryScore:
+    """One minus the relative error of the recovered number of dimensions."""
+    true = select(of_process, source=TRUTH, measure="rank")["value"].item()
+    return RecoveryScore("rank", lambda rank: 1 - abs(rank / true - 1), float("nan"))
+
+
+def divergence_score(of_process: pd.DataFrame) -> RecoveryScore:
+    """The share of the unigram baseline's divergence rate that is removed; 0 where no process was recovered."""
+    unigram = select(of_process, source=UNIGRAM, measure="kl_rate_nats")["value"].item()
+    return RecoveryScore("kl_rate_nats", lambda rate: 1 - rate / unigram, unigram)
+
+
+def recovery_claim(evidence: Evidence, score: RecoveryScore, name: str, measure: str, testable: bool) -> Claim:
+    """The claim that the last layer output recovers what a score measures."""
+    last, steps, of_process = evidence.layer_outputs[-1], evidence.recovery["step"], evidence.process_recovery
+    estimate = score.by_seed(evidence.recovery, source=last, step=steps.max())
+    baselines = {"token frequencies": for_each_seed(estimate, 0.0)}
+    baselines["which words occur"] = for_each_seed(estimate, score.of_source(of_process, SUPPORT))
+    baselines["at initialisation"] = score.by_seed(evidence.recovery, source=last, **AT_INITIALISATION)
+    baselines |= best_random_init(estimate, score.by_seed(evidence.random_init_recovery, source=last))
+    exact = score.of_source(of_process, EXACT)
+    return Claim(name, last, estimate, baselines, "more", "recovery.csv", measure, exact, testable)
+
+
+def rank_claim(evidence: Evidence) -> Claim:
+    """The recovered number of dimensions is that of the process; testable where exact predictions show it."""
+    score = rank_score(evidence.process_recovery)
+    testable = score.of_source(evidence.process_recovery, EXACT) == 1
+    name, measure = "shows how many dimensions its process has", "one minus the relative error of the rank"
+    return recovery_claim(evidence, score, name, measure, testable)
+
+
+def process_claim(evidence: Evidence) -> Claim:
+    """The recovered process predicts like the true one; testable where exact predictions identify it."""
+    score, testable = divergence_score(evidence.process_recovery), is_identifiable(evidence.process_recovery)
+    name, measure = "its process can be read out of it", "share of the divergence of token frequencies"
+    return recovery_claim(evidence, score, name, measure, testable)
+
+
+def beats_training_data_claim(evidence: Evidence, of_process: Claim) -> Claim:
+    """The network recovers its process better than spectral learning from as many sequences as it was trained on."""
+    sampled = divergence_score(evidence.process_recovery).by_seed(evidence.recovery, source=SAMPLED)
+    baselines = {"spectral learning on as many words": sampled}
+    return replace(of_process, name="tells its process better than the words that it read", baselines=baselines)
+
+
+def recovered(evidence: Evidence) -> Iterator[Claim]:
+    """Whether the process can be recovered from the last layer output, and better than from the training data."""
+    yield rank_claim(evidence)
+    of_process = process_claim(evidence)
+    yield of_process
     if len(select(evidence.recovery, source=SAMPLED)):
-        baselines = {"spectral learning on as many words": told(evidence.recovery, source=SAMPLED)}
-        name = "tells its process better than the words that it read"
-        yield Claim(name, last, estimate, baselines, "more", "recovery.csv", measure, **process)
+        yield beats_training_data_claim(evidence, of_process)
+
+
+def explained_by_maps(table: pd.DataFrame, site: str, permutations: set[str], **where) -> pd.Series:
+    """The share of the variance on two principal components that linear maps explain, mean over permutations."""
+    rows = select(table, site=site, measure="error", n_dimensions=2, **where)
+    return 1 - rows[rows["permutation"].isin(permutations)].groupby("seed")["value"].mean()
 
 
 def symmetric(evidence: Evidence) -> Iterator[Claim]:
@@ -213,20 +271,13 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
 
     The estimate is the share of the variance that the maps explain, in the mean over the symmetries.
     """
-    known = select(evidence.recovery, source=EXACT)["measure"]
-    known = known[known.str.startswith("symmetry (")].str.removeprefix("symmetry ")
+    known = select(evidence.process_symmetry, measure="is_symmetry", value=1)["permutation"]
     symmetries = set(known) - {"()"}
-    last = evidence.layer_outputs[-1]
-
-    def explained(table: pd.DataFrame, **where) -> pd.Series:
-        rows = select(table, site=last, measure="error", n_dimensions=2, **where)
-        return 1 - rows[rows["permutation"].isin(symmetries)].groupby("seed")["value"].mean()
-
     if symmetries:
-        steps = evidence.symmetry["step"]
-        estimate = explained(evidence.symmetry, step=steps.max())
-        baselines = {"at initialisation": explained(evidence.symmetry, step=steps.min())}
-        baselines |= best_random_init(estimate, explained(evidence.random_init_symmetry))
+        last, steps = evidence.layer_outputs[-1], evidence.symmetry["step"]
+        estimate = explained_by_maps(evidence.symmetry, last, symmetries, step=steps.max())
+        baselines = {"at initialisation": explained_by_maps(evidence.symmetry, last, symmetries, **AT_INITIALISATION)}
+        baselines |= best_random_init(estimate, explained_by_maps(evidence.random_init_symmetry, last, symmetries))
         measure = "share of the variance on two principal components"
         yield Claim("has the symmetry of its process", last, estimate, baselines, "more", "symmetry.csv", measure)
 

@@ -13,10 +13,10 @@ Scores = pd.Series | pd.DataFrame
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of an experiment: an estimate and its baselines, by seed, and on which side of them it should be.
+    """A claim: an estimate and its baselines, by seed, and the kind of their comparison.
 
     The kind is ``more``, ``no less`` or ``no more``; see `verdicts.verdict`. `exact` is the estimate of exact
-    predictions on the same prefixes, where there is one: a claim that they do not bear out is not `testable`.
+    predictions on the same prefixes, where there is one; where these do not show what is claimed, it is not `testable`.
     """
 
     name: str
@@ -39,15 +39,24 @@ def _chosen(scores: list[pd.DataFrame], place: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({seed: scores[one].loc[seed] for seed, one in place.items()}).T.rename_axis("seed")
 
 
+def for_each_seed(like: Scores, scores: float | pd.Series) -> Scores:
+    """The same score, or scores by draw, for each seed of `like`."""
+    if isinstance(like, pd.Series):
+        return pd.Series(scores, like.index, dtype=float)
+    row = scores.reindex(like.columns) if isinstance(scores, pd.Series) else pd.Series(scores, like.columns)
+    return pd.DataFrame([row] * len(like), like.index)
+
+
 def best_random_init(like: Scores, scores: Scores) -> dict[str, Scores]:
-    """The scores of the best of the networks that were never trained, as a baseline for each seed."""
+    """The scores of the best of the random networks, as a baseline for each seed."""
     means = over_draws(scores)
     best = scores.loc[means.idxmax()] if means.notna().any() else float("nan")
-    return {f"best of {len(scores)} random networks": 0 * like + best}
+    return {f"best of {len(scores)} random networks": for_each_seed(like, best)}
 
 
 def mean_belief_baseline(like: Scores) -> dict[str, Scores]:
-    return {"mean belief": 0 * like}
+    """The score of predicting the mean belief, which R2 is relative to: 0."""
+    return {"mean belief": for_each_seed(like, 0.0)}
 
 
 def best_of(scores: list[pd.DataFrame]) -> pd.DataFrame:
@@ -64,8 +73,8 @@ def best_elsewhere(scores: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def predicted(loss: pd.DataFrame) -> Iterator[Claim]:
-    """The share of the avoidable loss (untrained network to optimum) that training has removed."""
+    """The share of the avoidable loss (from the network at initialisation to the optimum) that training removed."""
     gap = loss.groupby(["seed", "step"])["gap_nats"].mean().unstack()
     estimate, measure = 1 - gap.iloc[:, -1] / gap.iloc[:, 0], "share of the avoidable loss"
-    optimum = {"an optimal predictor": 0 * estimate + 1}
+    optimum = {"an optimal predictor": for_each_seed(estimate, 1.0)}
     yield Claim("predicts nearly as well as can be", OUTPUT, estimate, optimum, "no less", "loss.csv", measure)

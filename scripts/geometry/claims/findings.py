@@ -122,10 +122,11 @@ def verdicts_in_words(claims: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> Table | None:
+def scores_table(probe: pd.DataFrame, baselines: pd.DataFrame, untrained: pd.DataFrame, target: str) -> Table | None:
     """R2 of a target in the trained networks (means over seeds), and of every baseline, by each way of scoring."""
     first, last = probe["step"].min(), probe["step"].max()
-    probe, untrained = (select(table, target=target, metric="r2") for table in (probe, untrained))
+    tables = probe, baselines, untrained
+    probe, baselines, untrained = (select(table, target=target, metric="r2") for table in tables)
     if probe.empty:
         return None
     shown = [last_layer_output(probe), *[CONCATENATED] * (CONCATENATED in probe["site"].values)]
@@ -134,7 +135,8 @@ def scores_table(probe: pd.DataFrame, untrained: pd.DataFrame, target: str) -> T
     lines |= {f"at initialisation, {site}": select(probe, step=first, site=site) for site in shown}
     n = untrained["seed"].nunique()
     lines |= {f"best of {n} untrained, {site}": select(untrained, site=site) for site in shown}
-    lines |= {name: select(trained, site=site, features=of) for name, (site, of) in BASELINES.items()}
+    known = pd.concat([trained, baselines])
+    lines |= {name: select(known, site=site, features=of) for name, (site, of) in BASELINES.items()}
     rows = []
     for name, scores in lines.items():
         summary = "max" if name.startswith("best") else "mean"
@@ -180,7 +182,7 @@ def circuit_sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
 def belief_sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
     """The tables of one experiment's probe scores."""
     for target in ("belief_state", "belief_beyond_next_token", "unobservable_belief_state"):
-        table = scores_table(tables["probe"], tables["random_init"], target)
+        table = scores_table(tables["probe"], tables["baselines"], tables["random_init"], target)
         if table is not None:
             yield Heading(target.replace("_", " "), 3)
             yield table

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from geometry.claims.claim import Claim, best_random_init, predicted
+from geometry.claims.claim import Claim, best_random_init, for_each_seed, predicted
 from geometry.modular_circuit.shift_symmetry import DOUBLED, SHIFT, SHUFFLED
 from geometry.networks.hook_points import OUTPUT
 from geometry.probing.probe_table import BASELINES, circle_scores, last_layer_output
@@ -26,9 +26,10 @@ EMBEDDING = "embed.W_E"
 
 @dataclass(frozen=True)
 class CircuitEvidence:
-    """The tables of one experiment; those of networks that were never trained have the prefix ``untrained``."""
+    """The tables of one experiment; those of random networks have the prefix ``random_init``."""
 
     probe: pd.DataFrame
+    baselines: pd.DataFrame
     random_init: pd.DataFrame
     loss: pd.DataFrame
     circuit: pd.DataFrame
@@ -70,12 +71,15 @@ def grokked(evidence: CircuitEvidence) -> Iterator[Claim]:
     yield Claim("groks: generalises after it has memorised", OUTPUT, estimate, memorised, **measure)
 
 
-def third_circle(table: pd.DataFrame, features: str = "activations", **where) -> pd.Series:
+def third_best(r2: pd.Series) -> float:
+    """The R2 of the circle that is decoded third best; nan of fewer than three."""
+    return r2.nlargest(CIRCLES).iloc[-1] if len(r2) >= CIRCLES else math.nan
+
+
+def third_circle(probe: pd.DataFrame, **where) -> pd.Series:
     """By seed the R2 of the circle that is decoded third best; nan where there are not so many."""
-    rows = select(circle_scores(table, features), **where)
-    of_seed = rows.groupby("seed")["value"]
-    best = of_seed.agg(lambda r2: r2.nlargest(CIRCLES).iloc[-1] if len(r2) >= CIRCLES else math.nan)
-    return best.reindex(table["seed"].unique())
+    of_seed = select(circle_scores(probe), **where).groupby("seed")["value"]
+    return of_seed.agg(third_best).reindex(probe["seed"].unique())
 
 
 def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
@@ -86,16 +90,16 @@ def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
     baselines = {"at initialisation": third_circle(probe, step=first, site=site)}
     baselines |= best_random_init(estimate, third_circle(evidence.random_init, site=site))
     for name in ("last token", "all tokens, additive"):
-        of, features = BASELINES[name]
-        baselines[name] = third_circle(probe, features, step=last, site=of)
+        known = circle_scores(evidence.baselines, BASELINES[name][1])
+        baselines[name] = for_each_seed(estimate, third_best(known["value"]))
     measure = f"R2 of the {CIRCLES}rd best circle, pairs not trained on"
     yield Claim("holds the answer on circles", site, estimate, baselines, measure=measure)
 
 
 def sparse(evidence: CircuitEvidence) -> Iterator[Claim]:
     """Whether few waves make up the embedding, and fewer than of other bases."""
-    share = select(evidence.bases, matrix="W_E", measure="share_of_largest_10")
-    never = select(evidence.random_init_bases, matrix="W_E", measure="share_of_largest_10", basis="fourier")
+    where = {"matrix": "W_E", "measure": "share_of_largest", "index": 10}
+    share, never = select(evidence.bases, **where), select(evidence.random_init_bases, **where, basis="fourier")
     trained = {name: of_seeds(rows) for name, rows in select(share, step=share["step"].max()).groupby("basis")}
     measure = {"source": "bases.csv", "measure": "share of W_E's energy in ten vectors"}
     if not trained:  # of so few numbers, ten vectors are all

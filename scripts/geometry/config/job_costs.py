@@ -37,12 +37,22 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
     "import_model": lambda size: TORCH + size.stored_bytes + size.extract_bytes,
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
+    "score_baselines": lambda size: SCIENCE + 1.4 * size.baselines_bytes,
     "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,
     "measure_components": lambda size: SCIENCE + 1500 * size.n_prefixes,
     "measure_distances": lambda size: SCIENCE + size.table_bytes + 24 * min(20_000 * size.n_tokens, NUMBERS_AT_ONCE),
     "measure_loss": lambda size: SCIENCE + 4 * size.table_bytes,
     "recover_process": lambda size: (
         SCIENCE + size.recovery_bytes + 3000 * size.n_tokens * size.n_networks * (size.n_sites + 2)
+    ),
+    "measure_process": lambda size: (
+        0.25e9
+        + 500 * size.n_prefixes
+        + 32 * size.n_complete * size.n_tokens
+        + 40 * min(LONG_PREFIXES * size.n_tokens, NUMBERS_AT_ONCE)
+        + (1000 + 16 * size.n_permutations) * size.n_complete
+        + 15_000 * size.n_tokens
+        + 48 * size.n_tokens**2
     ),
     "score_recovery": lambda size: (
         0.25e9
@@ -69,7 +79,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "find_shift_symmetry": lambda size: SCIENCE + size.circuit_bytes,
     "measure_surgery": lambda size: TORCH + size.stored_bytes,
     "export_surgery": lambda size: TORCH + size.stored_bytes,
-    "collect_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_random_networks),
+    "judge_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_random_networks),
     "write_findings": lambda size: 0.16e9,
     "write_report": lambda size: 0.17e9,
 } | dict.fromkeys(
@@ -78,7 +88,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
 )
 """What a job takes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
 
-BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "collect_claims": 0.01e9, "write_findings": 8e6, "export_crate": 4e6}
+BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "write_findings": 8e6, "export_crate": 4e6}
 """What a job takes besides for each experiment of the study: tables, and figures on one page."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {
@@ -86,7 +96,15 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
     "build_ground_truth": lambda size: 1e-6 * size.n_continued + TOKEN_SECONDS * size.n_prefixes * size.n_tokens,
     "measure_loss": lambda size: TOKEN_SECONDS * size.n_probed * size.n_prefixes * size.n_tokens,
-    "probe_beliefs": lambda size: 1.5 + size.baselines_seconds + size.n_networks * size.probe_seconds,
+    "measure_process": lambda size: (
+        3
+        + 5e-5 * size.n_prefixes
+        + TOKEN_SECONDS / 2 * LONG_PREFIXES * size.n_tokens * 10
+        + 1e-7 * size.n_complete * size.n_permutations
+        + 6e-3 * size.n_tokens
+    ),
+    "score_baselines": lambda size: 1.5 + size.baselines_seconds,
+    "probe_beliefs": lambda size: 0.5 + size.n_networks * size.probe_seconds,
     "steer_network": lambda size: (
         2 + 24 * TOKEN_SECONDS * STEERED * size.n_sites * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
     ),

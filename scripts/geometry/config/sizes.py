@@ -46,6 +46,7 @@ class Size:
     train_bytes: int
     tree_bytes: int
     extract_bytes: int
+    baselines_bytes: int
     probe_bytes: int
     recovery_bytes: int
     circuit_bytes: int
@@ -68,7 +69,7 @@ class Size:
 
     @property
     def n_read(self) -> int:
-        """Networks and sites that a process is recovered from, and a few baselines."""
+        """Networks and sites that a process is recovered from, and ranks of that from sampled sequences."""
         return self.n_probed * (self.n_sites + 2) + 15
 
 
@@ -141,9 +142,13 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
         + 4 * n_prefixes * node.kept * n_layers
         + 4 * PREFIXES_AT_ONCE * node.floats
         + stored,
+        baselines_bytes=tree
+        + n_prefixes * (12 * of_tokens + 100 * n_states)
+        + 8 * (cells + 10) * gram_of_tokens
+        + 3 * table * (n_tokens > known),
         probe_bytes=tree
         + n_prefixes * (12 * features + 32 * columns)
-        + 8 * (cells + 10) * max(gram, gram_of_tokens)
+        + 8 * (cells + 10) * gram
         + 3 * table * (n_tokens > known),
         recovery_bytes=640 * (features + 14) ** 2  # twenty Gram matrices, four times
         + 4 * n_prefixes * features
@@ -190,6 +195,7 @@ def size_of_pairs(task: Task, model: Mapping, training: Mapping, probe: Mapping,
         train_bytes=4 * n_pairs * (4 * (model["d_mlp"] + 4 * width) + 5 * p) + 3 * stored,
         tree_bytes=tree,
         extract_bytes=tree + stored,
+        baselines_bytes=tree + n_pairs * 100 * p + 9 * cells * (5 * p) ** 2,
         probe_bytes=tree + n_pairs * (18 * d_model + 130 * p) + 9 * cells * columns**2,
         recovery_bytes=0,
         circuit_bytes=60 * p**3 + stored,

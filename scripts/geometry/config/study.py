@@ -52,6 +52,10 @@ class Study:
         """The experiments whose task has a rule, by its name."""
         return [name for name, analyses in self.analyses.items() if rule in analyses.rules]
 
+    def tasks_analysed_by(self, rule: str) -> list[str]:
+        """The tasks that have a rule, by their names in paths."""
+        return [name for name, section in self.tasks.items() if rule in task_of(section).analyses.rules]
+
     def cautions(self) -> Iterable[str]:
         """What is to be said of the experiments before anything runs."""
         for name, one in self.experiments.items():
@@ -82,9 +86,9 @@ class Study:
         """Whether training reads sampled sequences, in place of all prefixes at each step."""
         return self.training(experiment).get("labels", "full_distribution") != "full_distribution"
 
-    def n_sequences(self, experiment: str) -> int | None:
-        """The sequences that a training reads; None where it reads more than their tokens, or is not known."""
-        training = self.training(experiment)
+    def n_sequences(self, experiment: str, run: str) -> int | None:
+        """The sequences that a training reads; None where it reads more than their tokens, is not known, or is none."""
+        training = {} if run == RANDOM_INIT else self.training(experiment)
         return training["batch_size"] * training["steps"] if training.get("labels") == "sampled" else None
 
     def regression(self, experiment: str) -> dict:
@@ -140,8 +144,12 @@ class Study:
         """This file of the random networks of some experiments."""
         return [f"results/{one}/{RANDOM_INIT}/{name}" for one in experiments]
 
+    def of_task(self, experiment: str, name: str) -> str:
+        """This file of the experiment's task."""
+        return f"results/tasks/{task_name(self.task(experiment))}/{name}"
+
     def ground_truth(self, experiment: str) -> str:
-        return f"results/tasks/{task_name(self.task(experiment))}/ground_truth.zarr.zip"
+        return self.of_task(experiment, "ground_truth.zarr.zip")
 
     def sequences(self, experiment: str, seed: str) -> list[str]:
         """The file of a seed's training sequences, if it reads any."""
@@ -220,13 +228,20 @@ class Study:
         with_sequences = [name for name in self.trained if self.reads_sequences(name)]
         names = [
             *(self.folder + name for name in of_study),
+            *(f"{self.folder}claims/{name}/judge_claims" for name in self.experiments),
             *(f"tasks/{task}/build_ground_truth" for task in self.tasks),
+            *(f"tasks/{name}/{rule}" for name, one in self.tasks.items() for rule in task_of(one).analyses.of_task),
+            *(f"{name}/score_baselines" for name in self.experiments),
             *(f"{name}/seed_{seed}/sample_sequences" for name, seed in product(with_sequences, self.config["seeds"])),
             *(f"{one}/{name}" for one, name in self._of_each(self.network_records)),
             *(f"figures/{one}/plot_{name}.{self.format}" for one, name in self._of_each(self.figures)),
             *(f"figures/{one}/animate_{name}" for one, name in self._of_each(self.animations)),
         ]
         return [f"results/provenance/{name}.json" for name in names]
+
+    def claims_files(self) -> list[str]:
+        """The claims of each experiment, in the folder of the study."""
+        return [f"results/{self.folder}claims/{name}.csv" for name in self.experiments]
 
     def replaced_claims(self) -> str | None:
         """The sentence on claims of other experiments that this study replaces; None if it replaces none."""

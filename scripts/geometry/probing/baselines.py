@@ -1,20 +1,18 @@
-"""What can be known of a target without a network: from the tokens themselves, and from the optimal predictions."""
+"""Features of baselines that need no network: the tokens of a prefix, and next-token predictions after it."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.probing.principal_components import principal_scores
 from geometry.probing.regression import NOISE
-from geometry.processes.prefix_tree import PrefixTree
+from geometry.processes.prefix_tree import PrefixTree, scored_positions
 from geometry.processes.process import Process
 
-LONGEST_KGRAM = 6
-
 LEAST_PROBABILITY = 1e-9
-"""What stands for an impossible token where its logarithm is taken."""
+"""Probability that replaces 0 in logarithms."""
 
 
 def log_probability(probability: Float[ndarray, "prefix token"]) -> Float[ndarray, "prefix token"]:
@@ -22,10 +20,10 @@ def log_probability(probability: Float[ndarray, "prefix token"]) -> Float[ndarra
 
 
 MOST_TOKEN_FEATURES = 512
-"""Columns that say which token stands at each lag, at most; where they would be more, tokens have coordinates."""
+"""One-hot columns of the tokens at all lags, at most; where there would be more, tokens have `token_coordinates`."""
 
 MOST_PREDICTION_COLUMNS = 128
-"""Columns of predictions that are features; predictions of more tokens are known by so many principal components."""
+"""Columns of predictions used as features, at most; of more tokens, this many principal components are used."""
 
 
 def token_coordinates(process: Process, n_lags: int) -> Float[ndarray, "token coordinate"]:
@@ -60,6 +58,14 @@ def prediction_features(
     return scores[:, size > NOISE * size.max()]
 
 
+def optimal_prediction_features(truth: Mapping) -> dict[str, Float[ndarray, "prefix _"]]:
+    """The optimal next-token probabilities and their logarithms after each scored prefix, as features by name."""
+    where = scored_positions(truth)
+    optimum, weight = (np.asarray(truth[name])[where] for name in ("next_token_probability", "weight"))
+    forms = {"next_token_probability": optimum, "next_token_log_probability": log_probability(optimum)}
+    return {name: prediction_features(of, weight) for name, of in forms.items()}
+
+
 def token_features(
     tree: PrefixTree, coordinates: Float[ndarray, "token coordinate"]
 ) -> Float[ndarray, "prefix lag_coordinate"]:
@@ -71,51 +77,3 @@ def token_features(
         node = tree.parent[node]
         row, node = row[node >= 0], node[node >= 0]
     return features.reshape(len(tree), -1)
-
-
-def kgram_ids(tree: PrefixTree, longest: int) -> list[Integer[ndarray, " prefix"]]:
-    """For 0 to `longest` tokens, a number for the last so many tokens of each prefix; a shorter prefix is its own."""
-    numbers = [np.zeros(len(tree), dtype=np.int64)]
-    for k in range(longest):
-        nothing = numbers[-1].max() + (k > 0)  # the gram of the empty prefix
-        above = np.where(tree.parent < 0, nothing, numbers[-1][tree.parent])
-        _, number = np.unique(above * (tree.last_token.max() + 1) + tree.last_token, return_inverse=True)
-        numbers.append(number)
-    return numbers
-
-
-def kgram_predictions(
-    target: Float[ndarray, "row component"],
-    weight: Float[ndarray, " row"],
-    numbers: list[Integer[ndarray, " row"]],
-    fold: Integer[ndarray, " row"] | None = None,
-) -> Iterator[Float[ndarray, "row component"]]:
-    """For each numbering in turn, the weighted mean of the target over the rows of the same number.
-
-    With folds, over those of them that are not in the row's fold; where there is none, what the numbering
-    before says. A row of fold -1 is in none, and is left at 0.
-    """
-    predicted = np.zeros_like(target)
-    for number in numbers:
-        sums, weights = _sums(target, weight, number, int(number.max()) + 1)
-        if fold is None:
-            predicted = (sums / weights[:, None])[number]
-        else:
-            predicted = predicted.copy()
-            for k in range(fold.max() + 1):
-                rows = np.flatnonzero(fold == k)
-                own_sums, own_weights = _sums(target[rows], weight[rows], number[rows], len(weights))
-                left = np.where(weights - own_weights > NEGLIGIBLE * weights, weights - own_weights, np.inf)
-                rows = rows[np.isfinite(left)[number[rows]]]
-                predicted[rows] = ((sums - own_sums) / left[:, None])[number[rows]]
-        yield predicted
-
-
-NEGLIGIBLE = 1e-12
-"""A share of the weight that is rounding."""
-
-
-def _sums(target, weight, number, n) -> tuple[Float[ndarray, "number component"], Float[ndarray, " number"]]:
-    """The weighted sum of the targets over the rows of each number, and the sum of their weights."""
-    sums = [np.bincount(number, weight * column, minlength=n) for column in target.T]
-    return np.stack(sums, axis=1), np.bincount(number, weight, minlength=n)

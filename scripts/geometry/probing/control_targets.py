@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.probing.baselines import kgram_ids, kgram_predictions
+from geometry.probing.kgram import kgram_ids, kgram_predictions
 from geometry.processes.belief_states import belief_states
 from geometry.processes.observability import hidden_directions
 from geometry.processes.prefix_tree import PrefixTree

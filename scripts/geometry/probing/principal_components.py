@@ -18,7 +18,7 @@ def affine_dimension(covariance: Float[ndarray, "component component"]) -> int:
     return int((spread > 1e-9 * spread[-1]).sum())
 
 
-def cloud_shape(regression: Regression, target: slice) -> dict[str, float]:
+def cloud_shape(regression: Regression, target: slice) -> dict[str, float | ndarray]:
     """The features' spectrum, and the Procrustes disparity of their leading components to the target.
 
     The disparity is the share of the variance that differs when as many components as the target has
@@ -35,7 +35,7 @@ def cloud_shape(regression: Regression, target: slice) -> dict[str, float]:
     return {
         "procrustes_disparity": 1 - overlap / size if size > 0 else float("nan"),
         "participation_ratio": 1 / (shares**2).sum() if len(shares) else float("nan"),
-        **{f"variance_share_{k}": share for k, share in enumerate(shares[:SPECTRUM], 1)},
+        "variance_share": shares[:SPECTRUM],
     }
 
 

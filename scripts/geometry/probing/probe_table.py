@@ -35,16 +35,22 @@ def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
     return select(probe, target="belief_state", site=site, metric="r2", **PROBED).set_index("step")["value"]
 
 
-def circle_scores(probe: pd.DataFrame, features: str = "activations") -> pd.DataFrame:
+def kgram_scores(baselines: pd.DataFrame, target: str) -> dict[tuple[str, str], list[float]]:
+    """R2 of the k-gram baselines of a target for k = 1, 2, ..., by weighting and split."""
+    rows = select(baselines, target=target, estimator="k_gram", metric="r2")
+    return {place: own["value"].tolist() for place, own in rows.groupby(["weighting", "split"])}
+
+
+def circle_scores(table: pd.DataFrame, features: str = "activations") -> pd.DataFrame:
     """R2 of the circle of each frequency, by least squares, on pairs that were not trained on.
 
     Where all pairs or none were trained on, on those with a first number that the probe was not fitted on.
     """
     where = {"weighting": "probability", "features": features, "estimator": "least_squares", "metric": "r2"}
-    rows = select(probe[probe["target"].str.fullmatch(r"circle_\d+")], **where)
+    rows = select(table, target="circle", **where)
     unseen = select(rows, split="held_out_from_training")
     rows = select(rows, split="held_out_subtree") if unseen.empty else unseen
-    return rows.assign(frequency=rows["target"].str.removeprefix("circle_").astype(int))
+    return rows.assign(frequency=rows["index"].astype(int))
 
 
 def last_layer_output(probe: pd.DataFrame) -> str:
@@ -54,5 +60,5 @@ def last_layer_output(probe: pd.DataFrame) -> str:
 
 
 def estimated(table: pd.DataFrame, estimator: str) -> pd.DataFrame:
-    """The rows of one estimator, and of tables of means, which have no penalty to choose."""
-    return table[table["estimator"].isin({estimator, "table"})]
+    """The rows of one estimator, and of k-gram baselines, which have no penalty to choose."""
+    return table[table["estimator"].isin({estimator, "k_gram"})]

@@ -1,32 +1,31 @@
-"""What a process is recovered from, beside networks; and whether exact predictions identify it."""
+"""Sources that a process is recovered from besides networks, and whether exact predictions identify it."""
 
 import pandas as pd
 
 from geometry.tables import select
 
-TRUTH, EXACT, SAMPLED = "process", "exact", "sampled_sequences"
+TRUTH, EXACT = "process", "exact"
 SUPPORT, UNIGRAM = "support", "unigram"
-"""Sources that are no network: the process itself, its predictions on the same prefixes, words drawn from it, which
-words occur at all (told by the tree on which everything is recovered), how frequent tokens are.
+SAMPLED = "sampled_sequences"
+"""The process itself; its exact predictions on the same prefixes; the support baseline, with all tokens equally likely
+along these prefixes, which exclude impossible sequences; the unigram baseline; and sequences sampled from the process.
 """
-
 
 UNIDENTIFIED = 0.01
-"""The share of what token frequencies lack that exact predictions may lack where they tell a process.
+"""The share of the unigram baseline's divergence that exact predictions may leave where they identify a process.
 
-They lack none of it or, where prefixes are too short to tell the dimensions apart, more than half.
+They leave none or, where the prefixes are too short to separate the dimensions, more than half.
 """
 
-
 ROUNDING_NATS = 1e-12
-"""A rate of divergence that is rounding: token frequencies predict as well as can be."""
+"""A divergence rate that is rounding: the unigram baseline predicts optimally."""
 
 
-def is_identifiable(scores: pd.DataFrame) -> bool:
-    """Whether the process comes out of exact predictions on the same prefixes.
+def is_identifiable(of_process: pd.DataFrame) -> bool:
+    """Whether exact predictions on the same prefixes recover the process, given its own recovery table.
 
-    If not, these are too short for it, or there is nothing to tell: token frequencies predict as well as can be.
+    They do not where the prefixes are too short, or where the unigram baseline already predicts optimally.
     """
-    rates = select(scores, measure="kl_rate_nats")
+    rates = select(of_process, measure="kl_rate_nats")
     exact, unigram = (select(rates, source=source)["value"] for source in (EXACT, UNIGRAM))
     return len(exact) > 0 and bool(unigram.max() > ROUNDING_NATS and exact.max() < UNIDENTIFIED * unigram.max())

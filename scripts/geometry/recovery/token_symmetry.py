@@ -52,7 +52,19 @@ COVERED = 1 - 1e-9
 ROUNDING = 1e-9
 """An error or a change that is none."""
 
-COLUMNS = ["experiment", "seed", "step", "site", "n_dimensions", "permutation", "then", "measure", "component", "value"]
+COLUMNS = [
+    "experiment",
+    "seed",
+    "step",
+    "origin",
+    "site",
+    "n_dimensions",
+    "permutation",
+    "then",
+    "measure",
+    "index",
+    "value",
+]
 """Of the tables of symmetries, of tokens and of pairs of numbers."""
 
 

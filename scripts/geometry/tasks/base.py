@@ -22,6 +22,7 @@ class TaskError(ValueError):
 class Analyses:
     """Rules and figures, by name, that apply to the networks of a task besides those that apply to all networks."""
 
+    of_task: tuple[str, ...] = ()  # rules of the task itself, behind its ground truth
     every_network: tuple[str, ...] = ()  # rules of each trained network and of the random networks
     runs: tuple[str, ...] = ()  # rules of each trained network
     first_run: tuple[str, ...] = ()  # rules of the first trained network, which only figures read
@@ -34,7 +35,7 @@ class Analyses:
     @property
     def rules(self) -> set[str]:
         """The names of all rules, those of figures included."""
-        tables = {*self.every_network, *self.runs, *self.first_run, *self.over_training, *self.on_demand}
+        tables = {*self.of_task, *self.every_network, *self.runs, *self.first_run, *self.over_training, *self.on_demand}
         return tables | {f"plot_{name}" for name in self.figures} | {f"animate_{name}" for name in self.animations}
 
 

@@ -1,4 +1,4 @@
-"""The exact loss of a network at each position, beside what it costs to know less; and what it shows to be wrong."""
+"""The exact loss of a network at each position, beside those of simpler predictors; and cautions drawn from it."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.processes.prefix_tree import scored_positions
-
 NEGLIGIBLE_NATS = 0.01
-"""A loss above that of who knows less is told from here on; below, it is what training leaves."""
+"""A loss above that of a simpler predictor by less than this is what training leaves."""
 
 OUT_OF_LINE = 0.25
 """The share of the avoidable loss from which on one position stands out, if most have less than a fifth of that."""
@@ -22,11 +20,11 @@ A tenth may be missing, as in the margin of the claims.
 
 
 def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
-    """Loss, optimum and gap in nats, per step and number of observed tokens, in expectation over the task's prefixes.
+    """Loss, optimum and gap in nats, by snapshot and number of observed tokens, in expectation over the prefixes.
 
-    Beside them the loss of all tokens alike (uniform), and of token frequencies, whatever came before (unigram).
+    Beside them the loss of the uniform distribution over the tokens that occur, and of their frequencies (unigram).
     """
-    truth = truth.isel(prefix=scored_positions(truth))
+    truth = truth.isel(prefix=activations["prefix"].values)
     optimal = truth["next_token_probability"].values
     weight, length = truth["weight"].values, truth["length"].values
     positions = np.unique(length)
@@ -39,9 +37,10 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
     known = {"uniform_loss_nats": np.log((frequency > 0).sum()) * np.bincount(length, weight)[positions]}
     known["unigram_loss_nats"] = by_position(np.log(np.where(frequency > 0, frequency, 1))[None])
     tables = []
-    for index, step in enumerate(activations["step"].values):
+    for index in range(activations.sizes["snapshot"]):
         loss = by_position(activations["log_probability"][index].values.astype(np.float64))
-        columns = {"seed": activations["seed"].values[index], "step": step, "position": positions, "loss_nats": loss}
+        network = {name: activations[name].values[index] for name in ("seed", "step", "origin")}
+        columns = {**network, "position": positions, "loss_nats": loss}
         columns |= {"optimal_loss_nats": entropy, "gap_nats": loss - entropy}
         tables.append(pd.DataFrame(columns | known))
     return pd.concat(tables)
@@ -80,5 +79,5 @@ def _sentence(rows: pd.DataFrame, how: str, reference: pd.Series, against: str =
 def network_cautions(loss: pd.DataFrame, is_pretrained: bool) -> str:
     """What is wrong with the networks of an experiment at their last step, in a sentence; empty if nothing is."""
     last = loss[loss["step"] == loss["step"].max()].reset_index(drop=True)
-    said = {seed: "; ".join(cautions(rows, is_pretrained)) for seed, rows in last.groupby("seed")}
-    return ". ".join(f"seed {seed}: {text}" for seed, text in said.items() if text)
+    found = {seed: "; ".join(cautions(rows, is_pretrained)) for seed, rows in last.groupby("seed")}
+    return ". ".join(f"seed {seed}: {text}" for seed, text in found.items() if text)

@@ -104,6 +104,7 @@ class MarkovTask(Task):
 
 
 ANALYSES = Analyses(
+    of_task=("measure_process",),
     every_network=("recover_process", "score_recovery", "find_symmetries"),
     runs=("steer_network", "measure_convergence"),
     first_run=("measure_distances", "measure_components"),

@@ -1,0 +1,114 @@
+"""Schemas of the tables of symmetries, dimensions and memory."""
+
+from geometry.schemas.networks import OfSnapshot, OfTask
+from geometry.tables import Schema
+
+
+class ProcessSymmetry(OfTask):
+    """The permutations of the tokens that are tried, and which are symmetries of the process."""
+
+    path = "results/tasks/{task}/symmetry.csv"
+    key = ("permutation",)
+
+    permutation: str
+    """cycles of tokens by number; the identity is `()`"""
+    measure: str
+    """`is_symmetry`"""
+    value: float
+    """1 if it is one, else 0"""
+
+
+class Symmetry(OfSnapshot):
+    """How permutations act on the activations: linear maps on leading principal components, at the initialisation and
+    the last snapshot.
+
+    Of the tokens in symmetry.csv; of the pairs of numbers of modular arithmetic in shift_symmetry.csv.
+    """
+
+    path = "results/{experiment}/{run}/symmetry.csv, shift_symmetry.csv"
+    key = ("seed", "step", "site", "n_dimensions", "permutation", "then", "measure", "index")
+
+    site: str
+    """hook point; empty for the predictions"""
+    n_dimensions: int | None
+    """leading principal components"""
+    permutation: str
+    """cycles of tokens, or what becomes of a and b"""
+    then: str
+    """permutation that follows, of a `composition_error`"""
+    measure: str
+    """`error` (share of the variance that the map leaves), `eigenvalue_real`, `eigenvalue_imaginary`,
+    `composition_error`, `is_symmetry`, `n_symmetries`, `is_group`, `coverage`, `prediction_change`; of shifts also
+    `error_by_dimension`, `frequency`, `detected_frequency`"""
+    index: int | None
+    """place of an eigenvalue or frequency, from 1"""
+    value: float
+    """value of the measure; `prediction_change` is a mean total variation distance, from 0 to 1"""
+
+
+class OfSet(Schema):
+    """One value of a set of beliefs."""
+
+    scale: float
+    """distance, in units of the root mean square distance of two true beliefs; nan for values of no scale"""
+    measure: str
+    """by scale: `correlation_integral` (share of pairs that near), `local_slope`, `box_count`, `effective_box_count`;
+    of the set: `correlation_dimension`, `information_dimension`, `box_dimension`, `resolution`, `rms_distance`,
+    `has_finite_beliefs`; of its process: `lyapunov_exponent_nats`, `kaplan_yorke`, each also `..._of_sequences`"""
+    index: int | None
+    """place of a Lyapunov exponent, from 1"""
+    value: float
+    """value of the measure; Lyapunov exponents [nats per token]"""
+
+
+class OfNamedSet(Schema):
+    """A set of beliefs."""
+
+    set: str
+    """`true`, `decoded` at the last layer output, or filtered with the process `recovered` there"""
+
+
+class ProcessDimension(OfTask, OfNamedSet, OfSet):
+    """Dimensions of the true beliefs by scale, and Lyapunov exponents of the process."""
+
+    path = "results/tasks/{task}/dimension.csv"
+    key = ("set", "scale", "measure", "index")
+
+
+class Dimension(OfSnapshot, OfNamedSet, OfSet):
+    """Dimensions of decoded and recovered beliefs by scale, after the same prefixes as the true ones."""
+
+    path = "results/{experiment}/{run}/dimension.csv"
+    key = ("seed", "step", "set", "scale", "measure", "index")
+
+
+class ProcessConvergence(OfTask):
+    """Errors of observers with finite memory, and two rates of theory."""
+
+    path = "results/tasks/{task}/convergence.csv"
+    key = ("position", "n_recalled", "measure")
+
+    position: int
+    """observed tokens"""
+    n_recalled: int
+    """last tokens that the observer uses"""
+    measure: str
+    """`observer_error`; `mixing` and `contraction`, the error of one token times powers of a rate"""
+    value: float
+    """root mean square distance from the true belief"""
+
+
+class Convergence(OfSnapshot):
+    """Errors of decoded beliefs by position, at the first and the last snapshot."""
+
+    path = "results/{experiment}/{run}/convergence.csv"
+    key = ("seed", "step", "site", "position", "measure")
+
+    site: str
+    """layer output; of none, the last site"""
+    position: int
+    """observed tokens"""
+    measure: str
+    """`belief_error` (root mean square distance), `memory_reached` (tokens of the observer with that error)"""
+    value: float
+    """value of the measure"""

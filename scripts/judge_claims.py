@@ -1,0 +1,56 @@
+"""The claims of one experiment: each with its estimate, interval over seeds, best baseline and verdict."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from geometry.claims.by_kind import claims_from
+from geometry.claims.claim import Claim
+from geometry.claims.verdicts import bootstrap_interval, interval, relative_gain, verdict
+from geometry.networks.origins import PRETRAINED
+from geometry.provenance.job import Job
+from geometry.schemas.study import Claims
+from geometry.tables import together, write_table
+from geometry.tasks.loss import network_cautions
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
+    """One row: the estimate against the best baseline, paired by seed and draw of folds."""
+    confidence, scores = rule["confidence"], pd.DataFrame(claim.estimate)
+    estimate, means = scores.values, {name: baseline.values.mean() for name, baseline in claim.baselines.items()}
+    best = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
+    baseline = pd.DataFrame(claim.baselines[best]).loc[scores.index].values
+    gain = relative_gain(estimate, baseline, claim.kind)
+    n_seeds, n_draws = estimate.shape
+    row = {"claim": claim.name, "experiment": experiment, "site": claim.site, "measure": claim.measure}
+    row |= {"n_seeds": n_seeds, "n_draws": n_draws, "estimate": estimate.mean()}
+    row["sd_over_draws"] = estimate.mean(axis=0).std(ddof=1) if n_draws > 1 else np.nan
+    row["ci_low"], row["ci_high"] = interval(estimate, confidence)
+    row["bootstrap_low"], row["bootstrap_high"] = bootstrap_interval(estimate.mean(axis=1), confidence)
+    row |= {"exact": claim.exact, "baseline": means[best], "baseline_name": best, "kind": claim.kind}
+    row["gain"] = gain.mean()
+    row["gain_ci_low"], row["gain_ci_high"] = interval(gain, confidence)
+    decided = verdict(gain, rule["margin"], confidence, claim.kind)
+    row["verdict"] = decided if claim.testable else "not testable"
+    return row | {"source": f"results/{experiment}/*/{claim.source}"}
+
+
+def judge(tables: dict[str, pd.DataFrame], experiment: str, kind: str, rule: dict) -> pd.DataFrame:
+    """The rows of one experiment, each with the cautions on its networks."""
+    rows = [claim_row(claim, experiment, rule) for claim in claims_from(tables, kind)]
+    is_pretrained = PRETRAINED in set(tables["loss"]["origin"])
+    return pd.DataFrame(rows).assign(caution=network_cautions(tables["loss"], is_pretrained))
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        tables = {name: together(paths) for name, paths in snakemake.input.items()}
+        claims = judge(tables, snakemake.wildcards.experiment, snakemake.params.kind, snakemake.params.claims)
+        write_table(claims, snakemake.output.claims, Claims)
+        for row in claims.itertuples():
+            against = f"{row.estimate:.4f} against {row.baseline:.4f} ({row.baseline_name})"
+            job.info(f"{row.claim}: {against}: {row.verdict}{' (CAUTION)' if row.caution else ''}")
