@@ -30,11 +30,11 @@ from geometry.storage import files_below
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-KEPT = {"results/.gitignore", "results/README.md"}
+NO_RECORD = {"results/.gitignore", "results/README.md"}
 
 
 def breaks(project: Path, config: dict) -> Iterator[str]:
-    """Every break in the chain from the configuration to the report, as a sentence."""
+    """All discrepancies in the chain from the configuration to the report, a sentence each."""
     lock, dead = project / "envs/requirements.txt", list(filter(is_dead, files_below("results")))
     try:
         plan = planned_jobs(project / "Snakefile", config)
@@ -55,7 +55,7 @@ def breaks(project: Path, config: dict) -> Iterator[str]:
             if not is_dead(Path(path)):
                 yield f"{error}. {mend}"
     maker, by_path = makers(records), {record.path: record for record in records}
-    known = {*KEPT, *maker, *by_path, *unreadable, *planned}
+    known = {*NO_RECORD, *maker, *by_path, *unreadable, *planned}
     on_the_way = {str(folder) for path in known for folder in Path(path).parents}
     files = list(files_below(Path("results"), is_entered=lambda link: str(link) in on_the_way))
     closed = {str(path) for path in files if is_closed(path)}

@@ -1,4 +1,4 @@
-"""Print what a study costs before it runs: time by rule, the longest chain of jobs, the time of so many workers."""
+"""Print the estimated cost of a study: time by rule, the longest chain of jobs, and the makespan by workers."""
 
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 WORKERS = [1, 2, 4, 8, 16, 32, 64]
 
 
-def told(seconds: float) -> str:
-    """A duration, as one says it."""
+def duration(seconds: float) -> str:
+    """A duration as text, in hours, minutes or seconds."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
@@ -26,21 +26,21 @@ def told(seconds: float) -> str:
 
 
 def bill(jobs: dict[str, PlannedJob], seconds: dict[str, float]) -> str:
-    """The text: jobs by the path of their record, and how long each is estimated to take."""
+    """The printed text, from the jobs and their estimated seconds, by the path of the record."""
     maker = {path: name for name, job in jobs.items() for path in (*job.outputs, job.record)}
     needs = {name: {maker[path] for path in job.inputs if path in maker} for name, job in jobs.items()}
     by_rule = pd.Series(seconds).groupby([job.rule for job in jobs.values()], sort=False)
     table = pd.DataFrame({"jobs": by_rule.size(), "seconds": by_rule.sum()}).sort_values("seconds", ascending=False)
     lines = [f"{'rule':22} {'jobs':>6}  {'one core':>9}"]
-    lines += [f"{rule:22} {row.jobs:6.0f}  {told(row.seconds):>9}" for rule, row in table.iterrows()]
-    lines += [f"{'all':22} {len(jobs):6}  {told(table['seconds'].sum()):>9}", ""]
+    lines += [f"{rule:22} {row.jobs:6.0f}  {duration(row.seconds):>9}" for rule, row in table.iterrows()]
+    lines += [f"{'all':22} {len(jobs):6}  {duration(table['seconds'].sum()):>9}", ""]
     chain = longest_chain(seconds_to_the_end(seconds, needs), needs)
     whole = sum(seconds[name] for name in chain)
-    told_of = [name for name in chain if seconds[name] > whole / 20]
-    lines += [f"The longest chain takes {told(whole)}:"]
-    lines += [f"  {told(seconds[n]):>8}  {job_name(jobs[n].rule, jobs[n].wildcards)}" for n in told_of]
+    shown = [name for name in chain if seconds[name] > whole / 20]
+    lines += [f"The longest chain takes {duration(whole)}:"]
+    lines += [f"  {duration(seconds[n]):>8}  {job_name(jobs[n].rule, jobs[n].wildcards)}" for n in shown]
     lines += ["", f"{'workers':>7}  {'time':>9}"]
-    lines += [f"{n:7}  {told(makespan(seconds, needs, n)):>9}" for n in WORKERS]
+    lines += [f"{n:7}  {duration(makespan(seconds, needs, n)):>9}" for n in WORKERS]
     if on_gpu := sum(seconds[name] * job.n_gpus for name, job in jobs.items()):
         lines += ["", f"GPU-hours: {on_gpu / 3600:.2f} if a GPU is no faster than a core (no GPU was measured)."]
     return "\n".join(lines)

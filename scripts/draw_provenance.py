@@ -1,4 +1,4 @@
-"""The provenance of the study on one page: the graph of all jobs, each with what it was made from."""
+"""Draw the provenance of the study on one page: the graph of all jobs, each with its record."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def parents_of(record: Record, maker: Mapping[str, Record]) -> list[str]:
 
 
 def columns_of(parents: Mapping[str, list[str]]) -> list[list[str]]:
-    """Jobs by how many others lie before them at most, so that every job stands right of what it read."""
+    """Jobs by the longest chain of jobs before them, so that every job is to the right of its inputs."""
     depth: dict[str, int] = {}
 
     def depth_of(job: str) -> int:
@@ -43,7 +43,7 @@ def groups_of(column: list[str]) -> list[dict]:
 
 
 def card(record: Record, parents: list[str]) -> dict:
-    """What the page tells of a job."""
+    """The data of the page on one job."""
     content, run = record.content, record.content["run"]
     return {
         "rule": content["rule"],
@@ -61,7 +61,7 @@ def card(record: Record, parents: list[str]) -> dict:
 
 
 def provenance_page(records: list[Record], template: str) -> str:
-    """The page; whatever the records hold enters as JSON and is shown as text, never as markup."""
+    """The page; the content of records is embedded as JSON and shown as text, never as markup."""
     maker = makers(records)
     parents = {record.job: parents_of(record, maker) for record in records}
     data = {

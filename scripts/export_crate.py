@@ -1,4 +1,4 @@
-"""Export the study as a Workflow Run RO-Crate: the workflow's source beside its results, and what tells of both."""
+"""Export the study as a Workflow Run RO-Crate: the workflow's source beside its results, and their metadata."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def copy_source(project: Path, copies: list[str], folder: Path) -> None:
-    """Copy files of the project to the same places under a folder, which holds nothing else then."""
+    """Copy files of the project to the same places under a folder, and remove all other files there."""
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for copy in map(Path, copies):

@@ -1,4 +1,4 @@
-"""Principal components of the activations at one site, before and after training: the geometry without a probe."""
+"""Measure the principal components of the activations at one site, at initialisation and after training."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def components_of(x: np.ndarray, belief: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Each row on the two leading components, the shares of the variance, and the Procrustes disparity."""
+    """The scores on the two leading components, the shares of the variance, and the Procrustes disparity."""
     (moments,) = cell_gram_matrices(x, belief, weight[None], np.zeros(len(x), dtype=int))
     regression = regress(moments)
     axes = regression.directions[:, ::-1][:, :2]

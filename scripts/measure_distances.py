@@ -1,4 +1,4 @@
-"""Distances between pairs of prefixes: between their beliefs, their optimal predictions and their decoded beliefs."""
+"""Measure distances between pairs of prefixes: of their beliefs, optimal predictions and decoded beliefs."""
 
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,12 @@ def distances(points: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def squared_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """The R2 of a straight line between two samples."""
+    """The squared correlation of two samples; nan if one is constant."""
     return float(np.corrcoef(a, b)[0, 1] ** 2) if a.std() > 0 and b.std() > 0 else float("nan")
 
 
 def compare_distances(truth: xr.Dataset, decoded: xr.Dataset, n_pairs: int, seed: int) -> xr.Dataset:
-    """Distances of the same pairs in every geometry, for each split and site, untrained and trained."""
+    """Distances of the same pairs in every geometry, for each split and site, at initialisation and trained."""
     pairs = draw_pairs(truth["weight"].values, n_pairs, np.random.default_rng(seed))
     belief = distances(truth["target"].values, pairs)
     prediction = distances(truth["next_token_probability"].values, pairs)

@@ -1,4 +1,4 @@
-"""The points of the explainer: the Sierpinski triangle and a process's belief set, both by chaos game, and the maps."""
+"""Compute the points of the explainer: the Sierpinski triangle and a belief set by chaos game, and the maps."""
 
 from typing import TYPE_CHECKING
 

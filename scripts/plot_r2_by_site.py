@@ -20,6 +20,7 @@ from geometry.figures.style import (
     save_figure,
     scale_to_unexplained,
 )
+from geometry.figures.summaries import mean_over_seeds
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated
 from geometry.provenance.job import Job
@@ -57,7 +58,7 @@ def plot_r2_by_site(probe: pd.DataFrame, baselines: pd.DataFrame, random_network
     networks = [
         ("trained", TRAINED, select(at_sites, step=last, target="belief_state")),
         ("random networks", AT_INITIALISATION, select(never, target="belief_state")),
-        ("trained, shuffled beliefs", CONTROL, select(at_sites, step=last, target="shuffled_belief_state")),
+        ("shuffled beliefs", CONTROL, select(at_sites, step=last, target="shuffled_belief_state")),
     ]
     sites = list(at_sites["site"].unique())
     shown = [select(table, split=split, estimator=way)["value"] for _, _, table in networks for split, way in WAYS]
@@ -96,7 +97,7 @@ def draw_series(
     unexplained = (1 - rows["value"]).clip(*ends)
     marks = {"color": color, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
     ax.plot(place, unexplained, marker, clip_on=False, **marks)
-    mean = unexplained.groupby(place).mean()
+    mean = mean_over_seeds(rows.assign(value=unexplained), place)
     alone = sites.index(CONCATENATED) if CONCATENATED in sites else len(sites)  # no line to the concatenated site
     ax.plot(mean.index[:alone], mean[:alone], line, color=color)
     ax.plot([], [], line, marker=marker, label=label, **marks)

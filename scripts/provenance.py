@@ -1,4 +1,4 @@
-"""Print the full ancestry of one file: what made it from what, down to configuration and code."""
+"""Print the ancestry of one file: all jobs and files that it was made from, down to configuration and code."""
 
 import os
 import sys
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def describe_file(path: str, digest: str) -> str:
-    """A file's path and sha256, and whether it is what it was."""
+    """The path, sha256 and state of a file: as written, changed or missing."""
     state = "missing" if not Path(path).is_file() else "as written" if file_digest(path) == digest else "CHANGED SINCE"
     return f"{path}  sha256 {digest[:16]}  {state}"
 
 
 def describe_job(record: Record, maker: Mapping[str, Record]) -> Iterator[str]:
-    """One job, in a few lines."""
+    """A few lines of text on one job."""
     run = record.content["run"]
     tree = {None: "", False: " (clean)", True: " (with uncommitted changes)"}[run["dirty"]]
     yield record.job

@@ -1,4 +1,4 @@
-"""Training words of one seed: for each step a batch of words one token longer than the context."""
+"""Sample the training sequences of one seed: for each step a batch of sequences, one token longer than the context."""
 
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 NUMBERS_AT_ONCE = 10_000_000
-"""Numbers of the temporary arrays while sampling."""
+"""The size of temporary arrays while sampling."""
 
 
-def write_words(path, process, n_batches: int, batch_size: int, length: int, rng: np.random.Generator) -> None:
-    """Sample batches of words into a Zarr archive, some at a time, so that memory stays bounded."""
+def write_sequences(path, process, n_batches: int, batch_size: int, length: int, rng: np.random.Generator) -> None:
+    """Sample batches of sequences into a Zarr archive, some at a time, so that memory stays bounded."""
     block = max(1, NUMBERS_AT_ONCE // (process.n_tokens * process.n_states) // batch_size)
     with zarr_archive(path) as archive:
         shape, dims = (n_batches, batch_size, length), ("step", "word", "place")
         array = archive.add_array("token", dims, shape, process.token_dtype, (block, batch_size, length))
         for start in range(0, n_batches, block):
             count = min(block, n_batches - start)
-            words = sample_process(process, count * batch_size, length, rng).reshape(count, batch_size, length)
-            archive.write_chunk(array, (start // block, 0, 0), words)
+            sequences = sample_process(process, count * batch_size, length, rng).reshape(count, batch_size, length)
+            archive.write_chunk(array, (start // block, 0, 0), sequences)
 
 
 if __name__ == "__main__":
@@ -33,7 +33,7 @@ if __name__ == "__main__":
         task, size = snakemake.params.task, snakemake.params.size
         n_batches = size["steps"] + 1  # one batch more than steps: the last is only measured
         rng = np.random.default_rng([snakemake.params.seed, 0])
-        write_words(
+        write_sequences(
             snakemake.output.sequences, process_of(task), n_batches, size["batch_size"], task["context"] + 1, rng
         )
-        job.info(f"{n_batches} batches of {size['batch_size']} words of {task['context'] + 1} tokens")
+        job.info(f"{n_batches} batches of {size['batch_size']} sequences of {task['context'] + 1} tokens")

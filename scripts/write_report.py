@@ -1,4 +1,4 @@
-"""Snakemake's own report of the study, written by Snakemake in a process beside the one that runs this job."""
+"""Write Snakemake's own report of the study, by a second Snakemake process."""
 
 import json
 import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_report(snakefile: Path, config: dict, path: Path) -> str:
-    """Write the report of rule `study`; returns what Snakemake said. No job runs and no lock is taken."""
+    """Write the report of rule `study`; returns Snakemake's output. No job runs and Snakemake takes no lock."""
     with tempfile.TemporaryDirectory() as folder:
         merged = Path(folder) / "config.json"
         merged.write_text(json.dumps(config), encoding="utf-8")
