@@ -82,7 +82,7 @@ def outputs():
 def is_target(name):
     if name.startswith("results/"):
         return any(re.fullmatch(pattern, name) for pattern in outputs())
-    return re.search(rf"(?m)^rule {re.escape(name)}:", RULES) is not None
+    return re.search(rf"(?m)^ *rule {re.escape(name)}:", RULES) is not None
 
 
 @pytest.mark.parametrize("command", WITH_SNAKEMAKE)

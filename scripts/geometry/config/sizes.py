@@ -139,7 +139,7 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
         extract_bytes=tree
         + 16 * PREFIXES_AT_ONCE * n_tokens
         + min(64_000_000, table // 2)
-        + 4 * n_prefixes * node.kept * n_layers
+        + 4 * n_prefixes * node.cached * n_layers
         + 4 * PREFIXES_AT_ONCE * node.floats
         + stored,
         baselines_bytes=tree

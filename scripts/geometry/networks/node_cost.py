@@ -1,4 +1,4 @@
-"""The cost of one prefix in one layer of a network, by architecture: products, numbers kept, seconds of one core.
+"""The cost of one prefix in one layer of a network, by architecture: products, stored numbers, seconds of one core.
 
 The constants are measured on one core of a small virtual machine.
 """
@@ -10,16 +10,16 @@ FLOPS = 50e9
 """Operations per second of one core in products of matrices."""
 
 PASS_SECONDS, CALL_SECONDS = 3e-9, 3e-4
-"""Of training by automatic differentiation: for each number that is kept, and for each generation of a layer."""
+"""Of training by automatic differentiation: for each stored number, and for each generation of a layer."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """What one prefix costs in one layer."""
+    """Cost of one prefix in one layer."""
 
     weights: int  # of the products that it passes
-    floats: int  # kept for its gradient
-    kept: int  # for what continues it
+    floats: int  # stored for its gradient
+    cached: int  # stored for its continuations
     train_seconds: float
     call_seconds: float = 0.0  # of training, however many nodes of one length there are
 
@@ -40,5 +40,5 @@ def node_of(model: Mapping, n_ctx: int) -> Node:
     else:
         gates = {"rnn": 1, "gru": 3, "lstm": 4}[architecture]
         weights, floats = 2 * gates * d_model**2, d_model * (8 + 5 * gates)
-    kept = 2 * d_model if architecture == "lstm" else d_model
-    return Node(weights, floats, kept, 4 * weights / FLOPS + PASS_SECONDS * floats, CALL_SECONDS)
+    cached = 2 * d_model if architecture == "lstm" else d_model
+    return Node(weights, floats, cached, 4 * weights / FLOPS + PASS_SECONDS * floats, CALL_SECONDS)
