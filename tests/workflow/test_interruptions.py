@@ -15,7 +15,7 @@ from harness import ROOT, SMALLEST, Study, clone, edit, hashes
 LONG = {"experiments": {"mess3": {"training": {"steps": 2000}}}}
 LONGER = {"experiments": {"mess3": {"training": {"steps": 20_000}}}}
 MODEL = "results/mess3/seed_1/model.safetensors"
-MODULAR_FILES = "circuit", "bases", "surgery", "shift_symmetry"
+MODULAR_FILES = ("modular", "figures_modular")
 STATE = "unfinished/train_model/mess3_seed_1.safetensors"
 
 
