@@ -42,6 +42,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+ANALYSIS = config["analysis"]
 STUDY, FORMAT = study.folder, study.format  # in paths: studies/NAME/ or nothing; png, svg or pdf
 ENGINE = read_lock(LOCK)["snakemake"].version
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ  # a folder from which --cache takes what was made elsewhere

@@ -53,6 +53,7 @@ rule plot_spectrum:
     params:
         **drawing("plot_spectrum"),
         task=task_of,
+        pure_neuron_share=ANALYSIS["circuit"]["pure_neuron_share"],
     script:
         "../scripts/plot_spectrum.py"
 

@@ -26,7 +26,7 @@ rule steer_network:
     params:
         task=task_of,
         model=model_of,
-        n_pairs=1000,
+        steering=ANALYSIS["steering"],
         pairs_seed=0,
         device=config["device"],
         code=code("steer_network.py"),

@@ -30,6 +30,8 @@ rule measure_circuit:
         **asks("measure_circuit"),
     params:
         task=task_of,
+        key_share=ANALYSIS["circuit"]["key_share"],
+        pure_neuron_share=ANALYSIS["circuit"]["pure_neuron_share"],
         code=code("measure_circuit.py"),
     script:
         "../scripts/measure_circuit.py"
@@ -99,7 +101,8 @@ rule measure_surgery:
         **asks("measure_surgery"),
     params:
         task=task_of,
-        surgery=config["surgery"],
+        key_share=ANALYSIS["circuit"]["key_share"],
+        surgery=ANALYSIS["surgery"],
         code=code("measure_surgery.py"),
     script:
         "../scripts/measure_surgery.py"
@@ -123,6 +126,7 @@ rule export_surgery:
         **asks("export_surgery"),
     params:
         task=task_of,
+        key_share=ANALYSIS["circuit"]["key_share"],
         code=code("export_surgery.py"),
     script:
         "../scripts/export_surgery.py"

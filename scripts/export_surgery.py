@@ -13,5 +13,6 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         modulus, sign = int(snakemake.wildcards.modulus), modular_of(snakemake.params.task).sign
-        write_tensors(surgery(read_tensors(snakemake.input.model), modulus, sign), snakemake.output.model)
+        network = surgery(read_tensors(snakemake.input.model), modulus, snakemake.params.key_share, sign)
+        write_tensors(network, snakemake.output.model)
         job.info(f"surgery for modulus {modulus}")

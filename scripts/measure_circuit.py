@@ -75,29 +75,31 @@ def circuit_dataset(
 
 
 def measure_network(
-    snapshots: list[Weights], steps: list[int], task: ModularArithmetic
+    snapshots: list[Weights], steps: list[int], task: ModularArithmetic, key_share: float, pure_share: float
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """The table and the dataset of the snapshots of one network."""
     last, rng = snapshots[-1], np.random.default_rng(SAMPLING_SEED)
-    key = [] if task.argument is None else key_frequencies(pair_logits(last), task.argument)
+    key = [] if task.argument is None else key_frequencies(pair_logits(last), task.argument, key_share)
     pattern, neurons = pair_activations(last)
     share = single_frequency_shares(neurons)
     rows = []
     for step, weights in zip(steps, snapshots, strict=True):
-        rows += [(step, *row) for row in snapshot_rows(weights, task, key)]
-    rows += [(steps[-1], *row) for row in last_rows(last, task, key, pattern, share, rng)]
+        rows += [(step, *row) for row in snapshot_rows(weights, task, key, key_share)]
+    rows += [(steps[-1], *row) for row in last_rows(last, task, key, pattern, share, pure_share, rng)]
     table = pd.DataFrame(rows, columns=["step", "measure", "frequency", "part", "value"])
     return table, circuit_dataset([snapshots[0], last], [steps[0], steps[-1]], task, key, share)
 
 
-def measure_circuit(stacks: dict[str, np.ndarray], task: ModularArithmetic) -> tuple[pd.DataFrame, xr.Dataset]:
+def measure_circuit(
+    stacks: dict[str, np.ndarray], task: ModularArithmetic, key_share: float, pure_share: float
+) -> tuple[pd.DataFrame, xr.Dataset]:
     """The tables and datasets of all networks of a run, each with its own seed and its own key frequencies."""
     steps, seeds, stacks = stacks["step"], stacks["seed"], parameter_stacks(stacks)
     tables, datasets = [], []
     for seed in dict.fromkeys(seeds.tolist()):
         own = np.flatnonzero(seeds == seed)
         snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in own]
-        table, dataset = measure_network(snapshots, steps[own].tolist(), task)
+        table, dataset = measure_network(snapshots, steps[own].tolist(), task, key_share, pure_share)
         table.insert(0, "seed", seed)
         tables.append(table)
         datasets.append(dataset.expand_dims(seed=[seed]))
@@ -108,8 +110,10 @@ def measure_circuit(stacks: dict[str, np.ndarray], task: ModularArithmetic) -> t
 if __name__ == "__main__":
     with Job(snakemake) as job:
         torch.set_num_threads(snakemake.threads)
-        task = modular_of(snakemake.params.task)
-        table, dataset = measure_circuit(read_tensors(snakemake.input.snapshots), task)
+        params, task = snakemake.params, modular_of(snakemake.params.task)
+        table, dataset = measure_circuit(
+            read_tensors(snakemake.input.snapshots), task, params.key_share, params.pure_neuron_share
+        )
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table, snakemake.output.measures, Circuit)
         write_dataset(dataset, snakemake.output.circuit)

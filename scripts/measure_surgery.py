@@ -43,14 +43,14 @@ COLUMNS = ["step", "network", "modulus", "n_pairs", "measure", "frequency", "val
 
 
 def last_rows(
-    last: Weights, first: Weights, sign: int, tried: list[tuple[int, int]], of_controls: int
+    last: Weights, first: Weights, sign: int, key_share: float, tried: list[tuple[int, int]], of_controls: int
 ) -> Iterator[tuple]:
     """Rows of surgery on the last snapshot and of all controls, one of which is surgery at initialisation.
 
     `tried` holds moduli with the largest number of pairs of each; controls are scored on at most `of_controls` pairs.
     """
-    torus = best_torus(last, sign)
-    initial_torus = torus_of(key_amplitudes(first, sign, len(torus.amplitudes)), torus.modulus, order=1)
+    torus = best_torus(last, key_share, sign)
+    initial_torus = torus_of(key_amplitudes(first, key_share, sign, len(torus.amplitudes)), torus.modulus, order=1)
     for modulus, n_pairs in tried:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         size = modulus, len(pairs[0])
@@ -71,9 +71,9 @@ def last_rows(
             yield "surgery", *size, "shift_averaged_accuracy", None, averaged
 
 
-def early_rows(weights: Weights, sign: int, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
+def early_rows(weights: Weights, sign: int, key_share: float, moduli: list[int], n_pairs: int) -> Iterator[tuple]:
     """Rows of surgery on an earlier snapshot, at some of the moduli."""
-    torus = best_torus(weights, sign)
+    torus = best_torus(weights, key_share, sign)
     for modulus in moduli:
         pairs = pairs_of(modulus, n_pairs, np.random.default_rng(modulus))
         choice, _ = choose_frequencies(torus, modulus)
@@ -82,16 +82,16 @@ def early_rows(weights: Weights, sign: int, moduli: list[int], n_pairs: int) -> 
 
 
 def measure_surgery(
-    stacks: dict[str, np.ndarray], sign: int, moduli: list[int], large: list[int], n_pairs: int
+    stacks: dict[str, np.ndarray], sign: int, key_share: float, moduli: list[int], large: list[int], n_pairs: int
 ) -> pd.DataFrame:
     """The table of one run: all moduli at the last snapshot, some of them at the others."""
     (*earlier, end), stacks = stacks["step"].tolist(), parameter_stacks(stacks)
     snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(earlier) + 1)]
     rows = []
     for step, weights in zip(earlier, snapshots[:-1], strict=True):
-        rows += [(step, *row) for row in early_rows(weights, sign, moduli[::EVERY], n_pairs)]
+        rows += [(step, *row) for row in early_rows(weights, sign, key_share, moduli[::EVERY], n_pairs)]
     tried = [(modulus, modulus**2) for modulus in moduli] + [(modulus, n_pairs) for modulus in large]
-    rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, tried, n_pairs)]
+    rows += [(end, *row) for row in last_rows(snapshots[-1], snapshots[0], sign, key_share, tried, n_pairs)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"frequency": "Int64"})
 
 
@@ -101,9 +101,9 @@ def shown_modulus(p: int, moduli: list[int]) -> int:
     return next(primes, max(moduli))
 
 
-def circles_dataset(weights: Weights, sign: int, moduli: list[int]) -> xr.Dataset:
+def circles_dataset(weights: Weights, sign: int, key_share: float, moduli: list[int]) -> xr.Dataset:
     """The embedding of the numbers after surgery for one modulus, on the circles of the keys, for figures."""
-    torus = best_torus(weights, sign)
+    torus = best_torus(weights, key_share, sign)
     modulus = shown_modulus(torus.modulus, moduli)
     choice, _ = choose_frequencies(torus, modulus)
     numbers = apply_surgery(weights, torus, choice, modulus)["embed.W_E"][:modulus].astype(float)
@@ -124,12 +124,12 @@ if __name__ == "__main__":
         params, stacks = snakemake.params, read_tensors(snakemake.input.snapshots)
         sign, moduli = modular_of(params.task).sign, list(range(2, params.surgery["largest_modulus"] + 1))
         large, n_pairs = params.surgery["large_moduli"], params.surgery["sampled_pairs"]
-        table = measure_surgery(stacks, sign, moduli, large, n_pairs)
+        table = measure_surgery(stacks, sign, params.key_share, moduli, large, n_pairs)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         table.insert(1, "seed", int(stacks["seed"][-1]))
         write_table(table, snakemake.output.surgery, Surgery)
         last = {name: stack[-1] for name, stack in parameter_stacks(stacks).items()}
-        write_dataset(circles_dataset(last, sign, moduli), snakemake.output.circles)
+        write_dataset(circles_dataset(last, sign, params.key_share, moduli), snakemake.output.circles)
         accuracy = select(table, step=table["step"].max(), measure="accuracy")
         means = accuracy[accuracy["modulus"].isin(moduli)].groupby("network", sort=False)["value"].mean()
         job.info("mean accuracy " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 MOST_ROWS = 3
-PURE = 0.85
 OF_KEYS = (
     {"color": TRAINED},
     {"color": "#D55E00", "hatch": "////"},
@@ -48,7 +47,7 @@ def draw_spectrum(ax: Axes, values: xr.DataArray, keys: dict[int, dict]) -> None
     name_peaks(ax, heights, colors, near=NEAR * len(frequency), line_height=0.1 * highest)
 
 
-def draw_neurons(ax: Axes, frequency: np.ndarray, share: np.ndarray, keys: dict[int, dict]) -> None:
+def draw_neurons(ax: Axes, frequency: np.ndarray, share: np.ndarray, keys: dict[int, dict], pure: float) -> None:
     """Draw a histogram of the share of one frequency in each neuron's variance, stacked by key frequency."""
     groups = {k: frequency == k for k in keys} | {None: ~np.isin(frequency, list(keys))}
     bottom = np.zeros(len(BINS) - 1)
@@ -58,14 +57,14 @@ def draw_neurons(ax: Axes, frequency: np.ndarray, share: np.ndarray, keys: dict[
         style = {"width": np.diff(BINS), "align": "edge", "edgecolor": "white", "linewidth": 0}
         ax.bar(BINS[:-1], height, bottom=bottom, label=label, **style | keys.get(k, REST))
         bottom += height
-    ax.axvline(PURE, color="black", linewidth=0.8, linestyle="--")
+    ax.axvline(pure, color="black", linewidth=0.8, linestyle="--")
     ax.set_xlim(0, 1)
-    ax.set_xticks([0, 0.5, PURE], ["0", "0.5", str(PURE)])
+    ax.set_xticks([0, 0.5, pure], ["0", "0.5", str(pure)])
     beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "handlelength": 1.2, "alignment": "left"}
     ax.legend(title="best k: neurons", title_fontsize=7, **beside)
 
 
-def plot_spectrum(circuits: list[xr.Dataset]) -> Figure:
+def plot_spectrum(circuits: list[xr.Dataset], pure: float) -> Figure:
     """The figure: a row for each of the first networks, with both embeddings, the logits and the neurons."""
     shown = circuits[:MOST_ROWS]
     figure, axes = plt.subplots(len(shown), 4, figsize=(WIDTH, 0.9 + 1.55 * len(shown)), sharex="col", squeeze=False)
@@ -80,7 +79,7 @@ def plot_spectrum(circuits: list[xr.Dataset]) -> Figure:
                 note(row[2], "no key\nfrequency")
         else:
             note(row[2], "no waves of a sum\nor a difference")
-        draw_neurons(row[3], network["neuron_frequency"].values, network["neuron_share"].values, keys)
+        draw_neurons(row[3], network["neuron_frequency"].values, network["neuron_share"].values, keys, pure)
         for ax, label in zip(
             row, (f"seed {int(network['seed'])}\nenergy", "energy", "amplitude", "neurons"), strict=True
         ):
@@ -114,7 +113,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         circuits = [open_dataset(path) for path in snakemake.input.circuit]
-        figure = plot_spectrum(circuits)
+        figure = plot_spectrum(circuits, snakemake.params.pure_neuron_share)
         p = snakemake.params.task["parameters"]["modulus"]
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(circuits, p)}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)

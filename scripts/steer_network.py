@@ -35,9 +35,6 @@ from geometry.tasks.task import process_of
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-DOSES = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)
-"""Multiples of the change from the original to the counterfactual belief."""
-
 DOSES_FOLLOWED = (0, 1)
 """The doses at which the prediction after one more token is scored too."""
 
@@ -55,12 +52,20 @@ def trained_network(
 
 
 def steer_site(
-    patched: PatchedPrefixes, truth: SteeringScorer, site: str, maps: SiteMaps, rng: np.random.Generator
+    patched: PatchedPrefixes,
+    truth: SteeringScorer,
+    site: str,
+    maps: SiteMaps,
+    doses: list[float],
+    rng: np.random.Generator,
 ) -> Iterator[tuple]:
-    """Scores of each intervention at each dose: (intervention, dose, tokens later, pairs, metric, value)."""
+    """Scores of each intervention at each dose: (intervention, dose, tokens later, pairs, metric, value).
+
+    A dose is a multiple of the change to the counterfactual belief.
+    """
     followed = truth.of_pairs(patched.has_room)
     for intervention, change in maps.changes(truth.counterfactual - truth.original, rng).items():
-        for dose in DOSES:
+        for dose in doses:
             scores = truth.now(patched.steer(site, dose * change))
             yield from ((intervention, dose, 0, len(change), *score) for score in scores.items())
             if dose in DOSES_FOLLOWED and len(patched.has_room):
@@ -103,19 +108,27 @@ def partnered(
 
 
 def steer_network(
-    process: Process, truth: xr.Dataset, activations: xr.Dataset, network: HookedNetwork, n_pairs: int, seed: int
+    process: Process,
+    truth: xr.Dataset,
+    activations: xr.Dataset,
+    network: HookedNetwork,
+    pairs: int,
+    doses: list[float],
+    seed: int,
 ) -> pd.DataFrame:
     """The scores of all interventions at the layer outputs or, if none were extracted, at all sites."""
     rng = np.random.default_rng(seed)
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
-    drawn = partnered(process, truth, network, n_pairs, rng)
+    drawn = partnered(process, truth, network, pairs, rng)
     rows, sites = [], activations["site"].values.tolist()
     for site in [site for site in sites if is_layer_output(site)] or sites:
         maps = fit_site(activations["activation"][-1, sites.index(site)].values, belief, weight)
-        for partner, (pairs, patched, scorer) in drawn.items():
-            rows += [(site, partner, *row) for row in steer_site(patched, scorer, site, maps, rng)]
+        for partner, (drawn_pairs, patched, scorer) in drawn.items():
+            rows += [(site, partner, *row) for row in steer_site(patched, scorer, site, maps, doses, rng)]
             if partner == "any":
-                rows += [(site, partner, *row) for row in ablate_site(patched, optimal[pairs.prefix], site, maps, rng)]
+                rows += [
+                    (site, partner, *row) for row in ablate_site(patched, optimal[drawn_pairs.prefix], site, maps, rng)
+                ]
     columns = ["site", "partner", "intervention", "dose", "tokens_later", "n_pairs", "metric", "value"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -131,7 +144,7 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            table = steer_network(process, truth, activations, network, params.n_pairs, params.pairs_seed)
+            table = steer_network(process, truth, activations, network, **params.steering, seed=params.pairs_seed)
             seed = int(activations["seed"][-1])
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         table.insert(1, "seed", seed)

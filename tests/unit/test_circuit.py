@@ -133,12 +133,15 @@ def test_planted_amplitudes_are_found_under_what_is_no_such_wave(operation, p, p
     share = explained_shares(logits, task.argument)
     assert 0.99 < share.sum() < 1
     assert share[6] / share[list(planted)[1]] == pytest.approx(49 / 16 * (2 if p == 12 else 1))
-    assert key_frequencies(logits, task.argument) == [6, next(iter(planted))]  # none that speaks against the answer
+    assert key_frequencies(logits, task.argument, 0.005) == [
+        6,
+        next(iter(planted)),
+    ]  # none that speaks against the answer
 
 
 def test_logits_without_structure_have_no_key_frequency():
     argument = ModularArithmetic(31).argument
-    assert key_frequencies(np.random.default_rng(0).normal(size=(31**2, 32)), argument) == []
+    assert key_frequencies(np.random.default_rng(0).normal(size=(31**2, 32)), argument, 0.005) == []
 
 
 @pytest.mark.parametrize("operation", ["addition", "subtraction"])
@@ -234,7 +237,7 @@ def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot
     networks = [knows(p, {1: -9, 2: 0.3}), knows(p, {2: 9}, noise=0.5), knows(p, {1: 6, 3: 8})]
     stacks = {name: np.stack([network[name] for network in networks]) for name in networks[0]}
     stacks |= {"step": np.array([0, 40, 0]), "seed": np.array([5, 5, 9])}
-    table, dataset = measure_circuit(stacks, task)
+    table, dataset = measure_circuit(stacks, task, 0.005, 0.85)
     assert dataset["key_frequency"].values.tolist() == [[2, 0, 0, 0, 0, 0], [3, 1, 0, 0, 0, 0]]
     assert dataset["step"].values.tolist() == [[0, 40], [0, 0]]
     key = table[(table["measure"] == "is_key") & (table["value"] == 1)]
@@ -264,7 +267,7 @@ def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot
 def test_what_needs_waves_is_nan_for_a_polynomial():
     weights = {name: array[None] for name, array in knows(5, {1: 3}).items()}
     run = {**weights, "step": np.zeros(1, dtype=int), "seed": np.zeros(1, dtype=int)}
-    table, dataset = measure_circuit(run, ModularArithmetic(5, "polynomial"))
+    table, dataset = measure_circuit(run, ModularArithmetic(5, "polynomial"), 0.005, 0.85)
     undefined = set(table[table["value"].isna()]["measure"])
     assert {"excluded_loss_nats", "logit_amplitude", "is_key", "distance_irrelevance"} <= undefined
     assert not {"held_out_loss_nats", "energy", "gradient_symmetricity", "attention_mean"} & undefined

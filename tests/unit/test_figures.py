@@ -73,7 +73,7 @@ def test_circles_after_surgery_are_shown_for_a_prime_above(p, moduli, shown):
 
 
 def test_circles_after_surgery_are_those_of_the_new_frequencies():
-    dataset = circles_dataset(planted_network(29, KEYS), 1, list(range(2, 32)))
+    dataset = circles_dataset(planted_network(29, KEYS), 1, 0.005, list(range(2, 32)))
     assert dataset.sizes["token"] == 31 and sorted(dataset["key_frequency"].values) == sorted(KEYS)
     angle = 2 * np.pi * np.outer(dataset["chosen_frequency"], np.arange(31)) / 31
     expected = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -82,7 +82,7 @@ def test_circles_after_surgery_are_those_of_the_new_frequencies():
 
 def test_network_without_a_key_frequency_has_no_circles_to_show():
     constant = {name: np.zeros_like(array) for name, array in planted_network(29, KEYS).items()}
-    assert circles_dataset(constant, 1, [2, 3]).sizes["key"] == 0
+    assert circles_dataset(constant, 1, 0.005, [2, 3]).sizes["key"] == 0
 
 
 def test_figures_look_the_same_whatever_the_user_has_set(tmp_path):

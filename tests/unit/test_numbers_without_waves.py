@@ -93,10 +93,10 @@ class Study:
         stacks["origin"] = origin_codes("trained" if step else "random_init" for step in steps)
         extract(path, self.truth, stacks, model_of(task.modulus), SITES, torch.device("cpu"))
         found = {"bases": compare_bases(stacks, task.modulus)}
-        found["circuit"], found["picture"] = measure_circuit(stacks, task)
+        found["circuit"], found["picture"] = measure_circuit(stacks, task, 0.005, 0.85)
         if task.sign is not None and steps[1]:
-            found["surgery"] = measure_surgery(stacks, task.sign, MODULI, [11], 50).assign(seed=seed)
-            found["re_cut"] = circles_dataset(snapshots[-1], task.sign, MODULI)
+            found["surgery"] = measure_surgery(stacks, task.sign, 0.005, MODULI, [11], 50).assign(seed=seed)
+            found["re_cut"] = circles_dataset(snapshots[-1], task.sign, 0.005, MODULI)
         with open_dataset(path) as activations:
             decoded = self.folder / f"{seed}_decoded.zarr.zip"
             found["probe"] = probe_run(self.truth, activations, self.probe, logging.getLogger("test"), decoded)
@@ -123,7 +123,7 @@ class Study:
         training = training.assign(held_out_loss_nats=np.nan, held_out_accuracy=np.nan)
         surgery = self.every("surgery") or [None] * len(self.runs)
         yield plot_progress([training] * len(self.runs), self.every("circuit"), surgery, self.every("probe"), p)
-        yield plot_spectrum(self.every("picture"))
+        yield plot_spectrum(self.every("picture"), 0.85)
         yield plot_bases(pd.concat(self.every("bases")), self.never["bases"], p)
         circuits = self.every("circuit")
         yield plot_shift_symmetry(self.every("shift_symmetry"), self.never["shift_symmetry"], circuits, SITES[-1], p)

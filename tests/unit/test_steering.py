@@ -16,7 +16,7 @@ from geometry.processes.catalog import PROCESSES, process_from_config
 from geometry.processes.prefix_tree import tree_of
 from geometry.tables import select
 from geometry.tasks.ground_truth import markov_ground_truth
-from steer_network import DOSES, steer_network
+from steer_network import steer_network
 
 CONTEXT = 4
 MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
@@ -242,8 +242,8 @@ def test_network_that_reads_the_belief_off_its_stream_does_what_the_table_says()
         {"activation": (("snapshot", "site", "prefix", "feature"), np.tile(activation, (1, 3, 1, 1)))},
         coords={"site": SITES},
     )
-    table = steer_network(process, truth, activations, network, 200, seed=0)
-    assert set(table["partner"]) == {"any"} and set(table["dose"]) == set(DOSES)
+    table = steer_network(process, truth, activations, network, 200, [0, 0.5, 1], seed=0)
+    assert set(table["partner"]) == {"any"} and set(table["dose"]) == {0, 0.5, 1}
 
     def values(**where):
         found = select(table, **where)["value"]

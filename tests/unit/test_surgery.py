@@ -59,7 +59,7 @@ def planted() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def its_torus(planted):
-    return torus_of(key_amplitudes(planted), 29, 1)
+    return torus_of(key_amplitudes(planted, 0.005), 29, 1)
 
 
 def all_pairs(p: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,10 +76,10 @@ def test_keys_are_no_combinations_of_stronger_ones(order, keys):
 
 
 def test_amplitudes_of_a_planted_network_are_at_its_keys_also_for_a_difference(planted):
-    assert sorted(key_amplitudes(planted)) == sorted(KEYS)
-    assert min(key_amplitudes(planted).values()) > 0
-    assert key_amplitudes(planted, sign=-1) == {}  # there is no wave of a - b in it
-    assert len(key_amplitudes(planted, sign=-1, n_keys=2)) == 2
+    assert sorted(key_amplitudes(planted, 0.005)) == sorted(KEYS)
+    assert min(key_amplitudes(planted, 0.005).values()) > 0
+    assert key_amplitudes(planted, 0.005, sign=-1) == {}  # there is no wave of a - b in it
+    assert len(key_amplitudes(planted, 0.005, sign=-1, n_keys=2)) == 2
 
 
 @pytest.mark.parametrize(("keys", "p"), [((3, 7, 11), 29), ((26, 16, 50, 54), 113), ((3,), 8), ((3, 4), 12)])
@@ -153,7 +153,7 @@ def test_lone_key_that_shares_a_factor_with_the_modulus_ties_all_numbers_and_is_
 
 @pytest.mark.parametrize("modulus", [3, 5, 9, 15, 29, 31, 45])
 def test_surgery_makes_an_exact_network_of_any_odd_modulus(planted, modulus):
-    network = surgery(planted, modulus)
+    network = surgery(planted, modulus, 0.005)
     assert network["embed.W_E"].shape[0] == network["unembed.W_U"].shape[1] == modulus + 1
     assert network["embed.W_E"].dtype == network["unembed.W_U"].dtype == np.float32
     assert np.array_equal(network["embed.W_E"][-1], planted["embed.W_E"][-1])
@@ -178,16 +178,16 @@ def test_combinations_move_only_where_they_prove_themselves_on_the_own_modulus(p
     spoilt["unembed.W_U"] = planted["unembed.W_U"].copy()
     spoilt["unembed.W_U"][0, :p] -= 40 * wave.astype(np.float32)
     assert score(spoilt, all_pairs(p)).accuracy < 1
-    found = best_torus(spoilt)
+    found = best_torus(spoilt, 0.005)
     assert all(np.count_nonzero(v) == 1 for v in found.windings.values())
-    assert any(np.count_nonzero(v) > 1 for v in torus_of(key_amplitudes(spoilt), p, 3).windings.values())
-    assert score(surgery(spoilt, 15), all_pairs(15)).accuracy == 1
+    assert any(np.count_nonzero(v) > 1 for v in torus_of(key_amplitudes(spoilt, 0.005), p, 3).windings.values())
+    assert score(surgery(spoilt, 15, 0.005), all_pairs(15)).accuracy == 1
 
 
 def test_surgery_on_a_network_without_keys_gives_one_without_any_right_answer():
     constant = {name: np.zeros_like(array) for name, array in planted_network(29, KEYS).items()}
-    assert best_torus(constant).keys == ()
-    assert score(surgery(constant, 7), all_pairs(7)).accuracy == 0
+    assert best_torus(constant, 0.005).keys == ()
+    assert score(surgery(constant, 7, 0.005), all_pairs(7)).accuracy == 0
 
 
 def test_score_counts_ties_and_the_last_token_as_errors(planted):
@@ -220,7 +220,7 @@ def test_controls_fail_where_the_surgery_succeeds(planted, its_torus, modulus):
     generator = np.random.default_rng(3)
     shapes = {name: array.shape for name, array in planted.items()}
     at_initialisation = {name: generator.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
-    initial_torus = torus_of(key_amplitudes(at_initialisation, n_keys=3), 29, 1)
+    initial_torus = torus_of(key_amplitudes(at_initialisation, 0.005, n_keys=3), 29, 1)
     choice, _ = choose_frequencies(its_torus, modulus)
     networks = surgery_and_controls(planted, its_torus, choice, modulus, at_initialisation, initial_torus)
     accuracy = {name: score(network, all_pairs(modulus)).accuracy for name, network in networks.items()}

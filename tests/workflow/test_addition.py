@@ -17,7 +17,7 @@ ADDITION = """
 seeds: [1]
 only: [sums]
 figures: {dpi: 60}
-surgery: {largest_modulus: 9, large_moduli: [20], sampled_pairs: 50}
+analysis: {surgery: {largest_modulus: 9, large_moduli: [20], sampled_pairs: 50}}
 experiments:
   sums:
     task: {process: modular_arithmetic, parameters: {modulus: 11, train_fraction: 0.7}, context: 3}

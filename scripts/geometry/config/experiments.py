@@ -159,6 +159,7 @@ def sentence(error: ValidationError) -> str:
         "maximum": f"at most {allowed}",
         "exclusiveMinimum": f"greater than {allowed}",
         "exclusiveMaximum": f"less than {allowed}",
+        "contains": f"a list that holds {allowed.get('const') if isinstance(allowed, dict) else ''}",
         "uniqueItems": "a list without repetitions",
         "minItems": f"a list of at least {allowed}",
         "minProperties": f"a mapping of at least {allowed}",

@@ -19,9 +19,6 @@ from numpy import ndarray
 from geometry.modular_circuit.fourier import fourier_basis, projected
 from geometry.networks.one_layer import PAIRS_AT_ONCE, Activations, fold, folded_logits
 
-KEY_SHARE = 0.005
-"""The least share of the logits' variance that a key frequency explains."""
-
 ROUNDING = 64
 """Rounding errors of equal logits, in units in the last place of the largest."""
 
@@ -106,14 +103,16 @@ def explained_shares(
     return power / variance if variance > rounding**2 else np.zeros(len(power))
 
 
-def key_frequencies(logits: Float[ndarray, "pair d_vocab"], argument: Integer[ndarray, " pair"]) -> list[int]:
-    """The frequencies with A_k > 0 whose cos w_k (x - c) explains `KEY_SHARE` of the variance, strongest first.
+def key_frequencies(
+    logits: Float[ndarray, "pair d_vocab"], argument: Integer[ndarray, " pair"], key_share: float
+) -> list[int]:
+    """The frequencies with A_k > 0 whose cos w_k (x - c) explains `key_share` of the variance, strongest first.
 
     A threshold relative to the total, unlike one relative to the strongest, finds no key in a network without any.
     """
     amplitude, share = logit_amplitudes(logits, argument), explained_shares(logits, argument)
     order = np.argsort(-amplitude, kind="stable")
-    return order[(amplitude[order] > 0) & (share[order] >= KEY_SHARE)].tolist()
+    return order[(amplitude[order] > 0) & (share[order] >= key_share)].tolist()
 
 
 def wave_logits(

@@ -33,9 +33,6 @@ from geometry.modular_circuit.fourier import (
 )
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 
-PURE = 0.85
-"""The share of a neuron's variance above which one frequency explains it (Nanda et al. 2023)."""
-
 N_TRIPLES = 2000
 """Triples (a, b, c) over which the gradient symmetricity is averaged."""
 
@@ -68,7 +65,7 @@ def loss_rows(logits: ndarray, task: ModularArithmetic) -> Iterator[Row]:
             yield f"{part}_{name}", None, "", value
 
 
-def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int]) -> Iterator[Row]:
+def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int], key_share: float) -> Iterator[Row]:
     """The waves of the answer in the logits, and the loss with the key frequencies alone and without them."""
     x, answer, is_trained = task.argument, task.answer, task.is_trained
     if x is None:
@@ -78,7 +75,7 @@ def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int]) -> Itera
     amplitude = logit_amplitudes(logits, x)
     yield from by_frequency("logit_amplitude", amplitude)
     yield from by_frequency("explained_share", explained_shares(logits, x))
-    yield from by_frequency("is_key", np.isin(np.arange(len(amplitude)), key_frequencies(logits, x)))
+    yield from by_frequency("is_key", np.isin(np.arange(len(amplitude)), key_frequencies(logits, x, key_share)))
     restricted, excluded = restricted_logits(logits, x, key), excluded_logits(logits, x, key)
     held_out = ~is_trained
     yield "restricted_loss_nats", None, "", mean_scores(restricted, answer)["loss_nats"]
@@ -92,11 +89,11 @@ def ablation_rows(weights: Weights, task: ModularArithmetic, key: list[int], rng
         yield from ((f"ablated_{place}_{name}", frequency, removed, value) for name, value in found.items())
 
 
-def unit_rows(pattern: ndarray, share: ndarray) -> Iterator[Row]:
+def unit_rows(pattern: ndarray, share: ndarray, pure_share: float) -> Iterator[Row]:
     """The number of neurons of each frequency, and the dependence of the attention from '=' on the tokens."""
     best, purity = share.argmax(axis=0), share.max(axis=0)
-    yield from by_frequency("pure_neurons", np.bincount(best[purity > PURE], minlength=len(share)))
-    yield "pure_neuron_share", None, "", float((purity > PURE).mean())
+    yield from by_frequency("pure_neurons", np.bincount(best[purity > pure_share], minlength=len(share)))
+    yield "pure_neuron_share", None, "", float((purity > pure_share).mean())
     yield "mean_neuron_purity", None, "", float(purity.mean())
     for position, attention in zip("ab=", pattern, strict=True):
         shares = single_frequency_shares(attention)
@@ -115,11 +112,11 @@ def kind_rows(weights: Weights, logits: ndarray, task: ModularArithmetic, rng: n
     yield "distance_irrelevance", None, "", irrelevance
 
 
-def snapshot_rows(weights: Weights, task: ModularArithmetic, key: list[int]) -> Iterator[Row]:
+def snapshot_rows(weights: Weights, task: ModularArithmetic, key: list[int], key_share: float) -> Iterator[Row]:
     """The measures of every snapshot."""
     logits = pair_logits(weights)
     yield from loss_rows(logits, task)
-    yield from wave_rows(logits, task, key)
+    yield from wave_rows(logits, task, key, key_share)
     yield from spectrum_rows(weights)
 
 
@@ -129,10 +126,11 @@ def last_rows(
     key: list[int],
     pattern: Float[ndarray, "3 pair head"],
     share: Float[ndarray, "frequency neuron"],
+    pure_share: float,
     rng: np.random.Generator,
 ) -> Iterator[Row]:
     """The measures of the last snapshot only, given its attention and the shares of its neurons."""
-    yield from unit_rows(pattern, share)
+    yield from unit_rows(pattern, share, pure_share)
     yield from kind_rows(weights, pair_logits(weights), task, rng)
     if task.argument is not None:
         yield from ablation_rows(weights, task, key, rng)

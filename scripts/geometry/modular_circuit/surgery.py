@@ -103,7 +103,7 @@ def torus_of(amplitudes: dict[int, float], p: int, order: int) -> Torus:
     return Torus(p, keys, amplitudes, windings(keys, p, order))
 
 
-def key_amplitudes(weights: Weights, sign: int = 1, n_keys: int | None = None) -> dict[int, float]:
+def key_amplitudes(weights: Weights, key_share: float, sign: int = 1, n_keys: int | None = None) -> dict[int, float]:
     """The amplitudes of the key frequencies of a network for a + b (or a - b, of sign -1), the strongest first.
 
     Measured on the network's own pairs. With `n_keys`, the strongest so many, for networks without key frequencies.
@@ -113,7 +113,7 @@ def key_amplitudes(weights: Weights, sign: int = 1, n_keys: int | None = None) -
     logits, argument = logits_of(weights, (a, b)), (a + sign * b) % p
     amplitudes = logit_amplitudes(logits, argument)
     strongest = (1 + np.argsort(-amplitudes[1:], kind="stable"))[:n_keys].tolist()
-    keys = key_frequencies(logits, argument) if n_keys is None else strongest
+    keys = key_frequencies(logits, argument, key_share) if n_keys is None else strongest
     return {k: float(amplitudes[k]) for k in keys}
 
 
@@ -188,12 +188,12 @@ def score(weights: Weights, pairs: Pairs, sign: int = 1) -> SurgeryScore:
     return SurgeryScore(float((gap > 0).double().mean()), float((gap_of_all > 0).double().mean()), float(gap.min()))
 
 
-def best_torus(weights: Weights, sign: int = 1) -> Torus:
+def best_torus(weights: Weights, key_share: float, sign: int = 1) -> Torus:
     """The torus whose combinations, of order 1, 2 or 3, give the most accurate surgery at the network's own modulus.
 
     There, surgery replaces the key frequencies by others. Harmonics of a key are always replaced with it.
     """
-    amplitudes, p = key_amplitudes(weights, sign), modulus_of(weights)
+    amplitudes, p = key_amplitudes(weights, key_share, sign), modulus_of(weights)
     pairs = np.divmod(np.arange(p * p), p)
 
     def quality(torus: Torus) -> tuple[float, float]:
@@ -204,8 +204,8 @@ def best_torus(weights: Weights, sign: int = 1) -> Torus:
     return max((torus_of(amplitudes, p, order) for order in range(1, HIGHEST_ORDER + 1)), key=quality)
 
 
-def surgery(weights: Weights, modulus: int, sign: int = 1) -> dict[str, ndarray]:
+def surgery(weights: Weights, modulus: int, key_share: float, sign: int = 1) -> dict[str, ndarray]:
     """An ordinary network for a + b (a - b, of sign -1) modulo p' = 2, 3, .., from one modulo p, without training."""
-    torus = best_torus(weights, sign)
+    torus = best_torus(weights, key_share, sign)
     choice, _ = choose_frequencies(torus, modulus)
     return apply_surgery(weights, torus, choice, modulus)
