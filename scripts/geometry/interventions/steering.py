@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.probing.control_targets import DISTINCT, labels
+from geometry.probing.control_targets import DISTINCT, group_ids
 from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import NOISE, fit
 from geometry.processes.belief_states import IMPOSSIBLE
@@ -58,8 +58,8 @@ def draw_pairs(
     equal `alike`, weights 1, 2, 3, 4 and beliefs A, A, B, C, the partner of the first is the third with probability
     3/7 or the fourth with 4/7; that of the third is one of the others with probabilities 1/7, 2/7 and 4/7.
     """
-    group = labels(alike)
-    own = labels(np.hstack([group[:, None], belief]), DISTINCT)  # the class of prefixes with the same belief
+    group = group_ids(alike)
+    own = group_ids(np.hstack([group[:, None], belief]), DISTINCT)  # the class of prefixes with the same belief
     order = np.lexsort([own, group])  # groups are contiguous, and classes within them
     end = np.cumsum(weight[order])
     start = end - weight[order]
