@@ -50,6 +50,7 @@ rule measure_loss:
     resources:
         **asks("measure_loss"),
     params:
+        loss=ANALYSIS["loss"],
         code=code("measure_loss.py"),
     script:
         "../scripts/measure_loss.py"

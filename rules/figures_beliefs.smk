@@ -294,6 +294,7 @@ rule plot_recovery:
         **asks("plot_recovery"),
     params:
         **drawing("plot_recovery"),
+        identifiable_share=ANALYSIS["recovery"]["identifiable_share"],
         max_points=config["figures"]["max_points"],
     script:
         "../scripts/plot_recovery.py"
@@ -351,7 +352,7 @@ rule plot_symmetry:
     params:
         **drawing("plot_symmetry"),
         site=last_layer_output_of,
-        n_dimensions=2,
+        symmetry=ANALYSIS["symmetry"],
     script:
         "../scripts/plot_symmetry.py"
 

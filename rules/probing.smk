@@ -52,7 +52,7 @@ rule measure_distances:
         **asks("measure_distances"),
     params:
         probe=regression_of,
-        n_pairs=20000,
+        n_pairs=ANALYSIS["sampling"]["distance_pairs"],
         code=code("measure_distances.py"),
     script:
         "../scripts/measure_distances.py"

@@ -27,6 +27,7 @@ rule recover_process:
         **asks("recover_process"),
     params:
         concatenated=concatenated_of,
+        faintest=ANALYSIS["recovery"]["faintest_singular_value"],
         seed=0,
         code=code("recover_process.py"),
     script:

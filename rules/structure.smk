@@ -28,7 +28,7 @@ rule measure_dimension:
         **asks("measure_dimension"),
     params:
         site=last_layer_output_of,
-        n_points=4000,  # of the same draw as those of the process
+        n_points=ANALYSIS["sampling"]["dimension_points"],  # of the same draw as those of the process
         seed=config["tree"]["seed"],
         code=code("measure_dimension.py"),
     script:
@@ -52,7 +52,7 @@ rule find_symmetries:
     resources:
         **asks("find_symmetries"),
     params:
-        n_dimensions=2,
+        symmetry=ANALYSIS["symmetry"],
         code=code("find_symmetries.py"),
     script:
         "../scripts/find_symmetries.py"

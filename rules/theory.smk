@@ -51,7 +51,8 @@ rule measure_process:
         **asks("measure_process"),
     params:
         task=named_task,
-        n_points=4000,
+        faintest=ANALYSIS["recovery"]["faintest_singular_value"],
+        n_points=ANALYSIS["sampling"]["dimension_points"],
         seed=config["tree"]["seed"],
         code=code("measure_process.py"),
     script:

@@ -118,6 +118,7 @@ if study.pretrained:
             seed=seed_of_run,
             task=task_of,
             model=model_of,
+            loss=ANALYSIS["loss"],
             code=code("import_model.py"),
         script:
             "../scripts/import_model.py"

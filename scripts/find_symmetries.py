@@ -49,6 +49,7 @@ def site_rows(
     changes: dict[Permutation, float],
     shares: dict[Permutation, tuple[float, float]],
     n_dimensions: int,
+    limits: tuple[float, float],
 ) -> Iterator[tuple]:
     """Dimensions, permutation, the one after it, measure, index and value at one site.
 
@@ -63,7 +64,7 @@ def site_rows(
                 yield d, name[g], "", *row
     d = min(n_dimensions, scores.shape[1])
     chosen = {g: by_dimension[d - 1] for g, by_dimension in found.items()}
-    accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g], shares[g])]
+    accepted = [g for g, one in chosen.items() if is_symmetry(one, changes[g], shares[g], limits)]
     for h, of_h in chosen.items():
         yield d, name[h], "", "is_symmetry", None, float(h in accepted)
         for g, of_g in chosen.items():
@@ -75,7 +76,7 @@ def site_rows(
 
 
 def network_rows(
-    tree: PrefixTree, activations: xr.Dataset, index: int, images: dict, n_dimensions: int
+    tree: PrefixTree, activations: xr.Dataset, index: int, images: dict, n_dimensions: int, limits: tuple[float, float]
 ) -> Iterator[tuple]:
     """The rows of one snapshot: of its predictions, and of each site."""
     rows = rows_of_tree(activations, tree)
@@ -89,12 +90,12 @@ def network_rows(
         yield "", None, cycles(g), "", "prediction_change", None, changes[g]
     for place, site in enumerate(activations["site"].values.tolist()):
         scores = principal_scores(activations["activation"][index, place, rows].values, weight, MOST_DIMENSIONS)
-        for row in site_rows(scores, weight, images, changes, shares, n_dimensions):
+        for row in site_rows(scores, weight, images, changes, shares, n_dimensions, limits):
             yield site, *row
 
 
 def find_symmetries(
-    truth: xr.Dataset, activations: xr.Dataset, snapshots: list[int], n_dimensions: int
+    truth: xr.Dataset, activations: xr.Dataset, snapshots: list[int], n_dimensions: int, limits: tuple[float, float]
 ) -> pd.DataFrame:
     """The table of some snapshots of one run."""
     tree, rows = complete_part(tree_of(truth), truth.attrs["complete_length"]), []
@@ -103,7 +104,7 @@ def find_symmetries(
     images = {g: image_of_prefixes(tree, g) for g in token_permutations(joint)}
     for index in snapshots:
         which = [activations[name].values[index] for name in ("seed", "step", "origin")]
-        rows += [(*which, *row) for row in network_rows(tree, activations, index, images, n_dimensions)]
+        rows += [(*which, *row) for row in network_rows(tree, activations, index, images, n_dimensions, limits)]
     return pd.DataFrame(rows, columns=COLUMNS[1:]).astype({"n_dimensions": "Int64", "index": "Int64"})
 
 
@@ -119,7 +120,9 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.activations) as activations,
         ):
             snapshots = compared_snapshots(activations["origin"].values)
-            table = find_symmetries(truth, activations, snapshots, snakemake.params.n_dimensions)
+            settings = snakemake.params.symmetry
+            limits = settings["largest_error"], settings["largest_prediction_change"]
+            table = find_symmetries(truth, activations, snapshots, settings["dimensions"], limits)
         table = table.assign(experiment=snakemake.wildcards.experiment)
         write_table(table, snakemake.output.symmetry, Symmetry)
         last = table[(table["step"] == table["step"].max()) & (table["measure"] == "n_symmetries")]

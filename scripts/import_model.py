@@ -53,5 +53,5 @@ if __name__ == "__main__":
             loss = loss_table(truth, outcome)
         mean = loss.mean(numeric_only=True)
         job.info(f"loss {mean['loss_nats']:.6f}, optimum {mean['optimal_loss_nats']:.6f} nats")
-        if caution := network_cautions(loss, is_pretrained=True):
+        if caution := network_cautions(loss, is_pretrained=True, limits=params.loss):
             job.info(f"CAUTION: {caution}")

@@ -39,17 +39,18 @@ def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
     return row | {"source": f"results/{experiment}/*/{claim.source}"}
 
 
-def judge(tables: dict[str, pd.DataFrame], experiment: str, kind: str, rule: dict) -> pd.DataFrame:
+def judge(tables: dict[str, pd.DataFrame], experiment: str, kind: str, rule: dict, analysis: dict) -> pd.DataFrame:
     """The rows of one experiment, each with the cautions on its networks."""
-    rows = [claim_row(claim, experiment, rule) for claim in claims_from(tables, kind)]
+    rows = [claim_row(claim, experiment, rule) for claim in claims_from(tables, kind, analysis)]
     is_pretrained = PRETRAINED in set(tables["loss"]["origin"])
-    return pd.DataFrame(rows).assign(caution=network_cautions(tables["loss"], is_pretrained))
+    return pd.DataFrame(rows).assign(caution=network_cautions(tables["loss"], is_pretrained, analysis["loss"]))
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
         tables = {name: together(paths) for name, paths in snakemake.input.items()}
-        claims = judge(tables, snakemake.wildcards.experiment, snakemake.params.kind, snakemake.params.claims)
+        params = snakemake.params
+        claims = judge(tables, snakemake.wildcards.experiment, params.kind, params.claims, params.analysis)
         write_table(claims, snakemake.output.claims, Claims)
         for row in claims.itertuples():
             against = f"{row.estimate:.4f} against {row.baseline:.4f} ({row.baseline_name})"

@@ -26,5 +26,6 @@ if __name__ == "__main__":
         job.info(
             f"loss {last['loss_nats']:.6f}, optimum {last['optimal_loss_nats']:.6f}, gap {last['gap_nats']:.1e} nats"
         )
-        if caution := network_cautions(table, is_pretrained=PRETRAINED in set(table["origin"])):
+        is_pretrained = PRETRAINED in set(table["origin"])
+        if caution := network_cautions(table, is_pretrained, snakemake.params.loss):
             job.info(f"CAUTION: {caution}")

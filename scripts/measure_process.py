@@ -35,13 +35,13 @@ SAME = 1e-9
 """A distance of beliefs that is rounding."""
 
 
-def recovery_table(truth: xr.Dataset, process: Process, seed: int) -> pd.DataFrame:
+def recovery_table(truth: xr.Dataset, process: Process, faintest: float, seed: int) -> pd.DataFrame:
     """The true rank, and the scores of what exact predictions, the support and the unigram baseline recover."""
     exact = exact_model(truth)
     scorer = RecoveryScorer(process, exact.tree, np.random.default_rng(seed))
     rows: list[RecoveryRow] = []
     for source, model in {EXACT: exact, SUPPORT: support_model(exact)}.items():
-        recovery = Recovery(model, np.random.default_rng(seed))
+        recovery = Recovery(model, np.random.default_rng(seed), faintest)
         rows += recovery_rows(source, recovery.from_outputs(), recovery.n_ahead, scorer)
     rows.append(RecoveryRow(UNIGRAM, "kl_rate_nats", None, scorer.kl_rate_of_unigram_nats()))
     rows.append(RecoveryRow(TRUTH, "rank", None, scorer.exact.n_states))
@@ -113,7 +113,7 @@ if __name__ == "__main__":
             prefixes, weight = draw_prefixes(truth, params.n_points, np.random.default_rng(params.seed))
             points = truth["target"].values[prefixes]
             tables = {
-                ProcessRecovery: recovery_table(truth, process, params.seed),
+                ProcessRecovery: recovery_table(truth, process, params.faintest, params.seed),
                 ProcessSymmetry: symmetry_table(truth),
                 ProcessDimension: dimension_table(points, weight, process, params.seed),
                 ProcessConvergence: convergence_table(truth, process, params.seed),

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, draw_unit_circle, note, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
-from geometry.recovery.token_symmetry import ACCEPTED
 from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
@@ -31,7 +30,9 @@ def kind(permutation: str) -> str:
     return " and ".join(f"{n}-cycle" if n > 2 else "swap" for n in lengths)
 
 
-def draw_errors(ax: Axes, networks: list[tuple[str, str, str, pd.DataFrame]], names: list[str]) -> None:
+def draw_errors(
+    ax: Axes, networks: list[tuple[str, str, str, pd.DataFrame]], names: list[str], largest_error: float
+) -> None:
     """Draw the error of each permutation, a mark per network, filled where it counts as a symmetry."""
     for label, color, marker, table in networks:
         errors, counts = (
@@ -43,7 +44,7 @@ def draw_errors(ax: Axes, networks: list[tuple[str, str, str, pd.DataFrame]], na
             mark = {"color": color, "markerfacecolor": filled, "markersize": 4, "clip_on": False}
             ax.plot(max(error, LEAST), names.index(name), marker, **mark)
         ax.plot([], [], marker, color=color, markerfacecolor="none", label=label)
-    ax.axvline(ACCEPTED, color="0.4", linewidth=0.8, linestyle="--")
+    ax.axvline(largest_error, color="0.4", linewidth=0.8, linestyle="--")
     ax.set(
         xscale="log",
         xlim=(LEAST, 1.3),
@@ -77,11 +78,11 @@ def draw_eigenvalues(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     ax.set(aspect="equal", xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), xlabel="real part", ylabel="imaginary part")
 
 
-def plot_symmetry(trained: list[pd.DataFrame], random_networks: pd.DataFrame, site: str, n_dimensions: int) -> Figure:
+def plot_symmetry(trained: list[pd.DataFrame], random_networks: pd.DataFrame, site: str, symmetry: dict) -> Figure:
     """The figure: errors of all networks, and the eigenvalues of the first one's maps."""
     last = [select(table, step=table["step"].max()) for table in trained]
     without_training = pd.concat([random_networks, *(select(table, step=table["step"].min()) for table in trained)])
-    at_site = [select(table, site=site, n_dimensions=n_dimensions) for table in (*last, without_training)]
+    at_site = [select(table, site=site, n_dimensions=symmetry["dimensions"]) for table in (*last, without_training)]
     order = select(at_site[0], measure="error").set_index("permutation")["value"]
     order = order.drop("()")  # the identity is always a symmetry
     names = [name for name in order.index if name in set(order.sort_values(kind="stable").index[:MOST_ROWS])]
@@ -91,7 +92,7 @@ def plot_symmetry(trained: list[pd.DataFrame], random_networks: pd.DataFrame, si
         ("trained", TRAINED, "o", pd.concat(at_site[:-1])),
         ("random networks", AT_INITIALISATION, "s", at_site[-1]),
     ]
-    draw_errors(errors, networks, names)
+    draw_errors(errors, networks, names, symmetry["largest_error"])
     errors.set_yticks(range(len(names)), row_labels(last[0], names))
     errors.set_title(f"Equivariance at {short_site(site)}")
     draw_eigenvalues(plane, at_site[0], names)
@@ -107,7 +108,7 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         trained = [read_table(path) for path in snakemake.input.symmetry]
         random_networks = read_table(snakemake.input.random_init)
-        figure = plot_symmetry(trained, random_networks, snakemake.params.site, snakemake.params.n_dimensions)
+        figure = plot_symmetry(trained, random_networks, snakemake.params.site, snakemake.params.symmetry)
         never = random_networks["seed"].nunique()
         n = f"{len(trained)} trained networks, the same at initialisation and {never} random ones"
         figure.suptitle(f"{snakemake.wildcards.experiment}: {n}", fontsize=9)

@@ -32,10 +32,14 @@ def features_of(activations: xr.DataArray, concatenated: list[str], n_read: int)
 
 
 def recover(
-    model: NextTokenModel, activations: xr.DataArray, concatenated: list[str], rng: np.random.Generator
+    model: NextTokenModel,
+    activations: xr.DataArray,
+    concatenated: list[str],
+    faintest: float,
+    rng: np.random.Generator,
 ) -> tuple[int, list[RecoveredProcess]]:
     """The length of the continuations that are regressed; and the process from each site, then from the outputs."""
-    recovery = Recovery(model, rng)
+    recovery = Recovery(model, rng, faintest)
     found = [recovery.from_features(features) for features in features_of(activations, concatenated, recovery.n_read)]
     return recovery.n_ahead, [*found, recovery.from_outputs()]
 
@@ -80,18 +84,18 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.activations) as activations,
         ):
             tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
-            concatenated = snakemake.params.concatenated
+            concatenated, faintest = snakemake.params.concatenated, snakemake.params.faintest
             sites = with_concatenated(activations["site"].values.tolist(), concatenated)
             snapshots = []
             rows = rows_of_tree(activations, tree)
             for index, step in enumerate(activations["step"].values):
                 predicted = activations["log_probability"][index, rows].values.astype(np.float64)
                 rng, read = np.random.default_rng(snakemake.params.seed), activations["activation"][index, :, rows]
-                n_ahead, found = recover(NextTokenModel(tree, np.exp(predicted)), read, concatenated, rng)
+                n_ahead, found = recover(NextTokenModel(tree, np.exp(predicted)), read, concatenated, faintest, rng)
                 snapshots.append(as_dataset(found, truth.sizes["token"]).assign(n_ahead=n_ahead))
                 job.info(f"step {step}: {[one.spectrum.rank for one in found]} dimensions, {n_ahead} tokens ahead")
             result = xr.concat(snapshots, "snapshot").assign_coords(
                 {name: ("snapshot", activations[name].values) for name in ("step", "seed", "origin")}
                 | {"source": [*sites, OUTPUT]}
             )
-        write_dataset(result, snakemake.output.generator)
+        write_dataset(result.assign_attrs(faintest=faintest), snakemake.output.generator)

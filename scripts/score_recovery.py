@@ -102,7 +102,7 @@ if __name__ == "__main__":
             if params.n_sequences:
                 drawn = np.random.default_rng(params.sequences_seed)
                 model = sampled_model(exact, params.n_sequences, int(truth["length"].max()), drawn)
-                sampled = Recovery(model, np.random.default_rng(params.seed))
+                sampled = Recovery(model, np.random.default_rng(params.seed), generator.attrs["faintest"])
             scorer = RecoveryScorer(process, exact.tree, rng)
             table = recovery_table(generator, scorer, sampled)
             table = table.assign(experiment=snakemake.wildcards.experiment)

@@ -10,6 +10,7 @@ import xarray as xr
 import yaml
 
 from alphabets import random_tensor, study
+from analysis import SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.config.job_costs import BYTES, SECONDS, Estimates
@@ -121,7 +122,7 @@ def test_noise_has_no_symmetry_of_many_tokens_and_the_planted_belief_has_that_of
         },
         coords={"step": ("snapshot", [0, 9]), "seed": ("snapshot", [1, 1]), "site": ["blocks.0.hook_resid_post"]},
     )
-    table = find_symmetries(truth, activations, [0, 1], 2)
+    table = find_symmetries(truth, activations, [0, 1], 2, SYMMETRY_LIMITS)
     accepted = table[(table["measure"] == "is_symmetry") & (table["value"] == 1)]
     assert set(accepted.loc[accepted["step"] == 0, "permutation"]) == {"()"}
     assert {"()", "(0 1)"} <= set(accepted.loc[accepted["step"] == 9, "permutation"])
@@ -166,7 +167,9 @@ def test_scores_and_draws_are_the_same_a_few_rows_at_a_time(monkeypatch):
     process = process_of(20, 3)
     tree = complete_tree(process, 3, 10**5)
     belief, _ = belief_states(process, tree)
-    recovered = Recovery(NextTokenModel(tree, process.next_token_probability(belief)), rng()).from_outputs(2).process
+    recovered = (
+        Recovery(NextTokenModel(tree, process.next_token_probability(belief)), rng(), 0.01).from_outputs(2).process
+    )
     monkeypatch.setattr(recovery_scores, "N_SEQUENCES", 20)
 
     def found():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import ANALYSIS
 from geometry.claims.claim import best_elsewhere
 from geometry.claims.verdicts import bootstrap_interval, interval, relative_gain, verdict
 from geometry.tables import select
@@ -201,7 +202,7 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
     }
     for name in ("probe", "loss", "recovery", "symmetry"):
         tables[name]["origin"] = np.where(tables[name]["step"] == 0, "random_init", "trained")
-    found = judge(tables, "e", "markov", {"confidence": 0.95, "margin": 0.1})
+    found = judge(tables, "e", "markov", {"confidence": 0.95, "margin": 0.1}, ANALYSIS)
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])
     return found.assign(claim=at_site).set_index("claim")
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from analysis import ANALYSIS
 from geometry.processes.catalog import process_from_config
 from geometry.processes.process import build_process
 from geometry.tasks.ground_truth import markov_ground_truth
@@ -47,7 +48,7 @@ def nearly_optimal(optimal, length, last_token):
     ids=lambda process: process.name,
 )
 def test_nothing_is_wrong_with_a_network_that_has_learnt(process):
-    assert network_cautions(losses(process, nearly_optimal), is_pretrained=True) == ""
+    assert network_cautions(losses(process, nearly_optimal), is_pretrained=True, limits=ANALYSIS["loss"]) == ""
 
 
 def test_losses_of_who_knows_less_are_known():
@@ -60,7 +61,9 @@ def test_losses_of_who_knows_less_are_known():
 
 
 def test_network_worse_than_uniform_is_told():
-    said = network_cautions(losses(MESS3, lambda optimal, *_: softmax(noise(2, optimal))), is_pretrained=True)
+    said = network_cautions(
+        losses(MESS3, lambda optimal, *_: softmax(noise(2, optimal))), is_pretrained=True, limits=ANALYSIS["loss"]
+    )
     assert said.startswith("seed 4: positions 1, 2, 3, 4, 5 predict worse than uniform (")
     assert "it has reached 0% of what can be predicted beyond token frequencies; its model.activation" in said
 
@@ -69,7 +72,7 @@ def test_last_position_that_was_never_trained_is_told():
     def untrained_last(optimal, length, last_token):
         return np.where(length[:, None] == 5, softmax(noise(2, optimal)), nearly_optimal(optimal, length, last_token))
 
-    said = network_cautions(losses(MESS3, untrained_last), is_pretrained=True)
+    said = network_cautions(losses(MESS3, untrained_last), is_pretrained=True, limits=ANALYSIS["loss"])
     assert (
         said.startswith("seed 4: position 5 predicts worse than uniform (") and "position 5 predicts far worse" in said
     )
@@ -78,12 +81,16 @@ def test_last_position_that_was_never_trained_is_told():
     def ignorant_last(optimal, length, last_token):
         return np.where(length[:, None] == 5, -np.log(3), nearly_optimal(optimal, length, last_token))
 
-    said = network_cautions(losses(MESS3, ignorant_last), is_pretrained=False)
+    said = network_cautions(losses(MESS3, ignorant_last), is_pretrained=False, limits=ANALYSIS["loss"])
     assert said.startswith("seed 4: position 5 predicts far worse than others (1.099 nats against an optimum of 0.7")
 
 
 def test_network_that_knows_token_frequencies_alone_has_reached_nothing():
     process = process_from_config("z1r", {"p": 0.25})
-    said = network_cautions(losses(process, lambda optimal, *_: np.full_like(optimal, -np.log(2))), is_pretrained=False)
+    said = network_cautions(
+        losses(process, lambda optimal, *_: np.full_like(optimal, -np.log(2))),
+        is_pretrained=False,
+        limits=ANALYSIS["loss"],
+    )
     assert "worse than unigram" in said and "worse than uniform" not in said
     assert said.endswith("it has reached 0% of what can be predicted beyond token frequencies")

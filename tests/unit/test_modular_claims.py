@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from analysis import ANALYSIS
 from geometry.claims.modular_claims import when_memorised
 from judge_claims import judge
 
@@ -89,7 +90,7 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
 
 
 def test_claims_read_the_right_rows():
-    claims = judge(tables(), "e", "modular", RULE).set_index("claim")
+    claims = judge(tables(), "e", "modular", RULE, ANALYSIS).set_index("claim")
     expected = {
         "answers what it was not trained on": (0.895, 0.04, "best of 2 random networks"),
         "groks: generalises after it has memorised": (0.895, 0.195, "when it had memorised"),
@@ -118,7 +119,7 @@ def test_claims_that_cannot_be_asked_are_left_out():
     """
     left = tables(part_of_ablation=(), held_out=float("nan"), translated=False)
     left["surgery"] = left["surgery"][:0]
-    names = set(judge(left, "e", "modular", RULE)["claim"])
+    names = set(judge(left, "e", "modular", RULE, ANALYSIS)["claim"])
     assert not [name for name in names if name.startswith(("answers", "groks", "frequencies", "surgery", "has", "its"))]
     assert "Fourier-sparse" in names
 

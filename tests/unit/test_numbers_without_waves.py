@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.text import Text
 from test_surgery import planted_network
 
+from analysis import ANALYSIS
 from compare_bases import compare_bases
 from extract_activations import extract
 from find_shift_symmetry import find_shift_symmetry
@@ -114,7 +115,7 @@ class Study:
         tables["random_init"] = self.never["probe"]
         tables["baselines"] = self.baselines
         tables |= {f"random_init_{name}": self.never[name] for name in ("circuit", "bases", "shift_symmetry")}
-        return judge(tables, "e", "modular", RULE).set_index("claim"), tables
+        return judge(tables, "e", "modular", RULE, ANALYSIS).set_index("claim"), tables
 
     def draw(self):
         """Every figure, as it is saved."""

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
 
+from analysis import ANALYSIS, SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.claims.belief_claims import Evidence, claims_of
 from geometry.figures.style import STYLE_SHEET
@@ -94,13 +95,13 @@ class Study:
         with open_dataset(path) as decoded:
             self.decoded = decoded.load()
         self.loss = loss_table(truth, self.activations)
-        self.symmetry = find_symmetries(truth, self.activations, [0, 1], 2)
+        self.symmetry = find_symmetries(truth, self.activations, [0, 1], 2, SYMMETRY_LIMITS)
         observers = convergence_table(truth, self.process, 0)
         own = measure_convergence(truth, self.decoded, errors_at_longest(observers))
         self.convergence = pd.concat([observers, own])
         self.distances = compare_distances(truth, self.decoded, 100, 0)
         self.recovery, self.fractal = self.recovered()
-        self.process_recovery = recovery_table(truth, self.process, 0)
+        self.process_recovery = recovery_table(truth, self.process, 0.01, 0)
         self.process_symmetry = symmetry_table(truth)
 
     def recovered(self):
@@ -129,13 +130,17 @@ class Study:
         recoveries = self.recovery, self.process_recovery, recovery
         symmetries = self.symmetry, self.process_symmetry, symmetry
         return list(
-            claims_of(Evidence(self.probe, self.baselines, never, self.loss, steering, *recoveries, *symmetries))
+            claims_of(
+                Evidence(self.probe, self.baselines, never, self.loss, steering, *recoveries, *symmetries, ANALYSIS)
+            )
         )
 
     def draw(self):
         training = pd.DataFrame({"step": [0, 7], "gap_nats": [0.0, 0.0]})
         yield plot_loss([training], self.loss)
-        yield plot_symmetry([self.symmetry], select(self.symmetry, step=0).assign(seed=9), SITES[1], 2)
+        yield plot_symmetry(
+            [self.symmetry], select(self.symmetry, step=0).assign(seed=9), SITES[1], ANALYSIS["symmetry"]
+        )
         yield plot_convergence([self.convergence])
         yield plot_distances(self.distances, SITES)
         never = select(self.recovery, step=0).assign(seed=9)
@@ -157,15 +162,15 @@ def test_study_comes_to_its_end(parameters, context, tmp_path):
 
 
 def test_a_single_future_has_one_dimension_and_no_gap():
-    one = Spectrum(np.ones(1), np.ones((1, 1)))
+    one = Spectrum(np.ones(1), np.ones((1, 1)), 0.01)
     assert one.rank == 1 and np.isnan(one.gap)
-    assert Spectrum(np.array([1, 0.5, 0.001]), np.eye(3)).gap == pytest.approx(500)
+    assert Spectrum(np.array([1, 0.5, 0.001]), np.eye(3), 0.01).gap == pytest.approx(500)
 
 
 @pytest.mark.parametrize(("guess", "exact", "told"), [(1e-16, 0.0, False), (0.5, 0.0, True), (0.5, 0.4, False)])
 def test_process_is_told_only_where_there_is_more_to_predict_than_token_frequencies(guess, exact, told):
     rows = [("unigram", "kl_rate_nats", guess), (EXACT, "kl_rate_nats", exact)]
-    assert is_identifiable(pd.DataFrame(rows, columns=["source", "measure", "value"])) == told
+    assert is_identifiable(pd.DataFrame(rows, columns=["source", "measure", "value"]), 0.01) == told
 
 
 def test_set_of_one_belief_has_neither_a_scale_nor_a_dimension():

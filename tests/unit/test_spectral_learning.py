@@ -66,7 +66,7 @@ def test_bayes_filter_gives_back_its_process_exactly(name):
     process, context, n_dimensions = WHOLE[name]
     language, belief, _ = optimum(process, context)
     features = belief @ rng().normal(size=(belief.shape[1], 20)) + 3
-    found, truth = Recovery(language, rng()).from_features(features), scorer(process, context)
+    found, truth = Recovery(language, rng(), 0.01).from_features(features), scorer(process, context)
     assert found.spectrum.rank == n_dimensions and found.spectrum.gaps.max() > 1e6
     scores = truth.scores(found.process)
     assert scores["kl_rate_nats"] < 1e-8 and scores["invalid_share"] == 0
@@ -78,7 +78,7 @@ def test_bayes_filter_gives_back_its_process_exactly(name):
 def test_exact_eigenvalues_are_those_of_the_transition_tensor():
     process, context, _ = WHOLE["mess3"]
     language, *_ = optimum(process, context)
-    found = Recovery(language, rng()).from_outputs().process
+    found = Recovery(language, rng(), 0.01).from_outputs().process
     expected = np.sort(np.linalg.eigvals(process.transition_tensor).real)
     np.testing.assert_allclose(np.sort(eigenvalues(found.transition_tensor, 3).real), expected, rtol=1e-8)
 
@@ -90,7 +90,7 @@ def test_memoriser_and_noise_give_back_no_process(name):
     language, belief, _ = optimum(process, context)
     truth = scorer(process, context)
     for features in (np.eye(len(belief)), rng().normal(size=(len(belief), 30))):
-        found = Recovery(language, rng()).from_features(features)
+        found = Recovery(language, rng(), 0.01).from_features(features)
         assert found.spectrum.rank == 1
         rate = truth.scores(found.process)["kl_rate_nats"] if found.process is not None else np.inf
         assert rate > 0.5 * truth.kl_rate_of_unigram_nats()
@@ -118,7 +118,7 @@ def test_futures_are_as_long_as_dimensions_come_to_light():
 
 def test_rank_is_where_the_gap_is_unless_it_is_too_faint_to_be_looked_for():
     columns = np.diag([1, 0.5, 0.4, 0.01, 0.005, 1e-9])
-    found = spectrum(columns, columns, np.ones(6))
+    found = spectrum(columns, columns, np.ones(6), 0.01)
     assert found.rank == 3
     np.testing.assert_allclose(found.gaps[2], 40)
 
@@ -131,7 +131,7 @@ def test_sampled_words_tell_the_process_the_better_the_more_they_are():
         sample = counted_model(language, n_sequences, rng())
         seen = sample.next_token_probability.sum(axis=1)
         assert np.isin(seen.round(9), [0, 1]).all()
-        rates.append(truth.scores(Recovery(sample, rng()).from_outputs().process)["kl_rate_nats"])
+        rates.append(truth.scores(Recovery(sample, rng(), 0.01).from_outputs().process)["kl_rate_nats"])
     assert 0 < rates[1] < rates[0] / 10
     np.testing.assert_allclose(sample.next_token_probability[:6], language.next_token_probability[:6], atol=5e-3)
 
@@ -151,7 +151,7 @@ def test_which_words_occur_tells_a_process_whose_free_tokens_are_fair(name, cont
     """So a network that tells no more than that has told nothing: it is what the tree of prefixes gives away."""
     support = support_model(exact_model(truth_of(name, context)))
     truth = scorer(PROCESSES[name](), context)
-    rate = truth.kl_rate_of_nats(Recovery(support, rng()).from_outputs().process)
+    rate = truth.kl_rate_of_nats(Recovery(support, rng(), 0.01).from_outputs().process)
     assert (rate < 1e-6) == is_all and rate < 0.2 * truth.kl_rate_of_unigram_nats()
 
 
@@ -159,7 +159,7 @@ def test_sampled_words_are_read_in_the_dimensions_that_come_nearest_to_the_truth
     """As noise may hide the gap; each network's words are its own."""
     process, context, _ = WHOLE["skew"]
     language, *_ = optimum(process, context)
-    truth, recovery = scorer(process, context), Recovery(counted_model(language, 300, rng()), rng())
+    truth, recovery = scorer(process, context), Recovery(counted_model(language, 300, rng()), rng(), 0.01)
     by_rule = truth.kl_rate_of_nats(recovery.from_outputs().process)
     found = truth.kl_rate_of_nats(nearest(recovery, truth).process)
     assert found < by_rule

@@ -7,13 +7,13 @@ import pytest
 import xarray as xr
 from reference_tree import words_of
 
+from analysis import SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.probing.principal_components import principal_scores
 from geometry.processes.belief_states import complete_tree, complete_tree_with_beliefs
 from geometry.processes.catalog import process_from_config
 from geometry.processes.process import build_process
 from geometry.recovery.token_symmetry import (
-    ACCEPTED,
     composed,
     composition_error,
     cycles,
@@ -193,10 +193,12 @@ def test_group_of_planted_beliefs_is_found_and_no_other(process, group):
     truth = markov_ground_truth(process, 6, 10**4, seed=0)
     belief = truth["target"].values @ rng().normal(size=(process.n_states, 8))
     noise = 0.02 * belief.std() * rng().normal(size=belief.shape)
-    table = find_symmetries(truth, activations_of(truth, belief + noise), [0, 1], min(process.n_states - 1, 2))
+    table = find_symmetries(
+        truth, activations_of(truth, belief + noise), [0, 1], min(process.n_states - 1, 2), SYMMETRY_LIMITS
+    )
     assert accepted(table, 9, SITES[1]) == group
     for step, site in ((0, SITES[0]), (0, SITES[1]), (9, SITES[0])):
         assert accepted(table, step, site) == {"()"}
     assert table.loc[table["measure"] == "is_group", "value"].eq(1).all()
     errors = table[(table["measure"] == "error") & (table["step"] == 0) & (table["permutation"] != "()")]
-    assert errors["value"].min() > 3 * ACCEPTED
+    assert errors["value"].min() > 3 * SYMMETRY_LIMITS[0]

@@ -4,7 +4,7 @@ An R2 is of held-out prefixes, weighted by their probability, by a ridge regress
 chosen on inner folds, unless a claim's measure says otherwise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -48,6 +48,7 @@ class Evidence:
     symmetry: pd.DataFrame
     process_symmetry: pd.DataFrame
     random_init_symmetry: pd.DataFrame
+    analysis: Mapping[str, Mapping]
 
     @property
     def layer_outputs(self) -> list[str]:
@@ -239,7 +240,10 @@ def rank_claim(evidence: Evidence) -> Claim:
 
 def process_claim(evidence: Evidence) -> Claim:
     """The recovered process predicts like the true one; testable where exact predictions identify it."""
-    score, testable = divergence_score(evidence.process_recovery), is_identifiable(evidence.process_recovery)
+    score, testable = (
+        divergence_score(evidence.process_recovery),
+        is_identifiable(evidence.process_recovery, evidence.analysis["recovery"]["identifiable_share"]),
+    )
     name, measure = "its process can be read out of it", "share of the divergence of token frequencies"
     return recovery_claim(evidence, score, name, measure, testable)
 

@@ -1,6 +1,6 @@
 """The claims of an experiment, by the kind of its task."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ class ClaimsOfKind(NamedTuple):
 CLAIMS = {"markov": ClaimsOfKind(Evidence, claims_of), "modular": ClaimsOfKind(CircuitEvidence, circuit_claims_of)}
 
 
-def claims_from(tables: dict[str, pd.DataFrame], kind: str) -> Iterator[Claim]:
-    """The claims of one experiment on a task of that kind."""
+def claims_from(tables: dict[str, pd.DataFrame], kind: str, analysis: Mapping[str, Mapping]) -> Iterator[Claim]:
+    """The claims of one experiment on a task of that kind, by the limits in sections of the analysis."""
     evidence, claims = CLAIMS[kind]
-    yield from claims(evidence(**{field.name: tables[field.name] for field in fields(evidence)}))
+    given = tables | {"analysis": analysis}
+    yield from claims(evidence(**{field.name: given[field.name] for field in fields(evidence)}))

@@ -4,7 +4,7 @@ An accuracy or an R2 is of pairs that the network was not trained on, unless a c
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,9 +14,6 @@ from geometry.modular_circuit.shift_symmetry import DOUBLED, SHIFT, SHUFFLED
 from geometry.networks.hook_points import OUTPUT
 from geometry.probing.probe_table import BASELINES, circle_scores, last_layer_output
 from geometry.tables import select
-
-MEMORISED = 0.99
-"""The accuracy on trained pairs from which on they count as memorised."""
 
 CIRCLES = 3
 """Circles that a network must hold, at least."""
@@ -39,6 +36,7 @@ class CircuitEvidence:
     shift_symmetry: pd.DataFrame
     random_init_shift_symmetry: pd.DataFrame
     surgery: pd.DataFrame
+    analysis: Mapping[str, Mapping]
 
     def measure(self, name: str, **where) -> pd.Series:
         """A measure of the circuit by seed, at the last snapshot unless a step is given."""
@@ -49,11 +47,11 @@ def of_seeds(rows: pd.DataFrame) -> pd.Series:
     return rows.set_index("seed")["value"]
 
 
-def when_memorised(circuit: pd.DataFrame) -> pd.Series:
-    """By seed the accuracy on unseen pairs at the first snapshot that has learnt the trained ones, or the last."""
+def when_memorised(circuit: pd.DataFrame, accuracy: float) -> pd.Series:
+    """By seed the accuracy on unseen pairs at the first snapshot with that accuracy on training pairs, or the last."""
     names = "train_accuracy", "held_out_accuracy"
     table = {name: select(circuit, measure=name).pivot_table("value", "step", "seed") for name in names}
-    known = table["train_accuracy"] >= MEMORISED
+    known = table["train_accuracy"] >= accuracy
     step = known.idxmax().where(known.any(), known.index[-1])
     return pd.Series({seed: table["held_out_accuracy"].loc[at, seed] for seed, at in step.items()})
 
@@ -67,7 +65,8 @@ def grokked(evidence: CircuitEvidence) -> Iterator[Claim]:
     baselines = {"at initialisation": evidence.measure("held_out_accuracy", step=evidence.circuit["step"].min())}
     baselines |= best_random_init(estimate, of_seeds(select(evidence.random_init_circuit, measure="held_out_accuracy")))
     yield Claim("answers what it was not trained on", OUTPUT, estimate, baselines, **measure)
-    memorised = {"when it had memorised": when_memorised(evidence.circuit)}
+    accuracy = evidence.analysis["circuit"]["memorised_accuracy"]
+    memorised = {"when it had memorised": when_memorised(evidence.circuit, accuracy)}
     yield Claim("groks: generalises after it has memorised", OUTPUT, estimate, memorised, **measure)
 
 

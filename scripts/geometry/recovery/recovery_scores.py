@@ -146,7 +146,7 @@ def read_recovered(one: xr.Dataset) -> RecoveredProcess:
     """The process recovered from one source at one snapshot, as `recover_process` writes it."""
     values, operators = one["singular_value"].values, one["operator"].values
     values = values[np.isfinite(values)]
-    spectrum = Spectrum(values, np.empty((0, len(values))))
+    spectrum = Spectrum(values, np.empty((0, len(values))), one.attrs["faintest"])
     rank = int(np.isfinite(operators[0, :, 0]).sum())
     if not rank:
         return RecoveredProcess(spectrum, None)

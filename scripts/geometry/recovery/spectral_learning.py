@@ -22,9 +22,6 @@ from geometry.processes.prefix_tree import PrefixTree
 from geometry.processes.process import Process
 from geometry.recovery.next_token_model import NextTokenModel
 
-FAINTEST = 0.01
-"""The share of the largest singular value below which a singular value counts as no dimension."""
-
 SMALLEST = 1e-9
 """A singular value that is rounding: it was a square root."""
 
@@ -51,12 +48,14 @@ class Spectrum:
 
     singular_values: Float[ndarray, " dimension"]
     directions: Float[ndarray, "column dimension"]
+    faintest: float
+    """The singular value from which on, in units of the first, one counts as a dimension."""
 
     @cached_property
     def gaps(self) -> Float[ndarray, " place"]:
         """The ratio of each singular value to the next; 0 where it is too small to count as a dimension."""
         values = self.singular_values[: MOST_DIMENSIONS + 1]
-        return np.where(values[:-1] > FAINTEST, values[:-1] / np.maximum(values[1:], SMALLEST), 0)
+        return np.where(values[:-1] > self.faintest, values[:-1] / np.maximum(values[1:], SMALLEST), 0)
 
     @property
     def rank(self) -> int:
@@ -73,16 +72,17 @@ def spectrum(
     continuation_probabilities: Float[ndarray, "prefix column"],
     decoded: Float[ndarray, "prefix column"],
     weight: Float[ndarray, " prefix"],
+    faintest: float,
 ) -> Spectrum:
     """The spectrum of the second moments of continuation probabilities that their decoded values explain."""
     left = continuation_probabilities - decoded
     explained = (weight * continuation_probabilities.T) @ continuation_probabilities - (weight * left.T) @ left
     energy, directions = np.linalg.eigh((explained + explained.T) / 2)
     values = np.sqrt(np.maximum(energy[::-1], -energy.min()))
-    return Spectrum(values / values[0], directions[:, ::-1])
+    return Spectrum(values / values[0], directions[:, ::-1], faintest)
 
 
-def tokens_ahead(model: NextTokenModel) -> int:
+def tokens_ahead(model: NextTokenModel, faintest: float) -> int:
     """The length of the continuations: the least, from two tokens, to which one more token adds no dimension.
 
     At most half of the tree's depth, so that half of the positions have such continuations.
@@ -94,13 +94,8 @@ def tokens_ahead(model: NextTokenModel) -> int:
     ranks = []
     for k in possible:
         continuation_probabilities = model.continuation_probabilities(k)
-        ranks.append(
-            spectrum(
-                continuation_probabilities,
-                continuation_probabilities,
-                model.prefix_probability[: len(continuation_probabilities)],
-            ).rank
-        )
+        weight = model.prefix_probability[: len(continuation_probabilities)]
+        ranks.append(spectrum(continuation_probabilities, continuation_probabilities, weight, faintest).rank)
         if len(ranks) > 1 and ranks[-1] == ranks[-2]:
             return k - 1
     return possible[-1]
@@ -120,18 +115,15 @@ class RecoveredProcess:
 class Recovery:
     """The recovery of a process from the predictions of one model, by any features of the prefixes."""
 
-    def __init__(self, model: NextTokenModel, rng: np.random.Generator):
-        self.model = model
-        self.n_ahead = tokens_ahead(model)
+    def __init__(self, model: NextTokenModel, rng: np.random.Generator, faintest: float):
+        self.model, self.faintest = model, faintest
+        self.n_ahead = tokens_ahead(model, faintest)
         continuation_probabilities = model.continuation_probabilities(self.n_ahead)
         self.n_read = len(continuation_probabilities)
         self.weight = model.prefix_probability[: self.n_read]
-        directions = spectrum(continuation_probabilities, continuation_probabilities, self.weight).directions[
-            :, : MOST_DIMENSIONS + 1
-        ]
-        self.continuation_probabilities = (
-            continuation_probabilities @ directions
-        )  # the rest is too small to count as a dimension
+        whole = spectrum(continuation_probabilities, continuation_probabilities, self.weight, faintest)
+        # The rest is too small to count as a dimension.
+        self.continuation_probabilities = continuation_probabilities @ whole.directions[:, : MOST_DIMENSIONS + 1]
         self.split = split_by("held_out_prefix", by_prefix(self.n_read, min(N_FOLDS, self.n_read), 1, rng))
 
     def from_outputs(self, rank: int | None = None) -> RecoveredProcess:
@@ -155,7 +147,7 @@ class Recovery:
         return self._recovered(decode(features, [one.affine_map(strength) for one, _ in folds], self.split.fold)[0])
 
     def _recovered(self, decoded: Float[ndarray, "prefix column"], rank: int | None = None) -> RecoveredProcess:
-        found = spectrum(self.continuation_probabilities, decoded, self.weight)
+        found = spectrum(self.continuation_probabilities, decoded, self.weight, self.faintest)
         return RecoveredProcess(
             found, generator(self.model, decoded @ found.directions[:, : rank or found.rank], self.weight)
         )

@@ -26,26 +26,6 @@ ALL_PERMUTATIONS = 4
 MOST_SWAPS = 66
 """Swaps that are tried: all of up to 12 tokens; of more, those that change the distribution of token pairs least."""
 
-ACCEPTED = 0.05
-"""The share of the variance that a map may leave for its permutation to count as a symmetry, in two dimensions.
-
-It is that of the prefixes that the permutation changes, most of them where tokens are few: a swap of two of many tokens
-leaves nearly all as they are, and hardly any of the whole variance, whatever they are to the network.
-
-Behind the first attention, networks trained on processes with the symmetry leave .0005 to .03, untrained ones at least
-.10, and trained ones without the symmetry at least .18. Before it, where only the last token and its position are
-known, an untrained network may leave as little as .02: any permutation of a few vectors is nearly linear.
-"""
-
-UNCHANGED = 0.015
-"""The mean total variation distance by which predictions may differ where a permutation counts as a symmetry.
-
-It is, again, over the sequences that the permutation changes: prefixes with the token after them.
-
-They do by .002 to .007 in networks that were trained on processes with it, and by at least .065 in random ones. Of a
-process that only nearly has the symmetry, the map may leave as little as .02, but the predictions differ by .03.
-"""
-
 COVERED = 1 - 1e-9
 """The share of the prefixes' weight whose images are prefixes too, for a permutation to count as a symmetry."""
 
@@ -255,10 +235,16 @@ def symmetries_of_predictions(
     ]
 
 
-def is_symmetry(found: Equivariance, change: float, shares: tuple[float, float]) -> bool:
+def is_symmetry(found: Equivariance, change: float, shares: tuple[float, float], limits: tuple[float, float]) -> bool:
     """True if a permutation counts as a symmetry: of the geometry and, by the `prediction_change`, of the predictions.
 
-    Both are compared with the `changed_shares`; the identity, which changes nothing, is one.
+    The `limits` of its error and of the change are shares of what the permutation changes (`changed_shares`), most of
+    the prefixes where tokens are few; a swap of two of many tokens leaves nearly all as they are. The identity, which
+    changes nothing, is one. Behind the first attention, networks trained on processes with the symmetry leave an error
+    of .0005 to .03 and change predictions by .002 to .007; random networks leave at least .10 and change them by at
+    least .065; trained networks without the symmetry leave at least .18. Before the first attention, random networks
+    leave as little as .02, as any permutation of a few vectors is nearly linear. Of a process that nearly has the
+    symmetry, the error may be .02, but predictions change by .03.
     """
-    most = (max(limit * share, ROUNDING) for limit, share in zip((ACCEPTED, UNCHANGED), shares, strict=True))
+    most = (max(limit * share, ROUNDING) for limit, share in zip(limits, shares, strict=True))
     return found.error < next(most) and change < next(most) and found.coverage > COVERED

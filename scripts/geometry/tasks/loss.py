@@ -1,22 +1,10 @@
 """The exact loss of a network at each position, beside those of simpler predictors; and cautions drawn from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-NEGLIGIBLE_NATS = 0.01
-"""A loss above that of a simpler predictor by less than this is what training leaves."""
-
-OUT_OF_LINE = 0.25
-"""The share of the avoidable loss from which on one position stands out, if most have less than a fifth of that."""
-
-REACHED = 0.9
-"""The share of the avoidable loss, from token frequencies to the optimum, that a network should have reached.
-
-A tenth may be missing, as in the margin of the claims.
-"""
 
 
 def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
@@ -46,22 +34,28 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def cautions(loss: pd.DataFrame, is_pretrained: bool) -> Iterator[str]:
-    """Sentences on positions with a loss above that of simpler predictors, and on a network that has not converged."""
+def cautions(loss: pd.DataFrame, is_pretrained: bool, limits: Mapping[str, float]) -> Iterator[str]:
+    """Sentences on positions with a loss above that of simpler predictors, and on a network that has not converged.
+
+    The `limits`: a difference in nats that is negligible; the share of the avoidable loss (from the unigram baseline to
+    the optimum) from which on one position stands out, if most have less than a fifth of that; and the share of it that
+    a network should have removed, of which a tenth may be missing, as in the margin of the claims.
+    """
+    negligible, apart_from, learnt = (limits[name] for name in ("negligible_nats", "position_share", "learnt_share"))
     for than in ("uniform", "unigram"):
-        worse = loss[loss["loss_nats"] > loss[f"{than}_loss_nats"] + NEGLIGIBLE_NATS]
+        worse = loss[loss["loss_nats"] > loss[f"{than}_loss_nats"] + negligible]
         if len(worse):
             yield _sentence(worse, f"worse than {than}", worse[f"{than}_loss_nats"])
             break
     avoidable = (loss["unigram_loss_nats"] - loss["optimal_loss_nats"]).mean()
-    if avoidable < NEGLIGIBLE_NATS:
+    if avoidable < negligible:
         return
     left = loss["gap_nats"] / avoidable
-    apart = loss[(left > OUT_OF_LINE) & (left.median() < OUT_OF_LINE / 5)]
+    apart = loss[(left > apart_from) & (left.median() < apart_from / 5)]
     if len(apart):
         text = _sentence(apart, "far worse than others", apart["optimal_loss_nats"], "against an optimum of")
         yield f"{text}, as where the loss of a position was never trained"
-    if (reached := 1 - left.mean()) < REACHED:
+    if (reached := 1 - left.mean()) < learnt:
         hint = "; its model.activation, normalization or bos may be others, or its task" if is_pretrained else ""
         yield f"it has reached {max(reached, 0):.0%} of what can be predicted beyond token frequencies{hint}"
 
@@ -76,8 +70,8 @@ def _sentence(rows: pd.DataFrame, how: str, reference: pd.Series, against: str =
     )
 
 
-def network_cautions(loss: pd.DataFrame, is_pretrained: bool) -> str:
+def network_cautions(loss: pd.DataFrame, is_pretrained: bool, limits: Mapping[str, float]) -> str:
     """The cautions on the networks of an experiment at their last step, as text; empty if there are none."""
     last = loss[loss["step"] == loss["step"].max()].reset_index(drop=True)
-    found = {seed: "; ".join(cautions(rows, is_pretrained)) for seed, rows in last.groupby("seed")}
+    found = {seed: "; ".join(cautions(rows, is_pretrained, limits)) for seed, rows in last.groupby("seed")}
     return ". ".join(f"seed {seed}: {text}" for seed, text in found.items() if text)
