@@ -195,6 +195,40 @@ EXPERIMENT_ERRORS = [
 ]
 
 
+FORMER_NAMES = [
+    ({"probe": {"joined": []}}, "unknown key 'joined' at probe; it is now 'concatenated'"),
+    ({"probe": {"untrained": 5}}, "unknown key 'untrained' at probe; it is now 'random_networks'"),
+    ({"probe": {"other_parameters": None}}, "unknown key 'other_parameters' at probe; it is now 'control_parameters'"),
+    ({"training": {"labels": "tree"}}, "training.labels is 'tree'; it is now 'full_distribution'"),
+]
+
+
+@pytest.mark.parametrize(("override", "sentence"), FORMER_NAMES)
+def test_former_name_is_refused_in_a_sentence_with_the_new_one(override, sentence):
+    for where, study in (
+        ("experiment 'mess3'", {"experiments": {"mess3": override}}),
+        ("experiment 'mess3'", {"defaults": override}),
+    ):
+        with pytest.raises(ConfigError) as error:
+            resolve(study)
+        assert str(error.value) == f"{where}: {sentence}"
+
+
+def test_former_section_is_refused_in_a_sentence_with_the_new_one():
+    """With a schema that has none at the top level."""
+    properties = {key: value for key, value in SCHEMA["properties"].items() if key != "surgery"}
+    required = [key for key in SCHEMA["required"] if key != "surgery"]
+    schema = SCHEMA | {"properties": properties, "required": required}
+    with pytest.raises(ConfigError) as error:
+        resolve_experiments(canonical_config(merged(CONFIG, {"surgery": {}}), schema), schema)
+    assert str(error.value) == "config: unknown key 'surgery' at the top level; it is now analysis.surgery"
+
+
+def test_key_that_was_renamed_elsewhere_is_unknown_like_any_other():
+    with pytest.raises(ConfigError, match="unknown key 'joined' at training; allowed are labels"):
+        resolve({"experiments": {"mess3": {"training": {"joined": []}}}})
+
+
 @pytest.mark.parametrize(("override", "sentence"), EXPERIMENT_ERRORS)
 def test_bad_experiment_is_refused_naming_it_and_the_key(override, sentence):
     with pytest.raises(ConfigError, match=sentence) as error:

@@ -1,13 +1,13 @@
 """The claims of an experiment, by the kind of its task."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import pandas as pd
 
 from geometry.claims.belief_claims import Evidence, claims_of
-from geometry.claims.claim import Claim
+from geometry.claims.claim import Claim, predicted
 from geometry.claims.modular_claims import CircuitEvidence, circuit_claims_of
 
 
@@ -18,7 +18,18 @@ class ClaimsOfKind(NamedTuple):
     claims: Callable[..., Iterator[Claim]]
 
 
-CLAIMS = {"markov": ClaimsOfKind(Evidence, claims_of), "modular": ClaimsOfKind(CircuitEvidence, circuit_claims_of)}
+@dataclass(frozen=True)
+class LossEvidence:
+    """The table of the losses of one experiment's networks."""
+
+    loss: pd.DataFrame
+
+
+CLAIMS = {
+    "markov": ClaimsOfKind(Evidence, claims_of),
+    "modular": ClaimsOfKind(CircuitEvidence, circuit_claims_of),
+    "tabulated": ClaimsOfKind(LossEvidence, lambda evidence: predicted(evidence.loss)),
+}
 
 
 def claims_from(tables: dict[str, pd.DataFrame], kind: str, analysis: Mapping[str, Mapping]) -> Iterator[Claim]:

@@ -188,7 +188,7 @@ def belief_sections(tables: dict[str, pd.DataFrame]) -> Iterator[Part]:
             yield table
 
 
-SECTIONS = {"markov": belief_sections, "modular": circuit_sections}
+SECTIONS = {"markov": belief_sections, "modular": circuit_sections, "tabulated": lambda tables: ()}
 """By the kind of task, in the order of the overviews."""
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with one experiment's configuration that no schema can see.
+"""Checks of one experiment's configuration beyond its schema.
 
 Every problem is one sentence: where, which key, its value, what is allowed.
 """

@@ -1,4 +1,4 @@
-"""What Snakemake 9.27.1 needs before it plans this study: workarounds of its faults, and a look at what it left behind.
+"""Preparation of Snakemake 9.27.1 before it plans this study: workarounds of its faults, and checks of what it left.
 
 Each workaround can go when the fault is gone.
 """
@@ -37,7 +37,7 @@ def work_around_snakemake(dag: type, local_source_file: type) -> None:
 
 
 def is_memory_lost() -> bool:
-    """Whether the working directory has results, but not what Snakemake knew of them."""
+    """True if the working directory has results, but no metadata of Snakemake on them."""
     return not Path(".snakemake/metadata").exists() and Path("results/provenance").exists()
 
 

@@ -4,7 +4,7 @@ Every problem is one sentence: where, which key, its value, what is allowed.
 """
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
@@ -15,6 +15,15 @@ from geometry.config.pretrained import pretrained_experiment, shape_in_files
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.hook_points import probed_sites
 from geometry.tasks.task import resolved_parameters, task_of
+
+RENAMED = {
+    "probe.joined": "'concatenated'",
+    "probe.untrained": "'random_networks'",
+    "probe.other_parameters": "'control_parameters'",
+    "training.labels: tree": "'full_distribution'",
+    "surgery": "analysis.surgery",
+}
+"""The present name for a former key, or for a former value of a key."""
 
 
 def merged(base: Mapping, override: Mapping) -> dict:
@@ -133,18 +142,24 @@ def _numbers(value, key: str = ""):
         yield key, value
 
 
+def present_names(former: str, allowed: Iterable) -> str:
+    """The present name for a former key or value; all that are allowed for one that never was."""
+    return f"it is now {RENAMED[former]}" if former in RENAMED else f"allowed are {', '.join(map(str, allowed))}"
+
+
 def sentence(error: ValidationError) -> str:
-    """What a schema error means: the key, its value and what is allowed."""
+    """A schema error in words: the key, its value and what is allowed."""
     key = ".".join(str(part) for part in error.absolute_path) or "the top level"
     value, allowed = error.instance, error.validator_value
     if error.validator == "additionalProperties":
         unknown = min(set(value) - set(error.schema["properties"]), key=str)
-        return f"unknown key {unknown!r} at {key}; allowed are {', '.join(error.schema['properties'])}"
+        place = ".".join(map(str, [*error.absolute_path, unknown]))
+        return f"unknown key {unknown!r} at {key}; {present_names(place, error.schema['properties'])}"
     if error.validator in ("required", "dependentRequired"):
         needed = allowed if isinstance(allowed, list) else [n for key in value for n in allowed.get(key, [])]
         return f"key {next(name for name in needed if name not in value)!r} is missing at {key}"
     if error.validator == "enum":
-        return f"{key} is {value!r}; allowed are {', '.join(map(str, allowed))}"
+        return f"{key} is {value!r}; {present_names(f'{key}: {value}', allowed)}"
     if error.validator == "type":
         hint = unquoted(value) if "string" in allowed else ""
         types = allowed if isinstance(allowed, str) else " or ".join(allowed)

@@ -1,4 +1,4 @@
-"""What is made of all experiments together, as claims and the crate are: whose it is that the results hold already."""
+"""Files made of all experiments together, such as claims and the crate, and the study that those present belong to."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -46,7 +46,7 @@ def replaced(folder: str, experiments: Collection[str]) -> str | None:
 
 
 def has_crate_of_another(study: str | None) -> bool:
-    """Whether the crate of the results, if there is one, is of another study than that of this name."""
+    """True if the results have a crate, and it is of another study than that of this name."""
     there = recorded_params("export_crate.json").get("config")
     return there is not None and there.get("study") != study
 

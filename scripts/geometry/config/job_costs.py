@@ -1,4 +1,4 @@
-"""What a job takes of the machine that runs it: memory and time by rule, estimated from the configuration.
+"""Memory and time that a job takes, by rule, estimated from the configuration.
 
 Memory is meant to be above what a job takes, and below twice that. Time is that of one core of the virtual machine on
 which the constants were measured; `slowness` is the factor of another one.
@@ -86,10 +86,10 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     ["plot_belief_simplex", "plot_emergence", "animate_emergence", "plot_sites", "plot_components"],
     lambda size: DRAWING + 500 * size.n_prefixes,
 )
-"""What a job takes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
+"""Memory of a job in bytes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
 
 BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "write_findings": 8e6, "export_crate": 4e6}
-"""What a job takes besides for each experiment of the study: tables, and figures on one page."""
+"""Further bytes of a job for each experiment of the study: tables, and figures on one page."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {
     "train_model": lambda size: size.train_seconds,
@@ -125,7 +125,7 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "measure_surgery": lambda size: 6 + size.surgery_seconds,
     "write_report": lambda size: 4,
 }
-"""How long the work of a job takes one core; of the rules that are not here, less than half a second."""
+"""Seconds of one core for the work of a job; of the rules that are not here, less than half a second."""
 
 START, START_DRAWING, START_TORCH = 1.3, 2.1, 2.7
 """Seconds until a job has begun and ended besides: Snakemake, the interpreter, its packages, the record."""
@@ -137,11 +137,11 @@ for _ in range(30):
     torch.ones(1000, 1000) @ torch.ones(1000, 1000)
 """
 SPEED_TEST_SECONDS = 2.5
-"""How long the machine of the constants takes that: to start, and to multiply matrices."""
+"""Seconds of the speed test, which starts Python and multiplies matrices, on the machine of the constants."""
 
 
 def slowness() -> float:
-    """How many times the seconds of these constants this machine takes, as it is now: the median of three tries."""
+    """The time of the speed test here over that on the machine of the constants: the median of three tries."""
 
     def tried() -> float:
         begin = perf_counter()
@@ -153,7 +153,7 @@ def slowness() -> float:
 
 @cache
 def loads_torch(rule: str) -> bool:
-    """Whether the script of a rule, or a module that it imports, imports PyTorch."""
+    """True if the script of a rule, or a module that it imports, imports PyTorch."""
     files = reachable_files(SCRIPTS / f"{rule}.py", SCRIPTS)
     return any("torch" in third_party_imports(path, SCRIPTS) for path in files)
 
@@ -163,7 +163,7 @@ ON_GPU = ("train_model", "extract_activations")
 
 
 class Estimates:
-    """What the jobs of a study take, by rule and wildcards."""
+    """Memory and time of the jobs of a study, by rule and wildcards."""
 
     def __init__(self, experiments: Mapping[str, Mapping], max_prefixes: int, gpus: int = 0):
         self.on_gpu = ON_GPU if gpus else ()

@@ -16,7 +16,7 @@ FRACTION = re.compile(r"[-+]?[0-9]+/[0-9]+")
 
 
 def literal(text: str):
-    """What a text says: a fraction of whole numbers, any decimal number, or what YAML reads it as; else the text."""
+    """The value of a text: a fraction of whole numbers, any decimal number, or what YAML reads it as; else the text."""
     try:
         if FRACTION.fullmatch(text):
             return float(Fraction(text))

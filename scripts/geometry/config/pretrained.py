@@ -1,4 +1,4 @@
-"""Experiments on networks that are not trained here: what their configuration leaves to the files of the networks."""
+"""Experiments on pretrained networks, whose shape is read from their files."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.tasks.base import Task
 
 PLACEHOLDER = "{seed}"
-"""What stands in a path for the seed of each of several networks."""
+"""The part of a path that stands for the seed of each of several networks."""
 
 LOOKED_AT = 25_000_000
 """Numbers in a file, all of which are looked at while a study is planned; of a larger one, when it is imported."""
@@ -25,7 +25,7 @@ SIZES = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp")
 
 
 def is_pretrained(experiment: Mapping) -> bool:
-    """Whether an experiment is on a network that is not trained here."""
+    """True if an experiment is on a network that is not trained here."""
     return "checkpoint" in experiment
 
 

@@ -1,4 +1,4 @@
-"""How much there is to do for an experiment: numbers of things, bytes and seconds, from its configuration.
+"""The size of an experiment: numbers of prefixes, sites and snapshots, bytes and seconds, from its configuration.
 
 The constants are measured on one core of a small virtual machine; benchmarks/measure_resources.py sets the estimates
 beside what the jobs of a finished study took.
@@ -19,18 +19,18 @@ from geometry.tasks.base import Task
 from geometry.tasks.task import task_of
 
 TOKEN_SECONDS = 2e-8
-"""Of what is done, in a few passes, to each number of a table of prefixes and tokens."""
+"""Seconds of a few passes over a table of prefixes and tokens, by number in it."""
 
 PAIRS = 3.4e6
 """Pairs of numbers on which a network and its controls are tried for the moduli up to 150."""
 
-UNTRAINED_HERE = {"labels": None, "batch_size": 0, "snapshots": 2, "steps": 0}
+OF_PRETRAINED = {"labels": None, "batch_size": 0, "snapshots": 2, "steps": 0}
 """In place of the training section of a pretrained network: one at initialisation, and itself."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is to do for an experiment: bytes beyond those of Python and its packages, seconds of one core."""
+    """The size of an experiment: bytes beyond those of Python and its packages, seconds of one core."""
 
     n_tokens: int
     n_states: int
@@ -59,7 +59,7 @@ class Size:
 
     @property
     def table_bytes(self) -> float:
-        """Of a number for each prefix and token."""
+        """Bytes of a table with a number for each prefix and token."""
         return 8.0 * self.n_prefixes * self.n_tokens
 
     @property
@@ -214,5 +214,5 @@ SIZES: dict[str, Callable[[Task, Mapping, Mapping, Mapping, int], Size]] = {"mod
 
 def size_of(experiment: Mapping, max_prefixes: int) -> Size:
     """The size of a resolved experiment."""
-    task, training = task_of(experiment["task"]), experiment.get("training", UNTRAINED_HERE)
+    task, training = task_of(experiment["task"]), experiment.get("training", OF_PRETRAINED)
     return SIZES.get(task.kind, size_of_tree)(task, experiment["model"], training, experiment["probe"], max_prefixes)

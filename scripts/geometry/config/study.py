@@ -26,7 +26,7 @@ OF_SITES_AND_NETWORKS = {"sites", "concatenated", "snapshots", "random_networks"
 
 
 class Known(dict):
-    """What a study has, by name; another name is refused in a sentence."""
+    """The members of a study by name; another name is refused in a sentence."""
 
     def __missing__(self, name):
         raise WorkflowError(f"this study has no {name!r}; it has {', '.join(self)}")
@@ -57,7 +57,7 @@ class Study:
         return [name for name, section in self.tasks.items() if rule in task_of(section).analyses.rules]
 
     def cautions(self) -> Iterable[str]:
-        """What is to be said of the experiments before anything runs."""
+        """Sentences on the experiments that are shown before anything runs."""
         for name, one in self.experiments.items():
             for note in [*task_of(one["task"]).notes, probe_caution(one, self.config["tree"]["max_prefixes"])]:
                 if note:
@@ -83,7 +83,7 @@ class Study:
         return {key: value for key, value in self.training(experiment).items() if key in ("batch_size", "steps")}
 
     def reads_sequences(self, experiment: str) -> bool:
-        """Whether training reads sampled sequences, in place of all prefixes at each step."""
+        """True if training reads sampled sequences, in place of all prefixes at each step."""
         return self.training(experiment).get("labels", "full_distribution") != "full_distribution"
 
     def n_sequences(self, experiment: str, run: str) -> int | None:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from geometry.probing.baselines import token_coordinates
 from geometry.probing.control_targets import control_targets, true_targets
 from geometry.probing.cross_validation import Split, by_first, by_length, by_membership, by_prefix, by_stem, passes
-from geometry.processes.prefix_tree import tree_of
+from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.processes.process import Process
 from geometry.tasks.base import Task
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, frequencies
@@ -133,9 +133,19 @@ def _design_of_modular(task: Task, truth: xr.Dataset, probe: Mapping) -> ProbeDe
     return modular_design(task.arithmetic, probe)
 
 
+def _design_of_tabulated(task: Task, truth: xr.Dataset, probe: Mapping) -> ProbeDesign:
+    """The target of the scored prefixes, with that of another prefix as a control target."""
+    rng, scored = np.random.default_rng(probe["seed"]), truth.isel(prefix=scored_positions(truth))
+    target, length, name = scored["target"].values, scored["length"].values, task.target_name
+    splits = [*passes({"held_out_prefix": by_prefix(len(target), probe["folds"], probe["repeats"], rng)})]
+    control = {f"shuffled_{name}": target[rng.permutation(len(target))]}
+    return ProbeDesign(length, {name: target}, control, weightings(scored), splits)
+
+
 PROBES = {
     "markov": TaskProbe(_design_of_markov, lambda task: token_coordinates(task.process, task.context)),
     "modular": TaskProbe(_design_of_modular, lambda task: np.eye(task.n_tokens)),
+    "tabulated": TaskProbe(_design_of_tabulated, lambda task: np.eye(task.n_tokens)),
 }
 """By the kind of task."""
 

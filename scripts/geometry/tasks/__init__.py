@@ -1,4 +1,4 @@
-"""What a network is trained on, and its ground truth.
+"""Tasks on which networks are trained, and their ground truth.
 
 Imports `processes` alone.
 """

@@ -1,13 +1,15 @@
 """The task of an experiment, as every phase of the study asks for it.
 
-A task names its `kind`. What is done with it elsewhere stands there in one dictionary by kind: `GROUND_TRUTHS` in
+A task has a `kind`. The functions for it stand where they are used, in one dictionary by kind each: `GROUND_TRUTHS` in
 tasks/ground_truth.py, `FULL_BATCHES` in training/batches.py, `PROBES` in probing/design.py, `SIZES` in config/sizes.py,
-`CLAIMS` in claims/by_kind.py, `SECTIONS` in claims/findings.py. So a change of one of them reruns no training.
+`CLAIMS` in claims/by_kind.py, `SECTIONS` in claims/findings.py. So a change of one of them reruns no training. A new
+task needs none of its own if it inherits a kind: from `MarkovTask`, or from `TabulatedTask` in tasks/tabulated.py.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 PROBABILITIES, COORDINATES = "probabilities", "coordinates"
@@ -41,12 +43,10 @@ class Analyses:
 
 @dataclass(frozen=True, eq=False)
 class Task(ABC):
-    """What a network is trained on: tokens, targets and optimal predictions of every prefix up to `context` tokens."""
+    """Tokens, targets and optimal predictions of every prefix up to `context` tokens, on which a network is trained."""
 
     name: str
     context: int
-    notes: tuple[str, ...] = field(default=(), kw_only=True)
-    """What is to be said of the task before anything runs, a sentence each."""
 
     kind: ClassVar[str]
     predicts_every_token: ClassVar[bool] = True  # False: the last token is only read
@@ -60,8 +60,13 @@ class Task(ABC):
 
     @classmethod
     def builder(cls, name: str) -> Callable:
-        """The function or class whose signature has the parameters, in the order of their names in paths."""
-        return cls
+        """A callable whose signature has the parameters, in their order in paths: here, the fields of the class."""
+        return partial(cls, name, 0)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the task that are shown before anything runs."""
+        return ()
 
     @property
     @abstractmethod
@@ -83,7 +88,7 @@ class Task(ABC):
 
     @property
     def is_explainable(self) -> bool:
-        """Whether the chaos game of the explainer can be drawn: three hidden states and three tokens."""
+        """True if the chaos game of the explainer can be drawn: three hidden states and three tokens."""
         return False
 
     @abstractmethod
@@ -97,7 +102,7 @@ class Task(ABC):
         )
 
     def has_every_prefix(self, max_prefixes: int) -> bool:
-        """Whether the ground truth is the complete tree of all prefixes, not a sample of them."""
+        """True if the ground truth is the complete tree of all prefixes, not a sample of them."""
         return True
 
     def n_prefixes_if_fewer(self, needed: int, max_prefixes: int) -> int | None:

@@ -6,12 +6,13 @@ import numpy as np
 import xarray as xr
 
 from geometry.processes.belief_states import IMPOSSIBLE, belief_states, complete_tree, complete_tree_with_beliefs
-from geometry.processes.entropy import entropy_rate_bounds_nats, optimal_loss_nats
+from geometry.processes.entropy import entropy_rate_bounds_nats, next_token_entropy_nats, optimal_loss_nats
 from geometry.processes.prefix_tree import PrefixTree, n_sequences_below
 from geometry.processes.process import TOLERANCE, Process, ProcessError, check_distributions
 from geometry.processes.sampling import sampled_tree
 from geometry.tasks.base import COORDINATES, PROBABILITIES, Task
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
+from geometry.tasks.tabulated import TabulatedTask
 
 DISTINCT_DECIMALS = 6
 """Belief states that agree to this many decimals are counted as one."""
@@ -116,15 +117,15 @@ def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
     Only the prediction after the equals sign is scored: every other prefix has ``weight`` 0 and a target of zeros.
     """
     tree, p = task.tree, task.modulus
-    asked = slice(-(p**2), None)
+    scored = slice(-(p**2), None)
     target, weight, answer = np.zeros((len(tree), p - 1)), np.zeros(len(tree)), np.full(len(tree), -1, np.int32)
-    target[asked], weight[asked], answer[asked] = circles(task.answer, p), p**-2.0, task.answer
+    target[scored], weight[scored], answer[scored] = circles(task.answer, p), p**-2.0, task.answer
     next_token = np.zeros((len(tree), task.n_tokens))
     next_token[:p, :p] = 1 / p
     next_token[p : p + p**2, task.equals] = 1
-    next_token[asked][np.arange(p**2), task.answer] = 1
+    next_token[scored][np.arange(p**2), task.answer] = 1
     is_trained = np.zeros(len(tree), bool)
-    is_trained[asked] = task.is_trained
+    is_trained[scored] = task.is_trained
     return as_dataset(
         tree,
         {
@@ -148,8 +149,37 @@ def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
     )
 
 
+def tabulated_ground_truth(task: TabulatedTask) -> xr.Dataset:
+    """The tree of all prefixes of a task that states its arrays itself; `weight` is 0 where nothing is scored."""
+    table = task.table
+    tree, weight, next_token = table.tree, table.weight, table.next_token_probability
+    check_distributions(f"{task.name}: the prediction after some prefix", next_token)
+    entropy = next_token_entropy_nats(next_token)
+    loss = np.array([0, *(weight[level] @ entropy[level] for level in tree.levels)])
+    return as_dataset(
+        tree,
+        {
+            "target": (("prefix", "component"), table.target, {"long_name": task.target_name.replace("_", " ")}),
+            "probability": ("prefix", table.probability),
+            "weight": ("prefix", weight),
+            "next_token_probability": (("prefix", "token"), next_token),
+            "optimal_loss_nats": ("position", loss),
+        },
+        {"component": list(task.component_names), "token": list(task.token_names)},
+        {
+            "target_name": task.target_name,
+            "process": task.name,
+            "complete": 1,
+            "target_kind": task.target_kind,
+            "n_distinct_targets": len(np.unique(table.target[weight > 0].round(DISTINCT_DECIMALS), axis=0)),
+            "entropy_rate_nats": loss[-1],  # of a prediction after the longest prefix
+        },
+    )
+
+
 GROUND_TRUTHS: dict[str, Callable[[Task, int, int], xr.Dataset]] = {
     "markov": lambda task, max_prefixes, seed: markov_ground_truth(task.process, task.context, max_prefixes, seed),
     "modular": lambda task, *_: modular_ground_truth(task.arithmetic),  # all pairs, never a sample
+    "tabulated": lambda task, *_: tabulated_ground_truth(task),
 }
 """By the kind of task: its dataset, given tree.max_prefixes and tree.seed."""

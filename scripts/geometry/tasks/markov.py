@@ -33,12 +33,15 @@ class MarkovTask(Task):
 
     @classmethod
     def from_parameters(cls, name: str, parameters: Mapping, context: int) -> "Task":
-        process = _process(name, json.dumps(parameters, sort_keys=True))
-        return cls(name, context, parameters, process, notes=process.notes)
+        return cls(name, context, parameters, _process(name, json.dumps(parameters, sort_keys=True)))
 
     @classmethod
     def builder(cls, name: str) -> Callable:
         return PROCESSES[name]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.process.notes
 
     @property
     def n_tokens(self) -> int:

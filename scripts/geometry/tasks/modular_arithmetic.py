@@ -2,7 +2,7 @@
 
 Its geometry is a circle for each frequency k: the answer c stands at the angle 2 pi k c / p (Nanda et al. 2023,
 arXiv 2301.05217). Tokens 0 to p - 1 are the numbers, token p is the equals sign, and only what follows it is
-asked. All pairs are in the order ``a * p + b``.
+scored. All pairs are in the order ``a * p + b``.
 """
 
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class ModularArithmetic:
 
     @property
     def sign(self) -> int | None:
-        """That of b in an answer that is a sum or a difference; or None."""
+        """The sign of b in an answer that is a sum or a difference; or None."""
         return {"addition": 1, "subtraction": -1}.get(self.operation)
 
     @property
@@ -122,7 +122,7 @@ def component_names(modulus: int) -> list[str]:
 
 
 def circles(residue: Integer[ndarray, " row"], modulus: int) -> Float[ndarray, "row component"]:
-    """Where each residue stands on the circle of every frequency: cos and sin of 2 pi k residue / p."""
+    """The place of each residue on the circle of every frequency: cos and sin of 2 pi k residue / p."""
     turns = residue[:, None] * frequencies(modulus) % modulus
     angle = 2 * np.pi * turns / modulus
     both = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(len(residue), -1)

@@ -21,6 +21,7 @@ from geometry.processes.prefix_tree import PrefixTree, tree_of_sequences
 from geometry.processes.process import Process
 from geometry.tasks.base import Task
 from geometry.tasks.modular_arithmetic import ModularArithmetic
+from geometry.tasks.tabulated import Table
 
 WORTH_PACKING = 0.95
 """The largest number of distinct prefixes, as a share of a batch's positions, at which sequences are packed. Beyond, a
@@ -152,10 +153,21 @@ def _batch(tokens, parent, position, target, optimum, labels, bos, n_positions) 
     return Batch(tokens, parent, position, target, weight / weight.sum(), optimum, n_positions)
 
 
+def tabulated_batch(table: Table, bos: bool) -> Batch:
+    """All prefixes of a table by their weight; nothing is predicted after a beginning-of-sequence token."""
+    optimum = table.next_token_probability
+    n_tokens, weight = optimum.shape[1], table.weight / table.weight.sum()
+    tokens, parent, position = table.tree.network_input(n_tokens if bos else None)
+    if bos:
+        optimum, weight = np.vstack([np.full(n_tokens, 1 / n_tokens), optimum]), np.concatenate([[0], weight])
+    return Batch(tokens, parent, position, weight[:, None] * optimum, weight, optimum, int((weight > 0).sum()))
+
+
 FULL_BATCHES: dict[str, Callable[[Task, bool], Batch | PairBatch]] = {
     "markov": lambda task, bos: full_distribution_batch(
         task.process, complete_tree(task.process, task.context, sys.maxsize), bos
     ),
     "modular": lambda task, bos: pair_batch(task.arithmetic),
+    "tabulated": lambda task, bos: tabulated_batch(task.table, bos),
 }
 """By the kind of task, the batch of training.labels `full_distribution`, given model.bos."""

@@ -1,0 +1,267 @@
+"""The study as a plain object: its networks, files, figures and records, for small configurations."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.exceptions import WorkflowError
+
+from geometry.config.experiments import canonical_config, merged, resolve_experiments
+from geometry.config.study import Study
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_bytes())
+
+MESS3 = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": 8}
+CHECKPOINT = {"format": "transformer_lens", "activation": "gelu"}
+EXPERIMENTS = {
+    "belief": {"task": MESS3, "training": {"batch_size": 8, "steps": 20, "snapshots": 3}},
+    "exact": {"task": MESS3 | {"context": 6}, "training": {"labels": "exact"}},
+    "tree": {"task": MESS3 | {"context": 5}, "training": {"labels": "full_distribution"}},
+    "gru": {"task": MESS3, "model": {"architecture": "gru", "n_layers": 2}},
+    "one_file": {
+        "task": MESS3 | {"context": 7},
+        "model": CHECKPOINT | {"checkpoint": f"{ROOT}/tests/data/mess3.safetensors"},
+    },
+    "file_by_seed": {
+        "task": MESS3 | {"context": 4},
+        "model": CHECKPOINT | {"checkpoint": "./nets/../net_{seed}.safetensors"},
+    },
+    "sum": CONFIG["experiments"]["modular_addition_53"],
+    "polynomial": merged(
+        CONFIG["experiments"]["modular_addition_53"], {"task": {"parameters": {"operation": "polynomial"}}}
+    ),
+}
+
+
+@pytest.fixture
+def study_of(tmp_path, monkeypatch):
+    """A function: the study of some of these experiments, with other settings besides."""
+    (tmp_path / "nets").mkdir()
+    for seed in (3, 4):
+        (tmp_path / f"net_{seed}.safetensors").write_bytes((ROOT / "tests/data/mess3.safetensors").read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+    def make(*names, **settings):
+        chosen = {"experiments": EXPERIMENTS, "only": list(names), "seeds": [3, 4], "figures": {"explainer": None}}
+        config = canonical_config(merged(merged(CONFIG, chosen), settings), SCHEMA)
+        return Study(config, resolve_experiments(config, SCHEMA))
+
+    return make
+
+
+def test_trained_and_pretrained_experiments_are_listed_apart(study_of):
+    study = study_of("belief", "one_file", "sum")
+    assert study.trained == ["belief", "sum"] and study.pretrained == ["one_file"]
+    assert study.is_trained_here("belief") and not study.is_trained_here("one_file")
+    assert study.kinds == {"belief": "markov", "one_file": "markov", "sum": "modular"}
+
+
+def test_run_is_a_seed_or_a_file(study_of):
+    study = study_of("belief", "one_file", "file_by_seed")
+    assert study.runs("belief") == ["seed_3", "seed_4"]
+    assert study.runs("one_file") == ["pretrained"]
+    assert study.runs("file_by_seed") == ["seed_3", "seed_4"]
+    assert study.in_every_run("loss.csv", ["one_file", "belief"]) == [
+        "results/one_file/pretrained/loss.csv",
+        "results/belief/seed_3/loss.csv",
+        "results/belief/seed_4/loss.csv",
+    ]
+    assert study.in_random_init("probe.csv", ["belief"]) == ["results/belief/random_init/probe.csv"]
+
+
+def test_checkpoint_is_named_as_snakemake_spells_paths(study_of):
+    study = study_of("one_file", "file_by_seed")
+    assert study.checkpoint("file_by_seed", "seed_4") == "net_4.safetensors"
+    assert study.checkpoint("one_file", "pretrained") == f"{ROOT}/tests/data/mess3.safetensors"
+    with pytest.raises(WorkflowError, match=r"this study has no 'seed_5'; it has seed_3, seed_4$"):
+        study.checkpoint("file_by_seed", "seed_5")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "sequences", "n_sequences"),
+    [
+        ("belief", ["results/belief/seed_3/sequences.zarr.zip"], 160),
+        ("exact", ["results/exact/seed_3/sequences.zarr.zip"], None),
+        ("tree", [], None),
+        ("one_file", [], None),
+        ("sum", [], None),
+    ],
+)
+def test_sequences_are_those_that_a_training_samples(experiment, sequences, n_sequences, study_of):
+    study = study_of(experiment)
+    assert study.sequences(experiment, "3") == sequences
+    assert study.n_sequences(experiment, "seed_3") == n_sequences
+    assert study.n_sequences(experiment, "random_init") is None
+
+
+def test_settings_reach_only_what_depends_on_them(study_of):
+    study = study_of("belief", "one_file")
+    assert study.batches("belief") == {"batch_size": 8, "steps": 20}
+    assert study.batches("one_file") == {} and study.training("one_file") == {}
+    assert study.regression("belief") == {"control_parameters": None, "folds": 5, "repeats": 2, "seed": 0}
+
+
+def test_snapshots_of_random_networks_are_as_many_as_networks(study_of):
+    study = study_of("belief", "sum", defaults={"probe": {"random_networks": 9}})
+    assert study.n_snapshots("belief", "seed_3") == 100 and study.n_snapshots("sum", "seed_3") == 4
+    assert study.n_snapshots("belief", "random_init") == study.n_random_networks("belief") == 9
+
+
+def test_sites_are_those_of_the_architecture(study_of):
+    study = study_of("gru", "sum", figures={"sites": {"sum": "blocks.0.hook_resid_mid"}})
+    assert study.sites("gru") == study.concatenated("gru") == ["layers.0.hook_h", "layers.1.hook_h"]
+    assert study.compared_sites("gru") == ["layers.1.hook_h", "concatenated"]
+    assert study.drawn_site("gru") == study.last_layer_output("gru") == "layers.1.hook_h"
+    assert study.sites("sum") == ["blocks.0.hook_resid_mid", "blocks.0.hook_resid_post"]
+    assert study.concatenated("sum") == []
+    assert study.compared_sites("sum") == ["blocks.0.hook_resid_post"]
+    assert study.drawn_site("sum") == "blocks.0.hook_resid_mid"
+    assert study.last_layer_output("sum") == "blocks.0.hook_resid_post"
+
+
+OF_BELIEFS = {
+    *("belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"),
+    *("distances", "steering", "recovery", "dimension", "symmetry", "convergence"),
+}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "figures", "animations"),
+    [
+        ("belief", OF_BELIEFS, ["emergence"]),
+        ("one_file", OF_BELIEFS - {"emergence", "loss", "dimension"}, []),
+        ("sum", {"progress", "spectrum", "circles", "bases", "surgery", "shift_symmetry"}, []),
+        ("polynomial", {"progress", "spectrum", "bases", "shift_symmetry"}, []),
+    ],
+)
+def test_figures_are_those_of_the_kind_and_of_a_training_if_there_is_one(experiment, figures, animations, study_of):
+    study = study_of(experiment)
+    assert set(study.figures(experiment)) == figures and len(study.figures(experiment)) == len(figures)
+    assert list(study.animations(experiment)) == animations
+    files = {f"results/figures/{experiment}/{name}.png" for name in figures}
+    assert set(study.figure_files()) == files | {f"results/figures/{experiment}/{name}.gif" for name in animations}
+
+
+def test_rules_are_asked_by_experiment_and_by_task(study_of):
+    study = study_of("belief", "gru", "sum", "polynomial")
+    assert study.analysed_by("measure_surgery") == study.analysed_by("plot_circles") == ["sum"]
+    assert study.analysed_by("measure_circuit") == ["polynomial", "sum"]
+    assert study.analysed_by("steer_network") == study.analysed_by("animate_emergence") == ["belief", "gru"]
+    assert study.analysed_by("no_such_rule") == []
+    assert study.tasks_analysed_by("measure_process") == ["mess3_0.05_0.85_context8"]
+    assert study.of_task("gru", "recovery.csv") == "results/tasks/mess3_0.05_0.85_context8/recovery.csv"
+    assert (
+        study.ground_truth("sum") == "results/tasks/modular_arithmetic_53_addition_0.7_0_context3/ground_truth.zarr.zip"
+    )
+
+
+def test_records_of_a_trained_network_cover_its_jobs(study_of):
+    records = study_of("belief", seeds=[3]).network_records("belief")
+    every_network = ["extract_activations", "probe_beliefs", "recover_process", "score_recovery", "find_symmetries"]
+    of_run = ["train_model", *every_network, "measure_loss", "steer_network", "measure_convergence"]
+    of_run += ["measure_distances", "measure_components", "measure_dimension"]
+    assert sorted(records) == sorted(
+        [f"seed_3/{name}" for name in of_run]
+        + [f"random_init/{name}" for name in ["initialize_networks", *every_network]]
+    )
+
+
+def test_figures_alone_read_the_first_run(study_of):
+    records = study_of("belief").network_records("belief")
+    assert "seed_3/measure_distances" in records and "seed_4/measure_distances" not in records
+    assert "seed_4/measure_dimension" in records
+
+
+def test_records_of_a_pretrained_network_have_no_training(study_of):
+    records = study_of("one_file").network_records("one_file")
+    assert {"pretrained/import_model", "pretrained/steer_network", "random_init/initialize_networks"} <= set(records)
+    assert not {"pretrained/train_model", "pretrained/measure_dimension"} & set(records)
+
+
+def test_records_of_a_study_are_all_behind_its_claims_and_figures(study_of):
+    records = study_of("belief", "tree", seeds=[3], figures={"explainer": "belief", "format": "svg"}).records()
+    assert len(records) == len(set(records))
+    names = {name.removeprefix("results/provenance/").removesuffix(".json") for name in records}
+    assert {
+        *("collect_claims", "write_findings", "figures/play_chaos_game", "figures/plot_explainer.svg"),
+        *("claims/belief/judge_claims", "claims/tree/judge_claims"),
+        *("tasks/mess3_0.05_0.85_context8/build_ground_truth", "tasks/mess3_0.05_0.85_context5/build_ground_truth"),
+        *("tasks/mess3_0.05_0.85_context8/measure_process", "belief/score_baselines"),
+        *("belief/seed_3/sample_sequences", "belief/seed_3/train_model", "tree/random_init/probe_beliefs"),
+        *("figures/tree/plot_loss.svg", "figures/tree/animate_emergence"),
+    } <= names
+    assert not {"tree/seed_3/sample_sequences", "compare_experiments", "figures/plot_comparison.svg"} & names
+
+
+def test_named_study_has_a_folder_for_what_is_of_the_study_alone(study_of):
+    study = study_of("belief", "gru", study="mine", seeds=[3], figures={"explainer": "belief"})
+    assert study.folder == "studies/mine/"
+    assert study.claims_files() == ["results/studies/mine/claims/belief.csv", "results/studies/mine/claims/gru.csv"]
+    figures = study.figure_files()
+    assert figures[:2] == ["results/studies/mine/figures/explainer.png", "results/studies/mine/figures/comparison.png"]
+    assert "results/figures/belief/loss.png" in figures
+    records = study.records()
+    assert "results/provenance/studies/mine/claims/gru/judge_claims.json" in records
+    assert "results/provenance/studies/mine/figures/plot_comparison.png.json" in records
+    assert "results/provenance/belief/seed_3/train_model.json" in records
+
+
+def test_unnamed_study_stands_in_the_results_themselves(study_of):
+    study = study_of("belief")
+    assert study.folder == "" and study.claims_files() == ["results/claims/belief.csv"]
+
+
+def test_networks_on_one_task_are_compared(study_of):
+    study = study_of("belief", "gru", "tree", "sum")
+    assert study.shared_tasks == {"mess3_0.05_0.85_context8": ["belief", "gru"]}
+    assert study.compared == ["belief", "gru"]
+    common = {"task": "mess3_0.05_0.85_context8", "process": "mess3", "d_model": 64}
+    assert study.compared_networks() == {
+        "belief": common | {"label": "transformer, 4 layers", "architecture": "transformer", "n_layers": 4},
+        "gru": common | {"label": "gru, 2 layers", "architecture": "gru", "n_layers": 2},
+    }
+
+
+def test_networks_on_one_task_without_recovery_are_not_compared(study_of):
+    twice = {"other_sum": EXPERIMENTS["sum"]}
+    study = study_of("sum", "other_sum", experiments=twice)
+    assert len(study.tasks) == 1 and study.shared_tasks == {} and study.compared_networks() == {}
+    assert "results/figures/comparison.png" not in study.figure_files()
+
+
+def test_explainer_is_drawn_of_the_experiment_that_is_named(study_of):
+    assert study_of("belief", figures={"explainer": "belief"}).explained["task"]["process"] == "mess3"
+    assert study_of("belief").explained is None
+    assert study_of("tree", figures={"explainer": "belief"}).explained is None  # which `only` leaves out
+
+
+def test_unknown_name_is_refused_in_a_sentence(study_of):
+    study = study_of("belief", "sum")
+    with pytest.raises(WorkflowError, match=r"^this study has no 'believe'; it has belief, sum$"):
+        study.task("believe")
+    with pytest.raises(WorkflowError, match=r"^this study has no 'mess3'; it has mess3_0.05_0.85_context8, modular"):
+        study.tasks["mess3"]
+
+
+def test_notes_of_a_task_are_shown_with_the_name_of_the_experiment(study_of):
+    rounded = {"transition_matrix": [[0.3333, 0.6666], [0.5, 0.5]], "emission_matrix": [[0.2, 0.8], [1, 0]]}
+    task = {"process": "custom", "parameters": rounded | {"emitting_state": "from_state"}, "context": 9}
+    study = study_of("mine", "sum", experiments={"mine": {"task": task, "model": {"d_model": 16, "d_mlp": 16}}})
+    (sentence,) = study.cautions()
+    assert sentence.startswith("experiment 'mine': transition_matrix: the probabilities of leaving state 0 summed to")
+
+
+def test_claims_and_crate_of_another_study_are_looked_for_under_its_own_name(study_of, monkeypatch):
+    recorded = {
+        "studies/mine/collect_claims.json": {"experiments": ["other"]},
+        "export_crate.json": {"config": {"study": None}},
+    }
+    monkeypatch.setattr("geometry.config.gathered.recorded_params", lambda name: recorded.get(name, {}))
+    mine, unnamed = study_of("belief", study="mine"), study_of("belief")
+    assert mine.replaced_claims().startswith("results/studies/mine/claims.csv, the findings and the report beside it")
+    assert unnamed.replaced_claims() is None
+    assert mine.crate() == [] and unnamed.crate() == ["results/ro-crate-metadata.json"]
+    recorded["export_crate.json"] = {"config": {"study": "mine"}}
+    assert mine.crate() == unnamed.crate() == ["results/ro-crate-metadata.json"]
