@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from geometry.probing.principal_components import affine_dimension
+from geometry.probing.cloud_shape import affine_dimension
 from geometry.probing.probe_table import PROBED, last_layer_output
 from geometry.provenance.job import Job
 from geometry.schemas.study import Comparison

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from geometry.probing.gram_matrices import cell_gram_matrices
-from geometry.probing.principal_components import SPECTRUM, affine_dimension, cloud_shape
+from geometry.probing.cloud_shape import SPECTRUM, affine_dimension, cloud_shape
 from geometry.probing.regression import regress
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_dataset

@@ -99,11 +99,8 @@ def partnered(
         if len(pairs):
             following = draw_following(process, belief[pairs.partner], rng)
             patched = PatchedPrefixes(network, tree, pairs.prefix, following, network.config.d_vocab > process.n_tokens)
-            found[partner] = (
-                pairs,
-                patched,
-                SteeringScorer(process, belief[pairs.partner], belief[pairs.prefix], following),
-            )
+            scorer = SteeringScorer(process, belief[pairs.partner], belief[pairs.prefix], following)
+            found[partner] = pairs, patched, scorer
     return found
 
 
@@ -123,12 +120,11 @@ def steer_network(
     rows, sites = [], activations["site"].values.tolist()
     for site in [site for site in sites if is_layer_output(site)] or sites:
         maps = fit_site(activations["activation"][-1, sites.index(site)].values, belief, weight)
-        for partner, (drawn_pairs, patched, scorer) in drawn.items():
+        for partner, (chosen, patched, scorer) in drawn.items():
             rows += [(site, partner, *row) for row in steer_site(patched, scorer, site, maps, doses, rng)]
             if partner == "any":
-                rows += [
-                    (site, partner, *row) for row in ablate_site(patched, optimal[drawn_pairs.prefix], site, maps, rng)
-                ]
+                ablated = ablate_site(patched, optimal[chosen.prefix], site, maps, rng)
+                rows += [(site, partner, *row) for row in ablated]
     columns = ["site", "partner", "intervention", "dose", "tokens_later", "n_pairs", "metric", "value"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -149,4 +145,4 @@ if __name__ == "__main__":
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         table.insert(1, "seed", seed)
         write_table(table, snakemake.output.steering, Steering)
-        job.info(f"{params.n_pairs} pairs at {table['site'].nunique()} sites on {job.device}")
+        job.info(f"{params.steering['pairs']} pairs at {table['site'].nunique()} sites on {job.device}")

@@ -120,7 +120,12 @@ def test_noise_has_no_symmetry_of_many_tokens_and_the_planted_belief_has_that_of
             "activation": (("snapshot", "site", "prefix", "feature"), values),
             "log_probability": (("snapshot", "prefix", "token"), np.stack([output, output])),
         },
-        coords={"step": ("snapshot", [0, 9]), "seed": ("snapshot", [1, 1]), "site": ["blocks.0.hook_resid_post"]},
+        coords={
+            "step": ("snapshot", [0, 9]),
+            "origin": ("snapshot", ["random_init", "trained"]),
+            "seed": ("snapshot", [1, 1]),
+            "site": ["blocks.0.hook_resid_post"],
+        },
     )
     table = find_symmetries(truth, activations, [0, 1], 2, SYMMETRY_LIMITS)
     accepted = table[(table["measure"] == "is_symmetry") & (table["value"] == 1)]

@@ -225,22 +225,22 @@ def test_claims_read_the_right_rows():
         }
     )
     expected = {
-        "predicts nearly as well as can be": (0.85, 1, "an optimal predictor"),
-        "linear, beyond the tokens themselves": (0.8, 0.4, "all tokens, additive"),
+        "predicts near the optimum": (0.85, 1, "an optimal predictor"),
+        "linear, beyond token baselines": (0.8, 0.4, "all tokens, additive"),
         "not an artefact of the probe": (0.75, 0.05, "shuffled beliefs"),
         "emerges with training": (0.8, 0.3, "best of 2 random networks"),
-        "reaches beyond the last three tokens": (0.8, 0.6, "3-gram"),
+        "exceeds the 3-gram baseline": (0.8, 0.6, "3-gram"),
         "beyond next-token prediction": (0.5, 0.35, "network's log-probabilities"),
-        "spread across layers": (0.9, 0.8, "best single stream"),
+        "spread across layers": (0.9, 0.8, "best single layer output"),
         "fades towards the last layer where predictions do not need it": (0.7, 0.5, "last stream"),
-        "does not linearly tell duplicate states apart": (0.03, 0.01, "last token"),
+        "does not linearly distinguish duplicate states": (0.03, 0.01, "last token"),
         "causal blocks.0.hook_resid_post": (0.8, 0.4, "random direction"),
         "causal blocks.1.hook_resid_post": (0.9, 0.5, "random direction"),
         "causal for what only later tokens reveal": (0.8, 0.4, "random direction"),
-        "shows how many dimensions its process has": (0.8, 0.4, "best of 2 random networks"),
-        "its process can be read out of it": (0.8, 0.3, "which words occur"),
+        "shows the dimension of its process": (0.8, 0.4, "best of 2 random networks"),
+        "its process can be recovered from it": (0.8, 0.3, "support"),
         "has the symmetry of its process": (0.9, 0.6, "best of 2 random networks"),
-        "tells its process better than the words that it read": (0.8, 0.9, "spectral learning on as many words"),
+        "recovers its process better than its training data do": (0.8, 0.9, "spectral learning on as many sequences"),
     }
     assert set(claims.index) == set(expected)
     assert set(claims["caution"]) == {"seed 2: position 1 predicts worse than uniform (7.400 nats against 5.000)"}
@@ -253,10 +253,10 @@ def test_claims_read_the_right_rows():
         assert (row["n_draws"] == 2) == ("R2" in row["measure"])
         if row["n_draws"] == 2:
             assert row["sd_over_draws"] == pytest.approx(0.004 / np.sqrt(2))
-    assert claims.loc["does not linearly tell duplicate states apart", "verdict"] == "supported"
+    assert claims.loc["does not linearly distinguish duplicate states", "verdict"] == "supported"
 
 
-RANK, PROCESS = "shows how many dimensions its process has", "its process can be read out of it"
+RANK, PROCESS = "shows the dimension of its process", "its process can be recovered from it"
 
 
 @pytest.mark.parametrize("rate", [None, 0.3])

@@ -92,8 +92,8 @@ def tables(part_of_ablation=("key", "others", "as many others"), held_out=0.9, t
 def test_claims_read_the_right_rows():
     claims = judge(tables(), "e", "modular", RULE, ANALYSIS).set_index("claim")
     expected = {
-        "answers what it was not trained on": (0.895, 0.04, "best of 2 random networks"),
-        "groks: generalises after it has memorised": (0.895, 0.195, "when it had memorised"),
+        "generalises to held-out pairs": (0.895, 0.04, "best of 2 random networks"),
+        "groks: generalises after it has memorised": (0.895, 0.195, "at memorisation"),
         "holds the answer on circles": (0.795, 0.31, "best of 2 random networks"),
         "Fourier-sparse": (0.945, 0.295, "random"),
         "sparser in Fourier than in wavelets": (0.945, 0.495, "db4"),
@@ -103,7 +103,7 @@ def test_claims_read_the_right_rows():
         "its frequencies are the angles of that symmetry": (0.676, 0.25, "as many frequencies by chance"),
         "surgery transfers to other moduli": (0.945, 0.395, "unedited"),
     }
-    assert set(claims.index) == {"predicts nearly as well as can be", *expected}
+    assert set(claims.index) == {"predicts near the optimum", *expected}
     for name, (estimate, baseline, baseline_name) in expected.items():
         found = claims.loc[name]
         assert found["baseline_name"] == baseline_name
@@ -128,4 +128,4 @@ def test_network_that_never_memorises_is_compared_with_its_end():
     circuit = tables()["circuit"]
     slow = circuit[(circuit["measure"] != "train_accuracy") | (circuit["step"] == 0)]
     slow = pd.concat([slow, of_seeds("step measure value", (10, "train_accuracy", 0.5))])
-    assert when_memorised(slow).tolist() == pytest.approx([0.9, 0.89])
+    assert when_memorised(slow, 0.99).tolist() == pytest.approx([0.9, 0.89])

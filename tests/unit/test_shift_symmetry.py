@@ -137,7 +137,12 @@ def activations_of(task, features):
             "activation": (("snapshot", "site", "prefix", "feature"), values),
             "log_probability": (("snapshot", "prefix", "token"), np.log(probability)),
         },
-        coords={"step": ("snapshot", [0, 9]), "seed": ("snapshot", [1, 1]), "site": SITES},
+        coords={
+            "step": ("snapshot", [0, 9]),
+            "origin": ("snapshot", ["random_init", "trained"]),
+            "seed": ("snapshot", [1, 1]),
+            "site": SITES,
+        },
     )
 
 

@@ -111,9 +111,9 @@ def test_language_knows_the_probability_of_prefixes_and_of_futures():
 
 
 def test_futures_are_as_long_as_dimensions_come_to_light():
-    assert tokens_ahead(optimum(PROCESSES["rrxor"](), 10)[0]) == 4  # five dimensions need four tokens
-    assert tokens_ahead(optimum(WHOLE["mess3"][0], 7)[0]) == 2
-    assert tokens_ahead(optimum(SKEW, 3)[0]) == 1
+    assert tokens_ahead(optimum(PROCESSES["rrxor"](), 10)[0], 0.01) == 4  # five dimensions need four tokens
+    assert tokens_ahead(optimum(WHOLE["mess3"][0], 7)[0], 0.01) == 2
+    assert tokens_ahead(optimum(SKEW, 3)[0], 0.01) == 1
 
 
 def test_rank_is_where_the_gap_is_unless_it_is_too_faint_to_be_looked_for():

@@ -66,7 +66,12 @@ def activations_of(truth, features):
             "activation": (("snapshot", "site", "prefix", "feature"), values),
             "log_probability": (("snapshot", "prefix", "token"), np.stack([output, output])),
         },
-        coords={"step": ("snapshot", [0, 9]), "seed": ("snapshot", [1, 1]), "site": SITES},
+        coords={
+            "step": ("snapshot", [0, 9]),
+            "origin": ("snapshot", ["random_init", "trained"]),
+            "seed": ("snapshot", [1, 1]),
+            "site": SITES,
+        },
     )
 
 

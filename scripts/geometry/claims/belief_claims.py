@@ -28,7 +28,6 @@ from geometry.tables import select
 TOKENS = ["last token", "all tokens, additive"]
 PREDICTIONS = [name for name in BASELINES if name.endswith("probabilities")]
 
-
 AT_INITIALISATION = {"origin": RANDOM_INIT}
 """The snapshot of a network before its training."""
 
@@ -64,13 +63,11 @@ class Evidence:
 
     def of_random_init(self, site: str, target: str = "belief_state", **where) -> Scores:
         """R2 of the random networks, by their own seed and draw."""
-        where = PROBED | where
-        return by_draw(select(self.random_init, site=site, target=target, features="activations", **where))
+        return by_draw(select(self.random_init, site=site, target=target, features="activations", **PROBED | where))
 
     def best_random_init(self, like: Scores, site: str, target: str = "belief_state", **where) -> dict[str, Scores]:
         """R2 of the best of the random networks, as a baseline for each seed."""
-        found = self.of_random_init(site, target, **where)
-        return best_random_init(like, found)
+        return best_random_init(like, self.of_random_init(site, target, **where))
 
     def baseline(self, like: Scores, name: str, target: str = "belief_state", **where) -> Scores:
         """R2 of a baseline among `BASELINES`: the network's own outputs by seed, others the same for each seed."""
@@ -94,7 +91,7 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
     last = evidence.layer_outputs[-1]
     estimate = evidence.r2(last)
     yield Claim(
-        "linear, beyond the tokens themselves",
+        "linear, beyond token baselines",
         last,
         estimate,
         mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS),
@@ -103,7 +100,7 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
     baselines |= evidence.best_random_init(estimate, last)
     yield Claim("emerges with training", last, estimate, mean_belief_baseline(estimate) | baselines)
     table = evidence.baseline(estimate, "3-gram", estimator="k_gram")
-    yield Claim("reaches beyond the last three tokens", last, estimate, {"3-gram": table})
+    yield Claim("exceeds the 3-gram baseline", last, estimate, {"3-gram": table})
     if evidence.has(split="held_out_subtree"):
         where = {"split": "held_out_subtree"}
         strict = evidence.r2(last, **where)
@@ -132,7 +129,7 @@ def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
 def across_layers(evidence: Evidence) -> Iterator[Claim]:
     """All layers together hold more than the best one; and the change of the belief towards the last layer."""
     *earlier, last = evidence.layer_outputs
-    best = {"best single stream": best_of([evidence.r2(site) for site in evidence.layer_outputs])}
+    best = {"best single layer output": best_of([evidence.r2(site) for site in evidence.layer_outputs])}
     yield Claim("spread across layers", CONCATENATED, evidence.r2(CONCATENATED), best)
     target = "belief_beyond_next_token"
     if evidence.has(target=target):
@@ -141,7 +138,7 @@ def across_layers(evidence: Evidence) -> Iterator[Claim]:
         name = "fades towards the last layer where predictions do not need it"
         yield Claim(name, "an earlier stream, chosen on other seeds", before, baselines)
     else:
-        before = {"best earlier stream": best_of([evidence.r2(site) for site in earlier])}
+        before = {"best earlier layer output": best_of([evidence.r2(site) for site in earlier])}
         name = "persists to the last layer where predictions need it"
         yield Claim(name, last, evidence.r2(last), before, "no less")
 
@@ -155,7 +152,9 @@ def duplicated(evidence: Evidence) -> Iterator[Claim]:
         random = for_each_seed(estimate, max(never, key=pd.Series.mean))
         baselines = mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS, target)
         baselines |= {"random networks": random}
-        yield Claim("does not linearly tell duplicate states apart", "best stream", estimate, baselines, "no more")
+        yield Claim(
+            "does not linearly distinguish duplicate states", "best layer output", estimate, baselines, "no more"
+        )
 
 
 def shares(rows: pd.DataFrame) -> dict[str, pd.Series]:
@@ -176,7 +175,9 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
     carried_forward = [site for site in behind if is_state(site) or site != behind[-1]]
     scored = [("causal", site, select(found, site=site, partner="any", tokens_later=0)) for site in behind]
     later = select(found[found["site"].isin(carried_forward)], partner="equal_next_token", tokens_later=1)
-    scored += [("causal for what only later tokens reveal", "what is handed on", later)] * (len(later) > 0)
+    scored += [("causal for what only later tokens reveal", "layer outputs that are carried forward", later)] * (
+        len(later) > 0
+    )
     for name, site, rows in scored:
         share = shares(rows)
         baselines = {"nothing written": 0 * share["pattern"], "random direction": share["random"]}
@@ -222,8 +223,8 @@ def recovery_claim(evidence: Evidence, score: RecoveryScore, name: str, measure:
     """The claim that the last layer output recovers what a score measures."""
     last, steps, of_process = evidence.layer_outputs[-1], evidence.recovery["step"], evidence.process_recovery
     estimate = score.by_seed(evidence.recovery, source=last, step=steps.max())
-    baselines = {"token frequencies": for_each_seed(estimate, 0.0)}
-    baselines["which words occur"] = for_each_seed(estimate, score.of_source(of_process, SUPPORT))
+    support = score.of_source(of_process, SUPPORT)
+    baselines = {"unigram": for_each_seed(estimate, 0.0), "support": for_each_seed(estimate, support)}
     baselines["at initialisation"] = score.by_seed(evidence.recovery, source=last, **AT_INITIALISATION)
     baselines |= best_random_init(estimate, score.by_seed(evidence.random_init_recovery, source=last))
     exact = score.of_source(of_process, EXACT)
@@ -234,25 +235,23 @@ def rank_claim(evidence: Evidence) -> Claim:
     """The recovered number of dimensions is that of the process; testable where exact predictions show it."""
     score = rank_score(evidence.process_recovery)
     testable = score.of_source(evidence.process_recovery, EXACT) == 1
-    name, measure = "shows how many dimensions its process has", "one minus the relative error of the rank"
+    name, measure = "shows the dimension of its process", "one minus the relative error of the rank"
     return recovery_claim(evidence, score, name, measure, testable)
 
 
 def process_claim(evidence: Evidence) -> Claim:
     """The recovered process predicts like the true one; testable where exact predictions identify it."""
-    score, testable = (
-        divergence_score(evidence.process_recovery),
-        is_identifiable(evidence.process_recovery, evidence.analysis["recovery"]["identifiable_share"]),
-    )
-    name, measure = "its process can be read out of it", "share of the divergence of token frequencies"
+    score, share = divergence_score(evidence.process_recovery), evidence.analysis["recovery"]["identifiable_share"]
+    testable = is_identifiable(evidence.process_recovery, share)
+    name, measure = "its process can be recovered from it", "share of the unigram baseline's divergence"
     return recovery_claim(evidence, score, name, measure, testable)
 
 
 def beats_training_data_claim(evidence: Evidence, of_process: Claim) -> Claim:
     """The network recovers its process better than spectral learning from as many sequences as it was trained on."""
     sampled = divergence_score(evidence.process_recovery).by_seed(evidence.recovery, source=SAMPLED)
-    baselines = {"spectral learning on as many words": sampled}
-    return replace(of_process, name="tells its process better than the words that it read", baselines=baselines)
+    baselines = {"spectral learning on as many sequences": sampled}
+    return replace(of_process, name="recovers its process better than its training data do", baselines=baselines)
 
 
 def recovered(evidence: Evidence) -> Iterator[Claim]:

@@ -78,4 +78,4 @@ def predicted(loss: pd.DataFrame) -> Iterator[Claim]:
     gap = loss.groupby(["seed", "step"])["gap_nats"].mean().unstack()
     estimate, measure = 1 - gap.iloc[:, -1] / gap.iloc[:, 0], "share of the avoidable loss"
     optimum = {"an optimal predictor": for_each_seed(estimate, 1.0)}
-    yield Claim("predicts nearly as well as can be", OUTPUT, estimate, optimum, "no less", "loss.csv", measure)
+    yield Claim("predicts near the optimum", OUTPUT, estimate, optimum, "no less", "loss.csv", measure)

@@ -61,12 +61,12 @@ def grokked(evidence: CircuitEvidence) -> Iterator[Claim]:
     estimate = evidence.measure("held_out_accuracy")
     if estimate.isna().any():  # every pair was trained on
         return
-    measure = {"source": "circuit.csv", "measure": "accuracy, pairs not trained on"}
+    measure = {"source": "circuit.csv", "measure": "accuracy, held-out pairs"}
     baselines = {"at initialisation": evidence.measure("held_out_accuracy", step=evidence.circuit["step"].min())}
     baselines |= best_random_init(estimate, of_seeds(select(evidence.random_init_circuit, measure="held_out_accuracy")))
-    yield Claim("answers what it was not trained on", OUTPUT, estimate, baselines, **measure)
+    yield Claim("generalises to held-out pairs", OUTPUT, estimate, baselines, **measure)
     accuracy = evidence.analysis["circuit"]["memorised_accuracy"]
-    memorised = {"when it had memorised": when_memorised(evidence.circuit, accuracy)}
+    memorised = {"at memorisation": when_memorised(evidence.circuit, accuracy)}
     yield Claim("groks: generalises after it has memorised", OUTPUT, estimate, memorised, **measure)
 
 
@@ -91,7 +91,7 @@ def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
     for name in ("last token", "all tokens, additive"):
         known = circle_scores(evidence.baselines, BASELINES[name][1])
         baselines[name] = for_each_seed(estimate, third_best(known["value"]))
-    measure = f"R2 of the {CIRCLES}rd best circle, pairs not trained on"
+    measure = f"R2 of the {CIRCLES}rd best circle, held-out pairs"
     yield Claim("holds the answer on circles", site, estimate, baselines, measure=measure)
 
 
