@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.cloud_shape import SPECTRUM, affine_dimension, cloud_shape
+from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import regress
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_dataset

@@ -5,11 +5,11 @@ import pytest
 from scipy.spatial import procrustes
 
 from geometry.claims.markup import Table, as_html, as_markdown
+from geometry.probing.cloud_shape import cloud_shape
 from geometry.probing.cross_validation import by_length, by_prefix, by_stem, passes
 from geometry.probing.design import ProbeDesign
 from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.kgram import kgram_ids, kgram_predictions
-from geometry.probing.cloud_shape import cloud_shape
 from geometry.probing.regression import regress
 from geometry.probing.scores import evaluate, kgram_rows, r2_by_group
 from geometry.processes.belief_states import complete_tree_with_beliefs

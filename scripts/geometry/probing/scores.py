@@ -10,10 +10,10 @@ import pandas as pd
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from geometry.probing.cloud_shape import cloud_shape
 from geometry.probing.design import ProbeDesign
 from geometry.probing.gram_matrices import GramMatrix, cell_gram_matrices
 from geometry.probing.kgram import kgram_errors
-from geometry.probing.cloud_shape import cloud_shape
 from geometry.probing.regression import NOTHING, AffineMap, ErrorSums, Fold, Ridge, decode, ridge, score, total
 from geometry.probing.score_rows import RowsOf, ScoreRow, as_frame
 
