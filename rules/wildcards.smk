@@ -94,7 +94,8 @@ def if_analysed(rule, files):
     """A function of the wildcards: these files, if the experiment's task has the rule; else none."""
 
     def of_analysed(wildcards):
-        return files(wildcards) if wildcards.experiment in study.analysed_by(rule) else []
+        found = files(wildcards) if wildcards.experiment in study.analysed_by(rule) else []
+        return [found] if isinstance(found, str) else found
 
     return of_analysed
 
