@@ -12,7 +12,8 @@ import yaml
 from timing import PROJECT, report
 
 N_TOKENS, N_STATES, CONTEXT = 10, 3, 6  # 1,111,110 prefixes
-RULES = ["build_ground_truth", "train_model", "extract_activations", "measure_loss", "probe_beliefs"]
+RULES = ["build_ground_truth", "train_model", "extract_activations", "measure_loss"]
+RULES += ["score_baselines", "probe_beliefs"]
 
 
 def study() -> dict:

@@ -1,8 +1,8 @@
-"""Which permutations of the tokens act linearly on a network's activations, at each site, before and after training.
+"""Permutations of the tokens that act linearly on a network's activations, at each site, before and after training.
 
 Prefixes are weighted by the probability that the network itself gives them, not by the true one; of the ground truth
-only the prefixes are read, as a tree, up to the length up to which all are there. Of more than 12 tokens, which swaps
-are tried is chosen by the true probabilities, alike for all networks.
+only the prefixes are read, as a tree, up to the length up to which it is complete. Of more than 12 tokens, the swaps
+to try are chosen by the true probabilities, alike for all networks.
 """
 
 from collections.abc import Iterator
@@ -99,8 +99,8 @@ def find_symmetries(
     """The table of some snapshots of one run."""
     tree, rows = complete_part(tree_of(truth), truth.attrs["complete_length"]), []
     first, names = tree.levels[0], ("probability", "next_token_probability")
-    words = two_token_probabilities(tree, *(truth[name][first].values for name in names))
-    images = {g: image_of_prefixes(tree, g) for g in token_permutations(words)}
+    joint = two_token_probabilities(tree, *(truth[name][first].values for name in names))
+    images = {g: image_of_prefixes(tree, g) for g in token_permutations(joint)}
     for index in snapshots:
         which = [activations[name].values[index] for name in ("seed", "step", "origin")]
         rows += [(*which, *row) for row in network_rows(tree, activations, index, images, n_dimensions)]

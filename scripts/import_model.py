@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 STEPS = np.array([0, 1])
-"""Of the random and the pretrained network; how many steps the latter took is not known."""
+"""The steps of the random and the pretrained network; how many the latter took is not known."""
 
 
 if __name__ == "__main__":

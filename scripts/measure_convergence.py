@@ -1,4 +1,4 @@
-"""How near decoded beliefs come to the true ones, beside observers that use only the last tokens.
+"""Errors of decoded beliefs by position, and the memory of an observer with the same error.
 
 Errors are root mean square distances, weighted by the probability of the prefix. The beliefs are decoded
 from each layer output (without any, from the last site), each prefix by a probe fitted without it.

@@ -1,5 +1,6 @@
-"""What theory gives for a process on a task's prefixes: its recovery from exact predictions, symmetries, dimensions,
-and observers with finite memory. Each table has the form of that of a network, which it is compared with.
+"""Theory of a process on a task's prefixes: recovery from exact predictions, symmetries, dimensions, finite memory.
+
+Each table has the form of that of a network, with which it is compared.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""Read a process out of a network: its dimensions and its operators, from activations and outputs alone.
+"""Recover a process from a network: its dimensions and its operators, by activations and outputs alone.
 
-Of the ground truth only the prefixes are read, as a tree: no belief, no probability.
+Of the ground truth, the tree of prefixes is used, but no belief and no probability.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The findings of the study in words and tables, generated: what may be claimed, and the scores behind it."""
+"""The findings of the study as text and tables: verdicts, and the scores behind them."""
 
 from typing import TYPE_CHECKING
 

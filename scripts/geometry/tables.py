@@ -9,10 +9,10 @@ from geometry.storage import atomic_path
 
 
 class Schema:
-    """What a table holds: the annotations of a subclass are its columns, behind those of its base classes.
+    """The schema of a table: the annotations of a subclass are its columns, behind those of its base classes.
 
-    `path` is where the table stands, `key` names the columns that identify a row. The text behind a column says what
-    it holds, with its unit in square brackets; text is no code, so that to improve it repeats no job.
+    `path` is where the table stands, `key` names the columns that identify a row. The text behind a column gives
+    its meaning, and its unit in square brackets; text is no code, so that to improve it repeats no job.
     """
 
     path: str
@@ -20,7 +20,7 @@ class Schema:
 
 
 DTYPES = {int: "int64", float: "float64", int | None: "Int64"}
-"""How the columns of a schema are held, by their annotation; text (`str`) as it comes."""
+"""The types of columns by their annotation; text (`str`) is left as it is."""
 
 
 def columns_of(schema: type[Schema]) -> dict[str, type]:
@@ -32,7 +32,7 @@ def columns_of(schema: type[Schema]) -> dict[str, type]:
 
 
 class TableError(ValueError):
-    """Rows that are not what their schema says."""
+    """Rows that do not match their schema."""
 
 
 def checked(table: pd.DataFrame, schema: type[Schema]) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def checked(table: pd.DataFrame, schema: type[Schema]) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: str | Path, schema: type[Schema]) -> None:
-    """A CSV file of some rows, which must be what their schema says."""
+    """A CSV file of some rows, which must match their schema."""
     table = checked(table, schema)
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n", na_rep="nan")

@@ -22,7 +22,7 @@ from geometry.probing.baselines import (
     prediction_features,
     token_coordinates,
 )
-from geometry.probing.control_targets import labels
+from geometry.probing.control_targets import group_ids
 from geometry.processes import entropy
 from geometry.processes import fractal_dimension as dimension
 from geometry.processes import prefix_tree as prefixes
@@ -257,7 +257,7 @@ def test_labels_are_in_the_order_of_the_rows(n_columns):
     rows = rng().normal(size=(40, n_columns))[rng().integers(0, 40, 300)]
     rows[:, : n_columns // 2] = 0.5
     cells = np.floor(rows / 1e-9 + 1 / np.e)
-    np.testing.assert_array_equal(labels(rows), np.unique(cells, axis=0, return_inverse=True)[1].ravel())
+    np.testing.assert_array_equal(group_ids(rows), np.unique(cells, axis=0, return_inverse=True)[1].ravel())
 
 
 # --- What jobs ask for --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 from reference_tree import words_of
 
 from geometry.probing.baselines import log_probability, token_features
-from geometry.probing.control_targets import control_targets, labels, true_targets
+from geometry.probing.control_targets import control_targets, group_ids, true_targets
 from geometry.probing.cross_validation import CELLS_AT_ONCE, by_length, by_prefix, by_stem, passes
 from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.kgram import kgram_ids, kgram_predictions
@@ -152,7 +152,7 @@ def test_class_shuffle_is_left_out_where_predictions_tell_the_belief(mess3):
     wrong = control_targets(process, tree, belief, probability, None, np.random.default_rng(0))
     assert "class_shuffled_belief_state" not in wrong and "other_parameters_belief_state" not in wrong
     assert list(true_targets(process, belief)) == ["belief_state"]
-    assert len(np.unique(labels(process.next_token_probability(belief)))) > 80_000
+    assert len(np.unique(group_ids(process.next_token_probability(belief)))) > 80_000
 
 
 # --- Splits -------------------------------------------------------------------------------------------------------

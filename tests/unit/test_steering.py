@@ -10,7 +10,7 @@ from test_transformer import SHAPES, random_network
 from geometry.interventions.patching import PatchedPrefixes, changing
 from geometry.interventions.steering import SteeringScorer, draw_pairs, fit_site, kl_nats, random_basis
 from geometry.networks.input_layout import DenseSequences
-from geometry.probing.control_targets import labels
+from geometry.probing.control_targets import group_ids
 from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.catalog import PROCESSES, process_from_config
 from geometry.processes.prefix_tree import tree_of
@@ -62,7 +62,8 @@ def test_pairs_are_drawn_by_weight():
 
 def test_beliefs_that_differ_by_rounding_are_one():
     ties = np.arange(1, 1024, 2)[:, None] / 1024  # half-way between two numbers of nine decimals
-    below, above, other = labels(np.vstack([np.nextafter(ties, 0), np.nextafter(ties, 1), ties + 1e-8])).reshape(3, -1)
+    rows = np.vstack([np.nextafter(ties, 0), np.nextafter(ties, 1), ties + 1e-8])
+    below, above, other = group_ids(rows).reshape(3, -1)
     assert (below == above).all() and (below != other).all()
 
 

@@ -154,8 +154,8 @@ CODE = {
         | COMPONENTS
         | STEERING
         | {"probe_beliefs": 6, "score_baselines": 2, "measure_process": 2}
-        | RECOVERY
-        | {"recover_process": 6, "score_recovery": 6},
+        | INVERSE
+        | OF_ALL_RUNS,
     ),
     "a statement of the model": (
         ("scripts/geometry/networks/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5"),

@@ -89,7 +89,7 @@ def by_draw(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def represented(evidence: Evidence) -> Iterator[Claim]:
-    """Whether the belief is linear in the activations, and whether training rather than the probe put it there."""
+    """The belief is linear in the activations, by training and not by the probe."""
     last = evidence.layer_outputs[-1]
     estimate = evidence.r2(last)
     yield Claim(
@@ -116,12 +116,12 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
 
 
 def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
-    """Whether the activations hold what next-token predictions do not tell; where these tell all, none can say."""
+    """The activations hold what next-token predictions do not determine; not testable where these determine all."""
     last, target = evidence.layer_outputs[-1], "belief_state"
     if evidence.has(target="belief_beyond_next_token"):
         target = "belief_beyond_next_token"
     elif evidence.has(target="unobservable_belief_state"):
-        return  # all that these predictions do not tell, no prediction does
+        return  # what these predictions do not determine, no prediction does
     estimate = evidence.r2(last, target)
     baselines = evidence.baselines_of(estimate, [*PREDICTIONS, *TOKENS], target)
     baselines |= evidence.best_random_init(estimate, last, target)
@@ -129,7 +129,7 @@ def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
 
 
 def across_layers(evidence: Evidence) -> Iterator[Claim]:
-    """Whether all layers together hold more than the best one, and what becomes of it towards the last."""
+    """All layers together hold more than the best one; and the change of the belief towards the last layer."""
     *earlier, last = evidence.layer_outputs
     best = {"best single stream": best_of([evidence.r2(site) for site in evidence.layer_outputs])}
     yield Claim("spread across layers", CONCATENATED, evidence.r2(CONCATENATED), best)
@@ -146,7 +146,7 @@ def across_layers(evidence: Evidence) -> Iterator[Claim]:
 
 
 def duplicated(evidence: Evidence) -> Iterator[Claim]:
-    """Whether what no prediction can ever need is as absent from the best stream as from the baselines."""
+    """The unobservable belief is as absent from the best layer output as from the baselines."""
     target = "unobservable_belief_state"
     if evidence.has(target=target):
         estimate = best_of([evidence.r2(site, target) for site in evidence.layer_outputs])
@@ -166,17 +166,17 @@ def shares(rows: pd.DataFrame) -> dict[str, pd.Series]:
 def causal(evidence: Evidence) -> Iterator[Claim]:
     """The share of the distance to a counterfactual optimum that writing its belief covers, stream by stream.
 
-    Where beliefs with the same next-token prediction differ, the prediction after one more token is asked too,
+    Where beliefs with the same next-token prediction differ, the prediction after one more token is scored too,
     of what later positions read: each state, and each residual stream but the last.
     """
     measure = "share of the KL divergence"
     found = select(evidence.steering, metric="kl_to_counterfactual_nats")
     behind = [site for site in found["site"].unique() if is_behind_layer(site)]
-    handed_on = [site for site in behind if is_state(site) or site != behind[-1]]
-    asked = [("causal", site, select(found, site=site, partner="any", tokens_later=0)) for site in behind]
-    later = select(found[found["site"].isin(handed_on)], partner="equal_next_token", tokens_later=1)
-    asked += [("causal for what only later tokens reveal", "what is handed on", later)] * (len(later) > 0)
-    for name, site, rows in asked:
+    carried_forward = [site for site in behind if is_state(site) or site != behind[-1]]
+    scored = [("causal", site, select(found, site=site, partner="any", tokens_later=0)) for site in behind]
+    later = select(found[found["site"].isin(carried_forward)], partner="equal_next_token", tokens_later=1)
+    scored += [("causal for what only later tokens reveal", "what is handed on", later)] * (len(later) > 0)
+    for name, site, rows in scored:
         share = shares(rows)
         baselines = {"nothing written": 0 * share["pattern"], "random direction": share["random"]}
         baselines["weights of the probe"] = share["filter"]
@@ -252,7 +252,7 @@ def beats_training_data_claim(evidence: Evidence, of_process: Claim) -> Claim:
 
 
 def recovered(evidence: Evidence) -> Iterator[Claim]:
-    """Whether the process can be recovered from the last layer output, and better than from the training data."""
+    """The process can be recovered from the last layer output, and better than from the training data."""
     yield rank_claim(evidence)
     of_process = process_claim(evidence)
     yield of_process
@@ -267,7 +267,7 @@ def explained_by_maps(table: pd.DataFrame, site: str, permutations: set[str], **
 
 
 def symmetric(evidence: Evidence) -> Iterator[Claim]:
-    """Whether the symmetries of a process that has any act linearly on its activations, on a plane chosen without them.
+    """The symmetries of a process that has any act linearly on the activations, on a plane chosen without them.
 
     The estimate is the share of the variance that the maps explain, in the mean over the symmetries.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from geometry.networks.hook_points import OUTPUT
@@ -44,7 +45,7 @@ def for_each_seed(like: Scores, scores: float | pd.Series) -> Scores:
     if isinstance(like, pd.Series):
         return pd.Series(scores, like.index, dtype=float)
     row = scores.reindex(like.columns) if isinstance(scores, pd.Series) else pd.Series(scores, like.columns)
-    return pd.DataFrame([row] * len(like), like.index)
+    return pd.DataFrame(np.tile(row.to_numpy(), (len(like), 1)), like.index, like.columns)
 
 
 def best_random_init(like: Scores, scores: Scores) -> dict[str, Scores]:

@@ -12,7 +12,7 @@ from geometry.tables import select
 INTRODUCTION = """A claim of more is supported if its gain over the best baseline, as a share of what that baseline
 leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence; one of no more, if it stays
 below; one of no less, if it does not fall short by {margin:g} of what the baseline explains. It is not supported if the
-opposite holds with that confidence, and undecided otherwise, as always with one network. It not testable where the
+opposite holds with that confidence, and undecided otherwise, as always with one network. It is not testable where the
 baseline explains everything, or where exact predictions on the same prefixes do not show what is claimed. Intervals are
 Student's t over seeds and, of what is scored on folds, over the draws of folds that all networks share; each verdict
 stands alone, without a correction for their number."""
@@ -50,7 +50,7 @@ SURGERY = {
 
 
 def number(value: float) -> str:
-    """A score with as many digits as tell something."""
+    """A score with its significant digits."""
     return "" if pd.isna(value) else f"{value:.4f}" if abs(value) < 10 else f"{value:.3g}"
 
 
@@ -70,13 +70,13 @@ def overview(claims: pd.DataFrame) -> Table:
     rows = []
     for name in claims["claim"].unique():
         cells = {row.experiment: row for row in select(claims, claim=name).itertuples()}
-        told = (
+        shown = (
             f"{row.verdict}: {row.estimate:.3f} over {row.baseline:.3f}{' (caution)' if row.caution else ''}"
             if row
             else ""
             for row in map(cells.get, experiments)
         )
-        rows.append([name, *told])
+        rows.append([name, *shown])
     return Table(["Claim", *experiments], rows)
 
 
@@ -113,7 +113,7 @@ def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
 
 
 def verdicts_in_words(claims: pd.DataFrame) -> str:
-    """What is supported, what is not, and what not testable, as a sentence each."""
+    """A sentence for each verdict, with the claims that have it."""
     sentences = []
     for verdict in ("supported", "not supported", "undecided", "not testable"):
         names = [full_name(row) for row in select(claims, verdict=verdict).itertuples()]
@@ -157,7 +157,7 @@ def key_frequencies_in_words(circuit: pd.DataFrame) -> str:
 
 
 def circuit_table(circuit: pd.DataFrame, surgery: pd.DataFrame) -> Table:
-    """What each network of modular arithmetic computes with, in numbers, and how it fares with other moduli."""
+    """Measures of each network of modular arithmetic: its circuit, and its accuracy for other moduli."""
     rows = {name: [] for name in ["Key frequencies, the strongest first", *CIRCUIT, *SURGERY]}
     seeds = list(circuit["seed"].unique())
     for seed in seeds:

@@ -1,4 +1,4 @@
-"""What the study claims of a network of modular arithmetic, each with its evidence by seed and the baselines to beat.
+"""Claims on networks of modular arithmetic: each with its evidence by seed, and the baselines that it must beat.
 
 An accuracy or an R2 is of pairs that the network was not trained on, unless a claim's measure says otherwise.
 """
@@ -19,7 +19,7 @@ MEMORISED = 0.99
 """The accuracy on trained pairs from which on they count as memorised."""
 
 CIRCLES = 3
-"""How many circles a network must hold at the least."""
+"""Circles that a network must hold, at least."""
 
 EMBEDDING = "embed.W_E"
 
@@ -59,7 +59,7 @@ def when_memorised(circuit: pd.DataFrame) -> pd.Series:
 
 
 def grokked(evidence: CircuitEvidence) -> Iterator[Claim]:
-    """Whether unseen pairs are answered, and whether that came later than learning the others by heart."""
+    """Held-out pairs are answered, and later than the training pairs were memorised."""
     estimate = evidence.measure("held_out_accuracy")
     if estimate.isna().any():  # every pair was trained on
         return
@@ -83,7 +83,7 @@ def third_circle(probe: pd.DataFrame, **where) -> pd.Series:
 
 
 def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
-    """Whether the answer stands on several circles, linearly; the best are chosen alike in what it is compared with."""
+    """The answer is linear on several circles; the best ones are chosen alike in the baselines."""
     probe = evidence.probe
     site, first, last = last_layer_output(probe), probe["step"].min(), probe["step"].max()
     estimate = third_circle(probe, step=last, site=site)
@@ -97,7 +97,7 @@ def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 
 def sparse(evidence: CircuitEvidence) -> Iterator[Claim]:
-    """Whether few waves make up the embedding, and fewer than of other bases."""
+    """Few Fourier waves make up the embedding, fewer than vectors of other bases."""
     where = {"matrix": "W_E", "measure": "share_of_largest", "index": 10}
     share, never = select(evidence.bases, **where), select(evidence.random_init_bases, **where, basis="fourier")
     trained = {name: of_seeds(rows) for name, rows in select(share, step=share["step"].max()).groupby("basis")}
@@ -116,7 +116,7 @@ def sparse(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 
 def frequencies_causal(evidence: CircuitEvidence) -> Iterator[Claim]:
-    """Whether the network errs without its key frequencies, and not without others."""
+    """The network errs without its key frequencies, and not without others."""
     parts = "key", "others", "as many others"
     wrong = {part: 1 - evidence.measure("ablated_embedding_accuracy", part=part) for part in parts}
     if len(wrong["key"]):
@@ -126,7 +126,7 @@ def frequencies_causal(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 
 def symmetric(evidence: CircuitEvidence) -> Iterator[Claim]:
-    """Whether the translation of a number is linear on components that were chosen without it."""
+    """The shift of a number acts linearly on components that were chosen without it."""
     table, site = evidence.shift_symmetry, last_layer_output(evidence.probe)
     first, last = table["step"].min(), table["step"].max()
 
@@ -143,13 +143,13 @@ def symmetric(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 
 def frequencies_detected(evidence: CircuitEvidence) -> Iterator[Claim]:
-    """Whether the angles of that translation tell the frequencies of the waves in the logits, by their power."""
+    """The angles of that shift are the frequencies of the waves in the logits, weighted by their power."""
     site, last = last_layer_output(evidence.probe), evidence.shift_symmetry["step"].max()
-    told = select(evidence.shift_symmetry, site=site, measure="detected_frequency", step=last)
+    detected = select(evidence.shift_symmetry, site=site, measure="detected_frequency", step=last)
     share = select(evidence.circuit, measure="explained_share", step=last).set_index(["seed", "frequency"])["value"]
-    is_identifiable = pd.Series(share.index.isin(told.set_index(["seed", "value"]).index), share.index)
-    estimate = share.where(is_identifiable, 0).groupby("seed").sum() / share.groupby("seed").sum()
-    baselines = {"as many frequencies by chance": is_identifiable.groupby("seed").mean()}
+    is_detected = pd.Series(share.index.isin(detected.set_index(["seed", "value"]).index), share.index)
+    estimate = share.where(is_detected, 0).groupby("seed").sum() / share.groupby("seed").sum()
+    baselines = {"as many frequencies by chance": is_detected.groupby("seed").mean()}
     measure = "share of the waves in the logits"
     yield Claim(
         "its frequencies are the angles of that symmetry",
@@ -163,7 +163,7 @@ def frequencies_detected(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 
 def transferred(evidence: CircuitEvidence) -> Iterator[Claim]:
-    """Whether the network, re-cut without training, adds modulo other numbers."""
+    """The network adds modulo other numbers after surgery, without training."""
     found = select(evidence.surgery, measure="accuracy", step=evidence.surgery["step"].max())
     whole = found[(found["network"] == "surgery") & (found["n_pairs"] == found["modulus"] ** 2)]
     found = found[found["modulus"].isin(whole["modulus"])]

@@ -7,12 +7,12 @@ from scipy.stats import bootstrap, norm
 from scipy.stats import t as student_t
 
 FEWEST_FOR_BOOTSTRAP = 5
-"""Seeds below which resampling them tells nothing."""
+"""Seeds below which there is no bootstrap interval."""
 
 RESAMPLES = 9_999
 
 NOTHING_LEFT = 1e-6
-"""What a baseline may leave unexplained and count as explaining all."""
+"""The share that a baseline may leave unexplained and count as explaining all."""
 
 
 def interval(values: Float[ndarray, "seed draw"], confidence: float) -> tuple[float, float]:
@@ -66,7 +66,7 @@ def relative_gain(
 
 
 def verdict(gain: Float[ndarray, "seed draw"], margin: float, confidence: float, kind: str) -> str:
-    """Whether a gain over the baseline, paired by seed and draw, is on the claimed side of a bound at a confidence.
+    """The verdict on a gain over the baseline, paired by seed and draw, by the side of a bound that its interval is on.
 
     ``more`` claims that it exceeds the margin, ``no less`` that it does not fall short of nothing by the
     margin, ``no more`` that it does not exceed the margin.

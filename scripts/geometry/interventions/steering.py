@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.probing.control_targets import DISTINCT, labels
+from geometry.probing.control_targets import DISTINCT, group_ids
 from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import NOISE, fit
 from geometry.processes.belief_states import IMPOSSIBLE
@@ -54,8 +54,8 @@ def draw_pairs(
     """Prefixes drawn by weight, each with a partner, drawn by weight among those that are alike in all
     but their belief. Prefixes without such a partner are left out; if all are, there are no pairs.
     """
-    group = labels(alike)
-    kind = labels(np.hstack([group[:, None], belief]), DISTINCT)
+    group = group_ids(alike)
+    kind = group_ids(np.hstack([group[:, None], belief]), DISTINCT)
     order = np.lexsort([kind, group])  # a group's prefixes lie together, and in it those of one belief
     ends = np.cumsum(weight[order])
     start = ends - weight[order]

@@ -27,11 +27,11 @@ MOST_PREDICTION_COLUMNS = 128
 
 
 def token_coordinates(process: Process, n_lags: int) -> Float[ndarray, "token coordinate"]:
-    """What stands for each token in a regression on so many lags: a column of its own, if these are few enough.
+    """Features that represent each token in a regression on `n_lags` lags: one-hot, if these columns are few enough.
 
-    If not, the coordinates of its operator, divided by its probability, on the leading principal axes of these: as
-    many as there are entries of the operator, or as `MOST_TOKEN_FEATURES` leave for each lag. If none is left out, the
-    mean belief after a token is linear in them. That there is no token is told by all of them being 0.
+    If not, the coordinates of the token's operator, divided by its probability, on the leading principal axes of the
+    operators: as many as an operator has entries, or as `MOST_TOKEN_FEATURES` leave for each lag. If none is left out,
+    the mean belief after a token is linear in them. All of them are 0 where there is no token.
     """
     if process.n_tokens * n_lags <= MOST_TOKEN_FEATURES:
         return np.eye(process.n_tokens, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Targets beside the belief state: its parts that predictions do not determine, and control targets like it."""
+"""Targets beside the belief state: its components that predictions do not determine, and control targets."""
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -11,14 +11,14 @@ from geometry.processes.prefix_tree import PrefixTree
 from geometry.processes.process import TOLERANCE, Process
 
 DISTINCT = 1e-6
-"""A difference of beliefs that is more than rounding, after as many tokens as there may be."""
+"""A difference of two beliefs that exceeds rounding."""
 
 MOST_COMPONENTS = 40
-"""A control target with more components than this is left out."""
+"""Components of a control target, at most; one with more is left out."""
 
 
 def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
-    """The belief state, and its parts along the directions that next-token predictions hide, if they vary."""
+    """The belief state, and its components that next-token and all predictions do not determine, where they vary."""
     named = zip(("belief_beyond_next_token", "unobservable_belief_state"), hidden_directions(process), strict=True)
     hidden = {name: belief @ parts.T for name, parts in named if len(parts)}
     return {"belief_state": belief} | {
@@ -29,16 +29,15 @@ def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> di
 def control_targets(
     process: Process, tree: PrefixTree, belief: Float[ndarray, "prefix state"], weight, other: Process | None, rng
 ) -> dict[str, Float[ndarray, "prefix _"]]:
-    """Targets that a network has no reason to hold, each as like the belief state as it can be without being it.
+    """Control targets (Hewitt and Liang 2019): alike the belief state, but of no use for the task.
 
-    The belief of another prefix; of another prefix with the same optimal prediction; of an observer who
-    believes other parameters; of one who recalls the last k tokens only; and the state of the order-k
-    Markov approximation, which is what these tokens are.
+    The belief of another prefix; of another prefix with the same optimal prediction; under other parameters of
+    the process; the mean belief given the last k tokens; and the one-hot state of the order-k Markov approximation.
     """
     numbers = kgram_ids(tree, 3)
     suffix = list(kgram_predictions(belief, weight, numbers, None))
     control = {"shuffled_belief_state": belief[rng.permutation(len(belief))]}
-    shuffled = _shuffled_within(labels(process.next_token_probability(belief)), rng)
+    shuffled = _shuffled_within(group_ids(process.next_token_probability(belief)), rng)
     if np.abs(belief[shuffled] - belief).max() > DISTINCT:
         control["class_shuffled_belief_state"] = belief[shuffled]
     if other is not None:
@@ -50,12 +49,12 @@ def control_targets(
     return control
 
 
-def labels(rows: Float[ndarray, "row column"], tolerance: float = TOLERANCE) -> Integer[ndarray, " row"]:
+def group_ids(rows: Float[ndarray, "row column"], tolerance: float = TOLERANCE) -> Integer[ndarray, " row"]:
     """Equal numbers for rows that are equal up to a tolerance, by default rounding."""
     cells = np.floor(rows / tolerance + 1 / np.e)  # no simple fraction lies at a cell's edge
     mixed = cells.astype(np.int64) @ (np.random.default_rng(0).integers(1, 2**62, cells.shape[1]) | 1)
     number, n_different = np.zeros(len(cells), np.int64), len(np.unique(mixed))
-    for column in cells.T:  # in the order of the rows; few of many columns tell them apart
+    for column in cells.T:  # numbered in the order of the rows; mostly, few columns separate them
         if len(cells) and number.max() + 1 == n_different:
             break
         value = np.unique(column, return_inverse=True)[1]

@@ -18,7 +18,7 @@ from geometry.tasks.task import is_modular, other_process, process_of
 
 @dataclass(frozen=True)
 class ProbeDesign:
-    """What features are regressed on, and how they are scored.
+    """The targets of a probe, the weights of its rows, and the splits on which regressions are scored.
 
     `true` and `control` hold targets by name; the first true target is the main one, of which `parts` (by name and
     index) are scored too. The first of the `weights` is the probability of the prefix; the others are used with the

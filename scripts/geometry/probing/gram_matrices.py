@@ -1,4 +1,4 @@
-"""Weighted second moments of rows, by cell of a partition: all that linear regressions need to know of the rows.
+"""Weighted second moments of rows, by cell of a partition: sufficient statistics of all linear regressions on them.
 
 All regressions on some features, on any part of them, and for any split come from one table: a Gram
 matrix of each cell of a partition of the rows, over the columns features, targets and 1. The matrix of

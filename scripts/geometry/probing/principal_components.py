@@ -7,13 +7,13 @@ from numpy import ndarray
 from geometry.probing.regression import Regression
 
 SPECTRUM = 12
-"""Principal components whose share of the variance is told."""
+"""Principal components whose share of the variance is in the table."""
 
 ROWS_AT_ONCE = 8192
 
 
 def affine_dimension(covariance: Float[ndarray, "component component"]) -> int:
-    """How many dimensions a cloud with that covariance spans."""
+    """The number of dimensions that a cloud with that covariance spans."""
     spread = np.linalg.eigvalsh(covariance)
     return int((spread > 1e-9 * spread[-1]).sum())
 

@@ -17,7 +17,7 @@ BASELINES = {
     "network's probabilities": (OUTPUT, "network_probability"),
     "network's log-probabilities": (OUTPUT, "network_log_probability"),
 }
-"""What else than activations a belief is decoded from, by name: its site and its features."""
+"""Features other than activations from which a belief is decoded, by name: their site and their name in the table."""
 
 
 def decoded_beliefs(decoded: xr.Dataset, site: str) -> Float[ndarray, "snapshot prefix component"]:
@@ -54,7 +54,7 @@ def circle_scores(table: pd.DataFrame, features: str = "activations") -> pd.Data
 
 
 def last_layer_output(probe: pd.DataFrame) -> str:
-    """The last stream or, if none is probed, the last site."""
+    """The last layer output or, if none is probed, the last site."""
     sites = probe.loc[probe["features"] == "activations", "site"].unique()
     return ([site for site in sites if is_layer_output(site)] or list(sites))[-1]
 

@@ -99,7 +99,7 @@ def fit(whole: GramMatrix) -> AffineMap:
 
 
 def residual(affine: AffineMap, shift: Float[ndarray, " feature"]) -> Float[ndarray, "column component"]:
-    """What a map leaves of each of the targets behind some moments, as a combination of their columns."""
+    """The residuals of a map to the targets behind some moments, as linear combinations of the moments' columns."""
     return np.vstack([-affine.matrix, np.eye(len(affine.offset)), -(affine.offset + shift @ affine.matrix)])
 
 
@@ -111,7 +111,7 @@ def squared_error(left: Float[ndarray, "column component"], test: GramMatrix) ->
 def partial_out(
     left: Float[ndarray, "column component"], train: GramMatrix, known: slice, wanted: slice
 ) -> Float[ndarray, "column wanted"]:
-    """What is left of the wanted components when the known ones are regressors too (Frisch, Waugh and Lovell)."""
+    """The residuals of the wanted components with the known ones as further regressors (Frisch, Waugh and Lovell)."""
     moments, n = left.T @ (train.gram[0] @ left), left.shape[1]
     scale = np.sqrt(np.maximum(np.diag(train.gram[0])[-1 - n : -1][known], np.finfo(float).tiny))
     variance, directions = np.linalg.eigh(moments[known, known] / np.outer(scale, scale))
@@ -123,7 +123,7 @@ def partial_out(
 
 @dataclass(frozen=True)
 class ErrorSums:
-    """Squared errors, weighted and summed over rows, beside those of a reference, which each row knows no better."""
+    """Squared errors, weighted and summed over rows, beside those of a reference prediction."""
 
     error: Float[ndarray, " component"]
     reference: Float[ndarray, " component"]
@@ -145,7 +145,7 @@ class ErrorSums:
 
 @dataclass(frozen=True)
 class Fold:
-    """What is fitted, and what the fit is scored on; in sample, they are the same."""
+    """The moments of a training and a test set; in sample, they are the same."""
 
     train: GramMatrix
     test: GramMatrix
@@ -156,13 +156,13 @@ class Fold:
 
     @cached_property
     def mean_target(self) -> tuple[Float[ndarray, "column component"], "Fold"]:
-        """What guessing the mean of one set leaves, and both sets without their features."""
+        """The residuals of predicting the training mean, and both sets without their features."""
         bare = Fold(self.train.of_features(slice(0)), self.test.of_features(slice(0)))
         return residual(bare.regression.affine_map(), bare.train.shift), bare
 
 
 def score_of(affine: AffineMap, fold: Fold) -> ErrorSums:
-    """How a map to all targets does on a fold's test set, against the mean of its training set as the baseline."""
+    """The error of a map to all targets on a fold's test set, relative to predicting the mean of its training set."""
     mean_target, bare = fold.mean_target
     left, weight = residual(affine, fold.train.shift), float(fold.test.gram[0, -1, -1])
     return ErrorSums(squared_error(left, fold.test), squared_error(mean_target, bare.test), weight)
@@ -171,7 +171,7 @@ def score_of(affine: AffineMap, fold: Fold) -> ErrorSums:
 def score(
     fold: Fold, beyond: Mapping[str, slice] | None = None, partial: slice = slice(None)
 ) -> tuple[AffineMap, dict[str, ErrorSums]]:
-    """The map fitted on one set, and how it does on the other, against the mean of the first as the baseline.
+    """The map fitted on the training set and its error on the test set, relative to predicting the training mean.
 
     ``beyond`` names some of the targets as covariate regressors: for each, there is a score of features and
     covariate together against the covariate alone, on the components that ``partial`` chooses.

@@ -18,7 +18,7 @@ from geometry.probing.regression import NOTHING, AffineMap, ErrorSums, Fold, Rid
 from geometry.probing.score_rows import RowsOf, ScoreRow, as_frame
 
 PENALISED = ("held_out_prefix", "held_out_subtree")
-"""The splits on which a ridge regression is scored too; by length, the other lengths say little of the penalty."""
+"""The splits on which a ridge regression is scored too; by length, folds are too unlike for a penalty."""
 
 KgramR2 = Mapping[tuple[str, str], Sequence[float]]
 """By weighting and split, the R2 of the k-gram baselines for k = 1, 2, ..."""

@@ -1,4 +1,4 @@
-"""How far back a belief reaches: observers who recall only the last tokens, and how fast they come near the truth.
+"""Finite-memory observers: beliefs from the last tokens alone, and the rates at which they approach the true ones.
 
 The belief of who recalls k tokens is that from the stationary distribution after these k. It comes nearer the
 belief of who recalls all the more is recalled; were tokens not seen, what is known of the past would fade with
@@ -22,7 +22,7 @@ def observer_beliefs(
     """The belief after each prefix of an observer who recalls the last 1, 2, ... tokens, up to the longest prefix.
 
     Of a prefix that is no longer, that is `belief`, the true one. Where the last tokens are impossible from the
-    stationary distribution, as after a beginning that never recurs, they tell nothing: it stays as it was before.
+    stationary distribution, as after a beginning that never recurs, the belief of one token less is kept.
     """
     stationary = np.broadcast_to(process.stationary_distribution, belief.shape)
     fewer = stationary
@@ -55,7 +55,7 @@ def mixing_rate(process: Process) -> float:
 
 
 def memory_reached(error: float, observers: Float[ndarray, " recalled"]) -> float:
-    """How many tokens an observer recalls who is as far from the truth, given the distances of who recalls 0, 1, ...
+    """The memory, in tokens, of an observer with this error, given the errors of observers that use 0, 1, ... tokens.
 
     Between whole numbers the logarithm of the distance is interpolated; beyond the last distance that is above
     0 this says no more than that it is reached.

@@ -1,4 +1,4 @@
-"""From a network's predictions and activations back to the process: spectral learning, symmetries.
+"""Recovery of the process from a network's predictions and activations: spectral learning, symmetries.
 
 Imports `probing` and `processes`; no torch.
 """

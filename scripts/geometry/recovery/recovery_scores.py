@@ -1,4 +1,4 @@
-"""How near a recovered process is to the true one: by what no coordinates change, and by what it predicts."""
+"""Distances of a recovered process from the true one: of eigenvalues, which no coordinates change, and predictions."""
 
 from collections.abc import Callable
 
@@ -22,10 +22,10 @@ from geometry.recovery.spectral_learning import (
 )
 
 NEGLIGIBLE = 0.01
-"""An eigenvalue whose error is not told as a share of it; the sum of all operators has 1 as its largest."""
+"""The modulus up to which an eigenvalue has no relative error; that of the sum of all operators is 1."""
 
 N_SEQUENCES, SEQUENCE_LENGTH, N_SKIPPED = 500, 60, 20
-"""Words on which the rate of divergence is measured, their tokens, and the first of these, which do not count."""
+"""Sequences on which the divergence rate is measured, their length, and the first tokens, which do not count."""
 
 
 MOST_PAIRS = 1000
@@ -84,7 +84,7 @@ def alignment(
 
 
 class RecoveryScorer:
-    """The true process: long words of it, and its beliefs along a tree of prefixes.
+    """Scores of recovered processes against the true one, on long sequences of it and along a tree of prefixes.
 
     Its operators (`exact`) are those of a minimal process that predicts the same.
     """
@@ -92,23 +92,23 @@ class RecoveryScorer:
     def __init__(self, process: Process, tree: PrefixTree, rng: np.random.Generator):
         self.process, self.tree = process, tree
         self.belief, self.weight = belief_states(process, tree)
-        words = sample_process(process, N_SEQUENCES, SEQUENCE_LENGTH, rng)
-        self.long_tree, nodes = tree_of_sequences(words)
+        sequences = sample_process(process, N_SEQUENCES, SEQUENCE_LENGTH, rng)
+        self.long_tree, nodes = tree_of_sequences(sequences)
         self.nodes = nodes[:, N_SKIPPED:].ravel()
         self.long_belief = belief_states(process, self.long_tree)[0]
         self.exact = minimal_process(process)
         self.pairs = probable_pairs(self.exact)
 
     def kl_rate_of_nats(self, recovered: Process) -> float:
-        """The mean divergence of a recovered process's predictions from the optimal ones (see `kl_rate_nats`)."""
+        """The divergence rate of a recovered process (see `kl_rate_nats`)."""
         return self.kl_rate_nats(filter_beliefs(recovered, self.long_tree))
 
-    def kl_rate_nats(self, said: FilteredBeliefs) -> float:
-        """The mean divergence of predictions from the optimal ones, per token, far from the beginning of a word."""
-        return self._mean_kl_nats(lambda rows: said.of_rows(rows).next_token_probability)
+    def kl_rate_nats(self, filtered: FilteredBeliefs) -> float:
+        """The mean KL divergence of predictions from the optimal ones, in nats per token, behind the first tokens."""
+        return self._mean_kl_nats(lambda rows: filtered.of_rows(rows).next_token_probability)
 
     def kl_rate_of_unigram_nats(self) -> float:
-        """The mean divergence of token frequencies, whatever came before, from the optimal predictions."""
+        """The mean KL divergence of the token frequencies from the optimal predictions, in nats per token."""
         unigram = self.process.stationary_distribution @ self.process.emission_matrix
         return self._mean_kl_nats(lambda rows: np.maximum(unigram, np.finfo(float).tiny)[None])
 
@@ -121,7 +121,7 @@ class RecoveryScorer:
         return float(np.concatenate(divergence)[self.nodes].mean())
 
     def belief_r2(self, belief: Float[ndarray, "prefix dimension"]) -> float:
-        """How much of the true beliefs recovered ones explain, after that map; nan where these are all the same."""
+        """R2 of the true beliefs by aligned recovered ones; nan where the true ones are all the same."""
         left = self.belief - belief @ alignment(belief, self.belief, self.weight)
         centred = self.belief - np.average(self.belief, axis=0, weights=self.weight)
         variance = (self.weight @ centred**2).sum()
@@ -129,14 +129,12 @@ class RecoveryScorer:
 
     def scores(self, recovered: Process) -> dict[str, float]:
         """Every score of a recovered process."""
-        said, of_pairs = (
-            filter_beliefs(recovered, self.long_tree),
-            (products(one, self.pairs) for one in (recovered, self.exact)),
-        )
-        blocks = row_blocks(len(said.belief), recovered.n_tokens)
-        is_invalid = np.concatenate([said.of_rows(rows).is_invalid for rows in blocks])
+        filtered = filter_beliefs(recovered, self.long_tree)
+        of_pairs = (products(one, self.pairs) for one in (recovered, self.exact))
+        blocks = row_blocks(len(filtered.belief), recovered.n_tokens)
+        is_invalid = np.concatenate([filtered.of_rows(rows).is_invalid for rows in blocks])
         return {
-            "kl_rate_nats": self.kl_rate_nats(said),
+            "kl_rate_nats": self.kl_rate_nats(filtered),
             "invalid_share": float(is_invalid[self.nodes].mean()),
             "belief_r2": self.belief_r2(filter_beliefs(recovered, self.tree).belief),
             "eigenvalue_error": eigenvalue_error(recovered.transition_tensor, self.exact.transition_tensor),
@@ -145,7 +143,7 @@ class RecoveryScorer:
 
 
 def read_recovered(one: xr.Dataset) -> RecoveredProcess:
-    """What came out of one source at one snapshot, as `recover_process` has written it."""
+    """The process recovered from one source at one snapshot, as `recover_process` writes it."""
     values, operators = one["singular_value"].values, one["operator"].values
     values = values[np.isfinite(values)]
     spectrum = Spectrum(values, np.empty((0, len(values))))
@@ -159,17 +157,17 @@ def read_recovered(one: xr.Dataset) -> RecoveredProcess:
 def simulate(
     recovered: Process, process: Process, n_points: int, n_tokens: int, rng: np.random.Generator
 ) -> tuple[Float[ndarray, "point dimension"], Float[ndarray, "point component"]]:
-    """Beliefs of a recovered process after tokens that itself draws, and the true beliefs after the same tokens.
+    """Beliefs of a recovered process after tokens drawn from it, and the true beliefs after the same tokens.
 
-    Where it draws what cannot happen, the true belief is nan.
+    After tokens that are impossible under the true process, the true belief is nan.
     """
-    said = np.broadcast_to(recovered.initial_state, (n_points, recovered.n_states))
+    filtered = np.broadcast_to(recovered.initial_state, (n_points, recovered.n_states))
     belief = np.broadcast_to(process.initial_state, (n_points, process.n_states))
     for _ in range(n_tokens):
-        token = draw_tokens(recovered, said, rng)
-        said = images_after(recovered, said, token)
-        said = said / (said @ recovered.readout)[:, None]
+        token = draw_tokens(recovered, filtered, rng)
+        filtered = images_after(recovered, filtered, token)
+        filtered = filtered / (filtered @ recovered.readout)[:, None]
         belief = images_after(process, belief, token)
         probability = (belief @ process.readout)[:, None]
         belief = np.divide(belief, probability, out=np.full_like(belief, np.nan), where=probability > 0)
-    return said, belief
+    return filtered, belief

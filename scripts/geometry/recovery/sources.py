@@ -22,7 +22,7 @@ ROUNDING_NATS = 1e-12
 
 
 def is_identifiable(of_process: pd.DataFrame) -> bool:
-    """Whether exact predictions on the same prefixes recover the process, given its own recovery table.
+    """True if exact predictions on the same prefixes recover the process, given its own recovery table.
 
     They do not where the prefixes are too short, or where the unigram baseline already predicts optimally.
     """

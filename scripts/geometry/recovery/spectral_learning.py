@@ -1,10 +1,10 @@
-"""A process read out of a network: its dimensions, coordinates and operators, from activations and outputs alone.
+"""Spectral learning of a process from a network: dimensions, coordinates and operators, by activations and outputs.
 
-Nothing here knows the hidden states. What a network says of the future after a prefix is linear in an
-unnormalised belief, and so is the belief's update: if ``z(w)`` are coordinates of the belief after the
-prefix w, then ``P(y | w) z(wy) = z(w) A[y]`` with one operator for each token y (Jaeger 2000, Neural
-Computation 12; Hsu, Kakade and Zhang 2012, arXiv 0811.4413). The coordinates are those that tell the
-continuation probabilities: a reduced-rank regression of the continuation probabilities on the activations.
+No hidden state is used. The probabilities of continuations after a prefix are linear in an unnormalised
+belief, and so is the belief's update: if ``z(w)`` are coordinates of the belief after the prefix w, then
+``P(y | w) z(wy) = z(w) A[y]`` with one operator for each token y (Jaeger 2000, Neural Computation 12;
+Hsu, Kakade and Zhang 2012, arXiv 0811.4413). The coordinates are those of a reduced-rank regression of the
+continuation probabilities on the activations.
 """
 
 from dataclasses import dataclass
@@ -23,30 +23,30 @@ from geometry.processes.process import Process
 from geometry.recovery.next_token_model import NextTokenModel
 
 FAINTEST = 0.01
-"""The share of the largest singular value below which no dimension is looked for."""
+"""The share of the largest singular value below which a singular value counts as no dimension."""
 
 SMALLEST = 1e-9
 """A singular value that is rounding: it was a square root."""
 
 MOST_DIMENSIONS = 12
-"""Dimensions beyond which none is looked for."""
+"""Recovered dimensions, at most."""
 
 MOST_CONTINUATIONS = 256
-"""Words of a future that are told apart at most."""
+"""Distinct continuations, at most."""
 
 N_FOLDS = 20
-"""Parts of the prefixes, each of which is read by a regression that was fitted on the others."""
+"""Folds of the prefixes, each decoded by a regression that was fitted on the others."""
 
 LEAST_PROBABILITY = 1e-9
-"""What a recovered process may say that is a probability; anything below is taken for this."""
+"""The least probability of a recovered process's predictions; anything below is set to it."""
 
 
 @dataclass(frozen=True)
 class Spectrum:
     """The singular values of weighted continuation probabilities in units of the first, and their directions.
 
-    What is told along a direction is its energy less that of the error. Where this is negative, nothing is told, and
-    the most negative shows what comes by chance: no singular value is given as less than its root.
+    They are noise-corrected: the square of a singular value is the second moment along its direction less that of the
+    regression's residuals. The most negative difference is what comes by chance, and its root a lower bound to all.
     """
 
     singular_values: Float[ndarray, " dimension"]
@@ -54,54 +54,51 @@ class Spectrum:
 
     @cached_property
     def gaps(self) -> Float[ndarray, " place"]:
-        """By what factor each singular value exceeds the next, of those that are not too faint to be looked for."""
+        """The ratio of each singular value to the next; 0 where it is too small to count as a dimension."""
         values = self.singular_values[: MOST_DIMENSIONS + 1]
         return np.where(values[:-1] > FAINTEST, values[:-1] / np.maximum(values[1:], SMALLEST), 0)
 
     @property
     def rank(self) -> int:
-        """The number of dimensions: that of the singular values before the largest gap.
-
-        A single future has one: it is certain.
-        """
+        """The number of dimensions: that of the singular values before the largest gap; 1 of a single continuation."""
         return int(self.gaps.argmax()) + 1 if len(self.gaps) else 1
 
     @property
     def gap(self) -> float:
-        """The largest gap; nan of a single future."""
+        """The largest gap; nan of a single continuation."""
         return float(self.gaps.max()) if len(self.gaps) else float("nan")
 
 
 def spectrum(
     continuation_probabilities: Float[ndarray, "prefix column"],
-    read: Float[ndarray, "prefix column"],
+    decoded: Float[ndarray, "prefix column"],
     weight: Float[ndarray, " prefix"],
 ) -> Spectrum:
-    """What some continuation probabilities have in common with what was read of them; all, where they are the same."""
-    left = continuation_probabilities - read
-    told = (weight * continuation_probabilities.T) @ continuation_probabilities - (weight * left.T) @ left
-    energy, directions = np.linalg.eigh((told + told.T) / 2)
+    """The spectrum of the second moments of continuation probabilities that their decoded values explain."""
+    left = continuation_probabilities - decoded
+    explained = (weight * continuation_probabilities.T) @ continuation_probabilities - (weight * left.T) @ left
+    energy, directions = np.linalg.eigh((explained + explained.T) / 2)
     values = np.sqrt(np.maximum(energy[::-1], -energy.min()))
     return Spectrum(values / values[0], directions[:, ::-1])
 
 
-def tokens_ahead(language: NextTokenModel) -> int:
-    """How many tokens of the future to tell apart: the fewest, from two, to which one more adds no dimension.
+def tokens_ahead(model: NextTokenModel) -> int:
+    """The length of the continuations: the least, from two tokens, to which one more token adds no dimension.
 
-    Never so many that fewer than half of a word's positions can be followed so far.
+    At most half of the tree's depth, so that half of the positions have such continuations.
     """
-    n_tokens, context = language.next_token_probability.shape[1], len(language.tree.levels)
+    n_tokens, context = model.next_token_probability.shape[1], len(model.tree.levels)
     possible = [k for k in range(2, context // 2 + 1) if n_tokens**k <= MOST_CONTINUATIONS]
     if not possible:
         return 1
     ranks = []
     for k in possible:
-        continuation_probabilities = language.continuation_probabilities(k)
+        continuation_probabilities = model.continuation_probabilities(k)
         ranks.append(
             spectrum(
                 continuation_probabilities,
                 continuation_probabilities,
-                language.prefix_probability[: len(continuation_probabilities)],
+                model.prefix_probability[: len(continuation_probabilities)],
             ).rank
         )
         if len(ranks) > 1 and ranks[-1] == ranks[-2]:
@@ -111,8 +108,9 @@ def tokens_ahead(language: NextTokenModel) -> int:
 
 @dataclass(frozen=True)
 class RecoveredProcess:
-    """What came out of one site: its spectrum, and the process, a generalized hidden Markov model; None where
-    the operators have no eigenvalue that could be 1.
+    """The spectrum of one site, and its process, a generalized hidden Markov model.
+
+    The process is None where the sum of the operators has no positive leading eigenvalue, which would be 1.
     """
 
     spectrum: Spectrum
@@ -120,30 +118,30 @@ class RecoveredProcess:
 
 
 class Recovery:
-    """The recovery of a process from what one network says, by any features of the prefixes."""
+    """The recovery of a process from the predictions of one model, by any features of the prefixes."""
 
-    def __init__(self, language: NextTokenModel, rng: np.random.Generator):
-        self.language = language
-        self.n_ahead = tokens_ahead(language)
-        continuation_probabilities = language.continuation_probabilities(self.n_ahead)
+    def __init__(self, model: NextTokenModel, rng: np.random.Generator):
+        self.model = model
+        self.n_ahead = tokens_ahead(model)
+        continuation_probabilities = model.continuation_probabilities(self.n_ahead)
         self.n_read = len(continuation_probabilities)
-        self.weight = language.prefix_probability[: self.n_read]
+        self.weight = model.prefix_probability[: self.n_read]
         directions = spectrum(continuation_probabilities, continuation_probabilities, self.weight).directions[
             :, : MOST_DIMENSIONS + 1
         ]
         self.continuation_probabilities = (
             continuation_probabilities @ directions
-        )  # what is lost is too faint to be looked for
+        )  # the rest is too small to count as a dimension
         self.split = split_by("held_out_prefix", by_prefix(self.n_read, min(N_FOLDS, self.n_read), 1, rng))
 
     def from_outputs(self, rank: int | None = None) -> RecoveredProcess:
-        """Spectral learning on the network's continuation probabilities; of the rank found, or given."""
+        """Spectral learning on the model's continuation probabilities, of the rank found or given."""
         return self._recovered(self.continuation_probabilities, rank)
 
     def from_features(self, features: Float[ndarray, "prefix feature"]) -> RecoveredProcess:
-        """From the continuation probabilities regressed on features, each prefix by a fit without it.
+        """Spectral learning on the continuation probabilities decoded from features, each prefix by a fit without it.
 
-        One penalty for all of them, the one with the least error on what they were not fitted on.
+        The penalty is the same in all folds, that with the least held-out error.
         """
         features = features[: self.n_read]
         (moments,) = cell_gram_matrices(features, self.continuation_probabilities, self.weight[None], self.split.cell)
@@ -156,32 +154,32 @@ class Recovery:
         strength = min((0.0, *STRENGTHS), key=error)
         return self._recovered(decode(features, [one.affine_map(strength) for one, _ in folds], self.split.fold)[0])
 
-    def _recovered(self, read: Float[ndarray, "prefix column"], rank: int | None = None) -> RecoveredProcess:
-        found = spectrum(self.continuation_probabilities, read, self.weight)
+    def _recovered(self, decoded: Float[ndarray, "prefix column"], rank: int | None = None) -> RecoveredProcess:
+        found = spectrum(self.continuation_probabilities, decoded, self.weight)
         return RecoveredProcess(
-            found, generator(self.language, read @ found.directions[:, : rank or found.rank], self.weight)
+            found, generator(self.model, decoded @ found.directions[:, : rank or found.rank], self.weight)
         )
 
 
 def generator(
-    language: NextTokenModel, coordinates: Float[ndarray, "prefix dimension"], weight: Float[ndarray, " prefix"]
+    model: NextTokenModel, coordinates: Float[ndarray, "prefix dimension"], weight: Float[ndarray, " prefix"]
 ) -> Process | None:
     """The process whose unnormalised beliefs are some coordinates, by least squares; None if there is none.
 
-    The coordinates are of all prefixes up to some length, and the last length is only arrived at.
+    The coordinates are of all prefixes up to some length; of the last length, they are only regressed on.
     """
-    tree, n = language.tree, len(coordinates)
+    tree, n = model.tree, len(coordinates)
     n_from = np.searchsorted(tree.length[:n], tree.length[n - 1])
     scaled = np.sqrt(weight[:n_from, None]) * coordinates[:n_from]
     inverse = np.linalg.pinv(scaled, rcond=max(scaled.shape) * np.finfo(float).eps) * np.sqrt(weight[:n_from])
     arrived = np.flatnonzero(tree.parent[:n] >= 0)
     parent, token = tree.parent[arrived], tree.last_token[arrived]
-    told = inverse[:, parent] * language.next_token_probability[parent, token]
-    operators = np.zeros((language.next_token_probability.shape[1], *coordinates.shape[1:] * 2))
+    scaled_inverse = inverse[:, parent] * model.next_token_probability[parent, token]
+    operators = np.zeros((model.next_token_probability.shape[1], *coordinates.shape[1:] * 2))
     order = np.argsort(token, kind="stable")
     tokens, first = np.unique(token[order], return_index=True)
     for symbol, rows in zip(tokens, np.split(order, first[1:]), strict=False):
-        operators[symbol] = told[:, rows] @ coordinates[arrived[rows]]
+        operators[symbol] = scaled_inverse[:, rows] @ coordinates[arrived[rows]]
     eigenvalue, readout = _leading(operators.sum(axis=0))
     _, stationary = _leading(operators.sum(axis=0).T)
     if not eigenvalue > 0 or abs(stationary @ readout) < np.finfo(float).eps:
@@ -204,7 +202,7 @@ def recovered_process(
     stationary: Float[ndarray, " dimension"],
     readout: Float[ndarray, " dimension"],
 ) -> Process:
-    """A process as it was recovered, which may say probabilities below 0."""
+    """A process as it was recovered, whose probabilities may be below 0."""
     return Process(
         name="recovered",
         transition_tensor=operators,
@@ -219,33 +217,33 @@ def recovered_process(
 
 @dataclass(frozen=True)
 class FilteredBeliefs:
-    """What a recovered process says along a tree: beliefs, predictions, and where it said no probability."""
+    """The beliefs and predictions of a recovered process along a tree, and where these are no probabilities."""
 
     process: Process
     belief: Float[ndarray, "prefix dimension"]
 
     def of_rows(self, rows: slice) -> "FilteredBeliefs":
-        """The same of some of the prefixes: predictions of many tokens are looked at a few prefixes at a time."""
+        """The beliefs and predictions of some of the prefixes."""
         return FilteredBeliefs(self.process, self.belief[rows])
 
     @cached_property
-    def _said(self) -> Float[ndarray, "prefix token"]:
+    def _raw_prediction(self) -> Float[ndarray, "prefix token"]:
         return self.belief @ self.process.emission_matrix
 
     @property
     def next_token_probability(self) -> Float[ndarray, "prefix token"]:
-        valid = np.maximum(self._said, LEAST_PROBABILITY)
+        valid = np.maximum(self._raw_prediction, LEAST_PROBABILITY)
         return valid / valid.sum(axis=1, keepdims=True)
 
     @property
     def is_invalid(self) -> Bool[ndarray, " prefix"]:
-        return (self._said < -LEAST_PROBABILITY).any(axis=1)
+        return (self._raw_prediction < -LEAST_PROBABILITY).any(axis=1)
 
 
 def filter_beliefs(process: Process, tree: PrefixTree) -> FilteredBeliefs:
-    """The nearest valid model: what is below `LEAST_PROBABILITY` is set to it, and the rest shares what is left.
+    """The beliefs of a recovered process along a tree, by Bayesian filtering with its operators.
 
-    After a token that was held impossible, the belief is the stationary one again.
+    After a token with a probability below `LEAST_PROBABILITY`, the belief is reset to the stationary one.
     """
     belief = np.empty((len(tree), process.n_states))
     for level in tree.levels:

@@ -18,13 +18,13 @@ from numpy import ndarray
 from geometry.processes.prefix_tree import PrefixTree, row_blocks
 
 Permutation = tuple[int, ...]
-"""What becomes of each token."""
+"""The image of each token."""
 
 ALL_PERMUTATIONS = 4
 """Tokens up to which all permutations are tried; of more, those that swap two."""
 
 MOST_SWAPS = 66
-"""Swaps that are tried: all of up to 12 tokens; of more, those that move the words of two tokens least."""
+"""Swaps that are tried: all of up to 12 tokens; of more, those that change the distribution of token pairs least."""
 
 ACCEPTED = 0.05
 """The share of the variance that a map may leave for its permutation to count as a symmetry, in two dimensions.
@@ -40,9 +40,9 @@ known, an untrained network may leave as little as .02: any permutation of a few
 UNCHANGED = 0.015
 """The mean total variation distance by which predictions may differ where a permutation counts as a symmetry.
 
-It is, again, that of the words that the permutation changes: of prefixes with the token after them.
+It is, again, over the sequences that the permutation changes: prefixes with the token after them.
 
-They do by .002 to .007 in networks that were trained on processes with it, and by at least .065 in untrained ones. Of a
+They do by .002 to .007 in networks that were trained on processes with it, and by at least .065 in random ones. Of a
 process that only nearly has the symmetry, the map may leave as little as .02, but the predictions differ by .03.
 """
 
@@ -65,42 +65,42 @@ COLUMNS = [
     "index",
     "value",
 ]
-"""Of the tables of symmetries, of tokens and of pairs of numbers."""
+"""The columns of the tables of symmetries, of tokens and of pairs of numbers."""
 
 
-def token_permutations(words: Float[ndarray, "token token"]) -> list[Permutation]:
-    """The permutations that are tried, the identity first, given the true probabilities of the words of two tokens.
+def token_permutations(joint: Float[ndarray, "token token"]) -> list[Permutation]:
+    """The permutations that are tried, the identity first, given the true probabilities of pairs of tokens in a row.
 
     These matter where there are more than `MOST_SWAPS` pairs of tokens. A swap is a symmetry of the process only if it
-    leaves the probabilities of all words as they are; the swaps that come nearest to this for words of two tokens are
+    preserves the probabilities of all sequences; the swaps that come nearest to this for sequences of two tokens are
     tried, on every network the same. A token that occurs in none of them is not swapped.
     """
-    identity = tuple(range(len(words)))
-    if len(words) <= ALL_PERMUTATIONS:
+    identity = tuple(range(len(joint)))
+    if len(joint) <= ALL_PERMUTATIONS:
         return list(permutations(identity))
-    pairs = np.stack(np.triu_indices(len(words), 1), axis=1)
+    pairs = np.stack(np.triu_indices(len(joint), 1), axis=1)
     if len(pairs) > MOST_SWAPS:
-        occurs = (words.sum(axis=0) + words.sum(axis=1)) > 0
-        change = np.where(occurs[pairs].all(axis=1), swap_changes(words).round(9), np.inf)
+        occurs = (joint.sum(axis=0) + joint.sum(axis=1)) > 0
+        change = np.where(occurs[pairs].all(axis=1), swap_changes(joint).round(9), np.inf)
         kept = np.sort(np.argsort(change, kind="stable")[:MOST_SWAPS])
         pairs = pairs[kept[np.isfinite(change[kept])]]
     return [identity, *(_swapped(identity, pair) for pair in pairs.tolist())]
 
 
-def swap_changes(words: Float[ndarray, "token token"]) -> Float[ndarray, " pair"]:
-    """How far each swap of two tokens moves a distribution of words of two tokens, of those that it changes; 0 to 1.
+def swap_changes(joint: Float[ndarray, "token token"]) -> Float[ndarray, " pair"]:
+    """The change of the distribution of token pairs by each swap of two tokens, relative to the pairs changed; 0 to 1.
 
-    The total variation distance as a share of the probability of the words with either token; 1 where none occurs. Of
+    The total variation distance as a share of the probability of the pairs with either token; 1 where none occurs. For
     the swaps (0 1), (0 2), ..., (1 2), ... in this order.
     """
-    own, (a, b) = np.diagonal(words), np.triu_indices(len(words), 1)
-    there, back = words[a, b], words[b, a]
+    own, (a, b) = np.diagonal(joint), np.triu_indices(len(joint), 1)
+    there, back = joint[a, b], joint[b, a]
     to_each_other = sum(np.abs(of - other) for of in (own[a], own[b]) for other in (there, back))
     between = np.abs(own[a] - own[b]) + np.abs(there - back)
-    beside = np.hstack([words, words.T])
+    beside = np.hstack([joint, joint.T])
     apart = np.concatenate([np.abs(beside[place + 1 :] - row).sum(axis=1) for place, row in enumerate(beside)])
     distance = apart - to_each_other + between
-    with_either = words.sum(axis=0) + words.sum(axis=1)
+    with_either = joint.sum(axis=0) + joint.sum(axis=1)
     with_either = with_either[a] + with_either[b] - own[a] - own[b] - there - back
     return np.divide(distance, with_either, out=np.ones_like(distance), where=with_either > 0)
 
@@ -133,9 +133,9 @@ def cycles(g: Permutation) -> str:
 
 
 def is_group(accepted: Collection[Permutation], tried: Collection[Permutation]) -> bool:
-    """Whether some permutations are closed: what two of them make is among them, and what one makes of another.
+    """True if some permutations are closed under composition and conjugation.
 
-    Of a permutation that was not tried nothing is known, and it is not missed. The swaps that are tried of many
+    Permutations that were not tried do not count as missing. The swaps that are tried of many
     tokens are closed if the tokens fall into sets within which all, and between which none, may be swapped.
     """
     made = {composed(g, h) for g in accepted for h in accepted}
@@ -155,7 +155,7 @@ def image_of_prefixes(tree: PrefixTree, g: Permutation) -> Integer[ndarray, " pr
 
 @dataclass(frozen=True)
 class Equivariance:
-    """How a permutation acts: by which map, what share of the variance this leaves, and of how many prefixes."""
+    """The linear map of a permutation, the share of the variance that it leaves, and of the prefixes it covers."""
 
     matrix: Float[ndarray, "dimension dimension"]
     error: float
@@ -163,13 +163,13 @@ class Equivariance:
 
     @property
     def eigenvalues(self) -> ndarray:
-        """Of the map, by their angle."""
+        """The eigenvalues of the map, by their angle."""
         found = np.linalg.eigvals(self.matrix).astype(complex)
         return found[np.lexsort((found.real, np.angle(found).round(9)))]
 
     @property
     def measures(self) -> Iterator[tuple[str, int | None, float]]:
-        """Measure, component and value of all that a table tells of it."""
+        """Measure, index and value of its rows in a table."""
         yield "error", None, self.error
         for place, value in enumerate(self.eigenvalues, 1):
             yield "eigenvalue_real", place, value.real
@@ -179,7 +179,7 @@ class Equivariance:
 def equivariances(
     scores: Float[ndarray, "prefix dimension"], weight: Float[ndarray, " prefix"], image: Integer[ndarray, " prefix"]
 ) -> list[Equivariance]:
-    """How a permutation acts on the leading 1, 2, ... components: least squares over the prefixes whose image is one.
+    """The maps of a permutation on the leading 1, 2, ... components: least squares over prefixes whose image is one.
 
     The map is linear about the mean of all prefixes. It is fitted and judged on the same prefixes, which are far
     more than its entries. Without a prefix whose image is one, nothing is known, and the error is nan.
@@ -199,7 +199,7 @@ def equivariances(
 
 
 def composition_error(g: Equivariance, h: Equivariance, both: Equivariance) -> float:
-    """How far the product of two maps is from that of both permutations, as a share of the latter (Frobenius)."""
+    """The distance of the product of two maps from the map of both, relative to the latter (Frobenius norm)."""
     size = np.linalg.norm(both.matrix)
     return float(np.linalg.norm(g.matrix @ h.matrix - both.matrix) / size) if size > 0 else float("nan")
 
@@ -210,7 +210,7 @@ def prediction_change(
     image: Integer[ndarray, " prefix"],
     g: Permutation,
 ) -> float:
-    """How far predictions are from the same after a permutation: mean total variation distance, 0 to 1.
+    """The mean total variation distance, 0 to 1, of predictions before and after a permutation.
 
     Between the distribution of the token g y after g w, and that of y after w, over the prefixes w whose image is one.
     """
@@ -233,11 +233,11 @@ def changed_shares(
     image: Integer[ndarray, " prefix"],
     g: Permutation,
 ) -> tuple[float, float]:
-    """The shares, by weight, of the prefixes that a permutation changes, and of these words with a predicted token."""
+    """The shares, by weight, of the prefixes that a permutation changes, and of these with the token after them."""
     is_changed = image != np.arange(len(image))
     moved = np.flatnonzero(np.array(g) != np.arange(len(g)))
-    of_words = np.where(is_changed, 1, probability[:, moved].sum(axis=1))
-    return float(weight[is_changed].sum() / weight.sum()), float(weight @ of_words / weight.sum())
+    with_token = np.where(is_changed, 1, probability[:, moved].sum(axis=1))
+    return float(weight[is_changed].sum() / weight.sum()), float(weight @ with_token / weight.sum())
 
 
 def symmetries_of_predictions(
@@ -246,7 +246,7 @@ def symmetries_of_predictions(
     weight: Float[ndarray, " prefix"],
     tried: list[Permutation],
 ) -> list[Permutation]:
-    """The permutations, of those that are tried, that exact predictions along a complete tree have as symmetries."""
+    """The permutations, of those that are tried, that are symmetries of exact predictions along a complete tree."""
     images = {g: image_of_prefixes(tree, g) for g in tried}
     return [
         g
@@ -256,7 +256,7 @@ def symmetries_of_predictions(
 
 
 def is_symmetry(found: Equivariance, change: float, shares: tuple[float, float]) -> bool:
-    """Whether a permutation counts as a symmetry: of the geometry and, by the `prediction_change`, of what is said.
+    """True if a permutation counts as a symmetry: of the geometry and, by the `prediction_change`, of the predictions.
 
     Both are compared with the `changed_shares`; the identity, which changes nothing, is one.
     """

@@ -47,7 +47,7 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
 
 
 def cautions(loss: pd.DataFrame, is_pretrained: bool) -> Iterator[str]:
-    """What the losses of one network at one step show to be wrong, position by position, and of all positions."""
+    """Sentences on positions with a loss above that of simpler predictors, and on a network that has not converged."""
     for than in ("uniform", "unigram"):
         worse = loss[loss["loss_nats"] > loss[f"{than}_loss_nats"] + NEGLIGIBLE_NATS]
         if len(worse):
@@ -77,7 +77,7 @@ def _sentence(rows: pd.DataFrame, how: str, reference: pd.Series, against: str =
 
 
 def network_cautions(loss: pd.DataFrame, is_pretrained: bool) -> str:
-    """What is wrong with the networks of an experiment at their last step, in a sentence; empty if nothing is."""
+    """The cautions on the networks of an experiment at their last step, as text; empty if there are none."""
     last = loss[loss["step"] == loss["step"].max()].reset_index(drop=True)
     found = {seed: "; ".join(cautions(rows, is_pretrained)) for seed, rows in last.groupby("seed")}
     return ". ".join(f"seed {seed}: {text}" for seed, text in found.items() if text)
