@@ -30,7 +30,7 @@ from geometry.config.experiments import ConfigError, canonical_config, resolve_e
 from geometry.config.gathered import source_files
 from geometry.config.job_costs import Estimates
 from geometry.config.study import RANDOM_INIT, Study
-from geometry.provenance.code_digest import code_of, content_digest
+from geometry.provenance.code_digest import code_of, content_digest, file_digest
 from geometry.provenance.requirements_lock import LockError, hidden_package, read_lock
 
 work_around_snakemake(DAG, LocalSourceFile)

@@ -118,6 +118,7 @@ if study.pretrained:
             seed=seed_of_run,
             task=task_of,
             model=model_of,
+            checkpoint=checkpoint_digest_of,
             loss=ANALYSIS["loss"],
             code=code("import_model.py"),
         script:

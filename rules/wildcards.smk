@@ -37,6 +37,11 @@ ground_truth_of = of_experiment(study.ground_truth)
 checkpoint_of = of_run(study.checkpoint)
 
 
+def checkpoint_digest_of(wildcards):
+    """The digest of a pretrained network's file, which may be replaced by one with an older date."""
+    return file_digest(checkpoint_of(wildcards))
+
+
 def named_task(wildcards):
     return study.tasks[wildcards.task]
 

@@ -95,6 +95,7 @@ def test_audit_passes_until_the_file_changes_which_is_then_imported_again(finish
     network, model = study.folder / "network.safetensors", "results/mine/pretrained/model.safetensors"
     embedding = load_file(network)["embed.W_E"]
     network.write_bytes(network.read_bytes().replace(embedding.tobytes(), embedding[::-1].tobytes()))
+    os.utime(network, (0, 0))  # content decides, not the date
     assert {"import_model": 1, "probe_beliefs": 1}.items() <= study.planned(**how).items()
     monkeypatch.chdir(study.folder)
     records = [read_record(path) for path in record_paths()]
