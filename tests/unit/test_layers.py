@@ -6,9 +6,14 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
-from geometry.provenance.code_digest import imports, local_files, third_party_imports
+from geometry.config.gathered import source_files
+from geometry.modular_circuit.fourier import participation_ratio
+from geometry.probing.cloud_shape import affine_dimension
+from geometry.provenance.code_digest import imports, local_files, reachable_files, third_party_imports
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -86,3 +91,23 @@ def test_every_sub_package_says_what_lives_in_it():
     for folder in {path.parent for path in MODULES}:
         text = (folder / "__init__.py").read_text(encoding="utf-8")
         assert text.startswith('"""') and text.rstrip().endswith('"""') and text.count('"""') == 2
+
+
+def test_shapes_are_checked_in_every_sub_package():
+    """Checks that cover no module would pass: a wrong shape must be refused where the library is deepest."""
+    with pytest.raises(TypeCheckError):
+        affine_dimension(np.zeros(3))
+    with pytest.raises(TypeCheckError):
+        participation_ratio(np.zeros((2, 2)))
+
+
+def test_digest_of_a_script_counts_the_modules_and_the_docstrings_of_sub_packages():
+    reached = {path.relative_to(SCRIPTS).as_posix() for path in reachable_files(SCRIPTS / "train_model.py", SCRIPTS)}
+    assert {"geometry/__init__.py", "geometry/networks/__init__.py", "geometry/networks/transformer.py"} <= reached
+    assert "geometry/provenance/job.py" in reached and len(reached) > 30
+
+
+def test_research_object_has_what_is_no_python():
+    names = source_files(ROOT)
+    assert {"scripts/geometry/figures/study.mplstyle", "scripts/geometry/provenance/page.html"} <= set(names)
+    assert {"scripts/train_model.py", "scripts/geometry/processes/process.py", "rules/theory.smk"} <= set(names)
