@@ -1,4 +1,4 @@
-"""Activations and exact losses: snapshots of a network on every distinct prefix that its task asks of.
+"""Activations and exact losses: snapshots of a network on every distinct prefix that its task scores.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
          results/{experiment}/{run}/snapshots.safetensors

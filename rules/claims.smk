@@ -5,7 +5,7 @@ Inputs:  results/{experiment}/baselines.csv
          the process), or circuit.csv, bases.csv, shift_symmetry.csv, surgery.csv
 Outputs: results/claims/{experiment}.csv         every claim: estimate, interval, baseline, verdict
          results/claims.csv                      those of all experiments
-         results/findings.md, findings.html      the same in words, with the scores behind it
+         results/findings.md, findings.html      the same as text, with the scores behind it
          (all of them in results/studies/{study}/ if the study has a name)
 """
 
@@ -75,7 +75,7 @@ rule collect_claims:
 
 
 rule write_findings:
-    """Findings of the study in words and tables"""
+    """Findings of the study as text and tables"""
     input:
         claims=f"results/{STUDY}claims.csv",
         probe=study.in_every_run("probe.csv", study.experiments),

@@ -1,7 +1,7 @@
-"""The configuration, checked, and what the rules ask of it. No rule stands here.
+"""The checked configuration, digests of code, and resources of rules. It defines no rule.
 
-`study` (scripts/geometry/config/study.py) answers for the configuration; below stand what needs Snakemake, and its
-answers as functions of the wildcards.
+`study` (scripts/geometry/config/study.py) has the experiments, networks and files; functions of the wildcards are in
+rules/wildcards.smk.
 """
 
 import math

@@ -113,7 +113,7 @@ rule plot_bases:
 
 
 rule plot_shift_symmetry:
-    """Draw the translations of {wildcards.experiment}"""
+    """Draw the shift symmetry of {wildcards.experiment}"""
     input:
         shift_symmetry=in_runs("shift_symmetry.csv"),
         random_init=f"results/{{experiment}}/{RANDOM_INIT}/shift_symmetry.csv",

@@ -9,7 +9,7 @@ if study.explained:
     EXPLAINED_TASK = study.explained["task"]
 
     rule play_chaos_game:
-        """Points of the explainer"""
+        """Chaos game of the explainer"""
         output:
             chaos_game=f"results/{STUDY}figures/explainer.zarr.zip",
             record=f"results/provenance/{STUDY}figures/play_chaos_game.json",

@@ -1,4 +1,4 @@
-"""The causal tests: the belief in a trained network's stream replaced by another, or taken out.
+"""Causal tests: steering and ablation of the belief in a trained network's activations.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
          results/{experiment}/{run}/snapshots.safetensors     the last is steered

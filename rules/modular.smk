@@ -7,7 +7,7 @@ Outputs: results/{experiment}/{run}/circuit.csv            losses, spectra, abla
          results/{experiment}/{run}/shift_symmetry.csv     how permutations of the pairs act on the activations
          results/{experiment}/{run}/surgery.csv            accuracy by modulus, with controls
          results/{experiment}/{run}/surgery.zarr.zip       circles of one modulus, to be drawn
-         results/{experiment}/{run}/modulus_{modulus}.safetensors    the network after surgery, if asked for
+         results/{experiment}/{run}/modulus_{modulus}.safetensors    the network after surgery, if requested
 """
 
 
@@ -61,7 +61,7 @@ rule compare_bases:
 
 
 rule find_shift_symmetry:
-    """Translations of {wildcards.experiment}, {wildcards.run}"""
+    """Shift symmetry of {wildcards.experiment}, {wildcards.run}"""
     input:
         activations="results/{experiment}/{run}/activations.zarr.zip",
     output:
@@ -109,7 +109,7 @@ rule measure_surgery:
 
 
 rule export_surgery:
-    """{wildcards.experiment}, {wildcards.run}, for modulus {wildcards.modulus}"""
+    """Surgery of {wildcards.experiment}, {wildcards.run}, for modulus {wildcards.modulus}"""
     input:
         model="results/{experiment}/{run}/model.safetensors",
     output:

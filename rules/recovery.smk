@@ -1,6 +1,6 @@
 """Recovery of the process from a network's predictions and activations, and how near it is to the true one.
 
-Inputs:  results/tasks/{task}/ground_truth.zarr.zip          of which a recovery reads the prefixes alone
+Inputs:  results/tasks/{task}/ground_truth.zarr.zip          a recovery reads its prefixes alone
          results/{experiment}/{run}/activations.zarr.zip
 Outputs: results/{experiment}/{run}/generator.zarr.zip       dimensions, operators, read-out, by snapshot and site
          results/{experiment}/{run}/recovery.csv             its scores, and those of learning from sampled sequences

@@ -1,7 +1,7 @@
 """Theory: the optimal observer of each task, and the baselines that need no network.
 
 Outputs: results/tasks/{task}/ground_truth.zarr.zip     every distinct prefix with its belief state
-         results/tasks/{task}/recovery.csv              what exact predictions and simpler ones recover of the process
+         results/tasks/{task}/recovery.csv              recovery from exact predictions, support and unigram baselines
          results/tasks/{task}/symmetry.csv              which permutations of the tokens are symmetries of the process
          results/tasks/{task}/dimension.csv             dimensions of the true beliefs by scale, Lyapunov exponents
          results/tasks/{task}/convergence.csv           errors of observers with finite memory

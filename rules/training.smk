@@ -7,12 +7,12 @@ Outputs: results/{experiment}/{run}/sequences.zarr.zip               training se
          results/{experiment}/{run}/snapshots.safetensors            weights over training; of a pretrained network, a
                                                                      new one of its shape before it
          results/{experiment}/{run}/training.csv                     loss over training
-         results/{experiment}/random_init/snapshots.safetensors      networks that are never trained
+         results/{experiment}/random_init/snapshots.safetensors      random networks, which are never trained
 """
 
 
 rule sample_sequences:
-    """Training words of {wildcards.experiment}, seed {wildcards.seed}"""
+    """Training sequences of {wildcards.experiment}, seed {wildcards.seed}"""
     output:
         sequences="results/{experiment}/seed_{seed}/sequences.zarr.zip",
         record="results/provenance/{experiment}/seed_{seed}/sample_sequences.json",
@@ -69,7 +69,7 @@ rule train_model:
 
 
 rule initialize_networks:
-    """Networks of {wildcards.experiment} that are never trained"""
+    """Random networks of {wildcards.experiment}"""
     output:
         snapshots=f"results/{{experiment}}/{RANDOM_INIT}/snapshots.safetensors",
         record=f"results/provenance/{{experiment}}/{RANDOM_INIT}/initialize_networks.json",

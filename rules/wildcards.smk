@@ -1,4 +1,4 @@
-"""What the study answers on the wildcards of a job, and on all jobs together, for inputs and params. No rule stands here."""
+"""Functions of a job's wildcards, and of all jobs together, for the inputs and params of rules. It defines no rule."""
 
 
 def of_experiment(answer):

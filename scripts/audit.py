@@ -67,7 +67,7 @@ def breaks(project: Path, config: dict) -> Iterator[str]:
     for job in plan:
         record = by_path.get(job.record)
         lost = record is None and any(is_behind(path, closed) for path in (job.record, *job.outputs))
-        if job.record not in unreadable and not lost:  # else that has been told already
+        if job.record not in unreadable and not lost:  # else it has been reported already
             code = code_of(project / "scripts" / f"{job.rule}.py", lock)
             yield from broken_plan(job, record, code, read_lock(lock))
 

@@ -1,4 +1,4 @@
-"""Random networks of an experiment's shape, never trained: the baseline for whatever training is credited with."""
+"""Random networks of an experiment's shape, never trained: the run `random_init`, a baseline of claims on training."""
 
 from typing import TYPE_CHECKING
 

@@ -22,7 +22,7 @@ CAPTIONS = sorted((ROOT / "rules/captions").glob("*.rst"))
 RULES = "\n".join(
     path.read_text(encoding="utf-8")
     for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
-    if path.name not in {"common.smk", "targets.smk"}  # which have no rule
+    if path.name not in {"common.smk", "wildcards.smk"}  # which have no rule
 )
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
 QUOTE = runpy.run_path(str(ROOT / "docs/quote_findings.py"))

@@ -164,10 +164,10 @@ def shares(rows: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def causal(evidence: Evidence) -> Iterator[Claim]:
-    """The share of the distance to a counterfactual optimum that writing its belief covers, stream by stream.
+    """The share of the distance to a counterfactual optimum that writing its belief covers, by layer output.
 
     Where beliefs with the same next-token prediction differ, the prediction after one more token is scored too,
-    of what later positions read: each state, and each residual stream but the last.
+    at layer outputs that later positions read: each state, and each residual stream but the last.
     """
     measure = "share of the KL divergence"
     found = select(evidence.steering, metric="kl_to_counterfactual_nats")

@@ -1,4 +1,4 @@
-"""Verdicts: an estimate, its interval over seeds, the best baseline, and a rule fixed beforehand."""
+"""Verdicts: intervals over seeds, the gain over a baseline, and a rule fixed beforehand (`verdict`)."""
 
 import numpy as np
 from jaxtyping import Float

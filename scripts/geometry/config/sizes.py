@@ -74,13 +74,13 @@ class Size:
 
 
 def count_complete(n_tokens: int, context: int, limit: int) -> int:
-    """The number of words of 1 to as many tokens as all of them are within the limit; at least those of one."""
+    """The number of prefixes up to the greatest length with at most `limit`; at least those of one token."""
     counts = [count_at_most(n_tokens, length, limit + 1) for length in range(1, context + 1)]
     return max([n_tokens, *(count for count in counts if count <= limit)])
 
 
 def count_continued(n_tokens: int, context: int, limit: int) -> int:
-    """The most words of one length that are made in looking for at most `limit`, where as many as 20 times are cut."""
+    """The most sequences of one length in a search for at most `limit`, which ends above `MOST_CHILDREN` times that."""
     count = 1
     for _ in range(context):
         if count > limit or count * n_tokens > MOST_CHILDREN * limit:
@@ -90,7 +90,7 @@ def count_continued(n_tokens: int, context: int, limit: int) -> int:
 
 
 def n_token_columns(n_tokens: int, n_states: int, context: int) -> int:
-    """Columns of the baselines that know the last token, and the token at each lag."""
+    """Columns of the baselines of the last token, and of the token at each lag."""
     is_few = n_tokens * context <= MOST_TOKEN_FEATURES
     return (context + 1) * (n_tokens if is_few else min(n_states**2, max(1, MOST_TOKEN_FEATURES // context)))
 
@@ -107,8 +107,8 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
     words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_ctx + 1))
     nodes = n_prefixes if training["labels"] == "full_distribution" else words
     tree = n_prefixes * (80 + 48 * n_states)
-    # The probe holds the features of all streams once, some fifteen targets, and Gram matrices of each cell; before,
-    # columns for the last token, and for the token at each lag. Predictions become components of each other.
+    # The probe holds the features of the concatenated sites once, some fifteen targets, and Gram matrices of each cell;
+    # before, columns for the last token, and for the token at each lag. Predictions become components of each other.
     known = min(n_tokens, MOST_PREDICTION_COLUMNS)
     predictions = 4 * known if n_tokens == known else 2 * known + min(known, d_model + 2) + min(known, n_states)
     features, columns = d_model * max(1, len(concatenated_sites(sites, probe))), 15 * n_states + predictions

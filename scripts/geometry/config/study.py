@@ -19,7 +19,7 @@ from geometry.tasks.base import Analyses
 from geometry.tasks.task import task_name, task_of
 
 RANDOM_INIT = "random_init"
-"""The run whose snapshots are random networks."""
+"""The run whose snapshots are random networks; the origin of that name (`origins`) is of every snapshot at step 0."""
 
 OF_SITES_AND_NETWORKS = {"sites", "concatenated", "snapshots", "random_networks"}
 """Keys of the probe section that choose what is probed, not how."""

@@ -1,4 +1,4 @@
-"""Loops of the network on the CPU that are inefficient as array operations, compiled by Numba.
+"""Loops of the network and its gradient on the CPU that are inefficient as array operations, compiled by Numba.
 
 Attention along the branches of a tree: gathering every ancestor's key and value costs several times as much as
 the arithmetic; `branch_attention` walks from each node up to its root instead. The operations between

@@ -39,7 +39,8 @@ def is_layer_output(site: str) -> bool:
 def hook_point_names(model: Mapping) -> list[str]:
     """The hook points of a network, in the order of its forward pass.
 
-    Names are TransformerLens's for a transformer; a recurrent network has its layers' states, h and c as in PyTorch,
+    A name here is that of an identity module which the forward pass calls (`transformer`, `recurrent`). Names are
+    TransformerLens's for a transformer; a recurrent network has its layers' states, h and c as in PyTorch,
     x for oscillators.
     """
     if model["architecture"] in STATES:

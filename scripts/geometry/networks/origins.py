@@ -12,7 +12,7 @@ from jaxtyping import Int8
 from numpy import ndarray
 
 RANDOM_INIT, TRAINED, PRETRAINED = ORIGINS = ("random_init", "trained", "pretrained")
-
+"""Values of the column `origin`. The origin `random_init` is not the run of that name: step 0 of every run has it."""
 
 AXIS = ("step", "seed", "origin")
 """The arrays of a file of snapshots that describe the snapshots; all others are stacked parameters."""

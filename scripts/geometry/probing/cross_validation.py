@@ -49,8 +49,8 @@ def by_first(
 def by_stem(tree: PrefixTree, n_folds: int, n_repeats: int, rng: np.random.Generator) -> Integer[ndarray, "repeat row"]:
     """Folds of whole subtrees, anew for each repeat: what is scored shares but a beginning with what was fitted.
 
-    Stems are the prefixes of the least length that has two for each fold, or of the next to last length; shorter
-    prefixes are in no fold, and only fitted.
+    The split `held_out_subtree`. Stems are the prefixes of the least length that has two for each fold, or of the next
+    to last length; shorter prefixes are in no fold, and only fitted.
     """
     sizes = [nodes.stop - nodes.start for nodes in tree.levels]
     level = next((place for place, size in enumerate(sizes) if size >= 2 * n_folds), max(0, len(sizes) - 2))

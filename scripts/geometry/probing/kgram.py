@@ -10,6 +10,7 @@ from geometry.probing.regression import ErrorSums
 from geometry.processes.prefix_tree import PrefixTree
 
 LONGEST_KGRAM = 6
+"""The largest k of the k-gram baselines."""
 
 NEGLIGIBLE = 1e-12
 """A share of the weight that is rounding."""

@@ -1,6 +1,7 @@
 """Affine regression from features to a target geometry: least squares, a ridge path, and what features add to others.
 
-Everything is computed from `moments`, and an error on a test set is a quadratic form in its Gram matrix.
+Everything is computed from Gram matrices (`gram_matrices`), and an error on a test set is a quadratic form in that of
+the set. `ridge` chooses the penalty.
 
 Rank. Activations are float32. A direction in which the features' standard deviation is less than
 `NOISE` of the largest, or less than float32's resolution of their mean, holds rounding noise, not

@@ -197,6 +197,7 @@ PROCESSES = {
         custom,
     )
 }
+"""By the name that `task.process` has; a new process is a function above and an entry here."""
 
 
 def check_parameters(name: str, function: Callable, parameters: dict) -> None:

@@ -78,7 +78,7 @@ def exact_model(truth: xr.Dataset) -> NextTokenModel:
 
 
 def support_model(exact: NextTokenModel) -> NextTokenModel:
-    """Every token with the same probability: the tree of prefixes alone excludes impossible sequences."""
+    """The support baseline: every token equally likely along a tree that has no impossible prefixes."""
     probability = exact.next_token_probability
     return NextTokenModel(exact.tree, np.full_like(probability, 1 / probability.shape[1]))
 

@@ -1,4 +1,4 @@
-"""Modular arithmetic: words ``a b = c`` in which c is the answer of an operation on a and b modulo p.
+"""Modular arithmetic: sequences ``a b = c`` in which c is the answer of an operation on a and b modulo p.
 
 Its geometry is a circle for each frequency k: the answer c stands at the angle 2 pi k c / p (Nanda et al. 2023,
 arXiv 2301.05217). Tokens 0 to p - 1 are the numbers, token p is the equals sign, and only what follows it is

@@ -4,7 +4,8 @@
 same computation close to the rate of its matrix products. Nodes pass each block in tiles that fit in
 the processor's cache, in reverse order in the backward pass: ancestors come before their descendants, so all that a
 tile needs of other tiles is computed before it. Each matrix product is one call of BLAS, the operations between
-two products are one pass of a compiled loop, and the backward pass reads the forward pass's intermediate results from
+two products are one pass of a compiled loop (`networks.cpu_kernels`), as are attention and its gradient
+(`branch_attention` there), and the backward pass reads the forward pass's intermediate results from
 the same arrays at each step.
 
 Shapes: n nodes, h heads, e = d_head, m = d_mlp, d = d_model. A gradient of the loss by x is named dx.
