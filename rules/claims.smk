@@ -43,7 +43,7 @@ rule judge_claims:
     params:
         kind=kind_of,
         claims=config["claims"],
-        analysis={name: ANALYSIS[name] for name in ("recovery", "circuit", "loss")},
+        analysis={name: ANALYSIS[name] for name in ("recovery", "symmetry", "circuit", "loss")},
         code=code("judge_claims.py"),
     script:
         "../scripts/judge_claims.py"

@@ -203,7 +203,7 @@ rule plot_controls:
             f"results/figures/{{experiment}}/controls.{FORMAT}",
             caption="captions/controls.rst",
             category="{experiment}",
-            labels={"figure": "baselines and wrong targets"},
+            labels={"figure": "baselines and control targets"},
         ),
         record=f"results/provenance/figures/{{experiment}}/plot_controls.{FORMAT}.json",
     log:

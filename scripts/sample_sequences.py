@@ -20,7 +20,7 @@ def write_sequences(path, process, n_batches: int, batch_size: int, length: int,
     """Sample batches of sequences into a Zarr archive, some at a time, so that memory stays bounded."""
     block = max(1, NUMBERS_AT_ONCE // (process.n_tokens * process.n_states) // batch_size)
     with zarr_archive(path) as archive:
-        shape, dims = (n_batches, batch_size, length), ("step", "word", "place")
+        shape, dims = (n_batches, batch_size, length), ("step", "sequence", "place")
         array = archive.add_array("token", dims, shape, process.token_dtype, (block, batch_size, length))
         for start in range(0, n_batches, block):
             count = min(block, n_batches - start)

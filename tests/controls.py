@@ -42,7 +42,7 @@ def missing_controls(probe, context, has_kernel):
     found = {key: rows_of(rows) for key, rows in probe.groupby(KEYS[:2])}
     sites = probe.loc[probe["features"] == "activations", "site"].unique()
     true = ["belief_state"] + ["belief_beyond_next_token"] * has_kernel
-    wrong = WRONG + ["other_parameters_belief_state"] + ["class_shuffled_belief_state"] * has_kernel
+    wrong = WRONG + ["control_parameters_belief_state"] + ["class_shuffled_belief_state"] * has_kernel
     wanted = set()
     for site in sites:
         for way in WAYS:

@@ -76,7 +76,9 @@ def train(network: HookedTransformer, generator: torch.Generator, steps: int = 3
 def answers(network: HookedTransformer, words: torch.Tensor) -> dict[str, torch.Tensor]:
     """The activations at every hook point that this project names, and the logits."""
     normalization = "LN" if network.cfg.normalization_type else "none"
-    names = hook_point_names({"n_layers": network.cfg.n_layers, "normalization": normalization})
+    names = hook_point_names(
+        {"architecture": "transformer", "n_layers": network.cfg.n_layers, "normalization": normalization}
+    )
     logits, cache = network.run_with_cache(words, names_filter=names)
     of_every_word = {name: cache[name].expand(len(words), -1, -1) for name in names}
     return {"words": words, "logits": logits, **{name: value.clone() for name, value in of_every_word.items()}}

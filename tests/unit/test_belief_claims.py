@@ -232,7 +232,7 @@ def test_claims_read_the_right_rows():
         "exceeds the 3-gram baseline": (0.8, 0.6, "3-gram"),
         "beyond next-token prediction": (0.5, 0.35, "network's log-probabilities"),
         "spread across layers": (0.9, 0.8, "best single layer output"),
-        "fades towards the last layer where predictions do not need it": (0.7, 0.5, "last stream"),
+        "fades towards the last layer where predictions do not need it": (0.7, 0.5, "last layer output"),
         "does not linearly distinguish duplicate states": (0.03, 0.01, "last token"),
         "causal blocks.0.hook_resid_post": (0.8, 0.4, "random direction"),
         "causal blocks.1.hook_resid_post": (0.9, 0.5, "random direction"),

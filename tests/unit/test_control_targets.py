@@ -141,7 +141,7 @@ def test_wrong_targets_are_wrong_in_the_way_they_say():
         assert np.abs(wrong[name] - belief).max() > 0.1
     predicted = [process.next_token_probability(b) for b in (belief, wrong["class_shuffled_belief_state"])]
     np.testing.assert_allclose(*predicted, atol=1e-8)
-    np.testing.assert_allclose(wrong["other_parameters_belief_state"], belief_states(other, tree)[0])
+    np.testing.assert_allclose(wrong["control_parameters_belief_state"], belief_states(other, tree)[0])
     assert (wrong["markov_1_state"].argmax(axis=1) == tree.last_token).all()
     numbers = [tuple(w[-2:]) for w in words_of(tree)]
     assert len(np.unique(wrong["markov_2_state"], axis=0)) == len(set(numbers)) == 6
@@ -150,7 +150,7 @@ def test_wrong_targets_are_wrong_in_the_way_they_say():
 def test_class_shuffle_is_left_out_where_predictions_tell_the_belief(mess3):
     process, tree, belief, probability = mess3
     wrong = control_targets(process, tree, belief, probability, None, np.random.default_rng(0))
-    assert "class_shuffled_belief_state" not in wrong and "other_parameters_belief_state" not in wrong
+    assert "class_shuffled_belief_state" not in wrong and "control_parameters_belief_state" not in wrong
     assert list(true_targets(process, belief)) == ["belief_state"]
     assert len(np.unique(group_ids(process.next_token_probability(belief)))) > 80_000
 

@@ -134,9 +134,9 @@ def across_layers(evidence: Evidence) -> Iterator[Claim]:
     target = "belief_beyond_next_token"
     if evidence.has(target=target):
         before = best_elsewhere([evidence.r2(site, target) for site in earlier])
-        baselines = mean_belief_baseline(before) | {"last stream": evidence.r2(last, target)}
+        baselines = mean_belief_baseline(before) | {"last layer output": evidence.r2(last, target)}
         name = "fades towards the last layer where predictions do not need it"
-        yield Claim(name, "an earlier stream, chosen on other seeds", before, baselines)
+        yield Claim(name, "an earlier layer output, chosen on other seeds", before, baselines)
     else:
         before = {"best earlier layer output": best_of([evidence.r2(site) for site in earlier])}
         name = "persists to the last layer where predictions need it"
@@ -263,9 +263,9 @@ def recovered(evidence: Evidence) -> Iterator[Claim]:
         yield beats_training_data_claim(evidence, of_process)
 
 
-def explained_by_maps(table: pd.DataFrame, site: str, permutations: set[str], **where) -> pd.Series:
-    """The share of the variance on two principal components that linear maps explain, mean over permutations."""
-    rows = select(table, site=site, measure="error", n_dimensions=2, **where)
+def explained_by_maps(table: pd.DataFrame, permutations: set[str], **where) -> pd.Series:
+    """The share of the variance on leading principal components that linear maps explain, mean over permutations."""
+    rows = select(table, measure="error", **where)
     return 1 - rows[rows["permutation"].isin(permutations)].groupby("seed")["value"].mean()
 
 
@@ -274,14 +274,16 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
 
     The estimate is the share of the variance that the maps explain, in the mean over the symmetries.
     """
-    known = select(evidence.process_symmetry, measure="is_symmetry", value=1)["permutation"]
-    symmetries = set(known) - {"()"}
+    symmetries = {*select(evidence.process_symmetry, measure="is_symmetry", value=1)["permutation"]} - {"()"}
     if symmetries:
-        last, steps = evidence.layer_outputs[-1], evidence.symmetry["step"]
-        estimate = explained_by_maps(evidence.symmetry, last, symmetries, step=steps.max())
-        baselines = {"at initialisation": explained_by_maps(evidence.symmetry, last, symmetries, **AT_INITIALISATION)}
-        baselines |= best_random_init(estimate, explained_by_maps(evidence.random_init_symmetry, last, symmetries))
-        measure = "share of the variance on two principal components"
+        last = evidence.layer_outputs[-1]
+        where = {"site": last, "n_dimensions": evidence.analysis["symmetry"]["dimensions"]}
+        estimate = explained_by_maps(evidence.symmetry, symmetries, step=evidence.symmetry["step"].max(), **where)
+        baselines = {
+            "at initialisation": explained_by_maps(evidence.symmetry, symmetries, **where, **AT_INITIALISATION)
+        }
+        baselines |= best_random_init(estimate, explained_by_maps(evidence.random_init_symmetry, symmetries, **where))
+        measure = "share of the variance on the leading principal components"
         yield Claim("has the symmetry of its process", last, estimate, baselines, "more", "symmetry.csv", measure)
 
 

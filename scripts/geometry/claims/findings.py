@@ -20,9 +20,9 @@ stands alone, without a correction for their number."""
 WAYS = {
     "held-out prefixes": ("held_out_prefix", "ridge", "probability"),
     "each prefix once": ("held_out_prefix", "ridge", "distinct_prefix"),
-    "all words alike": ("held_out_prefix", "ridge", "uniform"),
+    "uniform over sequences": ("held_out_prefix", "ridge", "uniform"),
     "held-out subtrees": ("held_out_subtree", "ridge", "probability"),
-    "published: in sample, all words alike, least squares": ("in_sample", "least_squares", "uniform"),
+    "published: in sample, uniform over sequences, least squares": ("in_sample", "least_squares", "uniform"),
     "in sample, least squares": ("in_sample", "least_squares", "probability"),
     "prefixes, least squares": ("held_out_prefix", "least_squares", "probability"),
     "subtrees, least squares": ("held_out_subtree", "least_squares", "probability"),
@@ -37,7 +37,7 @@ CIRCUIT = {
     "Loss, other pairs (nats)": "held_out_loss_nats",
     "Restricted loss: key frequencies only (nats)": "restricted_loss_nats",
     "Excluded loss: all but these (nats)": "excluded_loss_nats",
-    "Neurons of one frequency to 85 %": "pure_neuron_share",
+    "Neurons of one frequency": "pure_neuron_share",
     "Gradient symmetricity": "gradient_symmetricity",
     "Distance irrelevance": "distance_irrelevance",
 }
@@ -134,7 +134,7 @@ def scores_table(probe: pd.DataFrame, baselines: pd.DataFrame, untrained: pd.Dat
     lines = {f"trained, {site}": select(trained, site=site) for site in shown}
     lines |= {f"at initialisation, {site}": select(probe, step=first, site=site) for site in shown}
     n = untrained["seed"].nunique()
-    lines |= {f"best of {n} untrained, {site}": select(untrained, site=site) for site in shown}
+    lines |= {f"best of {n} random networks, {site}": select(untrained, site=site) for site in shown}
     known = pd.concat([trained, baselines])
     lines |= {name: select(known, site=site, features=of) for name, (site, of) in BASELINES.items()}
     rows = []

@@ -41,7 +41,7 @@ def control_targets(
     if np.abs(belief[shuffled] - belief).max() > DISTINCT:
         control["class_shuffled_belief_state"] = belief[shuffled]
     if other is not None:
-        control["other_parameters_belief_state"] = belief_states(other, tree)[0]
+        control["control_parameters_belief_state"] = belief_states(other, tree)[0]
     control |= {f"suffix_{k}_belief_state": suffix[k] for k in (1, 2, 3)}
     for k in (1, 2):
         if (n := int(numbers[k].max()) + 1) <= MOST_COMPONENTS:
