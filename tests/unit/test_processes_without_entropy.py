@@ -10,7 +10,8 @@ from matplotlib import pyplot as plt
 
 from analysis import ANALYSIS, SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
-from geometry.claims.belief_claims import Evidence, claims_of
+from geometry.claims.belief_claims import claims_of
+from geometry.claims.evidence import Evidence
 from geometry.figures.style import STYLE_SHEET
 from geometry.probing.design import markov_design
 from geometry.processes.catalog import process_from_config

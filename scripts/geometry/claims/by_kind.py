@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from geometry.claims.belief_claims import Evidence, claims_of
+from geometry.claims.belief_claims import claims_of
 from geometry.claims.claim import Claim, predicted
+from geometry.claims.evidence import Evidence
 from geometry.claims.modular_claims import CircuitEvidence, circuit_claims_of
 
 
