@@ -34,6 +34,10 @@ KINDS = [
     "mess3/seed_2/dimension.csv",
     "rrxor/seed_1/convergence.csv",
     "mess3/random_init/probe.csv",
+    "rrxor/baselines.csv",
+    "tasks/*/convergence.csv",
+    "claims/mess3.csv",
+    "claims/rrxor.csv",
     "claims.csv",
     "findings.md",
     "findings.html",
@@ -179,7 +183,7 @@ def test_nothing_made_yet_is_told_in_a_sentence_per_job(tmp_path, monkeypatch, f
     config = config_of(finished.folder)
     monkeypatch.chdir(tmp_path)
     sentences = found(config=config)
-    assert len(sentences) == 95 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
+    assert len(sentences) == 101 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
 
 
 def test_missing_artefact_is_found(study):
