@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def belief_dimension(path: str) -> int:
-    """How many dimensions the beliefs of a task span."""
+    """The number of dimensions that the beliefs of a task span."""
     with open_dataset(path) as truth:
         return affine_dimension(np.cov(truth["target"].values.T, aweights=truth["weight"].values))
 

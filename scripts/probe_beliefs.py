@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 SPLITS = ["held_out_prefix", "in_sample"]
-"""The ways of decoding whose beliefs are kept: held out, as verdicts use them, and in sample, as published."""
+"""The ways of decoding whose beliefs are stored: held out, as verdicts use them, and in sample, as published."""
 
 
 def features_of_sites(

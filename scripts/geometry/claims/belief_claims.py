@@ -1,7 +1,7 @@
 """Claims on networks of hidden Markov models: each with its evidence by seed, and the baselines that it must beat.
 
 An R2 is of held-out prefixes, weighted by their probability, by a ridge regression whose penalty was
-chosen on inner folds, unless a claim's measure says otherwise.
+chosen on inner folds, unless a claim's measure states otherwise.
 """
 
 from collections.abc import Callable, Iterator

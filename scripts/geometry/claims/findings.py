@@ -122,19 +122,21 @@ def verdicts_in_words(claims: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-def scores_table(probe: pd.DataFrame, baselines: pd.DataFrame, untrained: pd.DataFrame, target: str) -> Table | None:
+def scores_table(
+    probe: pd.DataFrame, baselines: pd.DataFrame, random_networks: pd.DataFrame, target: str
+) -> Table | None:
     """R2 of a target in the trained networks (means over seeds), and of every baseline, by each way of scoring."""
     first, last = probe["step"].min(), probe["step"].max()
-    tables = probe, baselines, untrained
-    probe, baselines, untrained = (select(table, target=target, metric="r2") for table in tables)
+    tables = probe, baselines, random_networks
+    probe, baselines, random_networks = (select(table, target=target, metric="r2") for table in tables)
     if probe.empty:
         return None
     shown = [last_layer_output(probe), *[CONCATENATED] * (CONCATENATED in probe["site"].values)]
     trained = select(probe, step=last)
     lines = {f"trained, {site}": select(trained, site=site) for site in shown}
     lines |= {f"at initialisation, {site}": select(probe, step=first, site=site) for site in shown}
-    n = untrained["seed"].nunique()
-    lines |= {f"best of {n} random networks, {site}": select(untrained, site=site) for site in shown}
+    n = random_networks["seed"].nunique()
+    lines |= {f"best of {n} random networks, {site}": select(random_networks, site=site) for site in shown}
     known = pd.concat([trained, baselines])
     lines |= {name: select(known, site=site, features=of) for name, (site, of) in BASELINES.items()}
     rows = []
@@ -165,9 +167,9 @@ def circuit_table(circuit: pd.DataFrame, surgery: pd.DataFrame) -> Table:
         rows["Key frequencies, the strongest first"].append(key_frequencies_in_words(own))
         for name, measure in CIRCUIT.items():
             rows[name].append(", ".join(f"{value:.3g}" for value in select(own, measure=measure)["value"]))
-        re_cut = select(surgery, seed=seed, measure="accuracy", network="surgery")
-        re_cut = select(re_cut[re_cut["n_pairs"] == re_cut["modulus"] ** 2], step=re_cut["step"].max())
-        accuracy = re_cut.set_index("modulus")["value"]
+        operated = select(surgery, seed=seed, measure="accuracy", network="surgery")
+        operated = select(operated[operated["n_pairs"] == operated["modulus"] ** 2], step=operated["step"].max())
+        accuracy = operated.set_index("modulus")["value"]
         for name, summary in SURGERY.items():
             rows[name].append(summary(accuracy) if len(accuracy) else "")
     return Table(["", *(f"seed {seed}" for seed in seeds)], [[name, *cells] for name, cells in rows.items()])

@@ -1,6 +1,6 @@
 """Claims on networks of modular arithmetic: each with its evidence by seed, and the baselines that it must beat.
 
-An accuracy or an R2 is of pairs that the network was not trained on, unless a claim's measure says otherwise.
+An accuracy or an R2 is of pairs that the network was not trained on, unless a claim's measure states otherwise.
 """
 
 import math

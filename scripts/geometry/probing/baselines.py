@@ -40,8 +40,8 @@ def token_coordinates(process: Process, n_lags: int) -> Float[ndarray, "token co
     operators = process.transition_tensor.reshape(process.n_tokens, -1) * scale[:, None]
     root = np.sqrt(np.maximum(probability, 0))[:, None]
     _, size, axes = np.linalg.svd(root * operators, full_matrices=False)
-    kept = (size > NOISE * size[0]) & (np.arange(len(size)) < max(1, MOST_TOKEN_FEATURES // n_lags))
-    return (operators @ axes[kept].T).astype(np.float32)
+    chosen = (size > NOISE * size[0]) & (np.arange(len(size)) < max(1, MOST_TOKEN_FEATURES // n_lags))
+    return (operators @ axes[chosen].T).astype(np.float32)
 
 
 def prediction_features(

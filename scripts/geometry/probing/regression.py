@@ -80,13 +80,13 @@ def regress(whole: GramMatrix) -> Regression:
     variance, directions = np.linalg.eigh(centred[:n, :n])
     feature_mean = mean[:n] + whole.shift
     resolution = np.finfo(np.float32).eps * np.abs(feature_mean).max(initial=0)
-    kept = variance > max(NOISE**2 * variance.max(initial=0), resolution**2 * total_weight)
-    directions = directions[:, kept]
+    resolved = variance > max(NOISE**2 * variance.max(initial=0), resolution**2 * total_weight)
+    directions = directions[:, resolved]
     return Regression(
         total_weight=total_weight,
         feature_mean=feature_mean,
         target_mean=mean[n:],
-        variance=variance[kept],
+        variance=variance[resolved],
         total_variance=float(np.trace(centred[:n, :n])),
         directions=directions,
         covariance=directions.T @ centred[:n, n:],
@@ -116,9 +116,9 @@ def partial_out(
     moments, n = left.T @ (train.gram[0] @ left), left.shape[1]
     scale = np.sqrt(np.maximum(np.diag(train.gram[0])[-1 - n : -1][known], np.finfo(float).tiny))
     variance, directions = np.linalg.eigh(moments[known, known] / np.outer(scale, scale))
-    kept = variance > NOISE**1.5  # of what the features determine, only rounding is left
-    directions = directions[:, kept] / scale[:, None]
-    gain = directions @ ((directions.T @ moments[known, wanted]) / variance[kept, None])
+    resolved = variance > NOISE**1.5  # of what the features determine, only rounding is left
+    directions = directions[:, resolved] / scale[:, None]
+    gain = directions @ ((directions.T @ moments[known, wanted]) / variance[resolved, None])
     return left[:, wanted] - left[:, known] @ gain
 
 

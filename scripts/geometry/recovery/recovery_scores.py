@@ -46,8 +46,8 @@ def probable_pairs(process: Process) -> tuple[Integer[ndarray, " pair"], Integer
     """The most probable pairs of tokens in a row, first and second: all, if they are no more than `MOST_PAIRS`."""
     before = process.stationary_distribution @ process.transition_tensor
     probability = (before @ (process.transition_tensor @ process.readout).T).ravel()
-    kept = np.argsort(-probability.round(12), kind="stable")[:MOST_PAIRS]
-    return np.divmod(np.sort(kept), process.n_tokens)
+    chosen = np.argsort(-probability.round(12), kind="stable")[:MOST_PAIRS]
+    return np.divmod(np.sort(chosen), process.n_tokens)
 
 
 def products(process: Process, pairs: tuple[ndarray, ndarray]) -> Float[ndarray, "pair state state"]:

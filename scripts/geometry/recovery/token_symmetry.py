@@ -62,8 +62,8 @@ def token_permutations(joint: Float[ndarray, "token token"]) -> list[Permutation
     if len(pairs) > MOST_SWAPS:
         occurs = (joint.sum(axis=0) + joint.sum(axis=1)) > 0
         change = np.where(occurs[pairs].all(axis=1), swap_changes(joint).round(9), np.inf)
-        kept = np.sort(np.argsort(change, kind="stable")[:MOST_SWAPS])
-        pairs = pairs[kept[np.isfinite(change[kept])]]
+        chosen = np.sort(np.argsort(change, kind="stable")[:MOST_SWAPS])
+        pairs = pairs[chosen[np.isfinite(change[chosen])]]
     return [identity, *(_swapped(identity, pair) for pair in pairs.tolist())]
 
 

@@ -48,7 +48,7 @@ class Surgery(OfNetwork):
     modulus: int
     """modulus that the network is cut to"""
     n_pairs: int
-    """pairs of numbers that are asked"""
+    """pairs of numbers that are scored"""
     measure: str
     """`accuracy`, `accuracy_of_all_tokens`, `shift_averaged_accuracy`, `predicted_gap`, `least_gap`,
     `chosen_frequency`"""
