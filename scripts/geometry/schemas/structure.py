@@ -19,8 +19,9 @@ class ProcessSymmetry(OfTask):
 
 
 class Symmetry(OfSnapshot):
-    """The action of permutations on the activations, by linear maps on leading principal components, at initialisation and
-    at the last snapshot.
+    """The action of permutations on the activations, by linear maps on leading principal components.
+
+    At initialisation and at the last snapshot.
 
     Of the tokens in symmetry.csv; of the pairs of numbers of modular arithmetic in shift_symmetry.csv.
     """
