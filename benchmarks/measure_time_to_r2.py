@@ -16,7 +16,8 @@ from geometry.networks.build import build_network
 from geometry.networks.extraction import tree_activations
 from geometry.networks.hook_points import PREFIXES_AT_ONCE
 from geometry.networks.transformer import Transformer
-from geometry.probing.regression import cell_gram_matrices, score_in_sample
+from geometry.probing.gram_matrices import cell_gram_matrices
+from geometry.probing.regression import Fold, fit, score_of
 from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.catalog import process_from_config
 from geometry.processes.prefix_tree import n_sequences_below
@@ -42,7 +43,7 @@ def published_r2(network: Transformer, process, tree) -> float:
     x = np.concatenate([record[SITE].numpy() for _, record, _ in chunks])
     weight, cell = n_sequences_below(tree).astype(np.float64), np.zeros(len(tree), dtype=int)
     (moments,) = cell_gram_matrices(x, belief_states(process, tree)[0], weight[None], cell)
-    return score_in_sample(moments)[1].r2()
+    return score_of(fit(moments), Fold(moments, moments)).r2()
 
 
 def run_until(batch: int, recipe: Recipe, seed: int) -> dict:

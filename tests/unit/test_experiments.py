@@ -313,7 +313,22 @@ STUDY_ERRORS = [
     ({"only": ["mess3"], "figures": {"sites": {"mess4": "concatenated"}}}, "sites names 'mess4'; allowed are"),
     *(
         ({"experiments": {name: {}}}, "must start with a letter")
-        for name in ("../x", "a/b", "/a", "..", "a b", "{seed}", "a;b", "a\nb", "a\n", "<script>", "", 2024, "2024")
+        for name in (
+            "claims",
+            "../x",
+            "a/b",
+            "/a",
+            "..",
+            "a b",
+            "{seed}",
+            "a;b",
+            "a\nb",
+            "a\n",
+            "<script>",
+            "",
+            2024,
+            "2024",
+        )
     ),
 ]
 

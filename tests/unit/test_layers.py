@@ -1,5 +1,7 @@
 """Which sub-package may import which, and what stays free of torch and of matplotlib."""
 
+import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -111,3 +113,12 @@ def test_research_object_has_what_is_no_python():
     names = source_files(ROOT)
     assert {"scripts/geometry/figures/study.mplstyle", "scripts/geometry/provenance/page.html"} <= set(names)
     assert {"scripts/train_model.py", "scripts/geometry/processes/process.py", "rules/theory.smk"} <= set(names)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_benchmark_imports_what_the_library_has(path):
+    """Nothing else runs them."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("geometry."):
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, alias.name) for alias in node.names)

@@ -167,7 +167,7 @@ def sentence(error: ValidationError) -> str:
     if error.validator == "pattern":
         return (
             f"the name {value!r} at {key} must start with a letter, hold only letters, digits, _ and -, "
-            "and be none of figures, null, provenance, studies, tasks and workflow, in small letters or large"
+            "and be none of claims, figures, null, provenance, studies, tasks and workflow, in small letters or large"
         )
     bounds = {
         "minimum": f"at least {allowed}",
