@@ -306,7 +306,7 @@ STUDY_ERRORS = [
     ({"figures": {"explainer": True}}, "figures.explainer is True, .*reads an unquoted yes, on or true so"),
     ({"study": False}, "study is False, .*reads an unquoted no, off or false so"),
     ({"study": "a/b"}, "the name 'a/b' at study must start with a letter"),
-    ({"study": "Figures"}, "the name 'Figures' at study must .* none of figures"),
+    ({"study": "Figures"}, "the name 'Figures' at study must .* none of claims, figures"),
     ({"experiments": {"Mess3": {}}}, "experiments has '[Mm]ess3' and '[Mm]ess3', whose folders are one"),
     ({"only": []}, r"only is \[\]; it must be a list of at least 1"),
     ({"only": ["mess3"], "figures": {"explainer": "mess4"}}, "explainer is 'mess4'; allowed are null and"),
