@@ -99,7 +99,7 @@ def if_analysed(rule, files):
     """A function of the wildcards: these files, if the experiment's task has the rule; else none."""
 
     def of_analysed(wildcards):
-        found = files(wildcards) if wildcards.experiment in study.analysed_by(rule) else []
+        found = files(wildcards) if rule in study.analyses[wildcards.experiment].rules else []
         return [found] if isinstance(found, str) else found
 
     return of_analysed

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from geometry.probing.probe_table import decoded_beliefs
-from geometry.processes.belief_set import SCALES, DimensionRow, draw_prefixes, process_rows, set_rows
+from geometry.processes.belief_set import SAME, SCALES, DimensionRow, draw_prefixes, process_rows, set_rows
 from geometry.processes.fractal_dimension import resolution
 from geometry.processes.prefix_tree import tree_of
 from geometry.processes.process import Process
@@ -31,9 +31,6 @@ FACTOR = 1.1
 
 FEWEST_PAIRS = 1000
 """Pairs below which a share of the sample is too rough to compare, to 3 %."""
-
-SAME = 1e-9
-"""A distance of beliefs that is rounding."""
 
 
 class BeliefSet(NamedTuple):

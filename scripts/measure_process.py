@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from geometry.processes.belief_set import DimensionRow, draw_prefixes, process_rows, set_rows
+from geometry.processes.belief_set import SAME, DimensionRow, draw_prefixes, process_rows, set_rows
 from geometry.processes.finite_memory import mixing_rate, observer_beliefs, rms_errors
 from geometry.processes.fractal_dimension import has_finite_beliefs, lyapunov_exponents, rms_distance
 from geometry.processes.prefix_tree import tree_of, two_token_probabilities
@@ -30,9 +30,6 @@ from geometry.tasks.task import process_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
-
-SAME = 1e-9
-"""A distance of beliefs that is rounding."""
 
 
 def recovery_table(truth: xr.Dataset, process: Process, faintest: float, seed: int) -> pd.DataFrame:

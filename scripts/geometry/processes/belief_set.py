@@ -28,6 +28,10 @@ RANGE = 0.01, 0.3
 """The scales between which a slope is called a dimension."""
 
 
+SAME = 1e-9
+"""A distance of beliefs that is rounding."""
+
+
 class DimensionRow(NamedTuple):
     """One value of a set of beliefs, at a scale where it has one; a Lyapunov exponent has its place as index."""
 

@@ -101,8 +101,3 @@ def minimal_process(process: Process) -> Process:
         state_names=tuple(f"dimension {k}" for k in range(1, rank + 1)),
         generalized=True,
     )
-
-
-def minimal_rank(process: Process) -> int:
-    """The rank of a process: the dimension of its smallest generalized hidden Markov model."""
-    return minimal_process(process).n_states

@@ -9,7 +9,7 @@ task needs none of its own if it inherits a kind: from `MarkovTask`, or from `Ta
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 PROBABILITIES, COORDINATES = "probabilities", "coordinates"
@@ -34,7 +34,7 @@ class Analyses:
     figures_over_training: frozenset[str] = frozenset({"loss"})  # of these, not of pretrained networks
     animations: tuple[str, ...] = ()  # of networks that the study itself trains
 
-    @property
+    @cached_property
     def rules(self) -> set[str]:
         """The names of all rules, those of figures included."""
         tables = {*self.of_task, *self.every_network, *self.runs, *self.first_run, *self.over_training, *self.on_demand}
