@@ -29,6 +29,7 @@ from geometry.config.engine import HOW_TO_GO_ON, LOST_MEMORY, dead_links, is_mem
 from geometry.config.experiments import ConfigError, canonical_config, resolve_experiments
 from geometry.config.gathered import source_files
 from geometry.config.job_costs import Estimates
+from geometry.config.seeds import RUN, seeds_of
 from geometry.config.study import RANDOM_INIT, Study
 from geometry.provenance.code_digest import code_of, content_digest, file_digest
 from geometry.provenance.requirements_lock import LockError, hidden_package, read_lock
@@ -72,8 +73,7 @@ def analysed_by(rule):
 
 wildcard_constraints:
     experiment=names(study.experiments),
-    seed="[0-9]+",
-    run=f"seed_[0-9]+|pretrained|{RANDOM_INIT}",
+    run=f"{RUN}|pretrained|{RANDOM_INIT}",
     task=names(study.tasks, "[^/]+"),
 
 

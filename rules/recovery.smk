@@ -56,7 +56,6 @@ rule score_recovery:
         task=task_of,
         site=last_layer_output_of,
         n_sequences=n_sequences_of,
-        sequences_seed=seed_of_run,
         seed=config["tree"]["seed"],
         code=code("score_recovery.py"),
     script:

@@ -12,14 +12,15 @@ Outputs: results/{experiment}/{run}/sequences.zarr.zip               training se
 
 
 rule sample_sequences:
-    """Training sequences of {wildcards.experiment}, seed {wildcards.seed}"""
+    """Training sequences of {wildcards.experiment}, {wildcards.run}"""
     output:
-        sequences="results/{experiment}/seed_{seed}/sequences.zarr.zip",
-        record="results/provenance/{experiment}/seed_{seed}/sample_sequences.json",
+        sequences="results/{experiment}/{run}/sequences.zarr.zip",
+        record="results/provenance/{experiment}/{run}/sample_sequences.json",
     log:
-        "logs/sample_sequences/{experiment}_seed_{seed}.log",
+        "logs/sample_sequences/{experiment}_{run}.log",
     wildcard_constraints:
         experiment=names(study.trained),
+        run=RUN,
     cache: SHARED
     conda:
         "../envs/study.yaml"
@@ -27,7 +28,7 @@ rule sample_sequences:
         **asks("sample_sequences"),
     params:
         experiment="{experiment}",
-        seed=seed_of,
+        seeds=seeds_of_run,
         task=task_of,
         size=batches_of,
         code=code("sample_sequences.py"),
@@ -36,18 +37,19 @@ rule sample_sequences:
 
 
 rule train_model:
-    """Train {wildcards.experiment}, seed {wildcards.seed}"""
+    """Train {wildcards.experiment}, {wildcards.run}"""
     input:
         sequences=sequences_of,
     output:
-        model="results/{experiment}/seed_{seed}/model.safetensors",
-        snapshots="results/{experiment}/seed_{seed}/snapshots.safetensors",
-        training="results/{experiment}/seed_{seed}/training.csv",
-        record="results/provenance/{experiment}/seed_{seed}/train_model.json",
+        model="results/{experiment}/{run}/model.safetensors",
+        snapshots="results/{experiment}/{run}/snapshots.safetensors",
+        training="results/{experiment}/{run}/training.csv",
+        record="results/provenance/{experiment}/{run}/train_model.json",
     log:
-        "logs/train_model/{experiment}_seed_{seed}.log",
+        "logs/train_model/{experiment}_{run}.log",
     wildcard_constraints:
         experiment=names(study.trained),
+        run=RUN,
     cache: SHARED
     priority: 10  # the longest jobs first
     conda:
@@ -57,12 +59,12 @@ rule train_model:
         **asks("train_model"),
     params:
         experiment="{experiment}",
-        seed=seed_of,
+        seeds=seeds_of_run,
         task=task_of,
         model=model_of,
         training=training_of,
         device=config["device"],
-        unfinished="unfinished/train_model/{experiment}_seed_{seed}.safetensors",
+        unfinished="unfinished/train_model/{experiment}",
         code=code("train_model.py"),
     script:
         "../scripts/train_model.py"
@@ -107,7 +109,7 @@ if study.pretrained:
             "logs/import_model/{experiment}_{run}.log",
         wildcard_constraints:
             experiment="|".join(study.pretrained),
-            run=r"pretrained|seed_[0-9]+",
+            run=f"pretrained|{RUN}",
         conda:
             "../envs/study.yaml"
         resources:

@@ -35,6 +35,7 @@ compared_sites_of = of_experiment(study.compared_sites)
 last_layer_output_of = of_experiment(study.last_layer_output)
 ground_truth_of = of_experiment(study.ground_truth)
 checkpoint_of = of_run(study.checkpoint)
+sequences_of = of_run(study.sequences)
 
 
 def checkpoint_digest_of(wildcards):
@@ -46,17 +47,14 @@ def named_task(wildcards):
     return study.tasks[wildcards.task]
 
 
-def seed_of(wildcards):
-    return int(wildcards.seed)
+def seeds_of_run(wildcards):
+    """The seeds in the name of a run; none where it names none."""
+    return seeds_of(wildcards.run)
 
 
 def seed_of_run(wildcards):
-    """The seed in the name of a run; 0 where it names none."""
-    return int(wildcards.run.removeprefix("seed_")) if wildcards.run.startswith("seed_") else 0
-
-
-def sequences_of(wildcards):
-    return study.sequences(wildcards.experiment, wildcards.seed)
+    """The seed in the name of a run of one network; 0 where it names none."""
+    return (seeds_of(wildcards.run) or [0])[0]
 
 
 def in_runs(name):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from geometry.figures.belief_cloud import BeliefPainter
 from geometry.figures.style import STYLE_SHEET, format_r2
+from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import decoded_beliefs, held_out_r2
 from geometry.provenance.job import Job
 from geometry.storage import atomic_path, open_dataset
@@ -54,7 +55,8 @@ def to_image(figure) -> Image.Image:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
-        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
+        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as run:
+            decoded = first_network(run)
             probe, max_points = read_table(snakemake.input.probe), snakemake.params.max_points
             frames = draw_frames(truth, decoded, probe, snakemake.params.site, max_points)
         durations = [FRAME_MS // (BLEND + 1)] * (len(frames) - 1) + [LAST_FRAME_MS]

@@ -10,7 +10,7 @@ from geometry.probing.probe_table import PROBED, last_layer_output
 from geometry.provenance.job import Job
 from geometry.schemas.study import Comparison
 from geometry.storage import open_dataset
-from geometry.tables import read_table, select, write_table
+from geometry.tables import by_seed, select, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -44,10 +44,10 @@ if __name__ == "__main__":
         for task, path in zip(snakemake.params.tasks, snakemake.input.ground_truth, strict=True):
             dimension[task] = belief_dimension(path)
         for paths in zip(snakemake.input.loss, snakemake.input.probe, snakemake.input.recovery, strict=True):
-            read = [read_table(path) for path in paths]
-            name = read[0]["experiment"].iloc[0]
-            row = {"experiment": name, **networks[name], "belief_dimension": dimension[networks[name]["task"]]}
-            tables.append(compare(*read).assign(**row))
+            for read in zip(*(by_seed([path]) for path in paths), strict=True):
+                name = read[0]["experiment"].iloc[0]
+                row = {"experiment": name, **networks[name], "belief_dimension": dimension[networks[name]["task"]]}
+                tables.append(compare(*read).assign(**row))
         table = pd.concat(tables)
         write_table(table, snakemake.output.comparison, Comparison)
         job.info(f"{len(networks)} experiments on {len(dimension)} tasks")

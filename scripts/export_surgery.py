@@ -1,8 +1,9 @@
-"""Write the network that surgery makes of a trained one for another modulus, as an ordinary checkpoint."""
+"""Write what surgery makes of each trained network of a run for another modulus, as an ordinary checkpoint."""
 
 from typing import TYPE_CHECKING
 
 from geometry.modular_circuit.surgery import surgery
+from geometry.networks.snapshots import by_prefix
 from geometry.provenance.job import Job
 from geometry.storage import read_tensors, write_tensors
 from geometry.tasks.task import modular_of
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         modulus, sign = int(snakemake.wildcards.modulus), modular_of(snakemake.params.task).sign
-        network = surgery(read_tensors(snakemake.input.model), modulus, snakemake.params.key_share, sign)
-        write_tensors(network, snakemake.output.model)
+        networks = by_prefix(read_tensors(snakemake.input.model))
+        found = {prefix: surgery(one, modulus, snakemake.params.key_share, sign) for prefix, one in networks.items()}
+        cut = {prefix + name: array for prefix, one in found.items() for name, array in one.items()}
+        write_tensors(cut, snakemake.output.model)
         job.info(f"surgery for modulus {modulus}")

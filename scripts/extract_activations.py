@@ -16,6 +16,7 @@ from geometry.networks.extraction import tree_activations
 from geometry.networks.hook_points import PREFIXES_AT_ONCE
 from geometry.networks.hooked_network import HookedNetwork
 from geometry.networks.origins import origin_names
+from geometry.networks.snapshots import by_network
 from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, read_tensors, zarr_archive
@@ -58,8 +59,10 @@ def read_chunks(network: HookedNetwork, nodes, n_read: int, sites: list[str], n_
 
 
 def probed(snapshots: dict[str, np.ndarray], most: int) -> dict[str, np.ndarray]:
-    """At most so many of the snapshots, the first and the last among them, spread evenly."""
-    chosen = np.unique(np.linspace(0, len(snapshots["step"]) - 1, most).round().astype(int))
+    """At most so many of each network's snapshots, the first and the last among them, spread evenly."""
+    chosen = []
+    for _, own in by_network(snapshots["seed"]):
+        chosen += own[np.unique(np.linspace(0, len(own) - 1, most).round().astype(int))].tolist()
     return {name: stack[chosen] for name, stack in snapshots.items()}
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from geometry.networks.origins import RANDOM_INIT
+from geometry.networks.snapshots import last_of_each
 from geometry.probing.principal_components import principal_scores
 from geometry.processes.prefix_tree import PrefixTree, tree_of, two_token_probabilities
 from geometry.provenance.job import Job
@@ -108,9 +109,10 @@ def find_symmetries(
     return pd.DataFrame(rows, columns=COLUMNS[1:]).astype({"n_dimensions": "Int64", "index": "Int64"})
 
 
-def compared_snapshots(origins: np.ndarray) -> list[int]:
-    """Every snapshot at random initialisation, and the last one."""
-    return sorted({*np.flatnonzero(origins == RANDOM_INIT).tolist(), len(origins) - 1})
+def compared_snapshots(activations: xr.Dataset) -> list[int]:
+    """Every snapshot at random initialisation, and the last one of each network."""
+    is_random = activations["origin"].values == RANDOM_INIT
+    return sorted({*np.flatnonzero(is_random).tolist(), *last_of_each(activations["seed"].values)})
 
 
 if __name__ == "__main__":
@@ -119,11 +121,11 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            snapshots = compared_snapshots(activations["origin"].values)
+            snapshots = compared_snapshots(activations)
             settings = snakemake.params.symmetry
             limits = settings["largest_error"], settings["largest_prediction_change"]
             table = find_symmetries(truth, activations, snapshots, settings["dimensions"], limits)
         table = table.assign(experiment=snakemake.wildcards.experiment)
         write_table(table, snakemake.output.symmetry, Symmetry)
         last = table[(table["step"] == table["step"].max()) & (table["measure"] == "n_symmetries")]
-        job.info(f"symmetries by site: {dict(zip(last['site'], last['value'].astype(int), strict=True))}")
+        job.info(f"symmetries by site: {last.groupby('site', sort=False)['value'].mean().round(2).to_dict()}")

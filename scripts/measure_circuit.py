@@ -24,6 +24,7 @@ from geometry.modular_circuit.circuit import (
 from geometry.modular_circuit.circuit_measures import embeddings, last_rows, snapshot_rows
 from geometry.modular_circuit.fourier import circle_coordinates, energy_by_frequency
 from geometry.networks.origins import parameter_stacks
+from geometry.networks.snapshots import by_network
 from geometry.provenance.job import Job
 from geometry.schemas.modular import Circuit
 from geometry.storage import read_tensors, write_dataset
@@ -96,8 +97,7 @@ def measure_circuit(
     """The tables and datasets of all networks of a run, each with its own seed and its own key frequencies."""
     steps, seeds, stacks = stacks["step"], stacks["seed"], parameter_stacks(stacks)
     tables, datasets = [], []
-    for seed in dict.fromkeys(seeds.tolist()):
-        own = np.flatnonzero(seeds == seed)
+    for seed, own in by_network(seeds):
         snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in own]
         table, dataset = measure_network(snapshots, steps[own].tolist(), task, key_share, pure_share)
         table.insert(0, "seed", seed)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from geometry.networks.snapshots import first_network
 from geometry.probing.cloud_shape import SPECTRUM, affine_dimension, cloud_shape
 from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import regress
@@ -29,7 +30,8 @@ def components_of(x: np.ndarray, belief: np.ndarray, weight: np.ndarray) -> tupl
 
 
 def measure_components(truth: xr.Dataset, activations: xr.Dataset, site: str) -> xr.Dataset:
-    """The components at the first and the last snapshot."""
+    """The components at the first and the last snapshot of the first network."""
+    activations = first_network(activations)
     place, belief, weight = list(activations["site"].values).index(site), truth["target"].values, truth["weight"].values
     found = [components_of(activations["activation"][index, place].values, belief, weight) for index in (0, -1)]
     scores, shares, disparity = (np.stack(part) for part in zip(*found, strict=True))

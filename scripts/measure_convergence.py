@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from geometry.networks.hook_points import is_layer_output
+from geometry.networks.snapshots import ends_of_each
 from geometry.processes.finite_memory import memory_reached, rms_errors
 from geometry.processes.prefix_tree import tree_of
 from geometry.provenance.job import Job
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def decoded_errors(truth: xr.Dataset, decoded: xr.Dataset) -> Iterator[tuple[int, int, str, str, np.ndarray]]:
-    """Seed, step, origin, site and error at each position, at the first and the last snapshot."""
+    """Seed, step, origin, site and error at each position, at the first and the last snapshot of each network."""
     tree, weight, belief = tree_of(truth), truth["weight"].values, truth["target"].values
     split = decoded["split"].values.tolist().index("held_out_prefix")
     sites = decoded["site"].values.tolist()
-    for index in dict.fromkeys([0, decoded.sizes["snapshot"] - 1]):
+    for index in ends_of_each(decoded["seed"].values):
         network = [decoded[name].values[index] for name in ("seed", "step", "origin")]
         for site in list(filter(is_layer_output, sites)) or sites[-1:]:
             found = decoded["decoded_belief"][split, index, sites.index(site)].values
@@ -58,4 +59,5 @@ if __name__ == "__main__":
         table = table.assign(experiment=snakemake.wildcards.experiment)
         write_table(table, snakemake.output.convergence, Convergence)
         reached = table[(table["measure"] == "memory_reached") & (table["step"] == table["step"].max())]
-        job.info(f"tokens recalled by site: {dict(zip(reached['site'], reached['value'].round(2), strict=True))}")
+        means = reached.groupby("site", sort=False)["value"].mean()
+        job.info(f"tokens recalled by site: {means.round(2).to_dict()}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from geometry.networks.snapshots import first_network
 from geometry.processes.prefix_tree import row_blocks
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_dataset
@@ -31,11 +32,14 @@ def squared_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def compare_distances(truth: xr.Dataset, decoded: xr.Dataset, n_pairs: int, seed: int) -> xr.Dataset:
-    """Distances of the same pairs in every geometry, for each split and site, at initialisation and trained."""
+    """Distances of the same pairs in every geometry, for each split and site, at initialisation and trained.
+
+    Of the first network of the run.
+    """
     pairs = draw_pairs(truth["weight"].values, n_pairs, np.random.default_rng(seed))
     belief = distances(truth["target"].values, pairs)
     prediction = distances(truth["next_token_probability"].values, pairs)
-    ends = decoded.isel(snapshot=[0, -1])
+    ends = first_network(decoded).isel(snapshot=[0, -1])
     dims = ("split", "snapshot", "site")
     shape = tuple(ends.sizes[dim] for dim in dims)
     read = np.empty((*shape, len(belief)))

@@ -24,6 +24,7 @@ from geometry.modular_circuit.surgery import (
 )
 from geometry.modular_circuit.surgery_controls import pairs_of, shift_averaged_accuracy, surgery_and_controls
 from geometry.networks.origins import parameter_stacks
+from geometry.networks.snapshots import by_network
 from geometry.provenance.job import Job
 from geometry.schemas.modular import Surgery
 from geometry.storage import read_tensors, write_dataset
@@ -84,7 +85,7 @@ def early_rows(weights: Weights, sign: int, key_share: float, moduli: list[int],
 def measure_surgery(
     stacks: dict[str, np.ndarray], sign: int, key_share: float, moduli: list[int], large: list[int], n_pairs: int
 ) -> pd.DataFrame:
-    """The table of one run: all moduli at the last snapshot, some of them at the others."""
+    """The table of one network: all moduli at the last snapshot, some of them at the others."""
     (*earlier, end), stacks = stacks["step"].tolist(), parameter_stacks(stacks)
     snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in range(len(earlier) + 1)]
     rows = []
@@ -124,11 +125,14 @@ if __name__ == "__main__":
         params, stacks = snakemake.params, read_tensors(snakemake.input.snapshots)
         sign, moduli = modular_of(params.task).sign, list(range(2, params.surgery["largest_modulus"] + 1))
         large, n_pairs = params.surgery["large_moduli"], params.surgery["sampled_pairs"]
-        table = measure_surgery(stacks, sign, params.key_share, moduli, large, n_pairs)
-        table.insert(0, "experiment", snakemake.wildcards.experiment)
-        table.insert(1, "seed", int(stacks["seed"][-1]))
+        tables, last = [], None
+        for seed, own in by_network(stacks["seed"]):
+            network = {name: stack[own] for name, stack in stacks.items()}
+            table = measure_surgery(network, sign, params.key_share, moduli, large, n_pairs)
+            tables.append(table.assign(seed=seed))
+            last = last or {name: stack[-1] for name, stack in parameter_stacks(network).items()}
+        table = pd.concat(tables).assign(experiment=snakemake.wildcards.experiment)
         write_table(table, snakemake.output.surgery, Surgery)
-        last = {name: stack[-1] for name, stack in parameter_stacks(stacks).items()}
         write_dataset(circles_dataset(last, sign, params.key_share, moduli), snakemake.output.circles)
         accuracy = select(table, step=table["step"].max(), measure="accuracy")
         means = accuracy[accuracy["modulus"].isin(moduli)].groupby("network", sort=False)["value"].mean()

@@ -23,7 +23,7 @@ from geometry.networks.hook_points import short_site
 from geometry.probing.probe_table import circle_scores, last_layer_output
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
-from geometry.tables import read_table, select
+from geometry.tables import of_first_seed, read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -118,7 +118,7 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         source = snakemake.input
         circuit, random_networks = open_dataset(source.circuit).isel(seed=0), read_table(source.random_init)
-        tables = read_table(source.surgery), read_table(source.probe), random_networks
+        tables = *(of_first_seed(read_table(path)) for path in (source.surgery, source.probe)), random_networks
         figure = plot_circles(circuit, open_dataset(source.circles), *tables)
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(circuit, random_networks)}", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)

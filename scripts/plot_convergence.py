@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import by_seed, read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -98,7 +98,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         of_process = read_table(snakemake.input.of_process)
-        tables = [pd.concat([of_process, read_table(path)]) for path in snakemake.input.convergence]
+        tables = [pd.concat([of_process, own]) for own in by_seed(snakemake.input.convergence)]
         figure = plot_convergence(tables)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(tables)} seeds", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)

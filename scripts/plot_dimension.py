@@ -12,7 +12,7 @@ from matplotlib.ticker import NullFormatter
 
 from geometry.figures.style import STYLE_SHEET, WIDTH, note, save_figure
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import by_seed, read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -100,7 +100,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         of_process = read_table(snakemake.input.of_process)
-        dimension = [pd.concat([of_process, read_table(path)]) for path in snakemake.input.dimension]
+        dimension = [pd.concat([of_process, own]) for own in by_seed(snakemake.input.dimension)]
         loss = pd.concat([read_table(path) for path in snakemake.input.loss])
         figure = plot_dimension(dimension, loss)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(dimension)} seeds", fontsize=9)

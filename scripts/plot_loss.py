@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import by_seed, read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -56,7 +56,7 @@ def scale_of(ax: Axes) -> str:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
-        training = [read_table(path) for path in snakemake.input.training]
+        training = by_seed(snakemake.input.training)
         loss = pd.concat([read_table(path) for path in snakemake.input.loss])
         figure = plot_loss(training, loss)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(training)} seeds", fontsize=9)

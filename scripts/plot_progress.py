@@ -14,7 +14,7 @@ from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, note, s
 from geometry.networks.hook_points import short_site
 from geometry.probing.probe_table import circle_scores, last_layer_output
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import by_seed, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -138,7 +138,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         kinds, p = ("training", "circuit", "surgery", "probe"), snakemake.params.task["parameters"]["modulus"]
-        tables = {kind: [read_table(path) for path in snakemake.input[kind]] for kind in kinds}
+        tables = {kind: by_seed(snakemake.input[kind]) for kind in kinds}
         tables["surgery"] = tables["surgery"] or [None] * len(tables["circuit"])  # no sum or difference, no surgery
         figure = plot_progress(**tables, p=p)
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(tables['circuit'], p)}", fontsize=9)

@@ -12,7 +12,7 @@ from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDT
 from geometry.modular_circuit.shift_symmetry import SHIFT
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import by_seed, read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -91,7 +91,7 @@ def plot_shift_symmetry(
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
-        trained, circuits = (list(map(read_table, snakemake.input[name])) for name in ("shift_symmetry", "circuit"))
+        trained, circuits = (by_seed(snakemake.input[name]) for name in ("shift_symmetry", "circuit"))
         random_networks, p = read_table(snakemake.input.random_init), snakemake.params.task["parameters"]["modulus"]
         figure = plot_shift_symmetry(trained, random_networks, circuits, snakemake.params.site, p)
         n = f"{len(trained)} trained, the same at initialisation and {random_networks['seed'].nunique()} random"

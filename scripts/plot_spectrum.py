@@ -68,8 +68,7 @@ def plot_spectrum(circuits: list[xr.Dataset], pure: float) -> Figure:
     """The figure: a row for each of the first networks, with both embeddings, the logits and the neurons."""
     shown = circuits[:MOST_ROWS]
     figure, axes = plt.subplots(len(shown), 4, figsize=(WIDTH, 0.9 + 1.55 * len(shown)), sharex="col", squeeze=False)
-    for row, circuit in zip(axes, shown, strict=True):
-        network = circuit.isel(seed=0)
+    for row, network in zip(axes, shown, strict=True):
         keys = dict(zip((k for k in network["key_frequency"].values.tolist() if k), OF_KEYS, strict=False))
         for ax, matrix in zip(row, MATRICES, strict=False):
             draw_spectrum(ax, network["energy"].sel(matrix=matrix), keys)
@@ -112,7 +111,8 @@ def subtitle(circuits: list[xr.Dataset], p: int) -> str:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
-        circuits = [open_dataset(path) for path in snakemake.input.circuit]
+        runs = [open_dataset(path) for path in snakemake.input.circuit]
+        circuits = [run.isel(seed=place) for run in runs for place in range(run.sizes["seed"])]
         figure = plot_spectrum(circuits, snakemake.params.pure_neuron_share)
         p = snakemake.params.task["parameters"]["modulus"]
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(circuits, p)}", fontsize=9)

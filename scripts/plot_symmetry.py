@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, draw_unit_circle, note, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import by_seed, read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -106,7 +106,7 @@ def plot_symmetry(trained: list[pd.DataFrame], random_networks: pd.DataFrame, si
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
-        trained = [read_table(path) for path in snakemake.input.symmetry]
+        trained = by_seed(snakemake.input.symmetry)
         random_networks = read_table(snakemake.input.random_init)
         figure = plot_symmetry(trained, random_networks, snakemake.params.site, snakemake.params.symmetry)
         never = random_networks["seed"].nunique()

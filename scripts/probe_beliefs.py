@@ -8,6 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from geometry.networks.hook_points import CONCATENATED, OUTPUT, with_concatenated
+from geometry.networks.origins import RANDOM_INIT
+from geometry.networks.snapshots import last_of_each
 from geometry.probing.baselines import optimal_prediction_features, prediction_features
 from geometry.probing.design import ProbeDesign, probe_design
 from geometry.probing.probe_table import kgram_scores
@@ -53,18 +55,25 @@ class Probe:
         self.optimum = optimal_prediction_features(truth)
         self.is_certain = bool((truth["next_token_probability"].values[where].max(axis=1) == 1).all())
 
+    def design_at(self, activations: xr.Dataset, index: int) -> ProbeDesign:
+        """The whole design at the last snapshot of each trained network; less at others, which fewer results rest on."""
+        if activations["origin"].values[index] == RANDOM_INIT:
+            return self.design.without_controls()
+        return self.design if index in last_of_each(activations["seed"].values) else self.design.brief()
+
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The table of one snapshot, and the decoded beliefs of each site, shape (way, prefix, component)."""
+        design = self.design_at(activations, index)
         predicted = activations["log_probability"][index].values.astype(np.float64)
         forms = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
         output = {name: prediction_features(of, self.weight) for name, of in forms.items()}
-        covariates = {} if self.is_certain else self.optimum | output  # certain predictions leave no variance
+        covariates = {} if self.is_certain or not design.control else self.optimum | output  # certain ones vary not
         found: dict[str, SiteResult] = {}
         for features, parts in features_of_sites(activations, self.concatenated, index):
-            found |= evaluate(self.design, features, parts, covariates, self.kgram_r2)
+            found |= evaluate(design, features, parts, covariates, self.kgram_r2)
         sites = with_concatenated(activations["site"].values.tolist(), self.concatenated)
         tables = [as_frame(found[site].rows, site=site, features="activations") for site in sites]
-        tables += tables_of_features(self.design, output, OUTPUT, self.kgram_r2)
+        tables += tables_of_features(design, output, OUTPUT, self.kgram_r2)
         network = {name: activations[name].values[index] for name in ("seed", "step", "origin")}
         return pd.concat(tables).assign(**network), {site: found[site].decoded for site in sites}
 

@@ -1,12 +1,13 @@
 """Compare the processes recovered from a network with the true one, and with one learned from sampled sequences."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from geometry.networks.snapshots import first_network, last_of_each
 from geometry.provenance.job import Job
 from geometry.recovery.next_token_model import exact_model, sampled_model
 from geometry.recovery.recovery_rows import RecoveryRow, recovery_rows
@@ -42,13 +43,19 @@ def network_rows(snapshot: xr.Dataset, scorer: RecoveryScorer) -> Iterator[Recov
         yield from recovery_rows(source, read_recovered(one), int(one["n_ahead"]), scorer)
 
 
-def recovery_table(generator: xr.Dataset, scorer: RecoveryScorer, sampled: Recovery | None) -> pd.DataFrame:
-    """The scores at every snapshot and, of the seed at its last, of spectral learning on sampled sequences."""
-    tables = []
+def recovery_table(
+    generator: xr.Dataset, scorer: RecoveryScorer, learn: Callable[[int], Recovery] | None
+) -> pd.DataFrame:
+    """The scores at every snapshot and, of each network at its last, of spectral learning on sampled sequences.
+
+    `learn` gives the latter by seed; None where it is not known how many sequences a training read.
+    """
+    tables, last = [], last_of_each(generator["seed"].values)
     for index in range(generator.sizes["snapshot"]):
         snapshot = generator.isel(snapshot=index)
         rows = list(network_rows(snapshot, scorer))
-        if sampled is not None and index == generator.sizes["snapshot"] - 1:
+        if learn is not None and index in last:
+            sampled = learn(int(snapshot["seed"]))
             rows += recovery_rows(SAMPLED, nearest(sampled, scorer), sampled.n_ahead, scorer)
         network = {name: snapshot[name].item() for name in ("seed", "step", "origin")}
         tables.append(pd.DataFrame(rows, columns=RecoveryRow._fields).assign(**network))
@@ -96,19 +103,21 @@ def fractal_dataset(recovered: RecoveredProcess, scorer: RecoveryScorer, rng: np
 if __name__ == "__main__":
     with Job(snakemake) as job:
         params, rng = snakemake.params, np.random.default_rng(snakemake.params.seed)
-        process, sampled = process_of(params.task), None
+        process = process_of(params.task)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.generator) as generator:
             exact = exact_model(truth)
-            if params.n_sequences:
-                drawn = np.random.default_rng(params.sequences_seed)
-                model = sampled_model(exact, params.n_sequences, int(truth["length"].max()), drawn)
-                sampled = Recovery(model, np.random.default_rng(params.seed), generator.attrs["faintest"])
+            n_sequences, length, faintest = params.n_sequences, int(truth["length"].max()), generator.attrs["faintest"]
+
+            def learn(seed: int) -> Recovery:
+                model = sampled_model(exact, n_sequences, length, np.random.default_rng(seed))
+                return Recovery(model, np.random.default_rng(params.seed), faintest)
+
             scorer = RecoveryScorer(process, exact.tree, rng)
-            table = recovery_table(generator, scorer, sampled)
+            table = recovery_table(generator, scorer, learn if n_sequences else None)
             table = table.assign(experiment=snakemake.wildcards.experiment)
             write_table(table, snakemake.output.recovery, RecoveryTable)
             place = list(generator["source"].values).index(params.site)
-            last = read_recovered(generator.isel(snapshot=-1, source=place))
+            last = read_recovered(first_network(generator).isel(snapshot=-1, source=place))
             write_dataset(fractal_dataset(last, scorer, rng).assign_attrs(site=params.site), snakemake.output.fractal)
         job.info(
             f"{len(table)} scores of {generator.sizes['source']} sources at {generator.sizes['snapshot']} snapshots"

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 
 from geometry.interventions.patching import PatchedPrefixes
@@ -23,6 +22,7 @@ from geometry.networks.build import build_network
 from geometry.networks.devices import describe_device, select_device
 from geometry.networks.hook_points import is_layer_output
 from geometry.networks.hooked_network import HookedNetwork
+from geometry.networks.snapshots import last_of_each
 from geometry.processes.observability import hidden_directions
 from geometry.processes.prefix_tree import tree_of
 from geometry.processes.process import Process
@@ -40,15 +40,6 @@ DOSES_FOLLOWED = (0, 1)
 
 RANDOM_SUBSPACES = 4
 """Random subspaces whose mean effect is compared with that of the subspace of the belief."""
-
-
-def trained_network(
-    snapshots: dict[str, np.ndarray], model: dict, n_tokens: int, context: int, device: torch.device
-) -> HookedNetwork:
-    """The network at its last snapshot."""
-    network = build_network(n_tokens, context, model).to(device)
-    network.set_parameters({name: stack[-1] for name, stack in snapshots.items()})
-    return network
 
 
 def steer_site(
@@ -108,18 +99,22 @@ def steer_network(
     process: Process,
     truth: xr.Dataset,
     activations: xr.Dataset,
+    index: int,
     network: HookedNetwork,
     pairs: int,
     doses: list[float],
     seed: int,
 ) -> pd.DataFrame:
-    """The scores of all interventions at the layer outputs or, if none were extracted, at all sites."""
+    """The scores of all interventions at the layer outputs or, if none were extracted, at all sites.
+
+    `index` is the place of the network's snapshot among the activations.
+    """
     rng = np.random.default_rng(seed)
     belief, weight, optimal = (truth[name].values for name in ("target", "weight", "next_token_probability"))
     drawn = partnered(process, truth, network, pairs, rng)
     rows, sites = [], activations["site"].values.tolist()
     for site in [site for site in sites if is_layer_output(site)] or sites:
-        maps = fit_site(activations["activation"][-1, sites.index(site)].values, belief, weight)
+        maps = fit_site(activations["activation"][index, sites.index(site)].values, belief, weight)
         for partner, (chosen, patched, scorer) in drawn.items():
             rows += [(site, partner, *row) for row in steer_site(patched, scorer, site, maps, doses, rng)]
             if partner == "any":
@@ -135,14 +130,17 @@ if __name__ == "__main__":
         device = select_device(params.device, snakemake.threads)
         job.device = describe_device(device)
         snapshots, process = read_tensors(snakemake.input.snapshots), process_of(params.task)
-        network = trained_network(snapshots, params.model, process.n_tokens, params.task["context"], device)
+        network = build_network(process.n_tokens, params.task["context"], params.model).to(device)
+        tables, settings = [], {**params.steering, "seed": params.pairs_seed}
         with (
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            table = steer_network(process, truth, activations, network, **params.steering, seed=params.pairs_seed)
-            seed = int(activations["seed"][-1])
-        table.insert(0, "experiment", snakemake.wildcards.experiment)
-        table.insert(1, "seed", seed)
+            ends = last_of_each(snapshots["seed"]), last_of_each(activations["seed"].values)
+            for last, index in zip(*ends, strict=True):
+                network.set_parameters({name: stack[last] for name, stack in snapshots.items()})
+                table = steer_network(process, truth, activations, index, network, **settings)
+                tables.append(table.assign(seed=int(snapshots["seed"][last])))
+        table = pd.concat(tables).assign(experiment=snakemake.wildcards.experiment)
         write_table(table, snakemake.output.steering, Steering)
         job.info(f"{params.steering['pairs']} pairs at {table['site'].nunique()} sites on {job.device}")

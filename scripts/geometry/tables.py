@@ -73,6 +73,16 @@ def together(paths: list[str]) -> pd.DataFrame:
     return pd.concat([table for table in tables if len(table)] or tables[:1])
 
 
+def by_seed(paths: list[str]) -> list[pd.DataFrame]:
+    """The rows of each network in some tables, which may be none."""
+    return [own for _, own in together(paths).groupby("seed", sort=False)] if len(paths) else []
+
+
+def of_first_seed(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first network alone."""
+    return table[table["seed"] == table["seed"].iloc[0]]
+
+
 def select(table: pd.DataFrame, **values) -> pd.DataFrame:
     """The rows whose columns have the given values."""
     for column, value in values.items():

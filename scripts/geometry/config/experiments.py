@@ -12,6 +12,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from geometry.config.checks import ConfigError, architectures_of, check_architecture, check_experiment, check_task
 from geometry.config.literals import typed
 from geometry.config.pretrained import pretrained_experiment, shape_in_files
+from geometry.config.seeds import all_seeds, seeds_problem
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.hook_points import probed_sites
 from geometry.tasks.task import resolved_parameters, task_of
@@ -75,12 +76,15 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         where, schema_of_one = f"experiment {name!r}", {**schema["$defs"]["experiment"], "$schema": schema["$schema"]}
         check_schema(whole, schema_of_one, where)
         check_finite(whole, where)
+        seeds = whole.get("seeds", config["seeds"])
+        if problem := seeds_problem(seeds):
+            raise ConfigError(f"{where}: {problem}")
         check_architecture(whole["model"], override.get("model", {}), where)
-        experiment = {**whole, "model": of_its_architecture(whole["model"])}
+        experiment = {**whole, "seeds": seeds, "model": of_its_architecture(whole["model"])}
         task = check_task(experiment, where, config["tree"]["max_prefixes"])
         if "checkpoint" in experiment["model"]:
             try:
-                shape = shape_in_files(experiment, override, config["seeds"], task)
+                shape = shape_in_files(experiment, override, all_seeds(seeds), task)
             except CheckpointError as error:
                 raise ConfigError(f"{where}: {error}") from None
             check_schema(merged(whole, {"model": shape}), schema_of_one, where)
@@ -166,7 +170,9 @@ def sentence(error: ValidationError) -> str:
         return f"{key} is {value!r}, a {type(value).__name__}; it must be of type {types}{hint}"
     if error.validator == "pattern":
         return (
-            f"the name {value!r} at {key} must start with a letter, hold only letters, digits, _ and -, "
+            f"{key} is {value!r}; it must be a seed, or a range of seeds such as 1-5"
+            if "seeds" in error.absolute_path
+            else f"the name {value!r} at {key} must start with a letter, hold only letters, digits, _ and -, "
             "and be none of claims, figures, null, provenance, studies, tasks and workflow, in small letters or large"
         )
     bounds = {

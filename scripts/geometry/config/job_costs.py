@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from geometry.config.seeds import seeds_of
 from geometry.config.sizes import TOKEN_SECONDS, Size, size_of
 from geometry.interventions.steering import MOST_FOLLOWED
 from geometry.processes.prefix_tree import NUMBERS_AT_ONCE
@@ -162,6 +163,11 @@ ON_GPU = ("train_model", "extract_activations")
 """The rules that ask for GPUs."""
 
 
+def n_networks_of(wildcards: Mapping[str, str]) -> int:
+    """The networks of a job's run; one of a run that is named after no seed."""
+    return max(1, len(seeds_of(wildcards.get("run", ""))))
+
+
 class Estimates:
     """Memory and time of the jobs of a study, by rule and wildcards."""
 
@@ -174,13 +180,16 @@ class Estimates:
         """About how much memory a job takes."""
         of_rule = BYTES.get(rule, lambda size: DRAWING if rule.startswith("plot_") else SCIENCE)
         of_all = BYTES_PER_EXPERIMENT.get(rule, 0) * len(self.sizes)
-        return float(max(of_rule(size) for size in self._behind(wildcards)) + of_all + CUDA * (rule in self.on_gpu))
+        weights = (n_networks_of(wildcards) - 1) * max(size.stored_bytes for size in self._behind(wildcards))
+        of_one = max(of_rule(size) for size in self._behind(wildcards))
+        return float(of_one + of_all + weights + CUDA * (rule in self.on_gpu))
 
     def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how long a job takes on one core."""
         is_drawing = rule.startswith(("plot_", "animate_"))
         start = START_TORCH if loads_torch(rule) else START_DRAWING if is_drawing else START
-        return start + max((SECONDS[rule](size) for size in self._behind(wildcards) if rule in SECONDS), default=0.0)
+        work = max((SECONDS[rule](size) for size in self._behind(wildcards) if rule in SECONDS), default=0.0)
+        return start + work * n_networks_of(wildcards)
 
     def _behind(self, wildcards: Mapping[str, str]) -> list[Size]:
         """The sizes of the experiments that a job works for: of one, of those of one task, or of all."""

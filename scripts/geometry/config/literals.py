@@ -26,12 +26,13 @@ def literal(text: str):
         return text
 
 
-def read(text: str, wanted: Set[str]):
-    """The value that a text stands for if that is of a wanted type; else the text, also where text is wanted."""
+def read(text: str, wanted: Set[str], pattern: str = ""):
+    """The value that a text stands for if that is of a wanted type; else the text, also where such text is wanted."""
     value = literal(text)
     if value is None and "null" in wanted:
         return None
-    if "string" in wanted or not any(TYPES.is_type(value, name) for name in wanted):
+    is_wanted = "string" in wanted and re.search(pattern, text)
+    if is_wanted or not any(TYPES.is_type(value, name) for name in wanted):
         return text
     return value
 
@@ -40,7 +41,7 @@ def typed(value, schema: Mapping):
     """`value` with each text in it read as what the schema wants in its place; what does not fit stays as it is."""
     names = schema.get("type", [])
     if isinstance(value, str):
-        value = read(value, {names} if isinstance(names, str) else set(names))
+        value = read(value, {names} if isinstance(names, str) else set(names), schema.get("pattern", ""))
     if isinstance(value, Mapping):
         known, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
         return {key: typed(item, known.get(key, other)) for key, item in value.items()}

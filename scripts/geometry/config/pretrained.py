@@ -81,4 +81,5 @@ def pretrained_experiment(experiment: Mapping) -> dict:
     """The experiment with the network's file apart from its shape, and without training."""
     model = dict(experiment["model"])
     checkpoint = {"path": model.pop("checkpoint"), "format": model.pop("format")}
-    return {"task": experiment["task"], "model": model, "checkpoint": checkpoint, "probe": experiment["probe"]}
+    kept = {key: experiment[key] for key in ("seeds", "task", "probe")}
+    return {**kept, "model": model, "checkpoint": checkpoint}

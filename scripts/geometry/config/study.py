@@ -13,6 +13,7 @@ from snakemake.exceptions import WorkflowError
 from geometry.config.checks import probe_caution
 from geometry.config.gathered import has_crate_of_another, replaced
 from geometry.config.pretrained import checkpoint_runs, is_pretrained
+from geometry.config.seeds import all_seeds, run_name
 from geometry.networks.hook_points import chosen_sites, compared_sites, concatenated_sites, drawn_site
 from geometry.networks.labels import network_labels
 from geometry.tasks.base import Analyses
@@ -128,13 +129,14 @@ class Study:
         return os.path.normpath(Known(self._checkpoints(experiment))[run])
 
     def _checkpoints(self, experiment: str) -> dict[str, str]:
-        return checkpoint_runs(self.experiments[experiment]["checkpoint"]["path"], self.config["seeds"])
+        one = self.experiments[experiment]
+        return checkpoint_runs(one["checkpoint"]["path"], all_seeds(one["seeds"]))
 
     def runs(self, experiment: str) -> list[str]:
-        """The networks that claims are made of: one for each seed, or for each file of a pretrained one."""
+        """The runs that claims are made of: one for each entry of the seeds, or for each file of a network."""
         if experiment in self.pretrained:
             return list(self._checkpoints(experiment))
-        return [f"seed_{seed}" for seed in self.config["seeds"]]
+        return [run_name(entry) for entry in self.experiments[experiment]["seeds"]]
 
     def in_every_run(self, name: str, experiments: Iterable[str]) -> list[str]:
         """This file of every run of some experiments."""
@@ -151,9 +153,9 @@ class Study:
     def ground_truth(self, experiment: str) -> str:
         return self.of_task(experiment, "ground_truth.zarr.zip")
 
-    def sequences(self, experiment: str, seed: str) -> list[str]:
-        """The file of a seed's training sequences, if it reads any."""
-        return [f"results/{experiment}/seed_{seed}/sequences.zarr.zip"] * self.reads_sequences(experiment)
+    def sequences(self, experiment: str, run: str) -> list[str]:
+        """The file of a run's training sequences, if it reads any."""
+        return [f"results/{experiment}/{run}/sequences.zarr.zip"] * self.reads_sequences(experiment)
 
     # --- Networks on the same task ------------------------------------------------------------------------------------
 
@@ -232,7 +234,7 @@ class Study:
             *(f"tasks/{task}/build_ground_truth" for task in self.tasks),
             *(f"tasks/{name}/{rule}" for name, one in self.tasks.items() for rule in task_of(one).analyses.of_task),
             *(f"{name}/score_baselines" for name in self.experiments),
-            *(f"{name}/seed_{seed}/sample_sequences" for name, seed in product(with_sequences, self.config["seeds"])),
+            *(f"{name}/{run}/sample_sequences" for name in with_sequences for run in self.runs(name)),
             *(f"{one}/{name}" for one, name in self._of_each(self.network_records)),
             *(f"figures/{one}/plot_{name}.{self.format}" for one, name in self._of_each(self.figures)),
             *(f"figures/{one}/animate_{name}" for one, name in self._of_each(self.animations)),

@@ -1,7 +1,7 @@
 """Probe designs: the targets and control targets of a task, the weights of its prefixes, and the splits."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ class ProbeDesign:
     index) are scored too. The first of the `weights` is the probability of the prefix; the others are used with the
     splits of the first pass alone. Each pass is a list of splits whose cells are shared; splits of one name are draws
     of the same folds. Verdicts rest on the `estimator`: ridge, or least squares where rows are far more than features.
+    Weightings other than by probability are held out on the first draw of folds alone, or, if not `weighs_otherwise`,
+    not at all: then they are fitted in sample.
     """
 
     length: Integer[ndarray, " row"]
@@ -36,6 +38,7 @@ class ProbeDesign:
     passes: list[list[Split]]
     parts: Mapping[tuple[str, int], slice] = field(default_factory=dict)
     estimator: str = "ridge"
+    weighs_otherwise: bool = True
 
     @property
     def main(self) -> str:
@@ -68,6 +71,23 @@ class ProbeDesign:
     def weightings_of_pass(self, number: int) -> list[str]:
         """All weightings in the first pass, numbered 0; in later passes by probability alone."""
         return list(self.weights) if number == 0 else [self.by_probability]
+
+    def held_out(self, number: int, weighting: str) -> Iterator[tuple[str, Integer[ndarray, "draw cell"]]]:
+        """By the name of each split of a pass, the fold of each cell in the draws that are scored with a weighting."""
+        for split in self.passes[number]:
+            if weighting == self.by_probability:
+                yield split.name, split.fold_of_cell
+            elif self.weighs_otherwise:
+                yield split.name, split.fold_of_cell[:1]
+
+    def without_controls(self) -> "ProbeDesign":
+        """The design for networks of which only the true targets are of interest: those before training."""
+        return replace(self, control={})
+
+    def brief(self) -> "ProbeDesign":
+        """The design for snapshots in between, which figures over training show: true targets by the primary split."""
+        passes = [[self.primary]] if self.estimator == "ridge" else self.passes
+        return replace(self, control={}, passes=passes, weighs_otherwise=False)
 
 
 def weightings(truth: xr.Dataset) -> dict[str, Float[ndarray, " prefix"]]:

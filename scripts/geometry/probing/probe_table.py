@@ -6,7 +6,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.networks.hook_points import INPUT, OPTIMUM, OUTPUT, is_layer_output
-from geometry.tables import select
+from geometry.tables import of_first_seed, select
 
 BASELINES = {
     "last token": (INPUT, "last_token"),
@@ -31,8 +31,10 @@ PROBED = {"split": "held_out_prefix", "estimator": "ridge", "weighting": "probab
 
 
 def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
-    """R2 of held-out prefixes at one site of one run, by step, as verdicts rest on it: see `PROBED`."""
-    return select(probe, target="belief_state", site=site, metric="r2", **PROBED).set_index("step")["value"]
+    """R2 of held-out prefixes at one site of the first network, by step, as verdicts rest on it: see `PROBED`."""
+    return select(of_first_seed(probe), target="belief_state", site=site, metric="r2", **PROBED).set_index("step")[
+        "value"
+    ]
 
 
 def kgram_scores(baselines: pd.DataFrame, target: str) -> dict[tuple[str, str], list[float]]:

@@ -145,11 +145,11 @@ def fit_sites(
             own = of.of_features(part)
             if number == 0:
                 fits[site].whole[weighting] = own.total()
-            for split in splits:
-                draws = fits[site].held_out.setdefault((weighting, split.name), RegressionDraws())
-                for fold_of_cell in split.fold_of_cell:
+            for split, of_draws in design.held_out(number, weighting):
+                draws = fits[site].held_out.setdefault((weighting, split), RegressionDraws())
+                for fold_of_cell in of_draws:
                     folds = [Fold(*sets) for sets in own.splits(fold_of_cell)]
-                    draws.add(folds, columns, design.estimator == "ridge" and split.name in PENALISED)
+                    draws.add(folds, columns, design.estimator == "ridge" and split in PENALISED)
     return fits
 
 
@@ -243,7 +243,7 @@ def ways_of(design: ProbeDesign) -> Iterator[tuple[str, str, list]]:
         yield design.by_probability, split, list(folds)
     for split in design.passes[0]:
         for weighting in design.weightings_of_pass(0)[1:]:
-            yield weighting, split.name, list(split.fold)
+            yield weighting, split.name, list(split.fold[:1])
 
 
 def side_by_side(parts: Mapping[str, ndarray]) -> tuple[Float[ndarray, "row column"], dict[str, slice]]:

@@ -7,7 +7,7 @@ class Steering(OfExperiment):
     """Predictions after counterfactual beliefs are written into the activations, or directions are removed."""
 
     path = "results/{experiment}/{run}/steering.csv"
-    key = ("site", "partner", "intervention", "dose", "tokens_later", "metric")
+    key = ("seed", "site", "partner", "intervention", "dose", "tokens_later", "metric")
 
     seed: int
     """seed of the network, taken at its last snapshot"""

@@ -8,8 +8,10 @@ class Training(Schema):
     """The loss of a network over its training, at some of the steps."""
 
     path = "results/{experiment}/{run}/training.csv"
-    key = ("step",)
+    key = ("seed", "step")
 
+    seed: int
+    """seed of the network"""
     step: int
     """steps taken before the batch"""
     tokens_seen: int

@@ -36,10 +36,10 @@ class ResumeState:
         whole = notes.get("key") == self.key and notes.get("sha256") == _sha256(save(arrays))
         return arrays if whole else None
 
-    def save_when_due(self, state: Callable[[], dict[str, ndarray]]) -> None:
-        """Save the state that `state` returns, unless the last one was saved too recently."""
+    def save_when_due(self, state: Callable[[], dict[str, ndarray]], always: bool = False) -> None:
+        """Save the state that `state` returns, unless the last one was saved too recently and not `always`."""
         now = time.monotonic()
-        if now - self.last > max(SECONDS_BETWEEN_SAVES, self.cost / LARGEST_SHARE):
+        if always or now - self.last > max(SECONDS_BETWEEN_SAVES, self.cost / LARGEST_SHARE):
             self.save(state())
             self.last = time.monotonic()
             self.cost = self.last - now
