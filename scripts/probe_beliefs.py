@@ -56,7 +56,7 @@ class Probe:
         self.is_certain = bool((truth["next_token_probability"].values[where].max(axis=1) == 1).all())
 
     def design_at(self, activations: xr.Dataset, index: int) -> ProbeDesign:
-        """The whole design at the last snapshot of each trained network; less at others, which fewer results rest on."""
+        """The whole design at the last snapshot of each trained network; less at others, which fewer results need."""
         if activations["origin"].values[index] == RANDOM_INIT:
             return self.design.without_controls()
         return self.design if index in last_of_each(activations["seed"].values) else self.design.brief()

@@ -37,19 +37,32 @@ def missing_baselines(baselines, has_kernel):
     return sorted(wanted - rows_of(baselines))
 
 
+BRIEFLY = [way for way in WAYS if way[0] == "probability" and way[1] in ("in_sample", "held_out_prefix")]
+"""The ways of scoring at snapshots between the first and the last; the others are in sample."""
+
+
 def missing_controls(probe, context, has_kernel):
-    """The rows that a probe's table lacks, by their keys."""
-    found = {key: rows_of(rows) for key, rows in probe.groupby(KEYS[:2])}
+    """The rows that a probe's table lacks, by their keys: at each network's last snapshot, all; at others, fewer."""
+    last = probe["step"].max()
+    missing = []
+    for (seed, step), rows in probe.groupby(KEYS[:2]):
+        scope = "before training" if step == 0 else "last" if step == last else "between"
+        missing += [(seed, step, *row) for row in wanted_rows(probe, context, has_kernel, scope) - rows_of(rows)]
+    return sorted(missing)
+
+
+def wanted_rows(probe, context, has_kernel, scope):
+    """The keys that one snapshot must have."""
     sites = probe.loc[probe["features"] == "activations", "site"].unique()
     true = ["belief_state"] + ["belief_beyond_next_token"] * has_kernel
     wrong = WRONG + ["control_parameters_belief_state"] + ["class_shuffled_belief_state"] * has_kernel
-    wanted = set()
+    wanted, ways = set(), BRIEFLY if scope == "between" else WAYS
+    is_last = scope == "last"
     for site in sites:
-        for way in WAYS:
-            wanted |= {(site, "activations", target, *way, "r2", 0) for target in true}
-            wanted |= {(site, "activations", target, *way, "r2", 0) for target in wrong}
+        for way in ways:
+            wanted |= {(site, "activations", target, *way, "r2", 0) for target in true + wrong * is_last}
             wanted.add((site, "activations", "belief_state", *way, "matching_kgram_order", 0))
-        for weighting, split in product(["probability"], ["in_sample", "held_out_prefix"]):
+        for weighting, split in product(["probability"] * is_last, ["in_sample", "held_out_prefix"]):
             gains = [f"partial_r2_beyond_{covariate}" for covariate in RIVALS]
             wanted |= {
                 (site, "activations", t, weighting, split, "least_squares", g, 0) for t, g in product(true, gains)
@@ -57,7 +70,7 @@ def missing_controls(probe, context, has_kernel):
         held_out, published = ("probability", "held_out_prefix"), ("uniform", "in_sample")
         for way, n in product(((*held_out, "ridge"), (*published, "least_squares")), range(1, context + 1)):
             wanted.add((site, "activations", "belief_state", *way, "r2_by_length", n))
-        for split, target in product(("held_out_prefix", "held_out_subtree"), true):
+        for split, target in product(dict.fromkeys(way[1] for way in ways if way[2] == "ridge"), true):
             wanted |= {
                 (site, "activations", target, "probability", split, "ridge", metric, 0)
                 for metric in ("r2_of_draw", "r2_sd_over_draws")
@@ -66,6 +79,6 @@ def missing_controls(probe, context, has_kernel):
         for weighting, metric in product(WEIGHTINGS, of_shape):
             wanted.add((site, "activations", "belief_state", weighting, "in_sample", "principal_components", *metric))
         wanted.add((site, "activations", "belief_state", *held_out, "ridge", "ridge_strength", 0))
-    for features, target, way in product(RIVALS[2:], true, WAYS):
+    for features, target, way in product(RIVALS[2:], true, ways):
         wanted.add(("output", features, target, *way, "r2", 0))
-    return sorted((*network, *row) for network, rows in found.items() for row in wanted - rows)
+    return wanted

@@ -76,9 +76,9 @@ def test_task_name_depends_on_the_task_alone():
 @pytest.mark.parametrize(
     ("name", "override", "expected"),
     [
-        ("z1r", {}, "134 prefixes for 32 features of a site and should have 320"),
-        ("z1r", {"model": {"d_model": 12}}, None),
-        ("z1r", {"task": {"context": 16}}, None),
+        ("z1r", {"task": {"context": 10}}, "134 prefixes for 32 features of a site and should have 320"),
+        ("z1r", {"task": {"context": 10}, "model": {"d_model": 12}}, None),
+        ("z1r", {}, None),
         ("mess3", {}, None),
         ("mess3", {"model": {"d_model": 256}}, "2000 prefixes for 256 features of a site and should have 2560"),
         ("modular_addition_53", {}, None),
@@ -285,6 +285,12 @@ STUDY_ERRORS = [
     ({"seeds": [-1]}, r"seeds.0 is -1; it must be at least 0"),
     ({"seeds": [1, 1]}, "without repetitions"),
     ({"seeds": []}, "a list of at least 1"),
+    ({"seeds": ["1-"]}, r"seeds.0 is '1-'; it must be a seed, or a range of seeds such as 1-5"),
+    ({"seeds": ["3-1"]}, "seeds has '3-1'; a range runs from a seed to a later one, as in 1-5, over at most 1000"),
+    ({"seeds": ["1-1"]}, "seeds has '1-1'; a range runs"),
+    ({"seeds": ["1-9000"]}, "seeds has '1-9000'; a range runs"),
+    ({"seeds": ["1-5", 3]}, "seeds has 3 2 times, as a seed or within a range; it may be there once"),
+    ({"experiments": {"z1r": {"seeds": ["2-4", "4-6"]}}}, "experiment 'z1r': seeds has 4 2 times"),
     ({"sees": 1}, "unknown key 'sees'"),
     ({"device": "gpu"}, "allowed are auto, cpu, cuda, mps"),
     (
@@ -414,6 +420,7 @@ def test_whole_numbers_may_be_written_as_floats():
 
 TEXTS = {
     "numbers in a list": ({"seeds": ["3", "0", "1.0e+1", "1e2"]}, "seeds", [3, 0, 10, 100]),
+    "ranges in a list": ({"seeds": "[1-5, 7]"}, "seeds", ["1-5", 7]),
     "a list as one text": ({"seeds": "[3, 4]"}, "seeds", [3, 4]),
     "a number of an integer": ({"gpus": "2.0"}, "gpus", 2),
     "a decimal number": ({"claims": {"margin": "2e-1"}}, "claims.margin", 0.2),

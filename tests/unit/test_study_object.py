@@ -58,6 +58,13 @@ def test_trained_and_pretrained_experiments_are_listed_apart(study_of):
     assert study.kinds == {"belief": "markov", "one_file": "markov", "sum": "modular"}
 
 
+def test_range_of_seeds_is_one_run_and_an_experiment_may_have_its_own(study_of):
+    study = study_of("belief", "exact", "file_by_seed", seeds=["3-4"], experiments={"exact": {"seeds": [1, "3-5"]}})
+    assert study.runs("belief") == ["seeds_3-4"] and study.runs("exact") == ["seed_1", "seeds_3-5"]
+    assert study.runs("file_by_seed") == ["seed_3", "seed_4"]  # each from a file of its own
+    assert "results/provenance/exact/seeds_3-5/sample_sequences.json" in study.records()
+
+
 def test_run_is_a_seed_or_a_file(study_of):
     study = study_of("belief", "one_file", "file_by_seed")
     assert study.runs("belief") == ["seed_3", "seed_4"]
@@ -91,7 +98,7 @@ def test_checkpoint_is_named_as_snakemake_spells_paths(study_of):
 )
 def test_sequences_are_those_that_a_training_samples(experiment, sequences, n_sequences, study_of):
     study = study_of(experiment)
-    assert study.sequences(experiment, "3") == sequences
+    assert study.sequences(experiment, "seed_3") == sequences
     assert study.n_sequences(experiment, "seed_3") == n_sequences
     assert study.n_sequences(experiment, "random_init") is None
 

@@ -158,7 +158,7 @@ def test_distances_are_named_after_their_geometry():
     decoded = xr.Dataset(
         {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), beliefs[None])},
         coords={"split": ["held_out_prefix"], "step": ("snapshot", [0, 7]), "site": ["a", "b"]},
-    )
+    ).assign_coords(seed=("snapshot", [1, 1]))
     result = compare_distances(truth, decoded, 3000, seed=0)
     np.testing.assert_allclose(result["r2_belief"][0, 1, 0], 1)
     np.testing.assert_allclose(result["r2_next_token"][0, 1, 0], result.attrs["r2_belief_next_token"])

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from controls import KEYS, missing_baselines, missing_controls
 from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.networks.build import build_network
 from geometry.networks.input_layout import DenseSequences
+from geometry.networks.snapshots import by_prefix
 from geometry.storage import open_dataset, read_tensors
 from geometry.tables import read_table
 from research_object import problems
@@ -99,6 +101,21 @@ def test_probe_table_lacks_no_control(experiment, run, finished):
     assert len(networks) == {"random_init": 5}.get(run, 4) and 0 in networks["step"].values
 
 
+def test_networks_do_not_depend_on_those_of_their_run(finished, tmp_path):
+    study = finished.copy(tmp_path / "study")
+    study.run("results/claims.csv", "results/figures/mess3/loss.png", override={"seeds": ["1-2"]})
+    results, tables = study.folder / "results", ["training", "loss", "probe", "steering", "recovery", "symmetry"]
+    for experiment, table in product(EXPERIMENTS, tables):
+        own = [read_table(results / experiment / f"seed_{seed}/{table}.csv") for seed in (1, 2)]
+        together = read_table(results / f"{experiment}/seeds_1-2/{table}.csv")
+        pd.testing.assert_frame_equal(pd.concat(own, ignore_index=True), together)
+    both = by_prefix(read_tensors(results / "rrxor/seeds_1-2/model.safetensors"))
+    for seed in (1, 2):
+        alone = read_tensors(results / f"rrxor/seed_{seed}/model.safetensors")
+        assert all((both[f"seed_{seed}."][name] == array).all() for name, array in alone.items())
+    assert (results / "claims.csv").read_bytes() == (finished.folder / "results/claims.csv").read_bytes()
+
+
 def test_activations_are_labelled_and_belong_to_the_snapshots(finished):
     run = finished.folder / "results/rrxor/seed_2"
     model, snapshots = read_tensors(run / "model.safetensors"), read_tensors(run / "snapshots.safetensors")
@@ -144,7 +161,7 @@ def test_example_of_reading_results_finds_what_a_network_predicts(finished, monk
     names = {}
     monkeypatch.chdir(finished.folder)
     for block in re.findall(r"```python\n(.*?)```", text, re.S):
-        exec(block.replace("_context10/", "_context4/"), names)
+        exec(block.replace("_context10/", "_context4/").replace("seeds_1-5", "seed_1"), names)
     truth, activations, row = names["truth"], names["activations"], 3 + 9 + 5  # behind 12 shorter ones, 0 0 0 ... 0 1 2
     assert names["row"] == row and names["word"] == "2 0 2 1"
     assert np.exp(activations["log_probability"].values[-1, row]).tolist() == names["predicted"].values.tolist()
