@@ -59,7 +59,7 @@ def test_trained_and_pretrained_experiments_are_listed_apart(study_of):
 
 
 def test_range_of_seeds_is_one_run_and_an_experiment_may_have_its_own(study_of):
-    study = study_of("belief", "exact", "file_by_seed", seeds=["3-4"], experiments={"exact": {"seeds": [1, "3-5"]}})
+    study = study_of("belief", "exact", "file_by_seed", seeds={"default": ["3-4"], "exact": [1, "3-5"]})
     assert study.runs("belief") == ["seeds_3-4"] and study.runs("exact") == ["seed_1", "seeds_3-5"]
     assert study.runs("file_by_seed") == ["seed_3", "seed_4"]  # each from a file of its own
     assert "results/provenance/exact/seeds_3-5/sample_sequences.json" in study.records()

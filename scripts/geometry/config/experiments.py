@@ -76,9 +76,7 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         where, schema_of_one = f"experiment {name!r}", {**schema["$defs"]["experiment"], "$schema": schema["$schema"]}
         check_schema(whole, schema_of_one, where)
         check_finite(whole, where)
-        seeds = whole.get("seeds", config["seeds"])
-        if problem := seeds_problem(seeds):
-            raise ConfigError(f"{where}: {problem}")
+        seeds = seeds_of_experiment(config, name)
         check_architecture(whole["model"], override.get("model", {}), where)
         experiment = {**whole, "seeds": seeds, "model": of_its_architecture(whole["model"])}
         task = check_task(experiment, where, config["tree"]["max_prefixes"])
@@ -94,6 +92,19 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         experiments[name] = canonical(experiment)
     check_figures(config["figures"], experiments, config["experiments"].keys() - experiments.keys())
     return experiments
+
+
+def seeds_of_experiment(config: Mapping, name: str) -> list:
+    """The seeds of one experiment: its own, or those of all without their own; raises `ConfigError`."""
+    seeds = config["seeds"]
+    if isinstance(seeds, Mapping):
+        if unknown := sorted(seeds.keys() - config["experiments"].keys() - {"default"}):
+            allowed = ", ".join(["default", *config["experiments"]])
+            raise ConfigError(f"config: seeds names {unknown[0]!r}; allowed are {allowed}")
+        seeds = seeds.get(name, seeds["default"])
+    if problem := seeds_problem(seeds):
+        raise ConfigError(f"experiment {name!r}: {problem}")
+    return seeds
 
 
 def of_its_architecture(model: Mapping) -> dict:
@@ -173,7 +184,7 @@ def sentence(error: ValidationError) -> str:
             f"{key} is {value!r}; it must be a seed, or a range of seeds such as 1-5"
             if "seeds" in error.absolute_path
             else f"the name {value!r} at {key} must start with a letter, hold only letters, digits, _ and -, "
-            "and be none of claims, figures, null, provenance, studies, tasks and workflow, in small letters or large"
+            "and be none of claims, default, figures, null, provenance, studies, tasks and workflow, in small letters or large"
         )
     bounds = {
         "minimum": f"at least {allowed}",
