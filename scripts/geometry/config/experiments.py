@@ -179,14 +179,14 @@ def sentence(error: ValidationError) -> str:
         hint = unquoted(value) if "string" in allowed else ""
         types = allowed if isinstance(allowed, str) else " or ".join(allowed)
         return f"{key} is {value!r}, a {type(value).__name__}; it must be of type {types}{hint}"
-    if error.validator == "pattern":
+    is_name = "seeds" not in error.absolute_path
+    if error.validator == "pattern" and is_name:
         return (
-            f"{key} is {value!r}; it must be a seed, or a range of seeds such as 1-5"
-            if "seeds" in error.absolute_path
-            else f"the name {value!r} at {key} must start with a letter, hold only letters, digits, _ and -, "
-            "and be none of claims, default, figures, null, provenance, studies, tasks and workflow, in small letters or large"
+            f"the name {value!r} at {key} must start with a letter, hold only letters, digits, _ and -, and be none of "
+            "claims, default, figures, null, provenance, studies, tasks and workflow, in small letters or large"
         )
     bounds = {
+        "pattern": "a seed, or a range of seeds such as 1-5",
         "minimum": f"at least {allowed}",
         "maximum": f"at most {allowed}",
         "exclusiveMinimum": f"greater than {allowed}",
