@@ -105,7 +105,9 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
         + 6e-3 * size.n_tokens
     ),
     "score_baselines": lambda size: 1.5 + size.baselines_seconds,
-    "probe_beliefs": lambda size: 0.5 + size.n_networks * size.probe_seconds,
+    "probe_beliefs": lambda size: (  # at random initialisation 0.7 times as long as at the end, between a quarter
+        0.5 + size.probe_seconds * max(1.2 + 0.25 * size.n_probed, 0.7 * size.n_random_networks)
+    ),
     "steer_network": lambda size: (
         2 + 24 * TOKEN_SECONDS * STEERED * size.n_sites * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
     ),

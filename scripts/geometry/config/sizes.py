@@ -53,7 +53,7 @@ class Size:
     train_seconds: float
     extract_seconds: float  # of one snapshot
     baselines_seconds: float
-    probe_seconds: float  # of one snapshot
+    probe_seconds: float  # of the last snapshot of a training
     recovery_seconds: float  # of one snapshot
     surgery_seconds: float
 
@@ -163,7 +163,7 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
         extract_seconds=3 * n_prefixes * (weights + n_tokens * d_model) / FLOPS + TOKEN_SECONDS * n_prefixes * n_tokens,
         baselines_seconds=(13 * n_prefixes * gram_of_tokens + 900 * of_tokens**3 + 4 * components) / FLOPS,
         probe_seconds=(
-            (20 + 5 * repeats) * n_prefixes * gram + (1300 + 500 * repeats) * features**3 + left + 4 * components
+            (20 + 5 * repeats) * n_prefixes * gram + (1550 + 250 * repeats) * features**3 + left + 4 * components
         )
         / FLOPS,
         recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3 + 4 * continuation_probabilities) / FLOPS,
