@@ -96,6 +96,8 @@ def test_power_says_of_each_claim_how_many_seeds_would_decide_it(finished):
     for column in ("experiment", "claim", "site", "verdict"):
         assert list(power[column]) == list(claims[column])
     assert (power["seeds_to_decide"].isna() == claims["p_value"].isna()).all() and power["seeds_to_decide"].min() == 2
+    text = finished.run("bill", "--quiet=all")
+    assert f"{(claims['verdict'] == 'undecided').sum()} claims are undecided." in text
 
 
 @pytest.mark.parametrize("run", ["seed_1", "seed_2", "random_init"])
