@@ -33,6 +33,7 @@ rule study:
     """The table of claims, every figure and where they came from"""
     input:
         f"results/{STUDY}claims.csv",
+        f"results/{STUDY}power.csv",
         f"results/{STUDY}findings.html",
         figures_of_the_study,
         f"results/{STUDY}provenance/index.html",

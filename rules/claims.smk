@@ -4,7 +4,8 @@ Inputs:  results/{experiment}/baselines.csv
          results/{experiment}/{run}/probe.csv, loss.csv; steering.csv, recovery.csv, symmetry.csv (and these two of
          the process), or circuit.csv, bases.csv, shift_symmetry.csv, surgery.csv
 Outputs: results/claims/{experiment}.csv         every claim: estimate, interval, baseline, verdict
-         results/claims.csv                      those of all experiments
+         results/claims.csv                      those of all experiments, corrected for their number
+         results/power.csv                       the number of seeds that would decide each claim
          results/findings.md, findings.html      the same as text, with the scores behind it
          (all of them in results/studies/{study}/ if the study has a name)
 """
@@ -50,7 +51,7 @@ rule judge_claims:
 
 
 rule collect_claims:
-    """Claims of the study"""
+    """Claims of the study, and the seeds that would decide them"""
     input:
         claims=claims_of_the_study,
     output:
@@ -59,6 +60,12 @@ rule collect_claims:
             caption="captions/claims.rst",
             category="Claims",
             labels={"table": "claims with baselines and verdicts"},
+        ),
+        power=report(
+            f"results/{STUDY}power.csv",
+            caption="captions/power.rst",
+            category="Claims",
+            labels={"table": "seeds that would decide each claim"},
         ),
         record=f"results/provenance/{STUDY}collect_claims.json",
     log:
@@ -69,6 +76,7 @@ rule collect_claims:
         **asks("collect_claims"),
     params:
         experiments=list(study.experiments),
+        claims=config["claims"],
         code=code("collect_claims.py"),
     script:
         "../scripts/collect_claims.py"

@@ -60,7 +60,7 @@ rule provenance:
 
 
 rule bill:
-    """Print what a study costs before it runs: hours by rule, the longest chain, the time of so many workers"""
+    """Print what a study costs before it runs: hours by rule, longest chain, time of so many workers; and more seeds"""
     log:
         "logs/bill.log",
     conda:
@@ -69,5 +69,6 @@ rule bill:
         **asks("bill"),
     params:
         config=config,
+        power=f"results/{STUDY}power.csv",
     script:
         "../scripts/bill.py"

@@ -13,6 +13,7 @@ rule write_report:
     """Write the report"""
     input:
         f"results/{STUDY}claims.csv",
+        f"results/{STUDY}power.csv",
         f"results/{STUDY}findings.html",
         figures_of_the_study,
         f"results/{STUDY}provenance/index.html",

@@ -1,15 +1,20 @@
-"""Print the estimated cost of a study: time by rule, the longest chain of jobs, and the makespan by workers."""
+"""Print the estimated cost of a study: time by rule, the longest chain of jobs, the makespan by workers, more seeds."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from geometry.config.experiments import resolve_experiments
 from geometry.config.job_costs import Estimates, slowness
+from geometry.config.study import RANDOM_INIT
 from geometry.provenance.job import job_name, project_folder
 from geometry.provenance.job_graph import PlannedJob, planned_jobs
 from geometry.provenance.makespan import longest_chain, makespan, seconds_to_the_end
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -46,11 +51,45 @@ def bill(jobs: dict[str, PlannedJob], seconds: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
+def seconds_per_seed(jobs: dict[str, PlannedJob], seconds: dict[str, float]) -> pd.Series:
+    """The seconds of one more network of each experiment: of all rules that every network of it has a job of."""
+    rows = []
+    for name, job in jobs.items():
+        network = job.wildcards.get("run", job.wildcards.get("seed"))
+        if network not in (None, RANDOM_INIT):
+            rows.append((job.wildcards["experiment"], job.rule, network.removeprefix("seed_"), seconds[name]))
+    table = pd.DataFrame(rows, columns=["experiment", "rule", "network", "seconds"])
+    n_networks = table.groupby("experiment")["network"].nunique()
+    of_rule = table.groupby(["experiment", "rule"])["seconds"].agg(["size", "mean"]).join(n_networks)
+    return of_rule[of_rule["size"] >= of_rule["network"]].groupby("experiment")["mean"].sum()
+
+
+def bill_of_more_seeds(power: pd.DataFrame, per_seed: pd.Series) -> Iterator[str]:
+    """Lines on the seeds that would decide the undecided claims, and their time."""
+    open_claims = select(power[power["experiment"].isin(per_seed.index)], verdict="undecided")
+    more = (open_claims["seeds_to_decide"] - open_claims["n_seeds"]).rename("more")
+    table = open_claims.assign(more=more, seconds=more * open_claims["experiment"].map(per_seed))
+    reached = table[np.isfinite(table["more"])].sort_values(["seconds", "experiment"])
+    yield f"{len(table)} claims are undecided. Seeds that decide one with a probability of 0.9, and their time:"
+    yield f"{'more seeds':>10}  {'one core':>9}"
+    for row in reached.itertuples():
+        yield f"{row.more:10.0f}  {duration(row.seconds):>9}  {row.experiment}: {row.claim}, {row.site}"
+    most = reached.groupby("experiment")[["more", "seconds"]].max()
+    yield f"{most['more'].sum():10.0f}  {duration(most['seconds'].sum()):>9}  all of these {len(reached)}"
+    yield f"No number of seeds is known to decide the other {len(table) - len(reached)} (docs/power.md)."
+
+
 if __name__ == "__main__":
     project, config = project_folder(snakemake), snakemake.params.config
     schema = yaml.safe_load((project / "rules/schemas/config.schema.yaml").read_bytes())
     estimates = Estimates(resolve_experiments(config, schema), config["tree"]["max_prefixes"])
     jobs = {job.record: job for job in planned_jobs(project / "Snakefile", config)}
     times = slowness()
-    print(bill(jobs, {name: times * estimates.seconds(job.rule, job.wildcards) for name, job in jobs.items()}))
+    seconds = {name: times * estimates.seconds(job.rule, job.wildcards) for name, job in jobs.items()}
+    print(bill(jobs, seconds) + "\n")
+    power = Path(snakemake.params.power)
+    if power.exists():
+        print("\n".join(bill_of_more_seeds(read_table(power), seconds_per_seed(jobs, seconds))))
+    else:
+        print(f"What it costs to decide undecided claims is said once there is a {power}: snakemake {power} makes it.")
     print(f"\nOf this machine, which now takes {times:.2f} times as long as the one that was measured.")

@@ -1,5 +1,6 @@
 """The claims of one experiment: each with its estimate, interval over seeds, best baseline and verdict."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,10 +8,11 @@ import pandas as pd
 
 from geometry.claims.by_kind import claims_from
 from geometry.claims.claim import Claim
-from geometry.claims.verdicts import bootstrap_interval, interval, relative_gain, verdict
+from geometry.claims.power import scatter_of
+from geometry.claims.verdicts import bootstrap_interval, bound_of, interval, p_value, relative_gain, verdict
 from geometry.networks.origins import PRETRAINED
 from geometry.provenance.job import Job
-from geometry.schemas.study import Claims
+from geometry.schemas.study import ClaimsOfExperiment
 from geometry.tables import together, write_table
 from geometry.tasks.loss import network_cautions
 
@@ -34,8 +36,11 @@ def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
     row |= {"exact": claim.exact, "baseline": means[best], "baseline_name": best, "kind": claim.kind}
     row["gain"] = gain.mean()
     row["gain_ci_low"], row["gain_ci_high"] = interval(gain, confidence)
-    decided = verdict(gain, rule["margin"], confidence, claim.kind)
-    row["verdict"] = decided if claim.testable else "not testable"
+    decided, bound = verdict(gain, rule["margin"], confidence, claim.kind), bound_of(rule["margin"], claim.kind)
+    row |= {"verdict": decided, "p_value": p_value(gain, bound)}
+    if not claim.testable:
+        row |= {"verdict": "not testable", "p_value": np.nan}
+    row |= {"bound": bound} | {f"gain_sd_{part}": sd for part, sd in asdict(scatter_of(gain)).items()}
     return row | {"source": f"results/{experiment}/*/{claim.source}"}
 
 
@@ -51,7 +56,7 @@ if __name__ == "__main__":
         tables = {name: together(paths) for name, paths in snakemake.input.items()}
         params = snakemake.params
         claims = judge(tables, snakemake.wildcards.experiment, params.kind, params.claims, params.analysis)
-        write_table(claims, snakemake.output.claims, Claims)
+        write_table(claims, snakemake.output.claims, ClaimsOfExperiment)
         for row in claims.itertuples():
             against = f"{row.estimate:.4f} against {row.baseline:.4f} ({row.baseline_name})"
             job.info(f"{row.claim}: {against}: {row.verdict}{' (CAUTION)' if row.caution else ''}")

@@ -39,6 +39,7 @@ KINDS = [
     "claims/mess3.csv",
     "claims/rrxor.csv",
     "claims.csv",
+    "power.csv",
     "findings.md",
     "findings.html",
     "figures/explainer.zarr.zip",
@@ -296,6 +297,7 @@ def test_results_of_another_study_are_verified_too_but_not_held_against_this_con
     config["only"] = ["mess3"]
     gathered = {
         "results/claims.csv",
+        "results/power.csv",
         "results/findings.html",
         "results/findings.md",
         "results/provenance/index.html",

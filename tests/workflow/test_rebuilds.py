@@ -169,7 +169,10 @@ CODE = {
         ("scripts/geometry/processes/catalog.py", "other = (1 - alpha) / 2", "other = 0.5 * (1 - alpha)"),
         EVERYTHING,
     ),
-    "a statement of the verdicts": (("scripts/geometry/claims/verdicts.py", "if n < 2 or", "if n <= 1 or"), CLAIMS),
+    "a statement of the verdicts": (
+        ("scripts/geometry/claims/verdicts.py", "len(values) > 1", "len(values) >= 2"),
+        CLAIMS,
+    ),
     "a statement of the steering": (
         ("scripts/geometry/interventions/steering.py", "return np.stack([np.repeat(", "return np.array([np.repeat("),
         STEERING | CLAIMS,

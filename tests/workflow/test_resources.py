@@ -35,6 +35,7 @@ def test_bill_counts_every_job_and_its_longest_chain_begins_with_a_training(tmp_
     of_one = re.search(r"^all .*?([\d.]+ \w+)$", bill, re.M)[1]
     assert times[0][0] == "1" and " ".join(times[0][1:]) == of_one
     assert re.search(r"GPU-hours: \d", bill)
+    assert "said once there is a results/power.csv" in bill
     assert not (study.folder / "results").exists()
 
 

@@ -86,6 +86,20 @@ def test_claims_have_estimate_interval_floor_and_verdict(finished):
     assert claims["verdict"].isin(["supported", "not supported", "undecided", "not testable"]).all()
     mess3 = claims[claims["experiment"] == "mess3"].set_index("claim")
     assert mess3.loc["beyond next-token prediction", "verdict"] == "not testable"  # its predictions tell the belief
+    decided, tested = claims["verdict"].isin(["supported", "not supported"]), claims["p_value"].notna()
+    assert (decided == (claims["p_value"] < 0.05)).all() and (claims["gain"].abs().dropna() <= 1).all()
+    assert (claims["p_holm"].notna() == tested).all() and (claims["p_holm"] >= claims["p_value"])[tested].all()
+    findings = (finished.folder / "results/findings.md").read_text(encoding="utf-8")
+    assert f"of {tested.sum()} claims that can be decided" in findings
+
+
+def test_power_says_of_each_claim_how_many_seeds_would_decide_it(finished):
+    claims, power = (read_table(finished.folder / f"results/{name}.csv") for name in ("claims", "power"))
+    for column in ("experiment", "claim", "site", "verdict"):
+        assert list(power[column]) == list(claims[column])
+    assert (power["seeds_to_decide"].isna() == claims["p_value"].isna()).all() and power["seeds_to_decide"].min() == 2
+    text = finished.run("bill", "--quiet=all")
+    assert f"{(claims['verdict'] == 'undecided').sum()} claims are undecided." in text
 
 
 @pytest.mark.parametrize("run", ["seed_1", "seed_2", "random_init"])
@@ -233,6 +247,7 @@ def test_study_with_a_name_leaves_what_another_gathered_alone(finished, tmp_path
     gathered = {
         "claims.csv",
         "claims/mess3.csv",
+        "power.csv",
         "findings.md",
         "findings.html",
         "figures/explainer.png",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from geometry.claims.markup import Heading, Paragraph, Part, Table
+from geometry.claims.multiplicity import multiplicity_in_words
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.tables import select
@@ -14,8 +15,7 @@ leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} 
 below; one of no less, if it does not fall short by {margin:g} of what the baseline explains. It is not supported if the
 opposite holds with that confidence, and undecided otherwise, as always with one network. It is not testable where the
 baseline explains everything, or where exact predictions on the same prefixes do not show what is claimed. Intervals are
-Student's t over seeds and, of what is scored on folds, over the draws of folds that all networks share; each verdict
-stands alone, without a correction for their number."""
+Student's t over seeds and, of what is scored on folds, over the draws of folds that all networks share."""
 
 WAYS = {
     "held-out prefixes": ("held_out_prefix", "ridge", "probability"),
@@ -199,6 +199,7 @@ def findings(
 ) -> list[Part]:
     """The whole document, given the kind of each experiment's task."""
     parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule))]
+    parts.append(Paragraph(multiplicity_in_words(claims, rule["confidence"])))
     kinds = claims["experiment"].map(experiments)
     parts += [overview(claims[kinds == kind]) for kind in SECTIONS if (kinds == kind).any()]
     parts += [Heading("Claims"), claims_table(claims, rule["confidence"])]

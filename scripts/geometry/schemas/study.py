@@ -2,12 +2,11 @@
 
 from geometry.tables import Schema
 
+KEY = ("experiment", "claim", "site")
 
-class Claims(Schema):
-    """Every claim: its estimate against the best baseline, with intervals over seeds, and the verdict."""
 
-    path = "results/claims/{experiment}.csv, results/claims.csv"
-    key = ("experiment", "claim", "site")
+class OfClaim(Schema):
+    """One claim: its estimate against the best baseline, with intervals over seeds, and the verdict."""
 
     claim: str
     """what is claimed"""
@@ -42,17 +41,81 @@ class Claims(Schema):
     kind: str
     """`more`, `no less` or `no more` than the baseline"""
     gain: float
-    """gain over the best baseline, as a share of what that leaves unexplained, paired by seed and draw"""
+    """gain over the best baseline, paired by seed and draw, from -1 to 1: a share of what the worse of the two leaves
+    unexplained or, of `no less`, of what the better one explains"""
     gain_ci_low: float
     """lower end of the interval of the gain"""
     gain_ci_high: float
     """upper end of that interval"""
     verdict: str
     """`supported`, `not supported`, `undecided` or `not testable`"""
+    p_value: float
+    """smallest level at which the interval of the gain excludes the bound of the verdict, two-sided; nan if not
+    testable or of one network"""
     source: str
     """tables that the estimate is from"""
     caution: str
     """what the losses show to be wrong with the networks; empty if nothing"""
+
+
+class ClaimsOfExperiment(OfClaim):
+    """The claims of one experiment, and how their gains scatter."""
+
+    path = "results/claims/{experiment}.csv"
+    key = KEY
+
+    bound: float
+    """gain that the verdict compares with: the margin or, of `no less`, minus the margin"""
+    gain_sd_over_seeds: float
+    """standard deviation over networks of the mean gain over draws"""
+    gain_sd_over_draws: float
+    """standard deviation over draws of the mean gain over networks"""
+    gain_sd_rest: float
+    """standard deviation of what networks and draws do not explain by themselves"""
+
+
+class Claims(OfClaim):
+    """The claims of all experiments."""
+
+    path = "results/claims.csv"
+    key = KEY
+
+    p_holm: float
+    """p-value adjusted for the number of claims of the study (Holm 1979)"""
+
+
+class Power(Schema):
+    """The number of seeds that would decide each claim, if its gain and the scatter of it are as estimated."""
+
+    path = "results/power.csv"
+    key = KEY
+
+    claim: str
+    """what is claimed"""
+    experiment: str
+    """name of the experiment"""
+    site: str
+    """hook point, or how it is chosen"""
+    verdict: str
+    """the verdict of so many networks as there are"""
+    n_seeds: int
+    """networks"""
+    n_draws: int
+    """draws of the folds that all networks share; 1 where there are no folds"""
+    gain: float
+    """gain over the best baseline"""
+    bound: float
+    """gain that the verdict compares with"""
+    sd_over_seeds: float
+    """standard deviation of the gain over networks, in the mean over draws; nan of one network"""
+    sd_over_draws: float
+    """standard deviation of the gain over draws, in the mean over networks; nan of one draw"""
+    expected_verdict: str
+    """the verdict of enough networks: by the side of the bound that the gain is on"""
+    power: float
+    """probability that `n_seeds` networks give this verdict"""
+    seeds_to_decide: float
+    """networks that give it with a probability of 0.9; inf if 1,000 do not, nan if not testable or of one network"""
 
 
 class Comparison(Schema):
