@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from geometry.config.experiments import resolve_experiments
-from geometry.config.job_costs import Estimates, slowness
+from geometry.config.job_costs import Estimates, n_networks_of, slowness
 from geometry.config.study import RANDOM_INIT
 from geometry.provenance.job import job_name, project_folder
 from geometry.provenance.job_graph import PlannedJob, planned_jobs
@@ -55,13 +55,12 @@ def seconds_per_seed(jobs: dict[str, PlannedJob], seconds: dict[str, float]) -> 
     """The seconds of one more network of each experiment: of all rules that every network of it has a job of."""
     rows = []
     for name, job in jobs.items():
-        network = job.wildcards.get("run", job.wildcards.get("seed"))
-        if network not in (None, RANDOM_INIT):
-            rows.append((job.wildcards["experiment"], job.rule, network.removeprefix("seed_"), seconds[name]))
-    table = pd.DataFrame(rows, columns=["experiment", "rule", "network", "seconds"])
-    n_networks = table.groupby("experiment")["network"].nunique()
-    of_rule = table.groupby(["experiment", "rule"])["seconds"].agg(["size", "mean"]).join(n_networks)
-    return of_rule[of_rule["size"] >= of_rule["network"]].groupby("experiment")["mean"].sum()
+        if job.wildcards.get("run", RANDOM_INIT) != RANDOM_INIT:
+            rows.append((job.wildcards["experiment"], job.rule, n_networks_of(job.wildcards), seconds[name]))
+    table = pd.DataFrame(rows, columns=["experiment", "rule", "networks", "seconds"])
+    of_rule = table.groupby(["experiment", "rule"])[["networks", "seconds"]].sum()
+    is_of_all = of_rule["networks"] == of_rule["networks"].groupby("experiment").transform("max")
+    return (of_rule["seconds"] / of_rule["networks"])[is_of_all].groupby("experiment").sum()
 
 
 def bill_of_more_seeds(power: pd.DataFrame, per_seed: pd.Series) -> Iterator[str]:

@@ -107,7 +107,7 @@ def test_audit_passes_until_the_file_changes_which_is_then_imported_again(finish
 
 
 def test_networks_of_several_seeds_stand_beside_trained_ones(tmp_path):
-    config = MINE.replace("network.safetensors", "'{seed}.pt'").replace("[mine]", "[mine, z1r]")
+    config = "seeds: [1, 2]" + MINE.replace("network.safetensors", "'{seed}.pt'").replace("[mine]", "[mine, z1r]")
     study, how = study_of(tmp_path, config, "bare.pt", ["1.pt", "2.pt"])
     planned = study.planned(**how)
     assert planned["import_model"] == 2 and planned["train_model"] == 2 and planned["plot_loss"] == 1
