@@ -11,10 +11,11 @@ from PIL import Image
 
 from geometry.figures.belief_cloud import BeliefPainter
 from geometry.figures.style import STYLE_SHEET, format_r2
+from geometry.files import atomic_path
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import decoded_beliefs, held_out_r2
 from geometry.provenance.job import Job
-from geometry.storage import atomic_path, open_dataset
+from geometry.storage import open_dataset
 from geometry.tables import read_table
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from snakemake.exceptions import WorkflowError
 
+from geometry.files import files_below
 from geometry.provenance.audit import (
     MOVE_AWAY,
     broken_environment,
@@ -25,7 +26,6 @@ from geometry.provenance.job import project_folder
 from geometry.provenance.job_graph import planned_jobs
 from geometry.provenance.records import Record, RecordError, makers, read_record, record_paths
 from geometry.provenance.requirements_lock import read_lock
-from geometry.storage import files_below
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

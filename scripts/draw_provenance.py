@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from geometry.files import write_text
 from geometry.provenance.job import Job
 from geometry.provenance.records import Record, makers, read_record
-from geometry.storage import write_text
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

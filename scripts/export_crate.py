@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from geometry.files import atomic_path, write_text
 from geometry.provenance.job import Job, project_folder
 from geometry.provenance.records import read_record
 from geometry.provenance.ro_crate import study_crate
-from geometry.storage import atomic_path, write_text
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from geometry.claims.findings import findings
 from geometry.claims.markup import as_html, as_markdown
+from geometry.files import write_text
 from geometry.provenance.job import Job
-from geometry.storage import write_text
 from geometry.tables import read_table, together
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geometry.files import atomic_path
 from geometry.provenance.job import Job, project_folder
-from geometry.storage import atomic_path
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

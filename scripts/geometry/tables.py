@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from geometry.storage import atomic_path
+from geometry.files import atomic_path
 
 
 class Schema:

@@ -24,21 +24,22 @@ MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.name != "__init_
 
 THEORY = {"processes", "tasks"}
 MAY_IMPORT = {
-    "storage": set(),
+    "files": set(),
+    "storage": {"files"},
     "machine": set(),
-    "tables": {"storage"},
+    "tables": {"files"},
     "schemas": {"tables"},
     "processes": set(),
     "tasks": {"processes"},
     "networks": THEORY | {"machine"},
-    "training": THEORY | {"networks", "storage"},
+    "training": THEORY | {"networks", "files"},
     "probing": THEORY | {"networks", "tables"},
     "interventions": THEORY | {"networks", "probing"},
     "recovery": THEORY | {"probing", "tables"},
     "modular_circuit": THEORY | {"networks", "probing", "recovery", "tables"},
     "claims": {"networks", "probing", "recovery", "modular_circuit", "tables"},
-    "figures": {"storage"},
-    "provenance": {"storage", "machine"},
+    "figures": {"files"},
+    "provenance": {"files", "machine"},
     "config": THEORY | {"networks", "probing", "interventions", "recovery", "provenance"},
 }
 """By sub-package or module on its own: what it may import besides itself."""
@@ -81,12 +82,30 @@ def test_theory_probing_and_statistics_need_neither_torch_nor_matplotlib():
     assert not importing("matplotlib", [path for path in MODULES if room(path) != "figures"])
 
 
-def test_planning_loads_neither_torch_nor_matplotlib():
+def loaded(imports, packages):
+    """Those of some packages that are loaded after some lines of imports."""
+    code = "\n".join([*imports, "import sys", f"print(*sorted({packages!r} & sys.modules.keys()))"])
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, check=True, encoding="utf-8")
+    return set(done.stdout.split())
+
+
+def test_planning_loads_no_package_for_arrays_networks_or_figures():
     """Every start of Snakemake, and of each job, waits for what rules/common.smk imports."""
     lines = re.findall(r"^from geometry\..*", (ROOT / "rules/common.smk").read_text(encoding="utf-8"), re.M)
-    code = "\n".join([*lines, "import sys", "print({'torch', 'matplotlib'} & sys.modules.keys())"])
-    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, check=True)
-    assert len(lines) > 3 and done.stdout.strip() == b"set()"
+    assert len(lines) > 3 and not loaded(lines, {"torch", "matplotlib", "zarr", "scipy"})
+
+
+def test_job_on_tables_loads_no_package_for_arrays():
+    """Most jobs read and write tables alone, and take less time than the import of such a package."""
+    lines = ["import geometry.provenance.job", "import geometry.tables"]
+    assert not loaded(lines, {"xarray", "zarr", "scipy"}) and loaded(lines, {"pandas"})
+
+
+def test_task_of_a_hidden_markov_model_needs_no_scipy():
+    """Unless its process is a generalized one."""
+    lines = ["from geometry.tasks.task import process_of", "process_of({'process': 'z1r', 'context': 3})"]
+    generalized = [lines[0], lines[1].replace("z1r", "moon")]
+    assert not loaded(lines, {"scipy"}) and loaded(generalized, {"scipy"})
 
 
 def test_every_sub_package_says_what_lives_in_it():

@@ -8,16 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from geometry.storage import (
-    atomic_path,
-    files_below,
-    open_dataset,
-    read_tensors,
-    write_dataset,
-    write_tensors,
-    write_text,
-    zarr_archive,
-)
+from geometry.files import atomic_path, files_below, write_text
+from geometry.storage import open_dataset, read_tensors, write_dataset, write_tensors, zarr_archive
 from geometry.tables import Schema, read_table, together, write_table
 
 

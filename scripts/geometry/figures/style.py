@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
-from geometry.storage import atomic_path
+from geometry.files import atomic_path
 
 STYLE_SHEET = Path(__file__).with_name("study.mplstyle")
 

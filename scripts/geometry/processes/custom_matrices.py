@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.linalg import eig
 
 from geometry.processes.belief_states import extend_beliefs
 from geometry.processes.printed_matrices import half_units, read_numbers
@@ -162,6 +161,8 @@ def _shown_names(state_names, n_states: int) -> list[str]:
 
 def _with_eigenvalue_1(tensor: ndarray, is_exact: ndarray, notes: list[str]) -> ndarray:
     """The tensor of a generalized process divided by its leading eigenvalue, if rounding explains that it is not 1."""
+    from scipy.linalg import eig  # of generalized processes alone; every job would wait for it
+
     chain = tensor.sum(axis=0)
     values, left, right = eig(chain, left=True, right=True)
     leading = values.real.argmax()

@@ -5,7 +5,6 @@ import math
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.special import entr
 
 from geometry.processes.belief_states import extend_beliefs
 from geometry.processes.prefix_tree import PrefixTree
@@ -27,6 +26,8 @@ MOST_CHILDREN = 20
 
 def next_token_entropy_nats(distribution: Float[ndarray, "prefix token"]) -> Float[ndarray, " prefix"]:
     """The entropy of each next-token distribution: the optimal loss after that prefix."""
+    from scipy.special import entr  # planning needs this module's limits alone
+
     return entr(distribution).sum(axis=1)
 
 

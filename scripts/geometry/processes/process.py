@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.linalg import matrix_balance
 
 from geometry.processes.stationary_distribution import closed_classes, long_run_law
 
@@ -166,6 +165,8 @@ def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
 
 def _fixed_vector(name, chain: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:
     """The vector v with ``chain @ v == v``, from the balanced matrix; raises `ProcessError` if it is not accurate."""
+    from scipy.linalg import matrix_balance  # of generalized processes alone; every job would wait for it
+
     balanced, (scale, _) = matrix_balance(chain, permute=False, separate=True)
     _, values, directions = np.linalg.svd(balanced - np.eye(len(chain)))
     size = np.linalg.norm(balanced, 2)

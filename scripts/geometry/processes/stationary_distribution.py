@@ -8,16 +8,16 @@ slowly the chain mixes and however many orders of magnitude the law spans.
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 
 def closed_classes(chain: Float[ndarray, "state state"]) -> list[ndarray]:
     """The closed communicating classes: sets of states that the chain can enter and never leave, each with one law."""
-    number, class_of = connected_components(csr_array(chain > 0), connection="strong")
-    leaves = ((chain > 0) & (class_of[:, None] != class_of)).any(axis=1)
-    is_closed = np.bincount(class_of, weights=leaves, minlength=number) == 0
-    return [np.flatnonzero(class_of == k) for k in np.flatnonzero(is_closed)]
+    leads = (chain > 0) | np.eye(len(chain), dtype=bool)
+    for _ in range(len(chain).bit_length()):  # each time over paths of twice as many steps
+        leads = leads.astype(np.float32) @ leads > 0
+    mutual = leads & leads.T
+    is_closed, is_first = (leads == mutual).all(axis=1), mutual.argmax(axis=1) == np.arange(len(chain))
+    return [np.flatnonzero(mutual[k]) for k in np.flatnonzero(is_closed & is_first)]
 
 
 def irreducible_law(chain: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:

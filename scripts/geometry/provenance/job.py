@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from geometry.files import write_text
 from geometry.machine import peak_memory_bytes, processor, try_lock
 from geometry.provenance.code_digest import Code, code_of, file_digest
 from geometry.provenance.requirements_lock import (
@@ -31,7 +32,6 @@ from geometry.provenance.requirements_lock import (
     read_lock,
     wrong_version,
 )
-from geometry.storage import write_text
 
 if TYPE_CHECKING:
     from snakemake.script import Snakemake

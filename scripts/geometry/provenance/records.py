@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
+from geometry.files import files_below
 from geometry.provenance.job import job_name, seal_of
-from geometry.storage import files_below
 
 FOLDER = Path("results/provenance")
 SCHEMA = Path(__file__).parents[3] / "rules/schemas/record.schema.yaml"

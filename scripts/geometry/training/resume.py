@@ -10,7 +10,7 @@ from numpy import ndarray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from geometry.storage import atomic_path
+from geometry.files import atomic_path
 
 SECONDS_BETWEEN_SAVES = 0.5
 LARGEST_SHARE = 0.01
