@@ -8,6 +8,7 @@ import pandas as pd
 
 from geometry.claims.by_kind import claims_from
 from geometry.claims.claim import Claim
+from geometry.claims.outcomes import interval_over_draws
 from geometry.claims.power import scatter_of
 from geometry.claims.verdicts import bootstrap_interval, bound_of, interval, p_value, relative_gain, verdict
 from geometry.networks.origins import PRETRAINED
@@ -36,6 +37,7 @@ def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
     row |= {"exact": claim.exact, "baseline": means[best], "baseline_name": best, "kind": claim.kind}
     row["gain"] = gain.mean()
     row["gain_ci_low"], row["gain_ci_high"] = interval(gain, confidence)
+    row["gain_over_draws_low"], row["gain_over_draws_high"] = interval_over_draws(gain, confidence)
     decided, bound = verdict(gain, rule["margin"], confidence, claim.kind), bound_of(rule["margin"], claim.kind)
     row |= {"verdict": decided, "p_value": p_value(gain, bound)}
     if not claim.testable:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from geometry.claims.markup import Heading, Paragraph, Part, Table
+from geometry.claims.markup import Cell, Heading, Matrix, Paragraph, Part, Section, Table
 from geometry.claims.multiplicity import multiplicity_in_words
+from geometry.claims.outcomes import OUTCOMES, counts_in_words, counts_of, range_in_network, with_outcomes
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.tables import select
@@ -13,9 +14,15 @@ from geometry.tables import select
 INTRODUCTION = """A claim of more is supported if its gain over the best baseline, as a share of what that baseline
 leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence; one of no more, if it stays
 below; one of no less, if it does not fall short by {margin:g} of what the baseline explains. It is not supported if the
-opposite holds with that confidence, and undecided otherwise, as always with one network. It is not testable where the
-baseline explains everything, or where exact predictions on the same prefixes do not show what is claimed. Intervals are
-Student's t over seeds and, of what is scored on folds, over the draws of folds that all networks share."""
+opposite holds with that confidence, and undecided otherwise. It is not testable where the baseline explains everything,
+or where exact predictions on the same prefixes do not show what is claimed. Intervals are Student's t over seeds and,
+of what is scored on folds, over the draws of folds that all networks share."""
+
+READING = """Each cell is the estimate over its best baseline. The interval, the gain, the baseline and the networks
+behind it appear at the foot of the page while it is pointed at, tapped, or reached with the tab key."""
+
+NEEDED = """One network alone is compared with its baselines by an interval over the draws of folds or, where nothing is
+drawn, by the gain itself. A verdict on the recipe that made it needs at least one more network, of another seed."""
 
 WAYS = {
     "held-out prefixes": ("held_out_prefix", "ridge", "probability"),
@@ -58,26 +65,62 @@ def range_of(low: float, high: float) -> str:
     return f"[{number(low)}, {number(high)}]"
 
 
+def networks(n: int) -> str:
+    return f"{n} network{'s' * (n != 1)}"
+
+
 def full_name(row) -> str:
     """A claim with the site that sets it apart from others of its name."""
     return f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
 
 
-def overview(claims: pd.DataFrame) -> Table:
-    """Claims as rows and experiments of one kind as columns: the verdict, and the estimate over its best baseline."""
+def gain_in_words(row) -> str:
+    """The gain with its interval over seeds or, of one network, over the draws of folds, if there are any."""
+    if pd.isna(row.gain):
+        return ""
+    if row.n_seeds > 1:
+        return f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}"
+    drawn = f", interval over draws of folds {range_of(row.gain_over_draws_low, row.gain_over_draws_high)}"
+    return number(row.gain) + ("" if pd.isna(row.gain_over_draws_low) else drawn)
+
+
+def network_in_words(row) -> str:
+    """The side of its best baseline on which one network is, as far as the draws of folds show, and its gain."""
+    low, high = range_in_network(row)
+    side = "above" if low > 0 else "below" if high < 0 else "level with"
+    baseline = f"its best baseline ({row.baseline_name}, {number(row.baseline)})"
+    return f"{number(row.estimate)}, {side} {baseline}" + f": gain {gain_in_words(row)}" * (not pd.isna(row.gain))
+
+
+def note_on(row, rule: dict) -> str:
+    """Everything on one claim, line by line."""
+    interval = f" {range_of(row.ci_low, row.ci_high)}" if row.n_seeds > 1 else ""
+    lines = [
+        f"{row.experiment}: {row.name}: {row.outcome}",
+        f"{row.measure}: {number(row.estimate)}{interval} at {row.site}",
+        f"best baseline, {row.baseline_name}: {number(row.baseline)}",
+        f"gain: {gain_in_words(row) or 'none, as the baseline leaves nothing'} ({row.kind}, margin {rule['margin']:g})",
+        f"{networks(row.n_seeds)}, {rule['confidence']:.0%} intervals",
+    ]
+    if row.n_seeds == 1:
+        lines.append(" ".join(NEEDED.split()))
+    return "\n".join(lines + [f"Caution: {row.caution}"] * bool(row.caution))
+
+
+def overview(claims: pd.DataFrame, rule: dict) -> Matrix:
+    """Claims as rows and experiments as columns: the outcome, and the estimate over its best baseline."""
     experiments = list(claims["experiment"].unique())
-    claims = claims.assign(claim=[full_name(row) for row in claims.itertuples()])
-    rows = []
-    for name in claims["claim"].unique():
-        cells = {row.experiment: row for row in select(claims, claim=name).itertuples()}
-        shown = (
-            f"{row.verdict}: {row.estimate:.3f} over {row.baseline:.3f}{' (caution)' if row.caution else ''}"
-            if row
-            else ""
-            for row in map(cells.get, experiments)
+    claims = claims.assign(name=[full_name(row) for row in claims.itertuples()])
+    cells = {
+        (row.name, row.experiment): Cell(
+            row.outcome,
+            f"{row.estimate:.3f} over {row.baseline:.3f}{' (caution)' if row.caution else ''}",
+            note_on(row, rule),
         )
-        rows.append([name, *shown])
-    return Table(["Claim", *experiments], rows)
+        for row in claims.itertuples()
+    }
+    rows = {name: [cells.get((name, experiment)) for experiment in experiments] for name in claims["name"].unique()}
+    return Matrix(["Claim", *experiments], rows, counts_of(claims))
 
 
 def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
@@ -100,26 +143,31 @@ def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
             row.claim,
             row.site,
             row.measure,
-            f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}",
+            f"{number(row.estimate)} {range_of(row.ci_low, row.ci_high)}" if row.n_seeds > 1 else number(row.estimate),
             number(row.sd_over_draws),
             number(row.exact),
             f"{number(row.baseline)} ({row.baseline_name})",
-            "" if pd.isna(row.gain) else f"{number(row.gain)} {range_of(row.gain_ci_low, row.gain_ci_high)}",
-            (row.verdict if row.kind == "more" else f"{row.verdict} ({row.kind})") + " (caution)" * bool(row.caution),
+            gain_in_words(row),
+            (row.outcome if row.kind == "more" else f"{row.outcome} ({row.kind})") + " (caution)" * bool(row.caution),
         ]
         for row in claims.itertuples()
     ]
     return Table(header, rows)
 
 
-def verdicts_in_words(claims: pd.DataFrame) -> str:
-    """A sentence for each verdict, with the claims that have it."""
-    sentences = []
-    for verdict in ("supported", "not supported", "undecided", "not testable"):
-        names = [full_name(row) for row in select(claims, verdict=verdict).itertuples()]
-        if names:
-            sentences.append(f"{verdict.capitalize()}: {'; '.join(names)}.")
+def outcomes_in_words(claims: pd.DataFrame) -> str:
+    """A sentence for each outcome, with the claims that have it."""
+    sentences = [f"{networks(int(claims['n_seeds'].max()))}."]
+    for name in OUTCOMES:
+        if found := [full_name(row) for row in select(claims, outcome=name).itertuples()]:
+            sentences.append(f"{name.capitalize()}: {'; '.join(found)}.")
     return " ".join(sentences)
+
+
+def network_table(claims: pd.DataFrame) -> Table:
+    """The one network of an experiment beside the best baseline of each claim."""
+    rows = [[full_name(row), row.outcome, network_in_words(row)] for row in claims.itertuples()]
+    return Table(["Claim", "Outcome", "This network"], rows)
 
 
 def scores_table(
@@ -194,20 +242,34 @@ SECTIONS = {"markov": belief_sections, "modular": circuit_sections, "tabulated":
 """By the kind of task, in the order of the overviews."""
 
 
+def rules_in_words(claims: pd.DataFrame, rule: dict) -> list[Part]:
+    """The rule of the verdicts and, where there are any over seeds, what their number means."""
+    parts = [Paragraph(INTRODUCTION.format(**rule))]
+    if claims["p_value"].notna().any():
+        parts.append(Paragraph(multiplicity_in_words(claims, rule["confidence"])))
+    return parts
+
+
 def findings(
     claims: pd.DataFrame, tables: dict[str, pd.DataFrame], experiments: Mapping[str, str], rule: dict
 ) -> list[Part]:
     """The whole document, given the kind of each experiment's task."""
-    parts = [Heading("Findings", 1), Paragraph(INTRODUCTION.format(**rule))]
-    parts.append(Paragraph(multiplicity_in_words(claims, rule["confidence"])))
-    kinds = claims["experiment"].map(experiments)
-    parts += [overview(claims[kinds == kind]) for kind in SECTIONS if (kinds == kind).any()]
-    parts += [Heading("Claims"), claims_table(claims, rule["confidence"])]
+    claims = with_outcomes(claims, rule["margin"])
+    parts = [
+        Heading("Findings", 1),
+        Paragraph(f"{counts_in_words(claims)}. {READING}"),
+        *[Paragraph(NEEDED)] * bool((claims["n_seeds"] == 1).any()),
+        overview(claims, rule),
+        Section(Heading("How a verdict is made"), rules_in_words(claims, rule)),
+        Section(Heading("All claims"), [claims_table(claims, rule["confidence"])]),
+    ]
     for experiment, of_experiment in claims.groupby("experiment", sort=False):
         own = {name: select(table, experiment=experiment) for name, table in tables.items()}
-        n = own["probe"]["seed"].nunique()
-        parts += [Heading(experiment), Paragraph(f"{n} network{'s' * (n > 1)}. {verdicts_in_words(of_experiment)}")]
+        inside: list[Part] = [Paragraph(outcomes_in_words(of_experiment))]
         if caution := of_experiment["caution"].iloc[0]:
-            parts.append(Paragraph(f"Caution: {caution}. A claim on such a network says little of the task."))
-        parts += SECTIONS[experiments[experiment]](own)
+            inside.append(Paragraph(f"Caution: {caution}. A claim on such a network says little of the task."))
+        if (of_experiment["n_seeds"] == 1).all():
+            inside += [Paragraph(NEEDED), network_table(of_experiment)]
+        inside += SECTIONS[experiments[experiment]](own)
+        parts.append(Section(Heading(experiment), inside))
     return parts

@@ -47,6 +47,10 @@ class OfClaim(Schema):
     """lower end of the interval of the gain"""
     gain_ci_high: float
     """upper end of that interval"""
+    gain_over_draws_low: float
+    """lower end of the interval of the gain over the draws of folds alone, for these networks; nan without folds"""
+    gain_over_draws_high: float
+    """upper end of that interval"""
     verdict: str
     """`supported`, `not supported`, `undecided` or `not testable`"""
     p_value: float
