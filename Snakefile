@@ -65,6 +65,11 @@ include: "rules/provenance.smk"
 include: "rules/report.smk"
 
 
+onsuccess:
+    if found := what_was_found():
+        logger.info(f"\n{found}\n")
+
+
 onerror:
     sys.stderr.write(HOW_TO_GO_ON)
 

@@ -59,13 +59,13 @@ rule collect_claims:
             f"results/{STUDY}claims.csv",
             caption="captions/claims.rst",
             category="Claims",
-            labels={"table": "claims with baselines and verdicts"},
+            labels={"result": "claims with baselines and verdicts"},
         ),
         power=report(
             f"results/{STUDY}power.csv",
             caption="captions/power.rst",
             category="Claims",
-            labels={"table": "seeds that would decide each claim"},
+            labels={"result": "seeds that would decide each claim"},
         ),
         record=f"results/provenance/{STUDY}collect_claims.json",
     log:
@@ -97,7 +97,7 @@ rule write_findings:
             f"results/{STUDY}findings.html",
             caption="captions/findings.rst",
             category="Claims",
-            labels={"table": "findings: verdicts, baselines and scores"},
+            labels={"result": "findings: verdicts, baselines and scores"},
         ),
         record=f"results/provenance/{STUDY}write_findings.json",
     log:

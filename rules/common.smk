@@ -34,7 +34,7 @@ from geometry.config.study import RANDOM_INIT, Study
 from geometry.provenance.code_digest import code_of, content_digest, file_digest
 from geometry.provenance.requirements_lock import LockError, hidden_package, read_lock
 
-work_around_snakemake(DAG, LocalSourceFile)
+work_around_snakemake(DAG, LocalSourceFile, logger)
 ARTEFACT = config.pop("artefact", None)  # a question on the command line, no part of a study
 SCHEMA = yaml.safe_load((PROJECT / "rules/schemas/config.schema.yaml").read_bytes())
 try:

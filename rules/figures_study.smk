@@ -1,9 +1,35 @@
-"""Figures over experiments: the explainer of the chaos game, and the comparison of networks on one task.
+"""Figures over experiments: all claims, the explainer of the chaos game, and the comparison of networks on one task.
 
-Inputs:  results/tasks/{task}/ground_truth.zarr.zip; the tables of the compared networks
-Outputs: results/figures/explainer.*, explainer.zarr.zip, comparison.*; comparison.csv
+Inputs:  results/claims.csv; results/tasks/{task}/ground_truth.zarr.zip; the tables of the compared networks
+Outputs: results/figures/claims.*, explainer.*, explainer.zarr.zip, comparison.*; comparison.csv
          in results/studies/{study}/ if the study has a name
 """
+
+
+rule plot_claims:
+    """Draw the gain of every claim"""
+    input:
+        claims=f"results/{STUDY}claims.csv",
+    output:
+        figure=report(
+            f"results/{STUDY}figures/claims.{FORMAT}",
+            caption="captions/gains.rst",
+            category="Claims",
+            labels={"result": "gain of every claim"},
+        ),
+        record=f"results/provenance/{STUDY}figures/plot_claims.{FORMAT}.json",
+    log:
+        f"logs/{STUDY}plot_claims.log",
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_claims"),
+    params:
+        **drawing("plot_claims"),
+        claims=config["claims"],
+    script:
+        "../scripts/plot_claims.py"
+
 
 if study.explained:
     EXPLAINED_TASK = study.explained["task"]

@@ -11,11 +11,11 @@ With the configuration of another study, `snakemake export_crate` makes it that 
 
 rule write_report:
     """Write the report"""
-    input:
-        f"results/{STUDY}claims.csv",
-        f"results/{STUDY}power.csv",
+    input:  # in the order in which the report shows them
         f"results/{STUDY}findings.html",
         figures_of_the_study,
+        f"results/{STUDY}claims.csv",
+        f"results/{STUDY}power.csv",
         f"results/{STUDY}provenance/index.html",
     output:
         report=f"results/{STUDY}report.html",

@@ -131,6 +131,25 @@ def claims_of_the_study(wildcards):
     return study.claims_files()
 
 
+def what_was_found():
+    """The outcomes of the claims and what to open, if this run was to make them; else nothing."""
+    from geometry.claims.outcomes import counts_in_words, with_outcomes  # not while planning, as pandas takes its time
+    from geometry.tables import read_table
+
+    rules, stored = {job.rule.name for job in workflow.dag.jobs}, workflow.storage_settings
+    if "collect_claims" not in rules:
+        return ""
+    folder, counts = f"results/{STUDY}", ""
+    if stored.default_storage_provider:  # no copy stays here
+        folder = f"{stored.default_storage_prefix}/{folder}"
+    else:
+        claims = with_outcomes(read_table(f"{folder}claims.csv"), config["claims"]["margin"])
+        counts = f"{counts_in_words(claims)}. "
+    pages = {"write_findings": "findings.html", "write_report": "report.html for all figures"}
+    made = [page for rule, page in pages.items() if rule in rules] or ["claims.csv"]
+    return f"{counts}Open {', or '.join(folder + page for page in made)}."
+
+
 def labels_of_the_report(wildcards):
     """How the report names and sorts what it shows."""
     shown = ((rule, file.flags.get("report")) for rule in workflow.rules for file in rule.output)

@@ -1,10 +1,11 @@
-"""Write Snakemake's own report of the study, by a second Snakemake process."""
+"""Write Snakemake's own report of the study, by a second Snakemake process, and let it open on the findings."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,33 @@ from geometry.provenance.job import Job, project_folder
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
+
+
+VIEW = """<script>
+{ // The first result is shown. Categories and results are listed in their order, where Snakemake sorts by alphabet.
+  const paths = PATHS, place = new Map(), add = (name) => place.has(name) || place.set(name, place.size);
+  const holds = (category, path) => Object.values(categories[category]).flat().includes(path);
+  for (const path of paths) {
+    Object.keys(categories).filter((category) => holds(category, path)).forEach(add);
+    Object.values(results[path].labels).forEach(add);
+  }
+  const alphabetical = String.prototype.localeCompare;
+  String.prototype.localeCompare = function (other) {
+    const places = [String(this), other].map((name) => place.get(name));
+    return places.includes(undefined) ? alphabetical.call(this, other) : places[0] - places[1];
+  };
+  const view = { content: "html", contentPath: results[paths[0]].data_uri, resultPath: paths[0] };
+  const show = () => (app === undefined ? setTimeout(show) : app.setView(view)); // React makes the app when it has time
+  show();
+}
+</script>
+"""
+"""A script for the end of Snakemake's page, which has the variables `app`, `categories` and `results`."""
+
+
+def view_of(paths: Sequence[str]) -> str:
+    """The script that opens the page on the first of some results, and lists them in their order."""
+    return VIEW.replace("PATHS", json.dumps(list(paths)).replace("</", "<\\/"))
 
 
 def write_report(snakefile: Path, config: dict, path: Path) -> str:
@@ -35,3 +63,5 @@ if __name__ == "__main__":
         snakefile = project_folder(snakemake) / "Snakefile"
         with atomic_path(snakemake.output.report) as path:
             job.info(write_report(snakefile, snakemake.params.config, path).strip().splitlines()[-1])
+            with open(path, "a", encoding="utf-8") as page:  # a browser takes what stands behind the end for a part
+                page.write(view_of(snakemake.input))

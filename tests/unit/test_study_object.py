@@ -148,7 +148,17 @@ def test_figures_are_those_of_the_kind_and_of_a_training_if_there_is_one(experim
     assert set(study.figures(experiment)) == figures and len(study.figures(experiment)) == len(figures)
     assert list(study.animations(experiment)) == animations
     files = {f"results/figures/{experiment}/{name}.png" for name in figures}
-    assert set(study.figure_files()) == files | {f"results/figures/{experiment}/{name}.gif" for name in animations}
+    files |= {f"results/figures/{experiment}/{name}.gif" for name in animations}
+    assert set(study.figure_files()) == files | {"results/figures/claims.png"}
+
+
+def test_figures_are_in_the_order_in_which_a_reader_wants_them(study_of):
+    files = [path.removeprefix("results/figures/") for path in study_of("belief").figure_files()]
+    assert files[0] == "claims.png"
+    wanted = ["belief_simplex", "r2_by_site", "emergence", "controls", "steering", "recovery", "convergence"]
+    places = [files.index(f"belief/{name}.png") for name in wanted]
+    assert places == sorted(places)
+    assert files.index("belief/emergence.gif") == files.index("belief/emergence.png") + 1
 
 
 def test_rules_are_asked_by_experiment_and_by_task(study_of):
@@ -207,7 +217,8 @@ def test_named_study_has_a_folder_for_what_is_of_the_study_alone(study_of):
     assert study.folder == "studies/mine/"
     assert study.claims_files() == ["results/studies/mine/claims/belief.csv", "results/studies/mine/claims/gru.csv"]
     figures = study.figure_files()
-    assert figures[:2] == ["results/studies/mine/figures/explainer.png", "results/studies/mine/figures/comparison.png"]
+    of_study = [f"results/studies/mine/figures/{name}.png" for name in ("claims", "comparison", "explainer")]
+    assert figures[:3] == of_study
     assert "results/figures/belief/loss.png" in figures
     records = study.records()
     assert "results/provenance/studies/mine/claims/gru/judge_claims.json" in records

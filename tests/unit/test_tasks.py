@@ -54,7 +54,7 @@ def test_study_of_a_third_task_is_planned():
     assert study.kinds == {"copied": "tabulated"}
     assert list(study.tasks) == ["copy_3_2_context4"]
     assert study.ground_truth("copied") == "results/tasks/copy_3_2_context4/ground_truth.zarr.zip"
-    assert study.figure_files() == ["results/figures/copied/loss.png"]
+    assert study.figure_files() == ["results/figures/claims.png", "results/figures/copied/loss.png"]
     assert study.network_records("copied") == [
         *("seed_1/train_model", "seed_1/extract_activations", "seed_1/probe_beliefs", "seed_1/measure_loss"),
         *("random_init/initialize_networks", "random_init/extract_activations", "random_init/probe_beliefs"),

@@ -10,11 +10,11 @@ from harness import Study, clone, edit
 CLOUDS = {"plot_belief_simplex": 2, "plot_emergence": 2, "plot_sites": 2, "animate_emergence": 2}
 SCORES = {"plot_r2_by_site": 2, "plot_controls": 2}
 LAST = {"draw_provenance": 1, "write_report": 1, "export_crate": 1, "all": 1}
-GATHERED = {"collect_claims": 1, "write_findings": 1} | LAST
+GATHERED = {"collect_claims": 1, "write_findings": 1, "plot_claims": 1} | LAST
 CLAIMS = {"judge_claims": 2} | GATHERED
 COMPONENTS = {"measure_components": 2, "plot_components": 2}
 STEERING = {"steer_network": 4, "plot_steering": 2}
-FIGURES = CLOUDS | SCORES | {"plot_loss": 2, "plot_distances": 2, "plot_explainer": 1}
+FIGURES = CLOUDS | SCORES | {"plot_loss": 2, "plot_distances": 2, "plot_explainer": 1, "plot_claims": 1}
 FIGURES |= {"plot_components": 2, "plot_steering": 2}
 DIMENSION = {"measure_dimension": 4, "plot_dimension": 2}
 MEMORY = {"measure_convergence": 4, "plot_convergence": 2}

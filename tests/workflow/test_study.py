@@ -1,8 +1,10 @@
 """The whole workflow on the tiny configuration: what it makes, what it makes again, what it refuses."""
 
+import base64
 import json
 import re
 import shutil
+import subprocess
 from itertools import product
 
 import numpy as np
@@ -14,6 +16,7 @@ from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
 from controls import KEYS, missing_baselines, missing_controls
+from geometry.claims.outcomes import counts_in_words, with_outcomes
 from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.networks.build import build_network
 from geometry.networks.input_layout import DenseSequences
@@ -22,6 +25,7 @@ from geometry.storage import open_dataset, read_tensors
 from geometry.tables import read_table
 from research_object import problems
 
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FIGURES = [
     "belief_simplex.png",
     "components.png",
@@ -43,7 +47,8 @@ EXPERIMENTS = ["mess3", "rrxor"]
 
 def test_every_figure_is_drawn_and_small(finished):
     paths = [finished.folder / "results/figures" / e / name for e in EXPERIMENTS for name in FIGURES]
-    for path in [*paths, finished.folder / "results/figures/explainer.png"]:
+    of_study = [finished.folder / f"results/figures/{name}.png" for name in ("claims", "explainer")]
+    for path in [*paths, *of_study]:
         assert path.stat().st_size < 2_000_000
         pixels = np.asarray(Image.open(path).convert("L"))
         assert min(pixels.shape) > 100 and pixels.std() > 5, f"{path} is blank"
@@ -56,6 +61,68 @@ def test_report_holds_claims_and_figures(finished):
     findings = (finished.folder / "results/findings.md").read_text(encoding="utf-8")
     for row in read_table(finished.folder / "results/claims.csv").itertuples():
         assert f"{row.estimate:.4f}" in findings and row.claim in findings and row.baseline_name in findings
+
+
+def lists_of(report, category, tmp_path):
+    """The text of the report in a browser, with a category opened; and the category's results in their order."""
+    page = tmp_path / "report.html"
+    show = f"<script>const wait = () => app ? app.showCategory('{category}') : setTimeout(wait); wait();</script>"
+    page.write_text(report.read_text(encoding="utf-8") + show, encoding="utf-8")
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
+    dom = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+    dom = dom[dom.index('<div id="app">') : dom.index("<script", dom.index('<div id="app">'))]
+    return dom, re.findall(r'<tr><td class="p-1 pl-2[^"]*">(.*?)</td>', dom)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs a browser: chromium")
+def test_report_opens_on_the_findings_and_lists_results_in_the_order_of_a_reader(finished, tmp_path):
+    report = finished.folder / "results/report.html"
+    dom, labels = lists_of(report, "Claims", tmp_path)
+    (shown,) = re.findall(r'<iframe[^>]* src="data:text/html;[^"]*base64,([^"]*)"', dom)
+    assert base64.b64decode(shown) == (finished.folder / "results/findings.html").read_bytes()
+    assert labels[:3] == [
+        "findings: verdicts, baselines and scores",
+        "gain of every claim",
+        "claims with baselines and verdicts",
+    ]
+    labels = lists_of(report, "mess3", tmp_path)[1]
+    assert labels[:4] == [
+        "true and decoded beliefs",
+        "decoded beliefs by site",
+        "R² by site",
+        "emergence over training",
+    ]
+    assert labels[4] == "emergence, animated" and labels[-1] == "memory of each layer"
+
+
+def test_run_ends_with_the_verdicts_and_what_to_open(finished, tmp_path):
+    study = finished.copy(tmp_path / "study")
+    findings = study.folder / "results/findings.html"
+    counts = counts_in_words(with_outcomes(read_table(study.folder / "results/claims.csv"), 0.1))
+    ends = {
+        (): f"{counts}. Open results/findings.html, or results/report.html for all figures.",
+        ("study",): f"{counts}. Open results/findings.html.",
+        ("--quiet", "study"): f"{counts}. Open results/findings.html.",
+    }
+    for arguments, end in ends.items():
+        findings.unlink()
+        assert study.run(*arguments).split("\n\n")[-2] == end
+    findings.unlink()
+    figure = study.folder / "results/figures/mess3/loss.png"
+    figure.unlink()
+    assert "Open results" not in study.run("--dry-run")
+    assert "Open results" not in study.run("results/figures/mess3/loss.png") and figure.exists()
+    assert "Open results" not in study.run("--quiet=all", "study") and findings.exists()
+
+
+def test_job_that_reads_hundreds_of_files_names_a_few(finished, tmp_path):
+    study = finished.copy(tmp_path / "study")
+    (study.folder / "results/ro-crate-metadata.json").unlink()
+    said = study.run("export_crate")
+    (read,) = re.findall(r"input: (.*)", said)
+    n = len([path for path in (study.folder / "results/provenance").rglob("*.json") if path.stem != "export_crate"])
+    assert read.count(", ") == 5 and read.endswith(f"... ({n} files)")
 
 
 def test_study_is_a_valid_research_object(finished, tmp_path):
@@ -235,6 +302,7 @@ def test_study_with_a_name_leaves_what_another_gathered_alone(finished, tmp_path
         "judge_claims",
         "collect_claims",
         "write_findings",
+        "plot_claims",
         "play_chaos_game",
         "plot_explainer",
         "draw_provenance",
@@ -250,6 +318,7 @@ def test_study_with_a_name_leaves_what_another_gathered_alone(finished, tmp_path
         "power.csv",
         "findings.md",
         "findings.html",
+        "figures/claims.png",
         "figures/explainer.png",
         "figures/explainer.zarr.zip",
     }

@@ -7,7 +7,7 @@ import pandas as pd
 from geometry.claims.markup import Cell, Heading, Matrix, Paragraph, Part, Section, Table
 from geometry.claims.multiplicity import multiplicity_in_words
 from geometry.claims.outcomes import OUTCOMES, counts_in_words, counts_of, range_in_network, with_outcomes
-from geometry.networks.hook_points import CONCATENATED, short_site
+from geometry.networks.hook_points import CONCATENATED
 from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.tables import select
 
@@ -69,11 +69,6 @@ def networks(n: int) -> str:
     return f"{n} network{'s' * (n != 1)}"
 
 
-def full_name(row) -> str:
-    """A claim with the site that sets it apart from others of its name."""
-    return f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
-
-
 def gain_in_words(row) -> str:
     """The gain with its interval over seeds or, of one network, over the draws of folds, if there are any."""
     if pd.isna(row.gain):
@@ -110,7 +105,6 @@ def note_on(row, rule: dict) -> str:
 def overview(claims: pd.DataFrame, rule: dict) -> Matrix:
     """Claims as rows and experiments as columns: the outcome, and the estimate over its best baseline."""
     experiments = list(claims["experiment"].unique())
-    claims = claims.assign(name=[full_name(row) for row in claims.itertuples()])
     cells = {
         (row.name, row.experiment): Cell(
             row.outcome,
@@ -159,14 +153,14 @@ def outcomes_in_words(claims: pd.DataFrame) -> str:
     """A sentence for each outcome, with the claims that have it."""
     sentences = [f"{networks(int(claims['n_seeds'].max()))}."]
     for name in OUTCOMES:
-        if found := [full_name(row) for row in select(claims, outcome=name).itertuples()]:
+        if len(found := select(claims, outcome=name)["name"]):
             sentences.append(f"{name.capitalize()}: {'; '.join(found)}.")
     return " ".join(sentences)
 
 
 def network_table(claims: pd.DataFrame) -> Table:
     """The one network of an experiment beside the best baseline of each claim."""
-    rows = [[full_name(row), row.outcome, network_in_words(row)] for row in claims.itertuples()]
+    rows = [[row.name, row.outcome, network_in_words(row)] for row in claims.itertuples()]
     return Table(["Claim", "Outcome", "This network"], rows)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.claims.verdicts import bound_of, interval, verdict_of
+from geometry.networks.hook_points import short_site
 
 
 class Mark(NamedTuple):
@@ -32,10 +33,10 @@ OUTCOMES = {
     "supported": Mark("✓", "supported"),
     "not supported": Mark("✗", "opposed"),
     "undecided": Mark("?", "undecided"),
-    "not testable": Mark("○", "untestable"),
     IN_ONE_NETWORK["supported"]: Mark("1✓", "supported one"),
     IN_ONE_NETWORK["not supported"]: Mark("1✗", "opposed one"),
     IN_ONE_NETWORK["undecided"]: Mark("1?", "undecided one"),
+    "not testable": Mark("○", "untestable"),
 }
 """Every outcome, in the order in which they are counted."""
 
@@ -63,9 +64,15 @@ def outcome(row, margin: float) -> str:
     return IN_ONE_NETWORK[verdict_of(*range_in_network(row), bound_of(margin, row.kind), row.kind)]
 
 
+def full_name(row) -> str:
+    """A claim with the site that sets it apart from others of its name."""
+    return f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
+
+
 def with_outcomes(claims: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """The claims with a column ``outcome``."""
-    return claims.assign(outcome=[outcome(row, margin) for row in claims.itertuples()])
+    """The claims with their full ``name`` and ``outcome``."""
+    rows = list(claims.itertuples())
+    return claims.assign(name=list(map(full_name, rows)), outcome=[outcome(row, margin) for row in rows])
 
 
 def counts_of(claims: pd.DataFrame) -> dict[str, int]:

@@ -4,7 +4,9 @@ Each workaround can go when the fault is gone.
 """
 
 import gc
+import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -24,8 +26,27 @@ async def allow_any_date(dag, job, outputs) -> None:
     """In place of a check that fails a job whose input is dated in the future; content decides what is repeated."""
 
 
-def work_around_snakemake(dag: type, local_source_file: type) -> None:
-    """Change two classes of the running Snakemake, `DAG` and `LocalSourceFile`; a process may do so again."""
+MOST_FILES = 5
+"""More files of a job than these are counted and not named, in what Snakemake prints of it."""
+
+
+def few_files(record: logging.LogRecord) -> bool:
+    """A filter of Snakemake's logger that shortens lists of files, and lets all pass: some jobs have hundreds."""
+    for name in ("input", "output"):
+        if hasattr(record, name):
+            setattr(record, name, _few(getattr(record, name)))
+    if isinstance(reason := getattr(record, "reason", None), str):
+        listed = r"(?<=files: |r job: )[^;]+"
+        record.reason = re.sub(listed, lambda names: ", ".join(_few(names[0].split(", "))), reason)
+    return True
+
+
+def _few(names: list[str]) -> list[str]:
+    return names if len(names) <= MOST_FILES else [*names[:MOST_FILES], f"... ({len(names)} files)"]
+
+
+def work_around_snakemake(dag: type, local_source_file: type, log: logging.Logger) -> None:
+    """Change two classes of the running Snakemake, `DAG` and `LocalSourceFile`, and its log; repeatable."""
     # Planning makes objects that stay: to look for garbage among them after every 700 takes a tenth of the time.
     gc.set_threshold(50_000)
     # It calls the interpreter unquoted, and so fails in a folder whose path has a space (its issue 2645).
@@ -34,6 +55,7 @@ def work_around_snakemake(dag: type, local_source_file: type) -> None:
     # It takes braces in the path of the project's folder for wildcards when it looks for the environment of a rule.
     local_source_file.format = lambda path, **wildcards: path
     dag.check_output_mtime = allow_any_date
+    log.addFilter(few_files)
 
 
 def is_memory_lost() -> bool:

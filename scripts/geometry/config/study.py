@@ -192,16 +192,22 @@ class Study:
     def animations(self, experiment: str) -> tuple[str, ...]:
         return self.analyses[experiment].animations if self.is_trained_here(experiment) else ()
 
+    def _figures_and_animations(self, experiment: str) -> Iterable[str]:
+        """The names of the files of an experiment's figures, each before its animation."""
+        for name in self.figures(experiment):
+            yield f"{name}.{self.format}"
+            if name in self.animations(experiment):
+                yield f"{name}.gif"
+
     def _of_each(self, names: Callable[[str], Iterable[str]]) -> list[tuple[str, str]]:
         return [(experiment, name) for experiment in self.experiments for name in names(experiment)]
 
     def figure_files(self) -> list[str]:
-        """Every figure: of each experiment, and the explainer and the comparison if the study has them."""
-        of_study = ["explainer"] * (self.explained is not None) + ["comparison"] * bool(self.shared_tasks)
+        """Every figure, in the order of the report: of the study, then of each experiment."""
+        of_study = ["claims"] + ["comparison"] * bool(self.shared_tasks) + ["explainer"] * (self.explained is not None)
         return [
             *(f"results/{self.folder}figures/{name}.{self.format}" for name in of_study),
-            *(f"results/figures/{one}/{name}.{self.format}" for one, name in self._of_each(self.figures)),
-            *(f"results/figures/{one}/{name}.gif" for one, name in self._of_each(self.animations)),
+            *(f"results/figures/{one}/{name}" for one, name in self._of_each(self._figures_and_animations)),
         ]
 
     def network_records(self, experiment: str) -> list[str]:
@@ -222,7 +228,7 @@ class Study:
 
     def records(self) -> list[str]:
         """The records of all jobs behind the claims and figures."""
-        of_study = ["collect_claims", "write_findings"]
+        of_study = ["collect_claims", "write_findings", f"figures/plot_claims.{self.format}"]
         if self.explained is not None:
             of_study += ["figures/play_chaos_game", f"figures/plot_explainer.{self.format}"]
         if self.shared_tasks:

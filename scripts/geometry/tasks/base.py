@@ -30,7 +30,7 @@ class Analyses:
     first_run: tuple[str, ...] = ()  # rules of the first trained network, which only figures read
     over_training: tuple[str, ...] = ()  # rules of each network that the study itself trains
     on_demand: tuple[str, ...] = ()  # rules that nothing else waits for
-    figures: tuple[str, ...] = ("r2_by_site", "controls", "loss")
+    figures: tuple[str, ...] = ("r2_by_site", "loss", "controls")  # in the order of the report
     figures_over_training: frozenset[str] = frozenset({"loss"})  # of these, not of pretrained networks
     animations: tuple[str, ...] = ()  # of networks that the study itself trains
 

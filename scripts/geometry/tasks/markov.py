@@ -113,8 +113,8 @@ ANALYSES = Analyses(
     first_run=("measure_distances", "measure_components"),
     over_training=("measure_dimension",),
     figures=(
-        *("belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"),
-        *("distances", "steering", "recovery", "dimension", "symmetry", "convergence"),
+        *("belief_simplex", "sites", "r2_by_site", "emergence", "loss", "controls", "components"),
+        *("distances", "steering", "recovery", "symmetry", "dimension", "convergence"),
     ),
     figures_over_training=frozenset({"emergence", "loss", "dimension"}),
     animations=("emergence",),

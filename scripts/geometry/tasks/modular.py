@@ -69,7 +69,7 @@ ANALYSES = Analyses(
     every_network=("measure_circuit", "compare_bases", "find_shift_symmetry"),
     runs=("measure_surgery",),
     on_demand=("export_surgery",),
-    figures=("progress", "spectrum", "circles", "bases", "surgery", "shift_symmetry"),
+    figures=("progress", "spectrum", "circles", "bases", "shift_symmetry", "surgery"),
     figures_over_training=frozenset({"progress"}),
 )
 
