@@ -66,8 +66,9 @@ def test_report_holds_claims_and_figures(finished):
 def lists_of(report, category, tmp_path):
     """The text of the report in a browser, with a category opened; and the category's results in their order."""
     page = tmp_path / "report.html"
-    show = f"<script>const wait = () => app ? app.showCategory('{category}') : setTimeout(wait); wait();</script>"
-    page.write_text(report.read_text(encoding="utf-8") + show, encoding="utf-8")
+    then = f"app?.state.content === 'html' ? app.showCategory('{category}') : setTimeout(wait)"
+    script = f"<script>const wait = () => {then}; wait();</script>"
+    page.write_text(report.read_text(encoding="utf-8") + script, encoding="utf-8")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
     dom = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
@@ -98,7 +99,7 @@ def test_report_opens_on_the_findings_and_lists_results_in_the_order_of_a_reader
 
 def test_run_ends_with_the_verdicts_and_what_to_open(finished, tmp_path):
     study = finished.copy(tmp_path / "study")
-    findings = study.folder / "results/findings.html"
+    findings, report = (study.folder / f"results/{name}.html" for name in ("findings", "report"))
     counts = counts_in_words(with_outcomes(read_table(study.folder / "results/claims.csv"), 0.1))
     ends = {
         (): f"{counts}. Open results/findings.html, or results/report.html for all figures.",
@@ -107,6 +108,7 @@ def test_run_ends_with_the_verdicts_and_what_to_open(finished, tmp_path):
     }
     for arguments, end in ends.items():
         findings.unlink()
+        report.unlink(missing_ok=True)
         assert study.run(*arguments).split("\n\n")[-2] == end
     findings.unlink()
     figure = study.folder / "results/figures/mess3/loss.png"
