@@ -124,7 +124,7 @@ class Study:
         training = training.assign(held_out_loss_nats=np.nan, held_out_accuracy=np.nan)
         surgery = self.every("surgery") or [None] * len(self.runs)
         yield plot_progress([training] * len(self.runs), self.every("circuit"), surgery, self.every("probe"), p)
-        yield plot_spectrum(self.every("picture"), 0.85)
+        yield plot_spectrum([picture.isel(seed=0) for picture in self.every("picture")], 0.85)
         yield plot_bases(pd.concat(self.every("bases")), self.never["bases"], p)
         circuits = self.every("circuit")
         yield plot_shift_symmetry(self.every("shift_symmetry"), self.never["shift_symmetry"], circuits, SITES[-1], p)

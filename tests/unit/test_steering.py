@@ -243,7 +243,7 @@ def test_network_that_reads_the_belief_off_its_stream_does_what_the_table_says()
         {"activation": (("snapshot", "site", "prefix", "feature"), np.tile(activation, (1, 3, 1, 1)))},
         coords={"site": SITES},
     )
-    table = steer_network(process, truth, activations, network, 200, [0, 0.5, 1], seed=0)
+    table = steer_network(process, truth, activations, -1, network, 200, [0, 0.5, 1], seed=0)
     assert set(table["partner"]) == {"any"} and set(table["dose"]) == {0, 0.5, 1}
 
     def values(**where):
