@@ -153,4 +153,4 @@ def what_was_found():
 def labels_of_the_report(wildcards):
     """How the report names and sorts what it shows."""
     shown = ((rule, file.flags.get("report")) for rule in workflow.rules for file in rule.output)
-    return {rule.name: [entry.category, entry.labels] for rule, entry in shown if entry}
+    return sorted(([rule.name, entry.category, entry.labels] for rule, entry in shown if entry), key=str)

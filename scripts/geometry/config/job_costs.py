@@ -83,13 +83,15 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "judge_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_random_networks),
     "write_findings": lambda size: 0.16e9,
     "write_report": lambda size: 0.17e9,
+    "draw_provenance": lambda size: 0.05e9,
+    "export_crate": lambda size: 0.08e9,
 } | dict.fromkeys(
     ["plot_belief_simplex", "plot_emergence", "animate_emergence", "plot_sites", "plot_components"],
     lambda size: DRAWING + 500 * size.n_prefixes,
 )
 """Memory of a job in bytes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
 
-BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "write_findings": 8e6, "export_crate": 4e6}
+BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "write_findings": 8e6, "export_crate": 4e6, "draw_provenance": 3e6}
 """Further bytes of a job for each experiment of the study: tables, and figures on one page."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {
