@@ -17,6 +17,18 @@ from geometry.provenance.records import read_record
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 NO_LOCKS = "import fcntl\ndef flock(*_):\n    raise OSError({}, 'refused')\nfcntl.flock = flock\n"
+PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+TINY_JOB = str(ROOT / "tests/unit/tiny_job.py")
+WORKS_UNTIL_TOLD = f"""import sys
+sys.path.append({str(ROOT / "tests/unit")!r})
+from tiny_job import *
+with Job(Snakemake()):
+    print("working", flush=True)
+    input()
+    for path in (FILE, RECORD):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+"""
 NO_PROC = """import pathlib
 read = pathlib.Path.read_bytes
 def read_bytes(path):
@@ -32,7 +44,7 @@ def run_job(folder, customize="", **environment):
     (folder / "before").mkdir()
     (folder / "before/sitecustomize.py").write_text(customize, encoding="utf-8")
     path = f"{folder / 'before'}:{ROOT / 'scripts'}"
-    command = [sys.executable, str(ROOT / "tests/unit/tiny_job.py")]
+    command = [sys.executable, TINY_JOB]
     environment = {**ENVIRONMENT, **environment, "PYTHONPATH": path}
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
     assert result.returncode == 0, result.stderr.decode(errors="replace")
@@ -49,6 +61,18 @@ def test_job_says_once_that_it_goes_on_without_a_lock(number, tmp_path):
 def test_job_with_a_lock_says_nothing_of_locks(tmp_path):
     _, said = run_job(tmp_path)
     assert "lock" not in said
+
+
+def test_job_waits_for_the_same_one_though_its_log_was_removed(tmp_path):
+    first = subprocess.Popen([sys.executable, "-c", WORKS_UNTIL_TOLD], cwd=tmp_path, env=ENVIRONMENT, **PIPES)
+    assert first.stdout.readline() == "working\n"
+    (tmp_path / LOG).unlink()  # as Snakemake does before it starts a job
+    second = subprocess.Popen([sys.executable, TINY_JOB], cwd=tmp_path, env=ENVIRONMENT, **PIPES)
+    assert "waiting for the same job" in second.stderr.readline()
+    assert second.poll() is None and not (tmp_path / FILE).exists()
+    first.communicate("go on\n")
+    second.communicate()
+    assert first.returncode == second.returncode == 0 and (tmp_path / FILE).exists()
 
 
 def test_job_is_recorded_where_the_system_tells_nothing_of_itself(tmp_path):
@@ -81,7 +105,7 @@ def test_code_that_is_of_another_checkout_is_refused(tmp_path):
 
 
 def run_tiny(folder, library):
-    command = [sys.executable, str(ROOT / "tests/unit/tiny_job.py")]
+    command = [sys.executable, TINY_JOB]
     environment = {**ENVIRONMENT, "PYTHONPATH": str(library)}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
 

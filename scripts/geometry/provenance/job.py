@@ -90,9 +90,10 @@ class Job:
         self.journal.info(text)
 
     def _open_journal(self, path: str) -> None:
-        """Log to the log file too, and hold a file lock on it, so that this job runs only once at a time.
+        """Log to the log file too, and hold a lock on a file beside it, so that this job runs only once at a time.
 
-        A job outlives a Snakemake that is killed; the same job of the next Snakemake waits for it to end.
+        A job outlives a Snakemake that is killed; the same job of the next Snakemake waits for it to end. That one has
+        removed the log file itself by then.
         """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handlers = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace"), logging.StreamHandler()
@@ -100,12 +101,12 @@ class Job:
         for handler in handlers:
             handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
             self.journal.addHandler(handler)
-        file = handlers[0].stream
-        locked = try_lock(file)
+        self.lock = open(Path(path).with_suffix(".lock"), "ab")  # noqa: SIM115 (until this process ends)
+        locked = try_lock(self.lock)
         if locked is False:
             self.info("waiting for the same job, which outlived the Snakemake that had started it")
-            locked = try_lock(file, wait=True)
-        file.truncate(0)
+            locked = try_lock(self.lock, wait=True)
+        handlers[0].stream.truncate(0)
         if locked is None:
             self.info(
                 f"going on without a lock, as the file system of {path} has none: "
