@@ -7,10 +7,15 @@ BIN := .venv/bin
 # snakefmt looks for shfmt in the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study test check environment cluster lock readme docs
+.PHONY: study quick test check environment cluster lock readme docs
 
 study: environment
 	$(BIN)/snakemake
+
+# One small network and its belief states, on one core. Only the lines of the jobs are shown; if it fails, all.
+QUICK := $(BIN)/snakemake preview --configfile studies/quick.yaml --cores 1
+quick: environment
+	@$(QUICK) --quiet all || $(QUICK)
 
 test: cluster check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --durations=20 -n 3 --dist worksteal  # threads of each would only get in the others' way

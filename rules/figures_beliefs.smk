@@ -3,6 +3,26 @@
 Outputs: results/figures/{experiment}/{name}.*
 """
 
+DRAWN = study.analysed_by("plot_belief_simplex")
+
+
+rule preview:
+    """A first look: draw the beliefs of each experiment's first network, and print their R2 beside its baselines"""
+    input:
+        figures=expand("results/figures/{experiment}/belief_simplex.{format}", experiment=DRAWN, format=FORMAT),
+        probe=[study.in_every_run("probe.csv", [name])[0] for name in DRAWN],
+        baselines=expand("results/{experiment}/baselines.csv", experiment=DRAWN),
+    log:
+        "logs/preview.log",
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("preview"),
+    params:
+        sites=[study.drawn_site(name) for name in DRAWN],
+    script:
+        "../scripts/preview.py"
+
 
 rule plot_belief_simplex:
     """Draw true and decoded beliefs of {wildcards.experiment}"""
@@ -10,6 +30,8 @@ rule plot_belief_simplex:
         ground_truth=ground_truth_of,
         decoded=in_first_run("decoded.zarr.zip"),
         probe=in_first_run("probe.csv"),
+        of_tokens="results/{experiment}/decoded_from_tokens.zarr.zip",
+        baselines="results/{experiment}/baselines.csv",
     output:
         figure=report(
             f"results/figures/{{experiment}}/belief_simplex.{FORMAT}",

@@ -6,6 +6,7 @@ Outputs: results/tasks/{task}/ground_truth.zarr.zip     every distinct prefix wi
          results/tasks/{task}/dimension.csv             dimensions of the true beliefs by scale, Lyapunov exponents
          results/tasks/{task}/convergence.csv           errors of observers with finite memory
          results/{experiment}/baselines.csv             scores of the probe on tokens, k-grams and optimal predictions
+         results/{experiment}/decoded_from_tokens.zarr.zip    beliefs decoded from the tokens alone, out of fold
 """
 
 
@@ -65,6 +66,7 @@ rule score_baselines:
         ground_truth=ground_truth_of,
     output:
         baselines="results/{experiment}/baselines.csv",
+        decoded="results/{experiment}/decoded_from_tokens.zarr.zip",
         record="results/provenance/{experiment}/score_baselines.json",
     log:
         "logs/score_baselines/{experiment}.log",

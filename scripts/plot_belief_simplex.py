@@ -1,4 +1,4 @@
-"""Draw the true belief states beside those decoded from the trained network and from it at initialisation."""
+"""Draw the true belief states beside those decoded from the trained network, at initialisation and from the tokens."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from geometry.figures.belief_cloud import BeliefPainter
 from geometry.figures.style import STYLE_SHEET, WIDTH, format_r2, save_figure
 from geometry.networks.snapshots import first_network
-from geometry.probing.probe_table import decoded_beliefs, held_out_r2
+from geometry.probing.probe_table import ALL_TOKENS, baseline_r2, decoded_beliefs, held_out_r2
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 from geometry.tables import read_table
@@ -20,30 +20,46 @@ if TYPE_CHECKING:
 
 
 def plot_belief_simplex(
-    truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, site: str, max_points: int
+    truth: xr.Dataset,
+    decoded: xr.Dataset,
+    probe: pd.DataFrame,
+    of_tokens: xr.Dataset,
+    baselines: pd.DataFrame,
+    site: str,
+    max_points: int,
 ) -> Figure:
-    """The figure: three panels of the same prefixes in the same colours."""
+    """The figure: four panels of the same prefixes in the same colours."""
     painter = BeliefPainter(truth, max_points)
-    figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 0.39 * WIDTH))
-    prefixes = f"prefixes of 1 to {truth['length'].values.max()} tokens"
-    prefixes = f"all {prefixes}" if truth.attrs["complete"] else f"{prefixes}, sampled"
+    figure, axes = plt.subplots(1, 4, figsize=(WIDTH, 0.29 * WIDTH))
+    prefixes = f"{'all' if truth.attrs['complete'] else 'sampled'} prefixes, 1 to {truth['length'].values.max()} tokens"
     painter.draw(axes[0], truth["target"].values, f"True belief states\n{prefixes}")
     scores, beliefs = held_out_r2(probe, site), decoded_beliefs(decoded, site)
-    for ax, index, title in ((axes[1], -1, "Decoded, trained network"), (axes[2], 0, "Decoded, at initialisation")):
-        step = int(decoded["step"].values[index])
-        painter.draw(ax, beliefs[index], f"{title}\n{format_r2(scores[step])}, held-out prefixes")
+    r2 = [scores[int(step)] for step in decoded["step"].values]
+    panels = {
+        "Decoded, trained network": (beliefs[-1], r2[-1]),
+        "Decoded, at initialisation": (beliefs[0], r2[0]),
+        "Decoded from the tokens": (of_tokens["decoded_belief"].values, baseline_r2(baselines, ALL_TOKENS)),
+    }
+    for ax, (title, (belief, score)) in zip(axes[1:], panels.items(), strict=True):
+        painter.draw(ax, belief, f"{title}\nheld-out {format_r2(score)}")
     return figure
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
-        with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as run:
+        plt.style.use([STYLE_SHEET, {"axes.titlesize": 8}])
+        with (
+            open_dataset(snakemake.input.ground_truth) as truth,
+            open_dataset(snakemake.input.decoded) as run,
+            open_dataset(snakemake.input.of_tokens) as of_tokens,
+        ):
             decoded = first_network(run)
             figure = plot_belief_simplex(
                 truth,
                 decoded,
                 read_table(snakemake.input.probe),
+                of_tokens,
+                read_table(snakemake.input.baselines),
                 snakemake.params.site,
                 snakemake.params.max_points,
             )

@@ -11,27 +11,28 @@ from geometry.probing.baselines import optimal_prediction_features, token_featur
 from geometry.probing.design import ProbeDesign, coordinates_of, probe_design
 from geometry.probing.kgram import LONGEST_KGRAM, kgram_ids
 from geometry.probing.score_rows import as_frame
-from geometry.probing.scores import kgram_rows, tables_of_features
+from geometry.probing.scores import kgram_rows, results_of_features, tables_of_features
 from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.provenance.job import Job
 from geometry.schemas.probing import Baselines
-from geometry.storage import open_dataset
+from geometry.storage import open_dataset, write_dataset
 from geometry.tables import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def score_baselines(truth: xr.Dataset, design: ProbeDesign, coordinates: np.ndarray) -> pd.DataFrame:
-    """The scores of every baseline, for the true targets of a design."""
+def score_baselines(truth: xr.Dataset, design: ProbeDesign, coordinates: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """The scores of every baseline, for the true targets of a design, and the target decoded from all tokens."""
     tree, where = tree_of(truth), scored_positions(truth)
     ids = [np.unique(one[where], return_inverse=True)[1] for one in kgram_ids(tree, LONGEST_KGRAM)]
     tables = [as_frame(rows, site=INPUT, features=f"{k}_gram") for k, rows in enumerate(kgram_rows(design, ids), 1)]
     tokens = token_features(tree, coordinates)[where]
     of_tokens = {"last_token": tokens[:, : coordinates.shape[1]], "additive_tokens": tokens}
-    tables += tables_of_features(design, of_tokens, INPUT, {})
+    results = dict(results_of_features(design, of_tokens, {}))
+    tables += [as_frame(result.rows, site=INPUT, features=name) for name, result in results.items()]
     tables += tables_of_features(design, optimal_prediction_features(truth), OPTIMUM, {})
-    return pd.concat(tables)
+    return pd.concat(tables), results["additive_tokens"].decoded[0]
 
 
 if __name__ == "__main__":
@@ -40,7 +41,11 @@ if __name__ == "__main__":
         with open_dataset(snakemake.input.ground_truth) as truth:
             coordinates, design = coordinates_of(task), probe_design(truth, task, snakemake.params.probe)
             job.info(f"{len(coordinates)} tokens, represented by {coordinates.shape[1]} columns at each lag")
-            table = score_baselines(truth, design, coordinates)
+            table, decoded = score_baselines(truth, design, coordinates)
+            rows = np.arange(truth.sizes["prefix"], dtype=np.int32)[scored_positions(truth)]
+            variables = {"decoded_belief": (("prefix", "component"), decoded)}
+            of_tokens = xr.Dataset(variables, {"prefix": rows, "component": truth["component"]})
+            write_dataset(of_tokens, snakemake.output.decoded)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table, snakemake.output.baselines, Baselines)
         job.info(f"{len(table)} scores of {table['features'].nunique()} baselines")

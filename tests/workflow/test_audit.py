@@ -35,6 +35,7 @@ KINDS = [
     "rrxor/seed_1/convergence.csv",
     "mess3/random_init/probe.csv",
     "rrxor/baselines.csv",
+    "mess3/decoded_from_tokens.zarr.zip",
     "tasks/*/convergence.csv",
     "claims/mess3.csv",
     "claims/rrxor.csv",

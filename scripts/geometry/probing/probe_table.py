@@ -8,9 +8,11 @@ from numpy import ndarray
 from geometry.networks.hook_points import INPUT, OPTIMUM, OUTPUT, is_layer_output
 from geometry.tables import of_first_seed, select
 
+ALL_TOKENS = "all tokens, additive"
+
 BASELINES = {
     "last token": (INPUT, "last_token"),
-    "all tokens, additive": (INPUT, "additive_tokens"),
+    ALL_TOKENS: (INPUT, "additive_tokens"),
     **{f"{k}-gram": (INPUT, f"{k}_gram") for k in range(2, 7)},
     "optimal probabilities": (OPTIMUM, "next_token_probability"),
     "optimal log-probabilities": (OPTIMUM, "next_token_log_probability"),
@@ -35,6 +37,16 @@ def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
     return select(of_first_seed(probe), target="belief_state", site=site, metric="r2", **PROBED).set_index("step")[
         "value"
     ]
+
+
+def baseline_r2(baselines: pd.DataFrame, name: str) -> float:
+    """R2 of held-out prefixes of one of the `BASELINES` without a network."""
+    site, features = BASELINES[name]
+    where = {"site": site, "features": features, "target": "belief_state", "metric": "r2"}
+    rows = estimated(
+        select(baselines, **where, split=PROBED["split"], weighting=PROBED["weighting"]), PROBED["estimator"]
+    )
+    return rows["value"].item()
 
 
 def kgram_scores(baselines: pd.DataFrame, target: str) -> dict[tuple[str, str], list[float]]:

@@ -226,12 +226,19 @@ def kgram_rows(design: ProbeDesign, ids: list[Integer[ndarray, " row"]]) -> list
     return rows[1:]
 
 
+def results_of_features(
+    design: ProbeDesign, features: Mapping[str, Float[ndarray, "row _"]], kgram_r2: KgramR2
+) -> Iterator[tuple[str, SiteResult]]:
+    """The scores of features that are no activations, by name, for the true targets, and what they decode."""
+    columns, parts = side_by_side(features)
+    return evaluate(replace(design, control={}), columns, parts, {}, kgram_r2)
+
+
 def tables_of_features(
     design: ProbeDesign, features: Mapping[str, Float[ndarray, "row _"]], site: str, kgram_r2: KgramR2
 ) -> list[pd.DataFrame]:
-    """The scores of features that are no activations, by name, for the true targets."""
-    columns, parts = side_by_side(features)
-    results = evaluate(replace(design, control={}), columns, parts, {}, kgram_r2)
+    """The scores of features that are no activations, as tables."""
+    results = results_of_features(design, features, kgram_r2)
     return [as_frame(result.rows, site=site, features=name) for name, result in results]
 
 
