@@ -50,10 +50,11 @@ lock:
 	.venv-lock/bin/python envs/write_lock.py cluster
 	rm -rf .venv-lock
 
-# The pictures and the tables of verdicts in README and docs/results.md, from the default study.
+# The published claims, and the pictures and tables of verdicts in README and docs/results.md, from the default study.
 readme: environment
 	$(BIN)/snakemake study
 	cp results/figures/mess3/belief_simplex.png results/figures/mess3/recovery.png results/figures/rrxor/controls.png docs/
+	cp results/claims.csv docs/
 	$(BIN)/python docs/quote_findings.py
 
 # The site of docs/ in site/, by an environment of its own; a dead link or anchor fails.

@@ -59,6 +59,7 @@ if study.analysed_by("measure_circuit"):
 
 
 include: "rules/claims.smk"
+include: "rules/replication.smk"
 include: "rules/figures_beliefs.smk"
 include: "rules/figures_study.smk"
 include: "rules/provenance.smk"

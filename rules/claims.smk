@@ -109,6 +109,7 @@ rule write_findings:
     params:
         experiments=study.kinds,
         claims=config["claims"],
+        published=content("docs/claims.csv"),
         code=code("write_findings.py"),
     script:
         "../scripts/write_findings.py"

@@ -25,6 +25,7 @@ library = SCRIPTS / "geometry/__init__.py"
 if "geometry" not in sys.modules and not library.samefile(found := find_spec("geometry").origin):
     raise WorkflowError(f"{found} hides the package 'geometry' of {SCRIPTS}: unset PYTHONPATH, or uninstall it")
 
+from geometry.claims.replication import ReplicationError, check_experiments, read_claims
 from geometry.config.engine import HOW_TO_GO_ON, LOST_MEMORY, dead_links, is_memory_lost, work_around_snakemake
 from geometry.config.experiments import ConfigError, canonical_config, resolve_experiments
 from geometry.config.gathered import source_files
@@ -35,7 +36,8 @@ from geometry.provenance.code_digest import code_of, content_digest, file_digest
 from geometry.provenance.requirements_lock import LockError, hidden_package, read_lock
 
 work_around_snakemake(DAG, LocalSourceFile, logger)
-ARTEFACT = config.pop("artefact", None)  # a question on the command line, no part of a study
+ARTEFACT = config.pop("artefact", None)  # questions on the command line, no part of a study
+REFERENCE = config.pop("reference", None)
 SCHEMA = yaml.safe_load((PROJECT / "rules/schemas/config.schema.yaml").read_bytes())
 try:
     config.update(canonical_config(config, SCHEMA))

@@ -150,6 +150,18 @@ def what_was_found():
     return f"{counts}Open {', or '.join(folder + page for page in made)}."
 
 
+def reference_of_the_study(wildcards):
+    """The table of claims that those of the study are compared with, once it is known to be one."""
+    path = os.path.relpath(PUBLISHED) if REFERENCE is None else os.path.normpath(str(REFERENCE))
+    try:
+        if path == f"results/{STUDY}claims.csv":
+            raise ReplicationError(f"reference is {path}, the table of this study itself; it must be another")
+        check_experiments(read_claims(path), path, study.experiments)
+    except ReplicationError as error:
+        raise WorkflowError(str(error)) from None
+    return path
+
+
 def labels_of_the_report(wildcards):
     """How the report names and sorts what it shows."""
     shown = ((rule, file.flags.get("report")) for rule in workflow.rules for file in rule.output)

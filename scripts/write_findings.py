@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from geometry.claims.findings import findings
-from geometry.claims.markup import as_html, as_markdown
+from geometry.claims.markup import Paragraph, as_html, as_markdown
+from geometry.claims.replication import agreement_with
 from geometry.files import write_text
-from geometry.provenance.job import Job
+from geometry.provenance.job import Job, project_folder
 from geometry.tables import read_table, together
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if __name__ == "__main__":
             for name in ("probe", "baselines", "random_init", "circuit", "surgery")
         }
         parts = findings(claims, tables, snakemake.params.experiments, snakemake.params.claims)
+        published = project_folder(snakemake) / "docs/claims.csv"
+        if sentence := agreement_with(published, claims, snakemake.params.claims["confidence"]):
+            parts.insert(2, Paragraph(f"{sentence}."))
         for path, text in (
             (snakemake.output.text, as_markdown(parts)),
             (snakemake.output.page, as_html("Findings", parts)),

@@ -13,7 +13,9 @@ import yaml
 from snakemake.cli import parse_args
 from snakemake.utils import update_config
 
+from geometry.claims.replication import read_claims
 from geometry.config.experiments import canonical_config, resolve_experiments
+from geometry.networks.hook_points import short_site
 from geometry.storage import write_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +96,7 @@ def test_snakemake_understands_the_command_and_finds_what_it_names(command, monk
     assert all(Path(path).is_file() for path in [*args.configfile, *filter(None, [args.snakefile])])
     assert all(Path(profile, "profile.yaml").is_file() for profile in args.profile or [])
     assert all(map(is_target, args.targets))
-    assert {setting.split("=")[0] for setting in args.config or []} <= {*SCHEMA["properties"], "artefact"}
+    assert {setting.split("=")[0] for setting in args.config or []} <= {*SCHEMA["properties"], "artefact", "reference"}
 
 
 def test_target_that_no_rule_makes_is_noticed():
@@ -249,6 +251,24 @@ def test_quoted_findings_are_three_columns_or_all_tables():
     text = QUOTE["quoted"]("a\n<!-- findings -->\nold\n<!-- end -->\nb", [first, second], "page")
     tables = FINDINGS[FINDINGS.index("|") : FINDINGS.index("\n## ")]
     assert text == f"a\n<!-- findings -->\n{tables}<!-- end -->\nb"
+
+
+def test_readme_and_results_quote_the_published_claims():
+    claims = read_claims(ROOT / "docs/claims.csv")
+    published = {}
+    for row in claims.itertuples():
+        name = f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
+        published[row.experiment, name] = row.verdict, f"{row.estimate:.3f}"
+    for page, n_quoted in ((ROOT / "README.md", 40), (ROOT / "docs/results.md", len(claims))):
+        quoted = {}
+        for header, *rows in QUOTE["tables_of"](text_of(page).split("<!-- findings -->\n")[1].split("<!-- end -->")[0]):
+            for name, *cells in rows:
+                found = {
+                    (e, name): re.search(r"([a-z ]+): (\S+) over", cell)
+                    for e, cell in zip(header[1:], cells, strict=True)
+                }
+                quoted |= {key: cell.groups() for key, cell in found.items() if cell}
+        assert len(quoted) >= n_quoted and quoted.items() <= published.items()
 
 
 def test_findings_of_another_study_or_a_page_without_marks_are_refused():

@@ -177,6 +177,10 @@ CODE = {
         ("scripts/geometry/interventions/steering.py", "return np.stack([np.repeat(", "return np.array([np.repeat("),
         STEERING | CLAIMS,
     ),
+    "the published claims": (
+        ("docs/claims.csv", "claim,experiment,", "experiment,claim,"),
+        {"write_findings": 1} | LAST,
+    ),
     "the citation": (("CITATION.cff", "license: MIT", "license: ISC"), {"export_crate": 1, "all": 1}),
     "a label of the report": (
         ("rules/claims.smk", "claims with baselines", "the claims with baselines"),

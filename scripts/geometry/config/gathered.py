@@ -7,7 +7,7 @@ from geometry.provenance.records import FOLDER, RecordError, read_record
 
 SOURCE = [
     *("CITATION.cff", "LICENSE", "README.md", "Snakefile", "config.yaml", "envs/*.*", "profiles/*/*.yaml"),
-    *("rules/*.smk", "rules/*/*.yaml", "rules/*/*.rst"),
+    *("docs/claims.csv", "rules/*.smk", "rules/*/*.yaml", "rules/*/*.rst"),
     *("scripts/**/*.py", "scripts/**/*.mplstyle", "scripts/**/*.html"),
 ]
 """Patterns of the files without which the study cannot be run again."""

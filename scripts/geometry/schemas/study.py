@@ -150,3 +150,55 @@ class Comparison(Schema):
     """`loss_gap_nats`, `belief_r2`, `kl_rate_nats`, `rank`"""
     value: float
     """value of the measure; names in `_nats` [nats per token]"""
+
+
+class Replication(Schema):
+    """The claims of this study beside those of a reference, such as the published ones (`docs/claims.csv`)."""
+
+    path = "results/replication.csv"
+    key = ("experiment", "claim", "site")
+
+    experiment: str
+    """name of the experiment"""
+    claim: str
+    """what is claimed"""
+    site: str
+    """hook point, or how it is chosen"""
+    outcome: str
+    """`same verdict`, `changed`, `only here` or `only in the reference`"""
+    verdict: str
+    """verdict here; empty if the claim is only in the reference"""
+    reference_verdict: str
+    """verdict of the reference; empty if the claim is only here"""
+    n_seeds: int | None
+    """networks here"""
+    reference_n_seeds: int | None
+    """networks of the reference"""
+    estimate: float
+    """mean over networks and draws here"""
+    ci_low: float
+    """lower end of the interval of the estimate here (Student's t, at `claims.confidence`)"""
+    ci_high: float
+    """upper end of that interval"""
+    reference_estimate: float
+    """estimate of the reference"""
+    reference_ci_low: float
+    """lower end of its interval"""
+    reference_ci_high: float
+    """upper end of its interval"""
+    estimate_shift: float
+    """estimate here minus that of the reference, in standard errors of the difference; nan for one seed"""
+    gain: float
+    """gain over the best baseline here"""
+    gain_ci_low: float
+    """lower end of the interval of the gain here"""
+    gain_ci_high: float
+    """upper end of that interval"""
+    reference_gain: float
+    """gain of the reference"""
+    reference_gain_ci_low: float
+    """lower end of its interval"""
+    reference_gain_ci_high: float
+    """upper end of its interval"""
+    gain_shift: float
+    """gain here minus that of the reference, in standard errors of the difference; nan for one seed"""
