@@ -33,7 +33,7 @@ def test_baselines_are_those_of_the_default_study(experiment):
     one = resolve_experiments(CONFIG, SCHEMA)[experiment]
     task, probe = one["task"], one["probe"]
     truth = markov_ground_truth(process_of(task), task["context"], CONFIG["tree"]["max_prefixes"], seed=0)
-    table = score_baselines(truth, probe_design(truth, task, probe), coordinates_of(task))
+    table, _ = score_baselines(truth, probe_design(truth, task, probe), coordinates_of(task))
     table = select(table, target="belief_state", metric="r2", split=PROBED["split"], weighting=PROBED["weighting"])
     for name, known in zip(NAMES, R2[experiment], strict=True):
         site, features = BASELINES[name]

@@ -142,7 +142,7 @@ def test_probe_finds_the_planted_circle_and_no_other(tmp_path):
         assert circle[3] > 0.99 and circle.drop(3).max() < 0.3
         r2 = found[found["target"] != "circle"].set_index("target")["value"]
         assert r2[["first_number_circles", "other_operation_circles", "shuffled_answer_circles"]].max() < 0.1
-    baselines = score_baselines(truth, design, np.eye(task.n_tokens))
+    baselines, _ = score_baselines(truth, design, np.eye(task.n_tokens))
     baselines = select(baselines, split="held_out_prefix", metric="r2", target="circle", index=3)
     assert select(baselines, site="input")["value"].max() < 0.1
     with open_dataset(tmp_path / "decoded.zarr.zip") as decoded:

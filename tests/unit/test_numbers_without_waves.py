@@ -80,7 +80,7 @@ class Study:
         self.task, self.folder, self.truth = task, folder, modular_ground_truth(task)
         settings = {"folds": 5, "repeats": 2, "seed": 0}
         design = modular_design(task, settings)
-        self.baselines = score_baselines(self.truth, design, np.eye(task.n_tokens))
+        self.baselines, _ = score_baselines(self.truth, design, np.eye(task.n_tokens))
         self.probe = Probe(self.truth, design, kgram_scores(self.baselines, design.main), [])
         p = task.modulus
         self.runs = [self.run(seed, [noise(p, seed), last], [0, 5]) for seed, last in enumerate(networks, 1)]

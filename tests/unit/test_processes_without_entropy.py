@@ -92,7 +92,7 @@ class Study:
             logging.getLogger("test"),
             path,
         )
-        self.baselines = score_baselines(truth, design, np.eye(truth.sizes["token"]))
+        self.baselines, _ = score_baselines(truth, design, np.eye(truth.sizes["token"]))
         with open_dataset(path) as decoded:
             self.decoded = decoded.load()
         self.loss = loss_table(truth, self.activations)

@@ -49,6 +49,7 @@ def folder(tmp_path, monkeypatch):
 def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
     rules = rules_of(list(KINDS), folder)
     del rules["import_model"]  # which is always bound to networks from elsewhere
+    del rules["compare_claims"]  # whose reference, the published table, has none of these experiments
     tried = set()
     for name, rule in rules.items():
         for function in filter(callable, [*rule.input, *rule.params]):

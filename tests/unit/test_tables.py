@@ -121,7 +121,7 @@ def test_verdict_on_planted_networks(planted, tmp_path):
     table = probe_run(truth, planted_run, Probe(truth, design, {}, []), job, tmp_path / "decoded.zarr.zip")
     where = {"target": "belief_state", "weighting": "probability", "metric": "r2", "estimator": "least_squares"}
     r2 = select(table, features="activations", **where).set_index("split")["value"]
-    tokens = select(score_baselines(truth, design, np.eye(3)), features="additive_tokens", **where)
+    tokens = select(score_baselines(truth, design, np.eye(3))[0], features="additive_tokens", **where)
     baseline = tokens.set_index("split")["value"]
     if planted == "belief_state":
         assert r2[["in_sample", "held_out_prefix", "held_out_subtree", "held_out_length"]].min() > 1 - 1e-6
