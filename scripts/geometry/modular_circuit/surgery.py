@@ -11,6 +11,7 @@ modulo p, never by an answer modulo p'.
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class Torus:
     """The representation of numbers in a network for addition modulo p: an angle for each key frequency."""
 
     modulus: int
-    keys: tuple[int, ...]  # the strongest first; none is a combination of stronger ones
+    keys: tuple[int, ...]  # the strongest first; none is a combination of others
     amplitudes: dict[int, float]  # in the logits, of all key frequencies, combinations included
     windings: dict[int, tuple[int, ...]]  # turns of each frequency as each key turns once
 
@@ -92,14 +93,19 @@ def windings(keys: tuple[int, ...], p: int, order: int) -> dict[int, tuple[int, 
 
 
 def torus_of(amplitudes: dict[int, float], p: int, order: int) -> Torus:
-    """The torus of some key frequencies, the strongest first; combinations of up to `order` keys are not keys.
+    """The torus of some key frequencies, the strongest first; no key is a combination of up to `order` others.
 
-    In the training of a network with k_3 = k_1 + k_2, the three angles only ever occurred in that relation.
+    In the training of a network with k_3 = k_1 + k_2, the three angles only ever occurred in that relation. Of
+    frequencies that combine each other, as k_1 = 3 k_2, the keys are those of which all are combinations.
     """
     keys: tuple[int, ...] = ()
     for k in amplitudes:
         if k not in windings(keys, p, order):
             keys = (*keys, k)
+    for k in reversed(keys):
+        others = tuple(key for key in keys if key != k)
+        if amplitudes.keys() <= windings(others, p, order).keys():
+            keys = others
     return Torus(p, keys, amplitudes, windings(keys, p, order))
 
 
@@ -132,19 +138,22 @@ def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[
         turns = choice @ winding.T % modulus
         return np.einsum("f,cfd->cd", amplitudes, gap[turns]).min(axis=1)
 
-    generator = np.random.default_rng(modulus)
+    @cache
+    def best_step(key: int, others: tuple[int, ...]) -> tuple[int, float]:
+        """The best k' of one key beside those of the other keys, and its gap."""
+        margins = least_gap(np.array([(*others[:key], step, *others[key:]) for step in steps.tolist()]))
+        return int(steps[margins.argmax()]), float(margins.max())
+
     best, widest = None, -np.inf
-    for choice in generator.integers(1, modulus // 2 + 1, size=(n_starts, len(torus.keys))):
-        margin, before = least_gap(choice[None])[0], -np.inf
+    starts = np.random.default_rng(modulus).integers(1, modulus // 2 + 1, size=(n_starts, len(torus.keys)))
+    for choice in starts.tolist():
+        margin, before = least_gap(np.array([choice], int))[0], -np.inf
         while margin > before + GAP_TOLERANCE:
             before = margin
             for key in range(len(choice)):
-                tried = np.repeat(choice[None], len(steps), axis=0)
-                tried[:, key] = steps
-                margins = least_gap(tried)
-                choice[key], margin = steps[margins.argmax()], margins.max()
+                choice[key], margin = best_step(key, (*choice[:key], *choice[key + 1 :]))
         if margin > widest + GAP_TOLERANCE:
-            best, widest = tuple(choice.tolist()), margin
+            best, widest = tuple(choice), margin
     return best, float(widest)
 
 

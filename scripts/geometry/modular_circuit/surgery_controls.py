@@ -20,11 +20,12 @@ def pairs_of(modulus: int, n_pairs: int, generator: np.random.Generator) -> Pair
 
 def shift_averaged_accuracy(weights: Weights, pairs: Pairs, n_shifts: int, sign: int = 1) -> float:
     """The accuracy of logits averaged over evenly spaced shifts (a + s, b - s): an evaluation, not another network."""
-    a, b = pairs
-    p = modulus_of(weights)
-    shifts = np.unique(np.arange(n_shifts) * p // n_shifts)
-    logits = sum(logits_of(weights, ((a + s) % p, (b - sign * s) % p))[:, :p] for s in shifts)
-    return float((logits.argmax(axis=1) == (a + sign * b) % p).mean())
+    (a, b), p = pairs, modulus_of(weights)
+    shifts = np.unique(np.arange(n_shifts) * p // n_shifts)[:, None]
+    shifted, place = np.unique((a + shifts) % p * p + (b - sign * shifts) % p, return_inverse=True)
+    logits = logits_of(weights, np.divmod(shifted, p))[:, :p]  # of all pairs, shifted ones are the same pairs
+    summed = sum(logits[of_shift] for of_shift in place.reshape(len(shifts), -1))
+    return float((summed.argmax(axis=1) == (a + sign * b) % p).mean())
 
 
 def unedited(weights: Weights, modulus: int) -> dict[str, ndarray]:
