@@ -2,7 +2,7 @@
 
 The key frequencies are those of the last snapshot, also in the restricted and excluded loss of earlier ones: in
 hindsight, as in Nanda et al. (2023). The measure `is_key` marks the key frequencies of the snapshot itself.
-Ablations, neurons, attention and the measures of Clock and Pizza are of the last snapshot only.
+Ablations, neurons, attention and the measures of Clock and Pizza are of the last snapshot of a trained network only.
 """
 
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from geometry.modular_circuit.circuit import (
 )
 from geometry.modular_circuit.circuit_measures import embeddings, last_rows, snapshot_rows
 from geometry.modular_circuit.fourier import circle_coordinates, energy_by_frequency
-from geometry.networks.origins import parameter_stacks
+from geometry.networks.origins import RANDOM_INIT, origin_names, parameter_stacks
 from geometry.networks.snapshots import by_network
 from geometry.provenance.job import Job
 from geometry.schemas.modular import Circuit
@@ -76,9 +76,14 @@ def circuit_dataset(
 
 
 def measure_network(
-    snapshots: list[Weights], steps: list[int], task: ModularArithmetic, key_share: float, pure_share: float
+    snapshots: list[Weights],
+    steps: list[int],
+    task: ModularArithmetic,
+    key_share: float,
+    pure_share: float,
+    is_random: bool,
 ) -> tuple[pd.DataFrame, xr.Dataset]:
-    """The table and the dataset of the snapshots of one network."""
+    """The table and the dataset of the snapshots of one network; less of a random one, which is only a baseline."""
     last, rng = snapshots[-1], np.random.default_rng(SAMPLING_SEED)
     key = [] if task.argument is None else key_frequencies(pair_logits(last), task.argument, key_share)
     pattern, neurons = pair_activations(last)
@@ -86,7 +91,8 @@ def measure_network(
     rows = []
     for step, weights in zip(steps, snapshots, strict=True):
         rows += [(step, *row) for row in snapshot_rows(weights, task, key, key_share)]
-    rows += [(steps[-1], *row) for row in last_rows(last, task, key, pattern, share, pure_share, rng)]
+    if not is_random:
+        rows += [(steps[-1], *row) for row in last_rows(last, task, key, pattern, share, pure_share, rng)]
     table = pd.DataFrame(rows, columns=["step", "measure", "frequency", "part", "value"])
     return table, circuit_dataset([snapshots[0], last], [steps[0], steps[-1]], task, key, share)
 
@@ -95,11 +101,17 @@ def measure_circuit(
     stacks: dict[str, np.ndarray], task: ModularArithmetic, key_share: float, pure_share: float
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """The tables and datasets of all networks of a run, each with its own seed and its own key frequencies."""
-    steps, seeds, stacks = stacks["step"], stacks["seed"], parameter_stacks(stacks)
+    steps, seeds, origins, stacks = (
+        stacks["step"],
+        stacks["seed"],
+        origin_names(stacks["origin"]),
+        parameter_stacks(stacks),
+    )
     tables, datasets = [], []
     for seed, own in by_network(seeds):
         snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in own]
-        table, dataset = measure_network(snapshots, steps[own].tolist(), task, key_share, pure_share)
+        is_random = origins[own[-1]] == RANDOM_INIT
+        table, dataset = measure_network(snapshots, steps[own].tolist(), task, key_share, pure_share, is_random)
         table.insert(0, "seed", seed)
         tables.append(table)
         datasets.append(dataset.expand_dims(seed=[seed]))

@@ -236,7 +236,7 @@ def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot
     p, task = 7, ModularArithmetic(7, train_fraction=0.5)
     networks = [knows(p, {1: -9, 2: 0.3}), knows(p, {2: 9}, noise=0.5), knows(p, {1: 6, 3: 8})]
     stacks = {name: np.stack([network[name] for network in networks]) for name in networks[0]}
-    stacks |= {"step": np.array([0, 40, 0]), "seed": np.array([5, 5, 9])}
+    stacks |= {"step": np.array([0, 40, 0]), "seed": np.array([5, 5, 9]), "origin": np.array([0, 1, 0])}
     table, dataset = measure_circuit(stacks, task, 0.005, 0.85)
     assert dataset["key_frequency"].values.tolist() == [[2, 0, 0, 0, 0, 0], [3, 1, 0, 0, 0, 0]]
     assert dataset["step"].values.tolist() == [[0, 40], [0, 0]]
@@ -254,6 +254,7 @@ def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot
         }
         expected = {name: mean_scores(x[pairs], task.answer[pairs])["loss_nats"] for name, (x, pairs) in parts.items()}
         assert {name: value[name, 5, step].item() for name in parts} == pytest.approx(expected)
+    assert set(table[table["measure"].isin(["pure_neuron_share", "ablated_logits_accuracy"])]["seed"]) == {5}  # trained
     np.testing.assert_allclose(dataset["logit_amplitude"].values[0, :, 2], [0.3, 9], atol=0.2)
     # one-hot tokens: every vector of the basis has the same energy, and each circle is perfect
     ratio = table[(table["measure"] == "participation_ratio") & (table["part"] == "W_E")]["value"]
@@ -266,7 +267,7 @@ def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot
 
 def test_what_needs_waves_is_nan_for_a_polynomial():
     weights = {name: array[None] for name, array in knows(5, {1: 3}).items()}
-    run = {**weights, "step": np.zeros(1, dtype=int), "seed": np.zeros(1, dtype=int)}
+    run = {**weights, "step": np.ones(1, dtype=int), "seed": np.zeros(1, dtype=int), "origin": np.ones(1, dtype=int)}
     table, dataset = measure_circuit(run, ModularArithmetic(5, "polynomial"), 0.005, 0.85)
     undefined = set(table[table["value"].isna()]["measure"])
     assert {"excluded_loss_nats", "logit_amplitude", "is_key", "distance_irrelevance"} <= undefined

@@ -1,8 +1,8 @@
 """The closed form of a one-layer network at a fixed third token, as a function of the two tokens before it.
 
 The query and the third token's key and value are the same for every input and computed once; scores and values are
-computed once for each token instead of each pair; and products of weight matrices without a nonlinearity
-between them (W_O W_in, W_O W_U, W_out W_U) are precomputed.
+computed once for each token instead of each pair; and W_O W_in is precomputed. W_U is applied to the sum of what
+attention and neurons write, which for more tokens than d_model costs less than to either of them.
 The function is that of `Transformer` at the third position; activations at the first two are not computed.
 """
 
@@ -38,9 +38,11 @@ class FoldedWeights(NamedTuple):
     value: Float[Tensor, "source width"]
     neurons: Float[Tensor, "width d_mlp"]  # from attention-weighted values, as is direct
     neuron_bias: Float[Tensor, " d_mlp"]
-    direct: Float[Tensor, "width d_vocab"]
-    output: Float[Tensor, "d_mlp d_vocab"]
-    output_bias: Float[Tensor, " d_vocab"]
+    direct: Float[Tensor, "width d_model"]
+    output: Float[Tensor, "d_mlp d_model"]
+    output_bias: Float[Tensor, " d_model"]
+    unembedding: Float[Tensor, "d_model d_vocab"]
+    unembedding_bias: Float[Tensor, " d_vocab"]
 
     def activations(self, first: Tokens, second: Tokens) -> Activations:
         """Attention, neurons and logits at the last token of the sequences (first, second, last)."""
@@ -49,8 +51,9 @@ class FoldedWeights(NamedTuple):
         pattern = F.embedding(source, self.score).softmax(0)
         value = F.embedding(source, self.value).view(*source.shape, n_heads, -1)
         z = (pattern[..., None] * value).sum(0).flatten(1)
-        neurons = torch.addmm(self.neuron_bias, z, self.neurons).relu()
-        return Activations(pattern, neurons, torch.addmm(self.output_bias, z, self.direct) + neurons @ self.output)
+        neurons = torch.addmm(self.neuron_bias, z, self.neurons).relu_()
+        resid_post = torch.addmm(torch.addmm(self.output_bias, z, self.direct), neurons, self.output)
+        return Activations(pattern, neurons, torch.addmm(self.unembedding_bias, resid_post, self.unembedding))
 
 
 def fold(parameters: Parameters, last: int) -> FoldedWeights:
@@ -63,9 +66,8 @@ def fold(parameters: Parameters, last: int) -> FoldedWeights:
     value = source @ p["attn.W_V"].transpose(0, 1).flatten(1) + p["attn.b_V"].flatten()
     W_O, mid = p["attn.W_O"].flatten(0, 1), end + p["attn.b_O"]
     neuron_bias = mid @ p["mlp.W_in"] + p["mlp.b_in"]
-    output_bias = (mid + p["mlp.b_out"]) @ p["unembed.W_U"] + p["unembed.b_U"]
-    direct, output = W_O @ p["unembed.W_U"], p["mlp.W_out"] @ p["unembed.W_U"]
-    return FoldedWeights(score, value, W_O @ p["mlp.W_in"], neuron_bias, direct, output, output_bias)
+    of_neurons, of_output = (W_O @ p["mlp.W_in"], neuron_bias), (W_O, p["mlp.W_out"], mid + p["mlp.b_out"])
+    return FoldedWeights(score, value, *of_neurons, *of_output, p["unembed.W_U"], p["unembed.b_U"])
 
 
 def folded_logits(parameters: Parameters, first: Tokens, second: Tokens, last: int) -> Float[Tensor, "pair d_vocab"]:
