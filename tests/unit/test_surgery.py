@@ -9,6 +9,7 @@ from geometry.modular_circuit.surgery import (
     choose_frequencies,
     key_amplitudes,
     logits_of,
+    relabelings,
     resynthesized,
     score,
     surgery,
@@ -80,6 +81,44 @@ def test_a_strong_frequency_that_is_a_combination_of_weaker_ones_is_no_key():
     assert torus_of({12: 2.0, 4: 1.0}, 29, 1).keys == (4,)
     assert torus_of({12: 3.0, 10: 2.0, 2: 1.0}, 29, 1).keys == (12, 10, 2)
     assert torus_of({12: 3.0, 10: 2.0, 2: 1.0}, 29, 2).keys == (12, 10)
+
+
+def test_a_relabeling_is_the_same_network_with_other_names_for_the_numbers(planted, its_torus):
+    a, b = all_pairs(29)
+    before = logits_of(apply_surgery(planted, its_torus, its_torus.keys, 29), (a, b)).reshape(29, 29, -1)
+    found = relabelings(its_torus.keys, 29)
+    for choice in found:
+        u = next(u for u in range(29) if all(u * k % 29 == new for k, new in zip(its_torus.keys, choice, strict=True)))
+        after = logits_of(apply_surgery(planted, its_torus, choice, 29), (a, b)).reshape(29, 29, -1)
+        t = u * np.arange(29) % 29
+        np.testing.assert_allclose(after[..., :29], before[t][:, t][..., t], atol=1e-3)
+    assert its_torus.keys in found and len(found) > 1
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_combinations_are_judged_by_a_relabeling_only_where_there_is_nothing_else(planted, monkeypatch, alone):
+    """The widest gap at the own modulus may be that of a relabeling, which is right whatever moves with the keys."""
+    module, tried = "geometry.modular_circuit.surgery", set()
+
+    def choices(torus, p):
+        return dict.fromkeys([torus.keys] if alone else [torus.keys, tuple(2 + k % 5 for k in torus.keys)], 1.0)
+
+    def without_surgery(weights, torus, choice, modulus):
+        if len(torus.keys) > 1:  # any other frequency of a single key is a relabeling
+            tried.add(choice == torus.keys)
+        return weights
+
+    monkeypatch.setattr(f"{module}.widest_gaps", choices)
+    monkeypatch.setattr(f"{module}.apply_surgery", without_surgery)
+    best_torus(planted, 0.005)
+    assert tried == {alone}
+
+
+def test_torus_that_only_relabelings_can_judge_comes_last():
+    """Of combinations of four keys, 1 alone would do for 1 and 4, and any choice of it is right."""
+    planted = planted_network(29, (1, 4))
+    assert torus_of(key_amplitudes(planted, 0.005), 29, 4).keys == (1,)
+    assert sorted(best_torus(planted, 0.005).keys) == [1, 4]
 
 
 def test_amplitudes_of_a_planted_network_are_at_its_keys_also_for_a_difference(planted):

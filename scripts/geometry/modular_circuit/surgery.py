@@ -22,14 +22,20 @@ from torch import Tensor
 from geometry.modular_circuit.circuit import Weights, key_frequencies, logit_amplitudes
 from geometry.networks.one_layer import fold
 
-HIGHEST_ORDER = 3
-"""The largest number of keys, counted with multiplicity, that a frequency may combine; also of harmonics of one key."""
+HIGHEST_ORDER = 6
+"""The largest number of keys, counted with multiplicity, that a frequency may combine."""
+
+HIGHEST_HARMONIC = 3
+"""The largest multiple of one key that is always replaced with it."""
 
 SCORED_AT_ONCE = 2048
 """Pairs whose logits are computed together: they fit the processor's cache."""
 
-GAP_TOLERANCE = 1e-9
-"""A difference of predicted gaps that is rounding."""
+GAP_DIGITS = 9
+"""Digits of a predicted gap behind the decimal point; smaller differences are rounding."""
+
+CHOICES_TRIED, PAIRS_TRIED = 4, 2000
+"""Choices of other frequencies, and random pairs, by which the combinations of a torus are compared."""
 
 Pairs = tuple[Integer[ndarray, " pair"], Integer[ndarray, " pair"]]
 """The first and the second number of each pair."""
@@ -80,15 +86,18 @@ def windings(keys: tuple[int, ...], p: int, order: int) -> dict[int, tuple[int, 
 
     Ties are resolved in favour of fewer, then of stronger keys. Frequencies that equal none are left out.
     """
-    signed = [sign * unit for unit in np.eye(len(keys), dtype=int) for sign in (1, -1)]
+    signed = [sign * key for key in keys for sign in (1, -1)]
     shortest: dict[int, tuple[int, ...]] = {}
-    for n_terms in range(1, HIGHEST_ORDER + 1):
-        terms = itertools.combinations_with_replacement(range(len(signed)), n_terms)
-        for chosen in sorted(terms, key=lambda chosen: len(set(chosen))):
-            combination = sum(signed[term] for term in chosen)
-            k = int(combination @ keys) % p
-            if 0 < k <= p // 2 and (n_terms <= order or np.count_nonzero(combination) == 1):
-                shortest.setdefault(k, tuple(combination.tolist()))
+    for n_terms in range(1, max(order, HIGHEST_HARMONIC) + 1):
+        harmonics = ((term,) * n_terms for term in range(len(signed)))
+        combinations = itertools.combinations_with_replacement(range(len(signed)), n_terms)
+        for chosen in sorted(combinations if n_terms <= order else harmonics, key=lambda chosen: len(set(chosen))):
+            k = sum(signed[term] for term in chosen) % p
+            if 0 < k <= p // 2 and k not in shortest:
+                turns = (chosen.count(term) - chosen.count(term + 1) for term in range(0, len(signed), 2))
+                shortest[k] = tuple(turns)
+        if len(shortest) == p // 2:
+            break
     return shortest
 
 
@@ -123,8 +132,8 @@ def key_amplitudes(weights: Weights, key_share: float, sign: int = 1, n_keys: in
     return {k: float(amplitudes[k]) for k in keys}
 
 
-def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[tuple[int, ...], float]:
-    """The frequencies k' of another modulus that keep its numbers furthest apart, and the predicted least gap.
+def widest_gaps(torus: Torus, modulus: int, n_starts: int = 20) -> dict[tuple[int, ...], float]:
+    """The local maxima of the predicted least gap over the frequencies k' of another modulus, the widest first.
 
     The gap is the least over distances d of sum_k A_k (1 - cos(2 pi k' d / p')), A_k the logit amplitudes of the
     original network. Coordinate ascent from random starts: one k' at a time is set to its best value.
@@ -134,27 +143,30 @@ def choose_frequencies(torus: Torus, modulus: int, n_starts: int = 40) -> tuple[
     amplitudes = np.array(list(torus.amplitudes.values()))
     winding = np.array([torus.windings[k] for k in torus.amplitudes], int).reshape(len(amplitudes), len(torus.keys))
 
-    def least_gap(choice: Integer[ndarray, "choice key"]) -> Float[ndarray, " choice"]:
-        turns = choice @ winding.T % modulus
-        return np.einsum("f,cfd->cd", amplitudes, gap[turns]).min(axis=1)
+    turns_of_step = [np.outer(steps, of_key) for of_key in winding.T]
 
     @cache
     def best_step(key: int, others: tuple[int, ...]) -> tuple[int, float]:
         """The best k' of one key beside those of the other keys, and its gap."""
-        margins = least_gap(np.array([(*others[:key], step, *others[key:]) for step in steps.tolist()]))
+        turns = (turns_of_step[key] + np.delete(winding, key, axis=1) @ np.array(others, int)) % modulus
+        margins = np.einsum("f,sfd->sd", amplitudes, gap[turns]).min(axis=1)
         return int(steps[margins.argmax()]), float(margins.max())
 
-    best, widest = None, -np.inf
+    maxima = {}
     starts = np.random.default_rng(modulus).integers(1, modulus // 2 + 1, size=(n_starts, len(torus.keys)))
     for choice in starts.tolist():
-        margin, before = least_gap(np.array([choice], int))[0], -np.inf
-        while margin > before + GAP_TOLERANCE:
+        margin, before = 0.0, -np.inf
+        while margin > before + 10**-GAP_DIGITS:
             before = margin
             for key in range(len(choice)):
                 choice[key], margin = best_step(key, (*choice[:key], *choice[key + 1 :]))
-        if margin > widest + GAP_TOLERANCE:
-            best, widest = tuple(choice), margin
-    return best, float(widest)
+        maxima[tuple(choice)] = margin
+    return dict(sorted(maxima.items(), key=lambda maximum: -round(maximum[1], GAP_DIGITS)))
+
+
+def choose_frequencies(torus: Torus, modulus: int) -> tuple[tuple[int, ...], float]:
+    """The frequencies k' of another modulus that keep its numbers furthest apart, and the predicted least gap."""
+    return next(iter(widest_gaps(torus, modulus).items()))
 
 
 def resynthesized(
@@ -197,18 +209,27 @@ def score(weights: Weights, pairs: Pairs, sign: int = 1) -> SurgeryScore:
     return SurgeryScore(float((gap > 0).double().mean()), float((gap_of_all > 0).double().mean()), float(gap.min()))
 
 
-def best_torus(weights: Weights, key_share: float, sign: int = 1) -> Torus:
-    """The torus whose combinations, of order 1, 2 or 3, give the most accurate surgery at the network's own modulus.
+def relabelings(keys: tuple[int, ...], p: int) -> set[tuple[int, ...]]:
+    """The frequencies u k of all keys k, for each u: with them, the number t stands where u t stood."""
+    turned = np.outer(np.arange(1, p), np.array(keys, int)) % p
+    return set(map(tuple, turned[(turned <= p // 2).all(axis=1)].tolist()))
 
-    There, surgery replaces the key frequencies by others. Harmonics of a key are always replaced with it.
+
+def best_torus(weights: Weights, key_share: float, sign: int = 1) -> Torus:
+    """The torus whose combinations, of order 1 to 6, give the most accurate surgery at the network's own modulus.
+
+    There, surgery replaces the key frequencies by others. A choice that only relabels the numbers would show nothing; a
+    torus without other choices, as of a single key, comes last. Harmonics of a key are always replaced with it.
     """
     amplitudes, p = key_amplitudes(weights, key_share, sign), modulus_of(weights)
-    pairs = np.divmod(np.arange(p * p), p)
+    pairs = tuple(np.random.default_rng(p).integers(p, size=(2, PAIRS_TRIED)))
 
-    def quality(torus: Torus) -> tuple[float, float]:
-        choice, _ = choose_frequencies(torus, p)
-        result = score(apply_surgery(weights, torus, choice, p), pairs, sign)
-        return result.accuracy, result.least_gap
+    def quality(torus: Torus) -> tuple[bool, float, float]:
+        choices, same = list(widest_gaps(torus, p)), relabelings(torus.keys, p)
+        others = [choice for choice in choices if choice not in same]
+        tried = (others or choices)[:CHOICES_TRIED]
+        found = [score(apply_surgery(weights, torus, choice, p), pairs, sign) for choice in tried]
+        return bool(others), np.mean([one.accuracy for one in found]), np.mean([one.least_gap for one in found])
 
     return max((torus_of(amplitudes, p, order) for order in range(1, HIGHEST_ORDER + 1)), key=quality)
 
