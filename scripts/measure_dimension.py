@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import decoded_beliefs
 from geometry.processes.belief_set import SAME, SCALES, DimensionRow, draw_prefixes, process_rows, set_rows
 from geometry.processes.fractal_dimension import resolution
@@ -110,8 +111,10 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.decoded) as decoded,
             open_dataset(snakemake.input.generator) as generator,
         ):
+            # Of a finite set there is no resolution to compare networks by.
+            runs = [first_network(run) if true.is_finite else run for run in (decoded, generator)]
             prefixes, weight = draw_prefixes(truth, params.n_points, np.random.default_rng(params.seed))
-            sets = sets_of_run(truth, decoded, generator, params.site, prefixes)
+            sets = sets_of_run(truth, *runs, params.site, prefixes)
             table = dimension_table(sets, true, weight, params.seed)
         table = table.assign(experiment=snakemake.wildcards.experiment)
         write_table(table, snakemake.output.dimension, Dimension)

@@ -36,12 +36,9 @@ def lines_of(
 ) -> dict[str, tuple[str, pd.DataFrame]]:
     """Colour and scores of each kind of features."""
     sites = [last_layer_output(probe)] + [CONCATENATED] * (CONCATENATED in probe["site"].values)
-    first, last = (select(probe, step=step, target=target) for step in (probe["step"].min(), probe["step"].max()))
+    last, never = select(probe, step=probe["step"].max(), target=target), select(random_networks, target=target)
     lines = {f"{short_site(site)}, trained": (TRAINED, select(last, site=site)) for site in sites}
-    never = select(random_networks, target=target)
-    for site in sites:
-        rows = pd.concat([select(first, site=site), select(never, site=site)])
-        lines[f"{short_site(site)}, random networks"] = AT_INITIALISATION, rows
+    lines |= {f"{short_site(site)}, random networks": (AT_INITIALISATION, select(never, site=site)) for site in sites}
     known = pd.concat([last, select(baselines, target=target)])
     return lines | {name: (CONTROL, select(known, site=s, features=f)) for name, (s, f) in BASELINES.items()}
 

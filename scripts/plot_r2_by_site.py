@@ -51,10 +51,10 @@ def plot_r2_by_site(probe: pd.DataFrame, baselines: pd.DataFrame, random_network
     figure, axes = plt.subplots(1, len(weightings), figsize=(WIDTH, 0.52 * WIDTH), sharey=True, squeeze=False)
     axes = axes[0]
     probe, random_networks = (select(table, metric="r2") for table in (probe, random_networks))
-    first, last = probe["step"].min(), probe["step"].max()
+    last = probe["step"].max()
     baselines = select(baselines, metric="r2", target="belief_state", split="held_out_prefix")
     at_sites = select(probe, features="activations")
-    never = pd.concat([select(table, features="activations", step=first) for table in (probe, random_networks)])
+    never = select(random_networks, features="activations")
     networks = [
         ("trained", TRAINED, select(at_sites, step=last, target="belief_state")),
         ("random networks", AT_INITIALISATION, select(never, target="belief_state")),

@@ -57,9 +57,10 @@ class Probe:
 
     def design_at(self, activations: xr.Dataset, index: int) -> ProbeDesign:
         """The whole design at the last snapshot of each trained network; less at others, which fewer results need."""
-        if activations["origin"].values[index] == RANDOM_INIT:
-            return self.design.without_controls()
-        return self.design if index in last_of_each(activations["seed"].values) else self.design.brief()
+        if index not in last_of_each(activations["seed"].values):
+            return self.design.brief()
+        is_random = activations["origin"].values[index] == RANDOM_INIT
+        return self.design.without_controls() if is_random else self.design
 
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The table of one snapshot, and the decoded beliefs of each site, shape (way, prefix, component)."""

@@ -83,8 +83,9 @@ def test_decoded_beliefs_are_those_of_their_site_and_step(probed, truth):
 def test_splits_are_not_swapped(probed, truth):
     """In sample, noise decodes a little of anything; held out, nothing."""
     table, decoded = probed
-    uniform = select(table, target="belief_state", weighting="uniform", step=0, features="activations")
-    r2 = select(uniform, metric="r2").groupby("split")["value"].min()
+    decoding = {"target": "belief_state", "step": 0, "features": "activations"}
+    uniform = select(table, weighting="uniform", **decoding)
+    r2 = select(table, weighting="probability", metric="r2", **decoding).groupby("split")["value"].min()
     assert r2["in_sample"] > 0 > r2["held_out_prefix"]
     weight = truth["n_sequences_below"].values / truth["n_sequences_below"].values.sum()
     in_sample = decoded["decoded_belief"].values[list(decoded["split"].values).index("in_sample"), 0, 0]

@@ -168,7 +168,7 @@ def scores_table(
     probe: pd.DataFrame, baselines: pd.DataFrame, random_networks: pd.DataFrame, target: str
 ) -> Table | None:
     """R2 of a target in the trained networks (means over seeds), and of every baseline, by each way of scoring."""
-    first, last = probe["step"].min(), probe["step"].max()
+    last = probe["step"].max()
     tables = probe, baselines, random_networks
     probe, baselines, random_networks = (select(table, target=target, metric="r2") for table in tables)
     if probe.empty:
@@ -176,7 +176,6 @@ def scores_table(
     shown = [last_layer_output(probe), *[CONCATENATED] * (CONCATENATED in probe["site"].values)]
     trained = select(probe, step=last)
     lines = {f"trained, {site}": select(trained, site=site) for site in shown}
-    lines |= {f"at initialisation, {site}": select(probe, step=first, site=site) for site in shown}
     n = random_networks["seed"].nunique()
     lines |= {f"best of {n} random networks, {site}": select(random_networks, site=site) for site in shown}
     known = pd.concat([trained, baselines])

@@ -81,11 +81,11 @@ class ProbeDesign:
                 yield split.name, split.fold_of_cell[:1]
 
     def without_controls(self) -> "ProbeDesign":
-        """The design for networks of which only the true targets are of interest: those before training."""
+        """The design for networks that are never trained, of which only the true targets are of interest."""
         return replace(self, control={})
 
     def brief(self) -> "ProbeDesign":
-        """The design for snapshots in between, which figures over training show: true targets by the primary split."""
+        """The design for snapshots before the last, which figures over training show: true targets, primary split."""
         passes = [[self.primary]] if self.estimator == "ridge" else self.passes
         return replace(self, control={}, passes=passes, weighs_otherwise=False)
 

@@ -77,7 +77,10 @@ class ProcessDimension(OfTask, OfNamedSet, OfSet):
 
 
 class Dimension(OfSnapshot, OfNamedSet, OfSet):
-    """Dimensions of decoded and recovered beliefs by scale, after the same prefixes as the true ones."""
+    """Dimensions of decoded and recovered beliefs by scale, after the same prefixes as the true ones.
+
+    Where the true set is finite, of the first network of the run alone.
+    """
 
     path = "results/{experiment}/{run}/dimension.csv"
     key = ("seed", "step", "set", "scale", "measure", "index")
