@@ -18,6 +18,7 @@ rule extract_activations:
     log:
         "logs/extract_activations/{experiment}_{run}.log",
     cache: SHARED
+    priority: 15  # probes, the next longest, wait for them
     conda:
         "../envs/study.yaml"
     threads: 1

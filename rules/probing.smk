@@ -22,6 +22,7 @@ rule probe_beliefs:
         record="results/provenance/{experiment}/{run}/probe_beliefs.json",
     log:
         "logs/probe_beliefs/{experiment}_{run}.log",
+    priority: 5  # the longest after training
     conda:
         "../envs/study.yaml"
     threads: 1

@@ -18,6 +18,7 @@ rule build_ground_truth:
     log:
         "logs/build_ground_truth/{task}.log",
     cache: SHARED
+    priority: 20  # all wait for it
     conda:
         "../envs/study.yaml"
     resources:

@@ -22,6 +22,7 @@ rule sample_sequences:
         experiment=names(study.trained),
         run=RUN,
     cache: SHARED
+    priority: 20  # networks wait for them
     conda:
         "../envs/study.yaml"
     resources:
@@ -51,7 +52,7 @@ rule train_model:
         experiment=names(study.trained),
         run=RUN,
     cache: SHARED
-    priority: 10  # the longest jobs first
+    priority: 10  # the longest jobs first, so that none runs alone at the end
     conda:
         "../envs/study.yaml"
     threads: 1  # more would change the order of sums, and with it the bytes
