@@ -81,7 +81,7 @@ def test_task_name_depends_on_the_task_alone():
         ("z1r", {}, None),
         ("mess3", {}, None),
         ("mess3", {"model": {"d_model": 256}}, "2000 prefixes for 256 features of a site and should have 2560"),
-        ("modular_addition_53", {}, None),
+        ("modular_addition", {}, None),
     ],
 )
 def test_too_few_prefixes_for_a_probe_are_told(name, override, expected):
@@ -249,7 +249,7 @@ def test_task_is_refused_only_where_no_prefix_can_be_held_out():
 @pytest.mark.parametrize("modulus", range(2, 13))
 def test_every_modulus_goes_with_the_default_folds(modulus):
     experiment = {"task": {"parameters": {"modulus": modulus, "train_fraction": 0.7}}}
-    resolve({"experiments": {"modular_addition_53": experiment}})
+    resolve({"experiments": {"modular_addition": experiment}})
 
 
 def test_modular_arithmetic_is_for_transformers():
@@ -277,7 +277,7 @@ MODULAR_ERRORS = [
 @pytest.mark.parametrize(("override", "sentence"), MODULAR_ERRORS)
 def test_bad_modular_arithmetic_is_refused(override, sentence):
     with pytest.raises(ConfigError, match=sentence) as error:
-        resolve({"experiments": {"modular_addition_53": override}})
+        resolve({"experiments": {"modular_addition": override}})
     assert "\n" not in str(error.value)
 
 

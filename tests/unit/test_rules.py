@@ -12,7 +12,7 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, 
 ROOT = Path(__file__).parents[2]
 MESS3 = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": 8}
 CHECKPOINT = {"format": "transformer_lens", "activation": "gelu"}
-MODULAR = yaml.safe_load((ROOT / "config.yaml").read_bytes())["experiments"]["modular_addition_53"]
+MODULAR = yaml.safe_load((ROOT / "config.yaml").read_bytes())["experiments"]["modular_addition"]
 POLYNOMIAL = {"process": "modular_arithmetic", "parameters": {"modulus": 53, "operation": "polynomial"}, "context": 3}
 KINDS = {
     "foreign": {"task": MESS3, "model": CHECKPOINT | {"checkpoint": f"{ROOT}/tests/data/mess3.safetensors"}},

@@ -28,9 +28,9 @@ EXPERIMENTS = {
         "task": MESS3 | {"context": 4},
         "model": CHECKPOINT | {"checkpoint": "./nets/../net_{seed}.safetensors"},
     },
-    "sum": CONFIG["experiments"]["modular_addition_53"],
+    "sum": CONFIG["experiments"]["modular_addition"],
     "polynomial": merged(
-        CONFIG["experiments"]["modular_addition_53"], {"task": {"parameters": {"operation": "polynomial"}}}
+        CONFIG["experiments"]["modular_addition"], {"task": {"parameters": {"operation": "polynomial"}}}
     ),
 }
 
@@ -112,7 +112,7 @@ def test_settings_reach_only_what_depends_on_them(study_of):
 
 def test_snapshots_of_random_networks_are_as_many_as_networks(study_of):
     study = study_of("belief", "sum", defaults={"probe": {"random_networks": 9}})
-    assert study.n_snapshots("belief", "seed_3") == 100 and study.n_snapshots("sum", "seed_3") == 4
+    assert study.n_snapshots("belief", "seed_3") == 100 and study.n_snapshots("sum", "seed_3") == 2
     assert study.n_snapshots("belief", "random_init") == study.n_random_networks("belief") == 9
 
 
@@ -170,7 +170,8 @@ def test_rules_are_asked_by_experiment_and_by_task(study_of):
     assert study.tasks_analysed_by("measure_process") == ["mess3_0.05_0.85_context8"]
     assert study.of_task("gru", "recovery.csv") == "results/tasks/mess3_0.05_0.85_context8/recovery.csv"
     assert (
-        study.ground_truth("sum") == "results/tasks/modular_arithmetic_53_addition_0.7_0_context3/ground_truth.zarr.zip"
+        study.ground_truth("sum")
+        == "results/tasks/modular_arithmetic_113_addition_0.4_0_context3/ground_truth.zarr.zip"
     )
 
 
