@@ -100,4 +100,5 @@ def minimal_process(process: Process) -> Process:
         readout=basis @ process.readout,
         state_names=tuple(f"dimension {k}" for k in range(1, rank + 1)),
         generalized=True,
+        composition=None,  # its marginals are those of the former states
     )

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from geometry.processes.composition import Composition
 from geometry.processes.stationary_distribution import closed_classes, long_run_law
 
 TOLERANCE = 1e-9
@@ -43,6 +44,8 @@ class Process:
     generalized: bool
     notes: tuple[str, ...] = ()
     """Corrections of the given numbers, such as normalisation, a sentence each."""
+    composition: Composition | None = None
+    """The processes that this one is made of; None if it is made of none."""
 
     @property
     def n_tokens(self) -> int:
