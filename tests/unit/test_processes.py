@@ -11,7 +11,12 @@ from geometry.processes.process import ProcessError, build_process
 PARAMETERS = {
     "mess3": {"x": 0.05, "alpha": 0.85},
     "mess3_duplicated": {"x": 0.05, "alpha": 0.85},
+    "mess": {"n": 4, "x": 0.05, "alpha": 0.85},
     "custom": {"transition_tensor": [[[0.3, 0.7], [0.2, 0.3]], [[0, 0], [0.4, 0.1]]]},
+    "mixture": {"components": [{"process": "z1r"}, {"process": "bloch_walk"}]},
+    "product": {"factors": [{"process": "z1r"}, {"process": "bloch_walk"}]},
+    "chain": {"factors": [{"process": "z1r"}, {"process": "even", "depends_on": "token", "by": [{"p": 0.2}, {}]}]},
+    "noisy": {"of": {"process": "moon"}, "epsilon": 0.1},
 }
 
 

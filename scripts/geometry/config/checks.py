@@ -11,7 +11,7 @@ import yaml
 from geometry.config.job_costs import peak_memory_gb
 from geometry.networks.hook_points import STATES, chosen_sites, hook_point_names
 from geometry.probing.cross_validation import FEWEST_FOLDS
-from geometry.processes.process import ProcessError
+from geometry.processes.process import ParameterError, ProcessError
 from geometry.tasks.base import Task, TaskError
 from geometry.tasks.task import task_of
 
@@ -77,6 +77,8 @@ def check_task(experiment: Mapping, where: str, max_prefixes: int) -> Task:
         task.check(FEWEST_FOLDS, max_prefixes)
         if control := experiment["probe"]["control_parameters"]:
             task.check_control_parameters(control)
+    except ParameterError as error:
+        raise ConfigError(f"{where}: task.parameters.{error}") from None
     except ProcessError as error:
         raise ConfigError(f"{where}: task.process: {error}") from None
     except TaskError as error:

@@ -63,7 +63,10 @@ def canonical_config(config: Mapping, schema: Mapping) -> dict:
     experiment = schema["$defs"]["experiment"]
     experiments = {"type": "object", "additionalProperties": {**experiment, "type": ["object", "null"]}}
     properties = {**schema["properties"], "defaults": experiment, "experiments": experiments}
-    return canonical(typed(config, {**schema, "properties": properties}))
+    try:
+        return canonical(typed(config, {**schema, "properties": properties}))
+    except RecursionError:
+        raise ConfigError("config: it is nested too deep") from None
 
 
 def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
@@ -164,7 +167,8 @@ def present_names(former: str, allowed: Iterable) -> str:
 
 def sentence(error: ValidationError) -> str:
     """A schema error in words: the key, its value and what is allowed."""
-    key = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+    key = key.lstrip(".") or "the top level"
     value, allowed = error.instance, error.validator_value
     if error.validator == "additionalProperties":
         unknown = min(set(value) - set(error.schema["properties"]), key=str)

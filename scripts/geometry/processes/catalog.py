@@ -10,8 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from geometry.processes.composed import chain, mixture, noisy, product
 from geometry.processes.custom_matrices import custom
-from geometry.processes.process import Process, ProcessError, build_process
+from geometry.processes.nested_config import with_parts
+from geometry.processes.process import Process, ProcessError, build_process, check_size
 
 LARGEST = 1e100
 """The largest absolute value of a parameter."""
@@ -40,11 +42,27 @@ def mess3_duplicated(x: float, alpha: float) -> Process:
     return build_process("mess3_duplicated", tensor, state_names=["0a", "0b", "1", "2"])
 
 
+def mess(n: int | float, x: float, alpha: float) -> Process:
+    """`mess3` with `n` states and tokens in place of three; of `mess(3, x, alpha)` all is that of `mess3`."""
+    n = _whole("mess", "n", n, 2)
+    check_size("mess", n, n)
+    return build_process("mess", _mess_tensor(n, x, alpha))
+
+
 def _mess3_tensor(x, alpha) -> Float[ndarray, "3 3 3"]:
-    move = np.array([[1 - 2 * x, x, x], [x, 1 - 2 * x, x], [x, x, 1 - 2 * x]])
-    other = (1 - alpha) / 2
-    emit = np.array([[alpha, other, other], [other, alpha, other], [other, other, alpha]])
-    return np.array([move * emit[:, token] for token in range(3)])
+    return _mess_tensor(3, x, alpha)
+
+
+def _mess_tensor(n, x, alpha) -> Float[ndarray, "n n n"]:
+    stays = np.eye(n, dtype=bool)
+    move, emit = np.where(stays, 1 - (n - 1) * x, x), np.where(stays, alpha, (1 - alpha) / (n - 1))
+    return move * emit.T[:, None, :]
+
+
+def _whole(name: str, key: str, value: int | float, least: int) -> int:
+    if value != int(value) or value < least:
+        raise ProcessError(f"{name}: parameter {key} is {value:g}; it must be a whole number of at least {least}")
+    return int(value)
 
 
 def rrxor(p1: float = 0.5, p2: float = 0.5) -> Process:
@@ -70,6 +88,24 @@ def _rrxor_tensor(p1, p2) -> Float[ndarray, "2 5 5"]:
     tensor[0, false, start] = 1
     tensor[1, true, start] = 1
     return tensor
+
+
+def checksum(n: int | float = 2, m: int | float = 2) -> Process:
+    """`n` random digits 0 to `m` - 1, each equally likely, then their sum modulo `m`, again and again.
+
+    A state is the number of digits so far with their sum; of two bits, this is `rrxor`.
+    """
+    n, m = _whole("checksum", "n", n, 1), _whole("checksum", "m", m, 2)
+    check_size("checksum", 1 + n * m, m)
+    tensor = np.zeros((m, 1 + n * m, 1 + n * m))
+    for digit in range(m):
+        tensor[digit, 0, 1 + digit] = 1 / m
+        for place in range(n - 1):
+            for total in range(m):
+                tensor[digit, 1 + place * m + total, 1 + (place + 1) * m + (total + digit) % m] = 1 / m
+        tensor[digit, 1 + (n - 1) * m + digit, 0] = 1
+    names = ["S", *(f"{place}:{total}" for place in range(1, n + 1) for total in range(m))]
+    return build_process("checksum", tensor, state_names=names)
 
 
 def z1r(p: float = 0.5) -> Process:
@@ -182,8 +218,10 @@ PROCESSES = {
     for function in (
         mess3,
         mess3_duplicated,
+        mess,
         rrxor,
         leaky_rrxor,
+        checksum,
         z1r,
         zrr,
         even,
@@ -195,9 +233,16 @@ PROCESSES = {
         moon,
         fanizza,
         custom,
+        mixture,
+        product,
+        chain,
+        noisy,
     )
 }
 """By the name that `task.process` has; a new process is a function above and an entry here."""
+
+COMPOSED = ("mixture", "product", "chain", "noisy")
+"""The processes made of processes."""
 
 
 def check_parameters(name: str, function: Callable, parameters: dict) -> None:
@@ -218,6 +263,8 @@ def process_from_config(name: str, parameters: dict) -> Process:
     if name not in PROCESSES:
         raise ProcessError(f"process is {name!r}; allowed are {', '.join(PROCESSES)}")
     check_parameters(name, PROCESSES[name], parameters)
+    if name in COMPOSED:
+        return PROCESSES[name](**with_parts(name, parameters, process_from_config, PROCESSES))
     for key, value in parameters.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name != "custom" and not (is_number and abs(value) < LARGEST):

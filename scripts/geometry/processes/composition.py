@@ -32,7 +32,7 @@ class Composition:
     kind: str
     parts: tuple[Part, ...]
     independent: bool = False
-    """True if the belief is the product of the factors' beliefs: not of a chain, of noise on tokens, or of a mixture."""
+    """True if the belief is the product of the factors' beliefs: not of a chain, with noise, or of a mixture."""
 
 
 def source_posterior(composition: Composition, belief: Float[ndarray, "row state"]) -> Float[ndarray, "row part"]:

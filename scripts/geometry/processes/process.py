@@ -26,8 +26,23 @@ LEAST_RESOLVED = np.finfo(float).eps / TOLERANCE
 """The singular value or cosine below which a vector divided by it is not accurate to the tolerance."""
 
 
+MOST_STATES = MOST_TOKENS = 128
+"""The largest numbers of states and of tokens of a process whose numbers of them are free."""
+
+
 class ProcessError(ValueError):
     """A process that cannot be built; the message is one sentence."""
+
+
+class ParameterError(ProcessError):
+    """A parameter that gives no process; the message begins with its path, such as ``components[1].process``."""
+
+
+def check_size(name: str, n_states: int, n_tokens: int) -> None:
+    """Raise `ProcessError` for more states or tokens than a transition tensor is built for."""
+    for what, n, most in (("states", n_states, MOST_STATES), ("tokens", n_tokens, MOST_TOKENS)):
+        if n > most:
+            raise ProcessError(f"{name}: it has {n} {what}; at most {most} are allowed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +93,14 @@ def build_process(
     state_names=None,
     token_names=None,
     generalized: bool = False,
+    fixed: tuple[Float[ndarray, " state"], Float[ndarray, " state"]] | None = None,
+    composition: Composition | None = None,
 ) -> Process:
     """The process of a transition tensor of shape (token, state, state), validated.
 
-    Beliefs start at `initial_state`, by default the stationary distribution. Raises
-    `ProcessError` for a tensor that defines no process.
+    Beliefs start at `initial_state`, by default the stationary distribution. `fixed` is the stationary state and the
+    readout of a generalized process for which eigenvalue 1 of the summed tensor is not simple, so that it does not
+    determine them. Raises `ProcessError` for a tensor that defines no process.
     """
     tensor = _checked_tensor(name, transition_tensor)
     n_tokens, n_states, _ = tensor.shape
@@ -91,11 +109,14 @@ def build_process(
     if not generalized:
         tensor[(tensor < 0) & (tensor >= -TOLERANCE)] = 0  # such as 1 - 0.9 - 0.1
         _check_probabilities(name, tensor, state_names)
-    readout = _readout(name, tensor.sum(axis=0), generalized)
+    chain = tensor.sum(axis=0)
+    if fixed:
+        _check_fixed(name, chain, *fixed)
+    readout = fixed[1] if fixed else _readout(name, chain, generalized)
     initial = None
     if initial_state is not None:
         initial = _checked_initial_state(name, initial_state, readout, generalized)
-    stationary = _stationary_distribution(name, tensor.sum(axis=0), readout, generalized, initial)
+    stationary = fixed[0] if fixed else _stationary_distribution(name, chain, readout, generalized, initial)
     return Process(
         name=name,
         transition_tensor=tensor,
@@ -105,6 +126,7 @@ def build_process(
         state_names=state_names,
         token_names=token_names,
         generalized=generalized,
+        composition=composition,
     )
 
 
@@ -164,6 +186,16 @@ def _readout(name, chain, generalized) -> Float[ndarray, " state"]:
         raise ProcessError(f"{name}: the summed transition tensor has eigenvalue 1 more than once; it must be simple")
     readout = _fixed_vector(name, chain)
     return readout / readout[np.abs(readout).argmax()]
+
+
+def _check_fixed(name, chain, stationary: Float[ndarray, " state"], readout: Float[ndarray, " state"]) -> None:
+    moved = max(np.abs(chain @ readout - readout).max(), np.abs(stationary @ chain - stationary).max())
+    size = max(1, np.abs(readout).max(), np.abs(stationary).max())
+    if not moved <= TOLERANCE * size or not abs(stationary @ readout - 1) <= TOLERANCE:
+        raise ProcessError(
+            f"{name}: the summed transition tensor changes the given stationary state or readout by {moved:.3g}, and "
+            f"their product is {stationary @ readout:.9g}; it must leave them as they are, with a product of 1"
+        )
 
 
 def _fixed_vector(name, chain: Float[ndarray, "state state"]) -> Float[ndarray, " state"]:

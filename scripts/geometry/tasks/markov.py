@@ -12,7 +12,7 @@ import numpy as np
 from geometry.processes.belief_states import complete_tree, extend_beliefs
 from geometry.processes.catalog import PROCESSES, process_from_config
 from geometry.processes.prefix_tree import count_at_most
-from geometry.processes.process import Process, ProcessError
+from geometry.processes.process import ParameterError, Process, ProcessError
 from geometry.tasks.base import COORDINATES, PROBABILITIES, Analyses, Task, TaskError
 
 PREFIXES_LOOKED_AT = 1_000
@@ -80,17 +80,19 @@ class MarkovTask(Task):
         return process_of({"process": self.name, "parameters": {**self.parameters, **parameters}})
 
     def check_control_parameters(self, parameters: Mapping) -> None:
-        own, key = self.process.transition_tensor, "probe.control_parameters"
+        own, key = self.process, "probe.control_parameters"
         try:
-            tensor = self.with_parameters(parameters).transition_tensor
+            other = self.with_parameters(parameters)
         except ProcessError as error:
-            raise TaskError(f"{key}: {error}; set it to null where it was meant for another process") from None
-        if tensor.shape != own.shape or ((own != 0) & (tensor == 0)).any():
+            at = "." if isinstance(error, ParameterError) else ": "
+            raise TaskError(f"{key}{at}{error}; set it to null where it was meant for another process") from None
+        pairs = [(getattr(own, name), getattr(other, name)) for name in ("transition_tensor", "initial_state")]
+        if any(found.shape != mine.shape or ((mine != 0) & (found == 0)).any() for mine, found in pairs):
             raise TaskError(
                 f"{key} is {dict(parameters)}; they must give a process with the same states, tokens and possible "
                 "transitions"
             )
-        if np.allclose(tensor, own):
+        if all(np.allclose(found, mine) for mine, found in pairs):
             raise TaskError(
                 f"{key} is {dict(parameters)}, which gives the task's own process; it must give another, or be null"
             )

@@ -5,7 +5,7 @@ import inspect
 import json
 from collections.abc import Mapping
 
-from geometry.processes.catalog import PROCESSES
+from geometry.processes.catalog import COMPOSED, PROCESSES
 from geometry.processes.process import ProcessError
 from geometry.tasks.base import Task
 from geometry.tasks.markov import MarkovTask, process_of
@@ -41,7 +41,7 @@ def resolved_parameters(section: Mapping) -> dict:
 def task_name(section: Mapping) -> str:
     """The name of a resolved task in paths, the same for every experiment that uses it."""
     process, parameters = section["process"], section["parameters"]
-    if process == "custom":
+    if process in ("custom", *COMPOSED):
         values = [hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:12]]
     else:
         values = [str(parameters[key]) for key in inspect.signature(TASKS[process].builder(process)).parameters]
