@@ -1,6 +1,7 @@
 """Configurations: merged, in one form, and refused in one sentence."""
 
 import copy
+import re
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,49 @@ def test_modular_arithmetic_is_for_transformers():
     experiment = {"task": task, "model": {"architecture": "gru"}, "training": {"labels": "full_distribution"}}
     with pytest.raises(ConfigError, match="'gru'; modular_arithmetic needs transformer"):
         resolve({"experiments": {"mine": experiment}})
+
+
+Z1R, MIXED = {"process": "z1r"}, {"process": "mixture", "context": 4}
+COMPOSED_ERRORS = [
+    ({"components": [Z1R, {"process": "z2r"}]}, None, r"task.parameters.components\[1\].process is 'z2r'; allowed are"),
+    ({"components": 3}, None, "task.parameters.components is 3, a int; it must be of type array"),
+    (
+        {"components": [Z1R, {**Z1R, "parameters": {"p": "a"}}]},
+        None,
+        r"task.parameters.components\[1\].parameters.p is 'a', a str; it must be of type number",
+    ),
+    ({"components": [Z1R] * 2, "epsilon": 1}, None, "task.process: mixture: parameter 'epsilon' is unknown"),
+    ({"components": [Z1R] * 2}, {"weights": [1, 1]}, r"probe.control_parameters.weights is \[1, 1\]; it must have 2"),
+    ({"components": [Z1R] * 2}, {"weights": [0.5, 0.5]}, "which gives the task's own process"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "control", "sentence"), COMPOSED_ERRORS)
+def test_bad_composed_process_is_refused(parameters, control, sentence):
+    one = {"task": {**MIXED, "parameters": parameters}, "probe": {"control_parameters": control}}
+    with pytest.raises(ConfigError, match=f"experiment 'mine': .*{sentence}") as error:
+        resolve({"experiments": {"mine": one}, "only": ["mine"]})
+    assert "\n" not in str(error.value)
+
+
+def test_composed_process_has_a_short_name_and_its_weights_are_control_parameters():
+    weights = {"weights": ["1/4", 0.75]}
+    parts = {"components": [Z1R, {"process": "zrr", "parameters": {"p1": "1e-1"}}]}
+    one = {"task": {**MIXED, "parameters": parts}, "probe": {"control_parameters": weights}}
+    other = {"task": {**MIXED, "parameters": {**parts, **weights}}, "probe": {"control_parameters": None}}
+    found = resolve({"experiments": {"mine": one, "other": other}, "only": ["mine", "other"]})
+    assert found["mine"]["task"]["parameters"]["components"][1]["parameters"] == {"p1": 0.1}
+    assert found["mine"]["probe"]["control_parameters"] == {"weights": [0.25, 0.75]}
+    names = [task_name(found[name]["task"]) for name in ("mine", "other")]
+    assert names[0] != names[1] and all(re.fullmatch("mixture_[0-9a-f]{12}_context4", name) for name in names)
+
+
+def test_config_that_is_nested_beyond_all_bounds_is_refused():
+    parameters = {}
+    for _ in range(2000):
+        parameters = {"of": {"process": "noisy", "parameters": parameters}}
+    with pytest.raises(ConfigError, match="config: it is nested too deep"):
+        canonical_config({"defaults": {"task": {"process": "noisy", "parameters": parameters}}}, SCHEMA)
 
 
 MODULAR_ERRORS = [
