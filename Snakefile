@@ -36,6 +36,7 @@ rule study:
         f"results/{STUDY}power.csv",
         f"results/{STUDY}findings.html",
         figures_of_the_study,
+        cards_of_the_study,
         f"results/{STUDY}provenance/index.html",
 
 

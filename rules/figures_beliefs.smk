@@ -54,6 +54,31 @@ rule plot_belief_simplex:
         "../scripts/plot_belief_simplex.py"
 
 
+rule plot_process:
+    """Draw the process of {wildcards.experiment}"""
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/process.{FORMAT}",
+            caption="captions/process.rst",
+            category="{experiment}",
+            labels={"figure": "process"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_process.{FORMAT}.json",
+    log:
+        "logs/plot_process/{experiment}.log",
+    wildcard_constraints:
+        experiment=analysed_by("plot_process"),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_process"),
+    params:
+        **drawing("plot_process"),
+        task=task_of,
+    script:
+        "../scripts/plot_process.py"
+
+
 rule plot_emergence:
     """Draw the emergence of {wildcards.experiment}"""
     input:

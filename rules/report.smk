@@ -16,6 +16,7 @@ rule write_report:
         figures_of_the_study,
         f"results/{STUDY}claims.csv",
         f"results/{STUDY}power.csv",
+        cards_of_the_study,
         f"results/{STUDY}provenance/index.html",
     output:
         report=f"results/{STUDY}report.html",

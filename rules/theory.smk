@@ -5,6 +5,7 @@ Outputs: results/tasks/{task}/ground_truth.zarr.zip     every distinct prefix wi
          results/tasks/{task}/symmetry.csv              which permutations of the tokens are symmetries of the process
          results/tasks/{task}/dimension.csv             dimensions of the true beliefs by scale, Lyapunov exponents
          results/tasks/{task}/convergence.csv           errors of observers with finite memory
+         results/tasks/{task}/card.md, card.html        entropies, dimensions, forbidden sequences, symmetries, parts
          results/{experiment}/baselines.csv             scores of the probe on tokens, k-grams and optimal predictions
          results/{experiment}/decoded_from_tokens.zarr.zip    beliefs decoded from the tokens alone, out of fold
 """
@@ -59,6 +60,35 @@ rule measure_process:
         code=code("measure_process.py"),
     script:
         "../scripts/measure_process.py"
+
+
+rule describe_process:
+    """Card of {wildcards.task}"""
+    input:
+        symmetry="results/tasks/{task}/symmetry.csv",
+    output:
+        text="results/tasks/{task}/card.md",
+        page=report(
+            "results/tasks/{task}/card.html",
+            caption="captions/process_card.rst",
+            category="Processes",
+            labels={"card": "{task}"},
+        ),
+        record="results/provenance/tasks/{task}/describe_process.json",
+    log:
+        "logs/describe_process/{task}.log",
+    wildcard_constraints:
+        task=names(study.tasks_analysed_by("describe_process"), "[^/]+"),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        **asks("describe_process"),
+    params:
+        task=named_task,
+        code=code("describe_process.py"),
+    script:
+        "../scripts/describe_process.py"
 
 
 rule score_baselines:

@@ -110,6 +110,10 @@ def figures_of_the_study(wildcards):
     return study.figure_files()
 
 
+def cards_of_the_study(wildcards):
+    return [f"results/tasks/{task}/card.html" for task in study.tasks_analysed_by("describe_process")]
+
+
 def records_of_the_study(wildcards):
     return study.records()
 

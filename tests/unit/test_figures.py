@@ -18,7 +18,13 @@ from geometry.processes.catalog import PROCESSES, process_from_config
 from geometry.tasks.ground_truth import markov_ground_truth
 from measure_surgery import circles_dataset, shown_modulus
 
-PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_duplicated")}
+PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_duplicated")} | {
+    "mess": {"n": 4, "x": 0.05, "alpha": 0.85},
+    "mixture": {"components": [{"process": "z1r"}, {"process": "bloch_walk"}]},
+    "product": {"factors": [{"process": "z1r"}, {"process": "even"}]},
+    "chain": {"factors": [{"process": "z1r"}, {"process": "even", "depends_on": "token", "by": [{"p": 0.2}, {}]}]},
+    "noisy": {"of": {"process": "z1r"}, "epsilon": 0.1},
+}
 
 
 @pytest.mark.parametrize("name", [name for name in PROCESSES if name != "custom"])

@@ -20,7 +20,7 @@ DIMENSION = {"measure_dimension": 4, "plot_dimension": 2}
 MEMORY = {"measure_convergence": 4, "plot_convergence": 2}
 RECOVERY = {"recover_process": 4, "score_recovery": 4, "plot_recovery": 2}
 INVERSE = RECOVERY | {"find_symmetries": 4, "plot_symmetry": 2}
-FIGURES |= {"plot_recovery": 2, "plot_dimension": 2, "plot_symmetry": 2, "plot_convergence": 2}
+FIGURES |= {"plot_recovery": 2, "plot_dimension": 2, "plot_symmetry": 2, "plot_convergence": 2, "plot_process": 2}
 AFTER_PROBE = CLOUDS | SCORES | CLAIMS | DIMENSION | MEMORY | {"measure_distances": 2, "plot_distances": 2}
 AFTER_ACTIVATIONS = AFTER_PROBE | COMPONENTS | STEERING | INVERSE
 AFTER_ACTIVATIONS |= {"measure_loss": 4, "probe_beliefs": 4, "plot_loss": 2}
@@ -33,6 +33,8 @@ EVERYTHING = (
     | {
         "build_ground_truth": 2,
         "measure_process": 2,
+        "describe_process": 2,
+        "plot_process": 2,
         "score_baselines": 2,
         "sample_sequences": 2,  # of mess3 alone: rrxor is trained on its whole tree
         "train_model": 4,
@@ -153,7 +155,7 @@ CODE = {
         AFTER_PROBE
         | COMPONENTS
         | STEERING
-        | {"probe_beliefs": 6, "score_baselines": 2, "measure_process": 2}
+        | {"probe_beliefs": 6, "score_baselines": 2, "measure_process": 2, "describe_process": 2}
         | RECOVERY
         | {"recover_process": 6, "score_recovery": 6},
     ),
@@ -166,7 +168,7 @@ CODE = {
         AFTER_TRAINING | {"train_model": 4},
     ),
     "a statement of the processes": (
-        ("scripts/geometry/processes/catalog.py", "other = (1 - alpha) / 2", "other = 0.5 * (1 - alpha)"),
+        ("scripts/geometry/processes/catalog.py", "(1 - alpha) / (n - 1)", "(1 - alpha) / (-1 + n)"),
         EVERYTHING,
     ),
     "a statement of the verdicts": (

@@ -109,14 +109,14 @@ class MarkovTask(Task):
 
 
 ANALYSES = Analyses(
-    of_task=("measure_process",),
+    of_task=("measure_process", "describe_process"),
     every_network=("recover_process", "score_recovery", "find_symmetries"),
     runs=("steer_network", "measure_convergence"),
     first_run=("measure_distances", "measure_components"),
     over_training=("measure_dimension",),
     figures=(
         *("belief_simplex", "sites", "r2_by_site", "emergence", "loss", "controls", "components"),
-        *("distances", "steering", "recovery", "symmetry", "dimension", "convergence"),
+        *("distances", "steering", "recovery", "symmetry", "dimension", "convergence", "process"),
     ),
     figures_over_training=frozenset({"emergence", "loss", "dimension"}),
     animations=("emergence",),
