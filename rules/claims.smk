@@ -2,7 +2,7 @@
 
 Inputs:  results/{experiment}/baselines.csv
          results/{experiment}/{run}/probe.csv, loss.csv; steering.csv, recovery.csv, symmetry.csv (and these two of
-         the process), or circuit.csv, bases.csv, shift_symmetry.csv, surgery.csv
+         the process), subspaces.csv, or circuit.csv, bases.csv, shift_symmetry.csv, surgery.csv
 Outputs: results/claims/{experiment}.csv         every claim: estimate, interval, baseline, verdict
          results/claims.csv                      those of all experiments, corrected for their number
          results/power.csv                       the number of seeds that would decide each claim
@@ -25,6 +25,8 @@ rule judge_claims:
         symmetry=if_analysed("find_symmetries", in_runs("symmetry.csv")),
         process_symmetry=if_analysed("find_symmetries", of_process("symmetry.csv")),
         random_init_symmetry=if_analysed("find_symmetries", in_random_init("symmetry.csv")),
+        subspaces=if_analysed("measure_subspaces", in_runs("subspaces.csv")),
+        random_init_subspaces=if_analysed("measure_subspaces", in_random_init("subspaces.csv")),
         circuit=if_analysed("measure_circuit", in_runs("circuit.csv")),
         random_init_circuit=if_analysed("measure_circuit", in_random_init("circuit.csv")),
         bases=if_analysed("compare_bases", in_runs("bases.csv")),

@@ -429,3 +429,64 @@ rule plot_convergence:
         **drawing("plot_convergence"),
     script:
         "../scripts/plot_convergence.py"
+
+
+rule plot_telescoping:
+    """Draw the components' beliefs of {wildcards.experiment}"""
+    input:
+        ground_truth=ground_truth_of,
+        decoded=in_first_run("decoded.zarr.zip"),
+        probe=in_first_run("probe.csv"),
+        of_tokens="results/{experiment}/decoded_from_tokens.zarr.zip",
+        baselines="results/{experiment}/baselines.csv",
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/telescoping.{FORMAT}",
+            caption="captions/telescoping.rst",
+            category="{experiment}",
+            labels={"figure": "beliefs of the components"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_telescoping.{FORMAT}.json",
+    log:
+        "logs/plot_telescoping/{experiment}.log",
+    wildcard_constraints:
+        experiment=analysed_by("plot_telescoping"),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_telescoping"),
+    params:
+        **drawing("plot_telescoping"),
+        task=task_of,
+        site=drawn_site_of,
+        max_points=config["figures"]["max_points"],
+    script:
+        "../scripts/plot_telescoping.py"
+
+
+rule plot_subspaces:
+    """Draw the subspaces of the parts of {wildcards.experiment}"""
+    input:
+        subspaces=in_runs("subspaces.csv"),
+        random_init=in_random_init("subspaces.csv"),
+    output:
+        figure=report(
+            f"results/figures/{{experiment}}/subspaces.{FORMAT}",
+            caption="captions/subspaces.rst",
+            category="{experiment}",
+            labels={"figure": "subspaces of the parts"},
+        ),
+        record=f"results/provenance/figures/{{experiment}}/plot_subspaces.{FORMAT}.json",
+    log:
+        "logs/plot_subspaces/{experiment}.log",
+    wildcard_constraints:
+        experiment=analysed_by("plot_subspaces"),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("plot_subspaces"),
+    params:
+        **drawing("plot_subspaces"),
+        site=last_layer_output_of,
+    script:
+        "../scripts/plot_subspaces.py"

@@ -1,10 +1,11 @@
-"""Structure of the activations: fractal dimension, token symmetries, convergence with memory.
+"""Structure of the activations: fractal dimension, token symmetries, convergence with memory, subspaces of parts.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip, dimension.csv, convergence.csv
          results/{experiment}/{run}/activations.zarr.zip, decoded.zarr.zip
 Outputs: results/{experiment}/{run}/dimension.csv      dimensions by scale of decoded and recovered beliefs, and their resolution
          results/{experiment}/{run}/symmetry.csv       how permutations of the tokens act on the activations
          results/{experiment}/{run}/convergence.csv    errors of decoded beliefs by position
+         results/{experiment}/{run}/subspaces.csv      subspaces of the parts of a mixture or product
 """
 
 
@@ -79,3 +80,26 @@ rule measure_convergence:
         code=code("measure_convergence.py"),
     script:
         "../scripts/measure_convergence.py"
+
+
+rule measure_subspaces:
+    """Subspaces of {wildcards.experiment}, {wildcards.run}"""
+    input:
+        ground_truth=ground_truth_of,
+        activations="results/{experiment}/{run}/activations.zarr.zip",
+    output:
+        subspaces="results/{experiment}/{run}/subspaces.csv",
+        record="results/provenance/{experiment}/{run}/measure_subspaces.json",
+    log:
+        "logs/measure_subspaces/{experiment}_{run}.log",
+    wildcard_constraints:
+        experiment=analysed_by("measure_subspaces"),
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("measure_subspaces"),
+    params:
+        task=task_of,
+        code=code("measure_subspaces.py"),
+    script:
+        "../scripts/measure_subspaces.py"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from geometry.claims.belief_claims import claims_of
 from geometry.claims.claim import Claim, predicted
+from geometry.claims.composed_claims import composed_claims_of
 from geometry.claims.evidence import Evidence
 from geometry.claims.modular_claims import CircuitEvidence, circuit_claims_of
 
@@ -27,7 +28,7 @@ class LossEvidence:
 
 
 CLAIMS = {
-    "markov": ClaimsOfKind(Evidence, claims_of),
+    "markov": ClaimsOfKind(Evidence, lambda evidence: (*claims_of(evidence), *composed_claims_of(evidence))),
     "modular": ClaimsOfKind(CircuitEvidence, circuit_claims_of),
     "tabulated": ClaimsOfKind(LossEvidence, lambda evidence: predicted(evidence.loss)),
 }

@@ -26,6 +26,8 @@ class Evidence:
     symmetry: pd.DataFrame
     process_symmetry: pd.DataFrame
     random_init_symmetry: pd.DataFrame
+    subspaces: pd.DataFrame
+    random_init_subspaces: pd.DataFrame
     analysis: Mapping[str, Mapping]
 
     @property

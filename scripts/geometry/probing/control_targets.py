@@ -6,6 +6,7 @@ from numpy import ndarray
 
 from geometry.probing.kgram import kgram_ids, kgram_predictions
 from geometry.processes.belief_states import belief_states
+from geometry.processes.composition import MIXTURE, part_beliefs, source_posterior
 from geometry.processes.observability import hidden_directions
 from geometry.processes.prefix_tree import PrefixTree
 from geometry.processes.process import TOLERANCE, Process
@@ -13,17 +14,35 @@ from geometry.processes.process import TOLERANCE, Process
 DISTINCT = 1e-6
 """A difference of two beliefs that exceeds rounding."""
 
+SOURCE_POSTERIOR, BELIEF_OF = "source_posterior", "belief_of_"
+"""Names of targets: the posterior of the components of a mixture; what precedes the name of a part."""
+
 MOST_COMPONENTS = 40
 """Components of a control target, at most; one with more is left out."""
 
 
 def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
-    """The belief state, and its components that next-token and all predictions do not determine, where they vary."""
+    """The belief state; its components that next-token and all predictions do not determine; the beliefs of its parts.
+
+    Of a mixture, the posterior of its components too. Those that do not vary are left out.
+    """
     named = zip(("belief_beyond_next_token", "unobservable_belief_state"), hidden_directions(process), strict=True)
     hidden = {name: belief @ parts.T for name, parts in named if len(parts)}
+    targets = hidden | targets_of_parts(process, belief)
     return {"belief_state": belief} | {
-        name: part for name, part in hidden.items() if np.ptp(part, axis=0).max() > DISTINCT
+        name: part for name, part in targets.items() if np.ptp(part, axis=0).max() > DISTINCT
     }
+
+
+def targets_of_parts(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
+    """The posterior of the components of a mixture, and the belief over the states of each part of any composition."""
+    composition, targets = process.composition, {}
+    if composition is None:
+        return targets
+    if composition.kind == MIXTURE:
+        targets[SOURCE_POSTERIOR] = source_posterior(composition, belief)
+    beliefs = zip(composition.parts, part_beliefs(composition, belief), strict=True)
+    return targets | {f"{BELIEF_OF}{part.name}": own for part, own in beliefs}
 
 
 def control_targets(

@@ -116,3 +116,27 @@ class Convergence(OfSnapshot):
     """`belief_error` (root mean square distance), `memory_reached` (tokens of the observer with that error)"""
     value: float
     """value of the measure"""
+
+
+BELIEF_STATE, PART_BELIEFS = "belief_state", "part_beliefs"
+"""Values of the column `site` of subspaces.csv where features are no activations, but true beliefs."""
+
+
+class Subspaces(OfSnapshot):
+    """The subspaces in which activations vary with each part of a mixture or a product, and their dimensions."""
+
+    path = "results/{experiment}/{run}/subspaces.csv"
+    key = ("seed", "step", "site", "measure", "index")
+
+    site: str
+    """layer output; or, the same for every network, `belief_state` (the joint belief itself) and `part_beliefs` (the
+    beliefs of all parts, side by side)"""
+    measure: str
+    """`encoding_overlap`, `vary_one_overlap` (products) and `random_overlap` (of random directions with the same
+    covariance): mean squared cosine of the principal angles between two parts, mean over pairs; `explained_by_parts`,
+    `explained_by_belief`: share of the variance that a regression on beliefs explains; `dimensions` that hold a share
+    of the variance; `variance_share` of the leading principal components together"""
+    index: int | None
+    """percent of the variance of `dimensions`, number of principal components of `variance_share`"""
+    value: float
+    """value of the measure"""

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from geometry.processes.belief_states import complete_tree, extend_beliefs
 from geometry.processes.catalog import PROCESSES, process_from_config
+from geometry.processes.composition import MIXTURE, PRODUCT
 from geometry.processes.prefix_tree import count_at_most
 from geometry.processes.process import ParameterError, Process, ProcessError
 from geometry.tasks.base import COORDINATES, PROBABILITIES, Analyses, Task, TaskError
@@ -57,7 +58,8 @@ class MarkovTask(Task):
 
     @property
     def analyses(self) -> Analyses:
-        return ANALYSES
+        composition = self.process.composition
+        return ANALYSES if composition is None else OF_COMPOSED[composition.kind]
 
     @property
     def is_explainable(self) -> bool:
@@ -121,6 +123,16 @@ ANALYSES = Analyses(
     figures_over_training=frozenset({"emergence", "loss", "dimension"}),
     animations=("emergence",),
 )
+
+OF_COMPOSED = {
+    kind: replace(
+        ANALYSES,
+        every_network=(*ANALYSES.every_network, "measure_subspaces"),
+        figures=(*own, *ANALYSES.figures, "subspaces"),
+    )
+    for kind, own in ((MIXTURE, ("telescoping",)), (PRODUCT, ()))
+}
+"""Of processes that are made of others, by kind."""
 
 
 @cache
