@@ -35,7 +35,7 @@ def true_targets(process: Process, belief: Float[ndarray, "prefix state"]) -> di
 
 
 def targets_of_parts(process: Process, belief: Float[ndarray, "prefix state"]) -> dict[str, Float[ndarray, "prefix _"]]:
-    """The posterior of the components of a mixture, and the belief over the states of each part of any composition."""
+    """The posterior of the components of a mixture, and the belief over the states of each part."""
     composition, targets = process.composition, {}
     if composition is None:
         return targets

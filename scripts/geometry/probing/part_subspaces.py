@@ -28,7 +28,7 @@ RESOLVED = 1e-9
 RANDOM_DRAWS = 200
 """Draws of random subspaces, of which the mean overlap is taken."""
 
-Basis = Float[ndarray, "direction feature"]
+Basis = Float[ndarray, "_ feature"]
 """Orthonormal rows."""
 
 
@@ -47,7 +47,7 @@ def leading(rows: Float[ndarray, "row feature"], n: int) -> Basis:
 
 def encoding(
     x: Float[ndarray, "prefix feature"],
-    parts: Sequence[Float[ndarray, "prefix state"]],
+    parts: Sequence[Float[ndarray, "prefix _"]],
     weight: Float[ndarray, " prefix"],
 ) -> tuple[list[Basis], float]:
     """The subspace of each part by a regression of x on the beliefs of all, and the share of x that they explain."""
