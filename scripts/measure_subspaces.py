@@ -8,11 +8,20 @@ import pandas as pd
 import xarray as xr
 
 from geometry.networks.hook_points import is_layer_output
-from geometry.probing.part_subspaces import covariance, encoding, overlap, random_overlap, variance_shares, vary_one
+from geometry.probing.part_subspaces import (
+    BELIEF_STATE,
+    PART_BELIEFS,
+    covariance,
+    encoding,
+    overlap,
+    random_overlap,
+    variance_shares,
+    vary_one,
+)
 from geometry.processes.composition import PRODUCT, Composition
 from geometry.processes.prefix_tree import tree_of
 from geometry.provenance.job import Job
-from geometry.schemas.structure import BELIEF_STATE, PART_BELIEFS, Subspaces
+from geometry.schemas.structure import Subspaces
 from geometry.storage import open_dataset
 from geometry.tables import write_table
 from geometry.tasks.task import process_of

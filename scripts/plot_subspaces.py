@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from geometry.figures.series import draw_series, name_sites
 from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
-from geometry.networks.labels import short_site
+from geometry.networks.hook_points import short_site
+from geometry.probing.part_subspaces import BELIEF_STATE, PART_BELIEFS
 from geometry.provenance.job import Job
-from geometry.schemas.structure import BELIEF_STATE, PART_BELIEFS
 from geometry.tables import read_table, select
 
 if TYPE_CHECKING:

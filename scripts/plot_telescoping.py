@@ -46,26 +46,25 @@ def draw_component(ax: Axes, part: Part, belief: np.ndarray, own: np.ndarray, we
 def plot_telescoping(
     truth: xr.Dataset, composition: Composition, ways: dict[str, np.ndarray], max_points: int
 ) -> Figure:
-    """The figure: a row for each way of knowing the belief, a column for each component, and one for the posterior."""
+    """The figure: a column for each way of knowing the belief, a row for each component, and one for the posterior."""
     rows = np.random.default_rng(0).permutation(truth.sizes["prefix"])[:max_points]
     target, weight = truth["target"].values[rows], truth["weight"].values[rows]
     shown, own = composition.parts[:MOST_SHOWN], part_beliefs(composition, target)
-    n_columns = len(shown) + 1
-    size = WIDTH, WIDTH / n_columns * len(ways)
-    figure, axes = plt.subplots(len(ways), n_columns, figsize=size, squeeze=False)
+    n_rows = len(shown) + 1
+    figure, axes = plt.subplots(n_rows, len(ways), figsize=(WIDTH, n_rows * WIDTH / len(ways)), squeeze=False)
     posterior = source_posterior(composition, target)[:, 0]
-    for line, (way, belief) in zip(axes, ways.items(), strict=True):
+    for line, (way, belief) in zip(axes.T, ways.items(), strict=True):
         for ax, part, beliefs in zip(line, shown, own, strict=False):
             draw_component(ax, part, belief[rows], beliefs, weight)
-        line[0].set_ylabel(way)
-        found = belief[rows] @ composition.parts[0].marginal @ composition.parts[0].readout
+        found = source_posterior(composition, belief[rows])[:, 0]
         draw_cloud(line[-1], np.stack([posterior, found], axis=1), np.full((len(rows), 3), 0.35))
         line[-1].plot([0, 1], [0, 1], color="0.75", linewidth=0.6, zorder=0)
         line[-1].set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal", xticks=[0, 1], yticks=[0, 1])
-    for ax, part in zip(axes[0], shown, strict=False):
-        ax.set_title(part.name)
-    axes[0, -1].set_title(f"posterior of {composition.parts[0].name}")
-    axes[-1, -1].set_xlabel("true")
+        line[-1].set_xlabel("true posterior")
+        line[0].set_title(way)
+    for ax, part in zip(axes[:, 0], shown, strict=False):
+        ax.set_ylabel(part.name)
+    axes[-1, 0].set_ylabel(f"posterior of {shown[0].name}")
     return figure
 
 
@@ -74,10 +73,10 @@ def ways_of(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, of_toke
     scores, beliefs = held_out_r2(probe, site), decoded_beliefs(decoded, site)
     first, last = (format_r2(scores[int(step)]) for step in decoded["step"].values[[0, -1]])
     return {
-        "true belief": truth["target"].values,
-        f"trained network\n{last}": beliefs[-1],
-        f"at initialisation\n{first}": beliefs[0],
-        f"tokens\n{format_r2(baseline_r2(baselines, ALL_TOKENS))}": of_tokens["decoded_belief"].values,
+        "true belief\n": truth["target"].values,
+        f"decoded, trained\n{last}": beliefs[-1],
+        f"decoded, at initialisation\n{first}": beliefs[0],
+        f"decoded from the tokens\n{format_r2(baseline_r2(baselines, ALL_TOKENS))}": of_tokens["decoded_belief"].values,
     }
 
 

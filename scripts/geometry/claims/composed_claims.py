@@ -8,12 +8,12 @@ from geometry.claims.claim import Claim, best_random_init, for_each_seed, mean_b
 from geometry.claims.evidence import Evidence
 from geometry.networks.hook_points import CONCATENATED
 from geometry.probing.control_targets import BELIEF_OF, SOURCE_POSTERIOR
+from geometry.probing.part_subspaces import BELIEF_STATE
 from geometry.probing.probe_table import BASELINES
-from geometry.schemas.structure import BELIEF_STATE
 from geometry.tables import select
 
-NO_NETWORK = [name for name in BASELINES if name.startswith(("last", "all", "optimal"))]
-"""Baselines of a target other than the belief: its own tokens and the optimal predictions, but no k-gram tables."""
+TOKENS = [name for name in BASELINES if name.startswith(("last", "all"))]
+PREDICTIONS = [name for name in BASELINES if name.startswith("optimal")]
 
 SUBSPACES = "subspaces.csv"
 
@@ -23,16 +23,15 @@ def parts_of(probe: pd.DataFrame) -> list[str]:
     return [target for target in probe["target"].unique() if target.startswith(BELIEF_OF)]
 
 
-def least_of(evidence: Evidence, targets: list[str], site: str) -> tuple[str, pd.DataFrame]:
-    """The target that the networks decode worst in the mean, and its scores."""
-    scores = {target: evidence.r2(site, target) for target in targets}
-    return min(scores.items(), key=lambda item: item[1].to_numpy().mean())
+def worst_of(evidence: Evidence, targets: list[str], site: str) -> str:
+    """The target that is decoded worst in the mean over the networks."""
+    return min(targets, key=lambda target: evidence.r2(site, target).to_numpy().mean())
 
 
-def decoded(evidence: Evidence, name: str, site: str, target: str) -> Claim:
-    """The claim that a target is decoded, beyond tokens, optimal predictions and random networks."""
+def decoded(evidence: Evidence, name: str, site: str, target: str, known: list[str]) -> Claim:
+    """The claim that a target is decoded, beyond some baselines and random networks."""
     estimate = evidence.r2(site, target)
-    baselines = mean_belief_baseline(estimate) | evidence.baselines_of(estimate, NO_NETWORK, target)
+    baselines = mean_belief_baseline(estimate) | evidence.baselines_of(estimate, known, target)
     return Claim(name, site, estimate, baselines | evidence.best_random_init(estimate, site, target))
 
 
@@ -43,10 +42,9 @@ def holds_parts(evidence: Evidence) -> Iterator[Claim]:
     sites = [evidence.layer_outputs[-1], *[CONCATENATED] * evidence.has(site=CONCATENATED)]
     for site in sites:
         if is_mixture:
-            yield decoded(evidence, "knows which source", site, SOURCE_POSTERIOR)
-        worst, _ = least_of(evidence, parts, site)
+            yield decoded(evidence, "identifies the source", site, SOURCE_POSTERIOR, [*TOKENS, *PREDICTIONS])
         name = "holds each component's belief" if is_mixture else "holds each factor's belief"
-        yield decoded(evidence, name, site, worst)
+        yield decoded(evidence, name, site, worst_of(evidence, parts, site), TOKENS)
         if is_mixture:
             scores = [evidence.r2(site, part) for part in parts]
             unscaled = {"components' beliefs, not scaled": sum(scores[1:], scores[0]) / len(scores)}
@@ -79,7 +77,7 @@ def in_subspaces(evidence: Evidence) -> Iterator[Claim]:
         both = of_seeds(evidence.subspaces, site=site, measure="explained_by_belief")
         alone = {"factors' beliefs": estimate, "nothing": for_each_seed(both, 0.0)}
         words = "share of the activations' variance that the joint belief explains"
-        yield Claim("holds dependence between factors", site, both, alone, "more", SUBSPACES, words)
+        yield Claim("expands beyond its factors", site, both, alone, "more", SUBSPACES, words)
 
 
 def composed_claims_of(evidence: Evidence) -> Iterator[Claim]:

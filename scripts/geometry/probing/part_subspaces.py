@@ -22,6 +22,9 @@ from numpy import ndarray
 from geometry.processes.composition import Composition
 from geometry.processes.prefix_tree import PrefixTree
 
+BELIEF_STATE, PART_BELIEFS = "belief_state", "part_beliefs"
+"""Values of the column `site` for features that are no activations: the joint belief, and the parts' side by side."""
+
 RESOLVED = 1e-9
 """A share of a variance below which a direction is rounding."""
 

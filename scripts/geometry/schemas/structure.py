@@ -118,10 +118,6 @@ class Convergence(OfSnapshot):
     """value of the measure"""
 
 
-BELIEF_STATE, PART_BELIEFS = "belief_state", "part_beliefs"
-"""Values of the column `site` of subspaces.csv where features are no activations, but true beliefs."""
-
-
 class Subspaces(OfSnapshot):
     """The subspaces in which activations vary with each part of a mixture or a product, and their dimensions."""
 
