@@ -36,7 +36,7 @@ def test_shipped_studies_are_valid(path, monkeypatch):
 def test_experiment_overrides_only_what_it_names():
     experiments = resolve({"experiments": {"mess3": {"model": {"d_model": 32}}}})
     assert experiments["mess3"]["model"]["d_model"] == 32 and experiments["mess3"]["model"]["n_layers"] == 4
-    assert experiments["mess3_noisy"]["model"]["d_model"] == 64
+    assert experiments["mess3_duplicated"]["model"]["d_model"] == 64
 
 
 def test_null_leaves_an_experiment_out():
@@ -342,7 +342,7 @@ STUDY_ERRORS = [
     ({"device": "gpu"}, "allowed are auto, cpu, cuda, mps"),
     (
         {"figures": {"explainer": "rrxor"}},
-        "allowed are null and the experiments .*: mess3, mess3_noisy",
+        "allowed are null and the experiments .*: mess3, mess3_duplicated",
     ),
     ({"figures": {"sites": {"rrxor": "nowhere"}}}, "figures.sites.rrxor is 'nowhere'"),
     ({"figures": {"sites": {"nothing": "concatenated"}}}, "names 'nothing'; allowed are mess3"),
