@@ -4,9 +4,12 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import reference_process
 
+from describe_process import card
+from geometry.claims.markup import as_markdown
 from geometry.processes.catalog import mess3, process_from_config
 from geometry.processes.causal_states import causal_states, forbidden_sequences
 from geometry.processes.composed import mixture, product
@@ -89,3 +92,15 @@ def test_forbidden_sequences_are_minimal(name):
 def test_nothing_is_forbidden_where_all_is_possible():
     assert forbidden_sequences(mess3(0.05, 0.85)) == []
     np.testing.assert_equal(forbidden_sequences(process_from_config("golden_mean", {})), [(1, 1)])
+
+
+def test_card_has_the_numbers_of_the_process():
+    parameters = {"factors": [{"process": "z1r"}, {"process": "golden_mean"}]}
+    symmetry = pd.DataFrame({"permutation": ["()", "(0 1)"], "measure": "is_symmetry", "value": [1.0, 0.0]})
+    text = as_markdown(card(process_from_config("product", parameters), {"parameters": parameters}, symmetry))
+    assert "| entropy rate | 0.693147181 nats (1 bits) |" in text
+    assert "| causal states | 6 in the long run, " in text
+    assert f"| statistical complexity | {math.log(3) + GOLDEN_MEAN:.9g} nats" in text
+    assert "| golden_mean_2 | 2 | 1 |" in text and "A product of independent factors." in text
+    assert "change no probability: ()." in text and "01 01" in text
+    assert text.count("\n| R0 |") == 1 + 4  # its row of states, and its transitions: two bits each free

@@ -17,6 +17,7 @@ from geometry.probing.probe_table import circle_scores
 from geometry.processes.catalog import PROCESSES, process_from_config
 from geometry.tasks.ground_truth import markov_ground_truth
 from measure_surgery import circles_dataset, shown_modulus
+from plot_process import plot_process
 
 PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_duplicated")} | {
     "mess": {"n": 4, "x": 0.05, "alpha": 0.85},
@@ -40,6 +41,19 @@ def test_decoded_cloud_is_drawn_in_the_colours_of_the_truth(name):
     assert sorted(painter.rows) == list(range(truth.sizes["prefix"]))
     if len(truth["component"]) != 2:
         np.testing.assert_allclose(drawn.get_offsets(), painter.projection(wrong)[painter.rows])
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("name", [name for name in PROCESSES if name != "custom"])
+def test_diagram_has_an_arrow_for_each_transition_and_a_matrix_for_each_token(name):
+    process = process_from_config(name, PARAMETERS.get(name, {}))
+    figure = plot_process(process)
+    diagram, *matrices = [ax for part in figure.subfigs for ax in part.axes]
+    has_diagram = not process.generalized and process.n_states <= 12
+    assert len(diagram.patches) == has_diagram * (process.transition_tensor.sum(axis=0) > 0).sum()
+    drawn = [ax.images[0].get_array() for ax in matrices if ax.get_title()]
+    np.testing.assert_array_equal(drawn, process.transition_tensor[:12])
     figure.canvas.draw()
     plt.close(figure)
 

@@ -173,7 +173,7 @@ CODE = {
     ),
     "a statement of the verdicts": (
         ("scripts/geometry/claims/verdicts.py", "len(values) > 1", "len(values) >= 2"),
-        CLAIMS,
+        CLAIMS | {"describe_process": 2},  # its markup has the marks of the verdicts
     ),
     "a statement of the steering": (
         ("scripts/geometry/interventions/steering.py", "return np.stack([np.repeat(", "return np.array([np.repeat("),
