@@ -342,7 +342,7 @@ STUDY_ERRORS = [
     ({"device": "gpu"}, "allowed are auto, cpu, cuda, mps"),
     (
         {"figures": {"explainer": "rrxor"}},
-        "allowed are null and the experiments .*: mess3, mess3_duplicated",
+        "allowed are null and the experiments .*: mess3$",
     ),
     ({"figures": {"sites": {"rrxor": "nowhere"}}}, "figures.sites.rrxor is 'nowhere'"),
     ({"figures": {"sites": {"nothing": "concatenated"}}}, "names 'nothing'; allowed are mess3"),
