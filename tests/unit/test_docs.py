@@ -190,9 +190,11 @@ def test_every_result_and_its_rule_are_in_the_page_of_files():
     assert len(rules) > 20 and not {name for name in rules if not is_target(name)}
 
 
-def keys_of(section):
-    found = section.get("properties", {})
-    return {**found, **{name: value for part in found.values() for name, value in keys_of(part).items()}}
+def keys_of(section, within=()):
+    """The keys of a section and of those in it; parameters of processes have such parameters again."""
+    found = section.get("properties", {}) if not any(section is outer for outer in within) else {}
+    parts = [keys_of(part, (*within, section)) for part in found.values()]
+    return {**found, **{name: value for part in parts for name, value in part.items()}}
 
 
 @pytest.mark.parametrize("page", [*PAGES, *CAPTIONS], ids=name_of)
@@ -205,7 +207,7 @@ def test_keys_of_the_configuration_exist(page):
 
 STUDIES = [
     (page, block)
-    for page in (ROOT / "README.md", ROOT / "docs/extending.md")
+    for page in (ROOT / "README.md", ROOT / "docs/extending.md", ROOT / "docs/processes.md")
     for block in code_blocks(text_of(page))
     if re.match(r"(#.*\n)?(study|experiments):", block)
 ]
@@ -222,7 +224,7 @@ def test_example_of_a_study_is_one(page, block, monkeypatch):
 
 
 def test_examples_of_studies_are_found():
-    assert [page.stem for page, _ in STUDIES] == ["README"] * 3 + ["extending"] * 5
+    assert [page.stem for page, _ in STUDIES] == ["README"] * 3 + ["extending"] * 5 + ["processes"] * 6
 
 
 FINDINGS = """Introduction.

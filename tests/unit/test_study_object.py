@@ -130,7 +130,7 @@ def test_sites_are_those_of_the_architecture(study_of):
 
 OF_BELIEFS = {
     *("belief_simplex", "emergence", "sites", "r2_by_site", "controls", "components", "loss"),
-    *("distances", "steering", "recovery", "dimension", "symmetry", "convergence"),
+    *("distances", "steering", "recovery", "dimension", "symmetry", "convergence", "process"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The parts that a process is made of, and what a belief over the whole says about each of them.
+"""The parts that a process is made of, and the belief about each of them that one about the whole implies.
 
 ``belief @ part.marginal`` is the part's own belief in a product or chain and, in a mixture, its own belief times the
 posterior probability that the sequence is from this component (the *source posterior*).

@@ -10,7 +10,7 @@ from geometry.processes.composed import Dependent
 from geometry.processes.process import ParameterError, Process, ProcessError
 
 DEEPEST = 10
-"""How deep processes may be nested."""
+"""The number of processes that may be nested."""
 
 LISTS = ("components", "factors")
 """Parameters that are lists of parts; that of a single part is `of`."""
@@ -41,7 +41,7 @@ def with_parts(name: str, parameters: Mapping, build: Build, known: Iterable[str
 
 
 def depth(parameters: Mapping) -> int:
-    """How deep the parts of some parameters are nested."""
+    """The number of processes, one within the other, that some parameters nest."""
     listed = [part for key in LISTS if isinstance(parameters.get(key), list | tuple) for part in parameters[key]]
     parts = [part for part in [*listed, parameters.get("of")] if isinstance(part, Mapping)]
     inner = [found for part in parts if isinstance(found := part.get("parameters", {}), Mapping)]
