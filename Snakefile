@@ -53,6 +53,11 @@ if study.analysed_by("recover_process"):
     include: "rules/structure.smk"
 
 
+if study.analysed_by("measure_attention"):
+
+    include: "rules/attention.smk"
+
+
 if study.analysed_by("measure_circuit"):
 
     include: "rules/modular.smk"

@@ -2,7 +2,7 @@
 
 Inputs:  results/{experiment}/baselines.csv
          results/{experiment}/{run}/probe.csv, loss.csv; steering.csv, recovery.csv, symmetry.csv (and these two of
-         the process), subspaces.csv, or circuit.csv, bases.csv, shift_symmetry.csv, surgery.csv
+         the process), subspaces.csv, attention.csv, or circuit.csv, bases.csv, shift_symmetry.csv, surgery.csv
 Outputs: results/claims/{experiment}.csv         every claim: estimate, interval, baseline, verdict
          results/claims.csv                      those of all experiments, corrected for their number
          results/power.csv                       the number of seeds that would decide each claim
@@ -27,6 +27,8 @@ rule judge_claims:
         random_init_symmetry=if_analysed("find_symmetries", in_random_init("symmetry.csv")),
         subspaces=if_analysed("measure_subspaces", in_runs("subspaces.csv")),
         random_init_subspaces=if_analysed("measure_subspaces", in_random_init("subspaces.csv")),
+        attention=if_analysed("measure_attention", in_runs("attention.csv")),
+        random_init_attention=if_analysed("measure_attention", in_random_init("attention.csv")),
         circuit=if_analysed("measure_circuit", in_runs("circuit.csv")),
         random_init_circuit=if_analysed("measure_circuit", in_random_init("circuit.csv")),
         bases=if_analysed("compare_bases", in_runs("bases.csv")),

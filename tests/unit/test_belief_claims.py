@@ -154,7 +154,24 @@ ALL_SWAPS = "()", "(0 1)", "(0 2)"
 SYMMETRY = {(0, "(0 1)"): 0.5, (10, "()"): 0.0, (10, "(0 1)"): 0.1, (10, "(0 2)"): 0.9}
 
 
-def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recovered=RECOVERED):
+def attention_table(seeds, scores):
+    """R2 of each draw at the sites of the first block, by site and target; 0.01 unless it is given."""
+    rows = [
+        ("e", seed, "r2_of_draw", site, target, scores.get((site, target), 0.01) + 0.002 * (3 - 2 * draw), draw)
+        for seed in seeds
+        for site in ("blocks.0.hook_attn_out", "blocks.0.hook_resid_mid", "blocks.0.hook_resid_post")
+        for target in ("belief_state", "constrained_update")
+        for draw in (1, 2)
+    ]
+    return pd.DataFrame(rows, columns=["experiment", "seed", "measure", "site", "target", "value", "draw"])
+
+
+NOT_MEASURED = pd.DataFrame({"experiment": []})
+
+
+def claims_of_tables(
+    scores, targets=TARGETS, symmetries=("()", "(0 1)"), recovered=RECOVERED, attention=(NOT_MEASURED, NOT_MEASURED)
+):
     ways = [("any", 0), ("equal_next_token", 1)]
     level = {"pattern": [0.1, 0.2, 0.1], "filter": [0.9] * 3, "random": [0.5, 0.6, 0.5]}  # by stream, at full dose
     steering = [
@@ -192,6 +209,7 @@ def claims_of_tables(scores, targets=TARGETS, symmetries=("()", "(0 1)"), recove
             {"permutation": g, "measure": "is_symmetry", "value": float(g in symmetries)} for g in ALL_SWAPS
         ),
         "random_init_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
+        **dict(zip(("attention", "random_init_attention"), attention, strict=True)),
     }
     for name in ("probe", "loss", "recovery", "symmetry"):
         tables[name]["origin"] = np.where(tables[name]["step"] == 0, "random_init", "trained")
@@ -287,3 +305,47 @@ def test_what_predictions_tell_must_persist_and_cannot_be_told_from_them():
     assert claims.loc["persists to the last layer where predictions need it", "verdict"] == "supported"
     assert claims.loc["beyond next-token prediction", "verdict"] == "not testable"
     assert not [name for name in claims.index if "fades" in name or "duplicate" in name or "symmetry" in name]
+
+
+ATTENTION, MLP = "first attention adds up evidence token by token", "first MLP turns evidence into the belief"
+
+
+@pytest.mark.parametrize(
+    ("never", "expected"),
+    [
+        ({}, {ATTENTION: (0.9, 0.8, "the belief there"), MLP: (0.99, 0.95, "the sum of evidence there")}),
+        (
+            {
+                ("blocks.0.hook_attn_out", "constrained_update"): 0.85,
+                ("blocks.0.hook_resid_post", "belief_state"): 0.97,
+            },
+            {
+                ATTENTION: (0.9, 0.85, "best of 2 random networks"),
+                MLP: (0.99, 0.97, "best of 2 random networks"),
+            },
+        ),
+    ],
+)
+def test_claims_on_attention_read_the_right_rows(never, expected):
+    scores = {
+        ("blocks.0.hook_attn_out", "constrained_update"): 0.9,
+        ("blocks.0.hook_attn_out", "belief_state"): 0.8,
+        ("blocks.0.hook_resid_mid", "constrained_update"): 0.98,
+        ("blocks.0.hook_resid_mid", "belief_state"): 0.94,
+        ("blocks.0.hook_resid_post", "constrained_update"): 0.95,
+        ("blocks.0.hook_resid_post", "belief_state"): 0.99,
+    }
+    claims = claims_of_tables({}, attention=(attention_table((1, 2), scores), attention_table((7, 8), never)))
+    for name, (estimate, baseline, baseline_name) in expected.items():
+        row = claims.loc[name]
+        assert row["baseline_name"] == baseline_name and row["n_draws"] == 2
+        assert (row["estimate"], row["baseline"]) == (pytest.approx(estimate), pytest.approx(baseline))
+        assert row["verdict"] == "supported"
+    assert claims.loc[ATTENTION, "site"] == "blocks.0.hook_attn_out"
+
+
+def test_belief_that_was_there_before_the_mlp_is_not_made_by_it():
+    scores = dict.fromkeys([(f"blocks.0.hook_resid_{place}", "belief_state") for place in ("mid", "post")], 0.99)
+    tables = attention_table((1, 2), scores), attention_table((7, 8), {})
+    row = claims_of_tables({}, attention=tables).loc[MLP]
+    assert (row["baseline_name"], row["verdict"]) == ("the belief before the MLP", "not supported")

@@ -133,11 +133,9 @@ class Study:
 
         recoveries = self.recovery, self.process_recovery, recovery
         symmetries = self.symmetry, self.process_symmetry, symmetry
-        return list(
-            claims_of(
-                Evidence(self.probe, self.baselines, never, self.loss, steering, *recoveries, *symmetries, ANALYSIS)
-            )
-        )
+        unmeasured = pd.DataFrame(columns=["experiment"])
+        tables = never, self.loss, steering, *recoveries, *symmetries, unmeasured, unmeasured
+        return list(claims_of(Evidence(self.probe, self.baselines, *tables, ANALYSIS)))
 
     def draw(self):
         training = pd.DataFrame({"step": [0, 7], "gap_nats": [0.0, 0.0]})

@@ -15,6 +15,7 @@ CHECKPOINT = {"format": "transformer_lens", "activation": "gelu"}
 MODULAR = yaml.safe_load((ROOT / "config.yaml").read_bytes())["experiments"]["modular_addition"]
 POLYNOMIAL = {"process": "modular_arithmetic", "parameters": {"modulus": 53, "operation": "polynomial"}, "context": 3}
 KINDS = {
+    "attending": {"task": MESS3, "attention": True},
     "foreign": {"task": MESS3, "model": CHECKPOINT | {"checkpoint": f"{ROOT}/tests/data/mess3.safetensors"}},
     "foreign_seeds": {"task": MESS3, "model": CHECKPOINT | {"checkpoint": "net_{seed}.safetensors"}},
     "modular": MODULAR,
@@ -73,6 +74,8 @@ def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
         ("polynomial", "modulus_7.safetensors", set()),
         ("transformer", "recovery.csv", {"score_recovery"}),
         ("transformer", "circuit.csv", set()),
+        ("transformer", "attention.csv", set()),
+        ("attending", "attention.csv", {"measure_attention"}),
     ],
 )
 def test_file_is_made_by_the_rule_of_its_kind_of_experiment_alone(kind, name, makers, folder):

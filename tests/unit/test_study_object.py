@@ -20,6 +20,7 @@ EXPERIMENTS = {
     "exact": {"task": MESS3 | {"context": 6}, "training": {"labels": "exact"}},
     "tree": {"task": MESS3 | {"context": 5}, "training": {"labels": "full_distribution"}},
     "gru": {"task": MESS3, "model": {"architecture": "gru", "n_layers": 2}},
+    "attending": {"task": MESS3 | {"context": 9}, "attention": True},
     "one_file": {
         "task": MESS3 | {"context": 7},
         "model": CHECKPOINT | {"checkpoint": f"{ROOT}/tests/data/mess3.safetensors"},
@@ -138,6 +139,7 @@ OF_BELIEFS = {
     ("experiment", "figures", "animations"),
     [
         ("belief", OF_BELIEFS, ["emergence"]),
+        ("attending", OF_BELIEFS | {"attention"}, ["emergence"]),
         ("one_file", OF_BELIEFS - {"emergence", "loss", "dimension"}, []),
         ("sum", {"progress", "spectrum", "circles", "bases", "surgery", "shift_symmetry"}, []),
         ("polynomial", {"progress", "spectrum", "bases", "shift_symmetry"}, []),
@@ -184,6 +186,15 @@ def test_records_of_a_trained_network_cover_its_jobs(study_of):
         [f"seed_3/{name}" for name in of_run]
         + [f"random_init/{name}" for name in ["initialize_networks", *every_network]]
     )
+
+
+def test_attention_is_measured_of_experiments_that_ask_for_it(study_of):
+    study = study_of("belief", "attending", "one_file", experiments={"one_file": {"attention": True}})
+    assert study.analysed_by("measure_attention") == ["attending", "one_file"]
+    for experiment, run in (("attending", "seed_3"), ("one_file", "pretrained")):
+        records = study.network_records(experiment)
+        assert {f"{run}/measure_attention", "random_init/measure_attention"} <= set(records)
+    assert not any("attention" in record for record in study.network_records("belief"))
 
 
 def test_figures_alone_read_the_first_run(study_of):

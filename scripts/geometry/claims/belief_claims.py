@@ -19,7 +19,7 @@ from geometry.claims.claim import (
     predicted,
 )
 from geometry.claims.evidence import Evidence
-from geometry.networks.hook_points import CONCATENATED, is_behind_layer, is_state
+from geometry.networks.hook_points import CONCATENATED, FIRST_BLOCK, is_behind_layer, is_state
 from geometry.networks.origins import RANDOM_INIT
 from geometry.probing.probe_table import BASELINES
 from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
@@ -233,6 +233,26 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
         yield Claim("has the symmetry of its process", last, estimate, baselines, "more", "symmetry.csv", measure)
 
 
+def attended(evidence: Evidence) -> Iterator[Claim]:
+    """The first attention adds up evidence, of which the first MLP makes the belief; where this was measured."""
+    if not len(evidence.attention):
+        return
+    behind_attention, before_mlp, behind_mlp = FIRST_BLOCK
+    belief, update = "belief_state", "constrained_update"
+    source = "attention.csv"
+    estimate = evidence.attention_r2(behind_attention, update)
+    baselines = {"the belief there": evidence.attention_r2(behind_attention, belief)}
+    baselines |= evidence.best_random_attention(estimate, behind_attention, update)
+    yield Claim("first attention adds up evidence token by token", behind_attention, estimate, baselines, source=source)
+    estimate = evidence.attention_r2(behind_mlp, belief)
+    baselines = {
+        "the sum of evidence there": evidence.attention_r2(behind_mlp, update),
+        "the belief before the MLP": evidence.attention_r2(before_mlp, belief),
+    }
+    baselines |= evidence.best_random_attention(estimate, behind_mlp, belief)
+    yield Claim("first MLP turns evidence into the belief", behind_mlp, estimate, baselines, source=source)
+
+
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
     """Every claim of an experiment: some need layer outputs, some several, some long enough prefixes."""
     yield from predicted(evidence.loss)
@@ -246,3 +266,4 @@ def claims_of(evidence: Evidence) -> Iterator[Claim]:
         yield from recovered(evidence)
         yield from symmetric(evidence)
     yield from causal(evidence)
+    yield from attended(evidence)

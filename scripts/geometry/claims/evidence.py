@@ -28,6 +28,8 @@ class Evidence:
     random_init_symmetry: pd.DataFrame
     subspaces: pd.DataFrame
     random_init_subspaces: pd.DataFrame
+    attention: pd.DataFrame
+    random_init_attention: pd.DataFrame
     analysis: Mapping[str, Mapping]
 
     @property
@@ -50,6 +52,14 @@ class Evidence:
         """R2 of the best of the random networks, as a baseline for each seed."""
         return best_random_init(like, self.of_random_init(site, target, **where))
 
+    def attention_r2(self, site: str, target: str) -> Scores:
+        """R2 of the networks beside constrained updates, by seed and draw; of prefixes of two tokens or more."""
+        return _r2_of_attention(self.attention, site, target)
+
+    def best_random_attention(self, like: Scores, site: str, target: str) -> dict[str, Scores]:
+        """The same of the best of the random networks, as a baseline for each seed."""
+        return best_random_init(like, _r2_of_attention(self.random_init_attention, site, target))
+
     def baseline(self, like: Scores, name: str, target: str = "belief_state", **where) -> Scores:
         """R2 of a baseline among `BASELINES`: the network's own outputs by seed, others the same for each seed."""
         site, features = BASELINES[name]
@@ -60,6 +70,11 @@ class Evidence:
 
     def baselines_of(self, like: Scores, names: list[str], target: str = "belief_state", **where) -> dict[str, Scores]:
         return {name: self.baseline(like, name, target, **where) for name in names}
+
+
+def _r2_of_attention(table: pd.DataFrame, site: str, target: str) -> Scores:
+    rows = select(table, measure="r2_of_draw", site=site, target=target)
+    return rows.pivot(index="seed", columns="draw", values="value")
 
 
 def by_draw(rows: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,9 @@ from geometry.tasks.task import task_of
 PREFIXES_PER_FEATURE = 10
 """Rows for each regressor that make a linear regression steady, by a rule of thumb (Harrell 2015)."""
 
+FEWEST_TOKENS = 3
+"""The shortest context whose attention is compared by its decay, the last position of a pretrained network left out."""
+
 ARCHITECTURES = ["transformer", *STATES]
 
 ONLY_OF = {
@@ -96,6 +99,25 @@ def check_required_settings(experiment: Mapping, task: Task, where: str) -> None
             raise ConfigError(f"{where}: {key} is {found!r}; {task.name} needs {as_yaml}, {reason}")
 
 
+def check_attention(experiment: Mapping, task: Task, where: str) -> None:
+    """Raise an experiment that asks for its attention to be compared with constrained updates, and has none of both."""
+    if not experiment["attention"]:
+        return
+    architecture = experiment["model"]["architecture"]
+    if architecture != "transformer":
+        raise ConfigError(
+            f"{where}: attention is true, which needs a transformer; model.architecture is {architecture!r}"
+        )
+    if task.analyses.with_attention is None:
+        raise ConfigError(
+            f"{where}: attention is true, which needs a hidden Markov model; task.process is {task.name!r}"
+        )
+    if task.context < FEWEST_TOKENS:
+        raise ConfigError(
+            f"{where}: attention is true, which needs a task.context of at least {FEWEST_TOKENS}; it is {task.context}"
+        )
+
+
 def check_experiment(experiment: Mapping, task: Task, where: str, max_prefixes: int, memory_gb: float) -> None:
     """Raise what a schema cannot see: a setting the task does not go with, unknown sites, too much memory."""
     probe, training = experiment["probe"], experiment.get("training")  # none of a checkpoint
@@ -104,6 +126,7 @@ def check_experiment(experiment: Mapping, task: Task, where: str, max_prefixes: 
             f"{where}: model.activation is 'gelu_new', which only a checkpoint may have; allowed are relu, gelu"
         )
     check_required_settings(experiment, task, where)
+    check_attention(experiment, task, where)
     if training and training["labels"] == "full_distribution" and not task.has_every_prefix(max_prefixes):
         raise ConfigError(
             f"{where}: training.labels is 'full_distribution' and needs every prefix up to task.context "

@@ -70,6 +70,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
         + 36_000 * size.n_permutations * size.n_sites * max(2, size.n_random_networks)
     ),
     "measure_convergence": lambda size: SCIENCE + 500 * size.n_prefixes + 15_000 * size.n_tokens,
+    "measure_attention": lambda size: TORCH + size.extract_bytes + size.probe_bytes,
     "steer_network": lambda size: (
         TORCH
         + size.extract_bytes
@@ -124,6 +125,9 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     ),
     "measure_dimension": lambda size: 1.5 + 3e-5 * size.n_prefixes + 2e-3 * size.n_tokens * (1 + size.n_probed),
     "measure_convergence": lambda size: 4e-3 * size.n_tokens,
+    "measure_attention": lambda size: (
+        max(1, size.n_random_networks / 2) * (0.2 + size.extract_seconds + 5e-6 * size.n_prefixes)
+    ),
     "animate_emergence": lambda size: 1 + 5e-5 * size.n_prefixes,
     "measure_circuit": lambda size: 5 * size.n_snapshots * size.extract_seconds,
     "find_shift_symmetry": lambda size: 2.5e-5 * size.n_probed * size.n_prefixes,
@@ -204,5 +208,5 @@ class Estimates:
 
 def peak_memory_gb(experiment: Mapping, max_prefixes: int) -> float:
     """About how much memory the largest job of an experiment takes, in GB of 10^9 bytes."""
-    size = size_of(experiment, max_prefixes)
-    return max(of_rule(size) for of_rule in BYTES.values()) / 1e9
+    size, left_out = size_of(experiment, max_prefixes), () if experiment["attention"] else ("measure_attention",)
+    return max(of_rule(size) for rule, of_rule in BYTES.items() if rule not in left_out) / 1e9

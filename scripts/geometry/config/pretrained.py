@@ -81,5 +81,5 @@ def pretrained_experiment(experiment: Mapping) -> dict:
     """The experiment with the network's file apart from its shape, and without training."""
     model = dict(experiment["model"])
     checkpoint = {"path": model.pop("checkpoint"), "format": model.pop("format")}
-    own = {key: experiment[key] for key in ("seeds", "task", "probe")}
+    own = {key: experiment[key] for key in ("seeds", "task", "probe", "attention")}
     return {**own, "model": model, "checkpoint": checkpoint}

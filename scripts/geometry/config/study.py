@@ -26,6 +26,12 @@ OF_SITES_AND_NETWORKS = {"sites", "concatenated", "snapshots", "random_networks"
 """Keys of the probe section that choose what is probed, not how."""
 
 
+def analyses_of(experiment: Mapping) -> Analyses:
+    """The rules and figures of an experiment besides those of all experiments, with its attention if it asks for it."""
+    analyses = task_of(experiment["task"]).analyses
+    return analyses.with_attention if experiment["attention"] else analyses
+
+
 class Known(dict):
     """The members of a study by name; another name is refused in a sentence."""
 
@@ -45,7 +51,7 @@ class Study:
         self.pretrained = [name for name, one in experiments.items() if is_pretrained(one)]
         self.trained = [name for name, one in experiments.items() if not is_pretrained(one)]
         self.kinds = {name: task_of(one["task"]).kind for name, one in experiments.items()}
-        self.analyses: dict[str, Analyses] = {name: task_of(one["task"]).analyses for name, one in experiments.items()}
+        self.analyses = {name: analyses_of(one) for name, one in experiments.items()}
         self.explained = self.experiments.get(config["figures"]["explainer"])
         """The experiment of the explainer; None if it is not drawn."""
 

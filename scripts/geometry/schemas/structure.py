@@ -1,4 +1,4 @@
-"""Schemas of the tables of symmetries, dimensions and memory."""
+"""Schemas of the tables of symmetries, dimensions, memory and attention."""
 
 from geometry.schemas.networks import OfSnapshot, OfTask
 from geometry.tables import Schema
@@ -134,5 +134,35 @@ class Subspaces(OfSnapshot):
     of the variance; `variance_share` of the leading principal components together"""
     index: int | None
     """percent of the variance of `dimensions`, number of principal components of `variance_share`"""
+    value: float
+    """value of the measure"""
+
+
+class Attention(OfSnapshot):
+    """The first attention of a transformer beside constrained belief updates, at the last snapshot."""
+
+    path = "results/{experiment}/{run}/attention.csv"
+    key = ("seed", "measure", "head", "position", "lag", "token", "site", "target", "draw")
+
+    measure: str
+    """`attention`, `attention_decay` (over that at the lag before), `token_share` (of the variance of attention over
+    prefixes and lags), `effective_attention` (share of the evidence that is written), `effective_attention_decay`,
+    `attention_cosine` and `effective_attention_cosine` (with the powers of `zeta`), `zeta`,
+    `output_value_cosine` (of what is written of a token with its evidence, in the stream), `evidence_cosine` (the same
+    within the subspace of states), `r2`, `r2_of_draw`"""
+    head: int | None
+    """head, from 0; of none, all heads together"""
+    position: int | None
+    """observed tokens; of none, the mean over prefixes of at least half the tokens of the longest"""
+    lag: int | None
+    """tokens between that which is attended to and the last one, 0 for the last one itself"""
+    token: int | None
+    """number of the token that is attended to"""
+    site: str
+    """hook point of an R2; else empty"""
+    target: str
+    """what an R2 is of: `belief_state` or `constrained_update`; else empty"""
+    draw: int | None
+    """draw of the folds of `r2_of_draw`, from 1"""
     value: float
     """value of the measure"""

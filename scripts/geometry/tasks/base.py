@@ -33,6 +33,7 @@ class Analyses:
     figures: tuple[str, ...] = ("r2_by_site", "loss", "controls")  # in the order of the report
     figures_over_training: frozenset[str] = frozenset({"loss"})  # of these, not of pretrained networks
     animations: tuple[str, ...] = ()  # of networks that the study itself trains
+    with_attention: "Analyses | None" = None  # those of an experiment that asks for `attention`; None: it cannot
 
     @cached_property
     def rules(self) -> set[str]:

@@ -110,7 +110,7 @@ class MarkovTask(Task):
         return n_prefixes if n_prefixes < needed else None
 
 
-ANALYSES = Analyses(
+WITHOUT_ATTENTION = Analyses(
     of_task=("measure_process", "describe_process"),
     every_network=("recover_process", "score_recovery", "find_symmetries"),
     runs=("steer_network", "measure_convergence"),
@@ -124,13 +124,24 @@ ANALYSES = Analyses(
     animations=("emergence",),
 )
 
+
+def with_attention(analyses: Analyses) -> Analyses:
+    """The analyses, with what is added to them where the first attention of transformers is measured."""
+    every_network, figures = (*analyses.every_network, "measure_attention"), (*analyses.figures, "attention")
+    return replace(analyses, with_attention=replace(analyses, every_network=every_network, figures=figures))
+
+
+def with_parts(analyses: Analyses, *figures: str) -> Analyses:
+    """The analyses of a process that is made of others, with further figures."""
+    every_network = (*analyses.every_network, "measure_subspaces")
+    return replace(analyses, every_network=every_network, figures=(*figures, *analyses.figures, "subspaces"))
+
+
+ANALYSES = with_attention(WITHOUT_ATTENTION)
+
 OF_COMPOSED = {
-    kind: replace(
-        ANALYSES,
-        every_network=(*ANALYSES.every_network, "measure_subspaces"),
-        figures=(*own, *ANALYSES.figures, "subspaces"),
-    )
-    for kind, own in ((MIXTURE, ("telescoping",)), (PRODUCT, ()))
+    MIXTURE: with_attention(with_parts(WITHOUT_ATTENTION, "telescoping")),
+    PRODUCT: with_attention(with_parts(WITHOUT_ATTENTION)),
 }
 """Of processes that are made of others, by kind."""
 

@@ -1,0 +1,113 @@
+"""Compare the first attention of each network at its last snapshot with constrained belief updates."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from geometry.networks.build import build_network
+from geometry.networks.devices import describe_device, select_device
+from geometry.networks.extraction import tree_activations
+from geometry.networks.first_attention import branches, first_attention, patterns
+from geometry.networks.hook_points import FIRST_BLOCK, PREFIXES_AT_ONCE
+from geometry.networks.origins import PRETRAINED, origin_names
+from geometry.networks.snapshots import last_of_each
+from geometry.networks.transformer import Transformer
+from geometry.probing.attention_measures import (
+    AttentionRow,
+    Theory,
+    attention_rows,
+    encoding,
+    position_means,
+    regression_rows,
+)
+from geometry.probing.cross_validation import by_prefix, passes
+from geometry.probing.design import ProbeDesign
+from geometry.processes.constrained_updates import constrained_updates, decay_of_evidence, single_token_evidence
+from geometry.processes.prefix_tree import PrefixTree, tree_of
+from geometry.processes.process import Process
+from geometry.provenance.job import Job
+from geometry.schemas.structure import Attention
+from geometry.storage import open_dataset, read_tensors
+from geometry.tables import write_table
+from geometry.tasks.task import process_of
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def activations_of(network: Transformer, tree: PrefixTree, bos_token: int | None) -> dict[str, np.ndarray]:
+    """The activations behind the first attention and in the residual stream around the first MLP, after each prefix."""
+    n_read, parts = int(bos_token is not None), []
+    for chunk, record, _ in tree_activations(
+        network, *tree.network_input(bos_token), FIRST_BLOCK, PREFIXES_AT_ONCE, n_read
+    ):
+        if chunk.start >= n_read:
+            parts.append([record[site].cpu() for site in FIRST_BLOCK])
+    return {site: torch.cat(own).numpy() for site, own in zip(FIRST_BLOCK, zip(*parts, strict=True), strict=True)}
+
+
+def means_of(network: Transformer, tree: PrefixTree, weight: np.ndarray, bos_token: int | None, most: int):
+    """The means over the prefixes of each length up to `most`, and what is written of the task's tokens."""
+    attention, n_read = first_attention(network), int(bos_token is not None)
+    n_tokens, found = attention.query.shape[1] - n_read, []
+    for level, tokens in zip(tree.levels[:most], branches(tree, bos_token), strict=False):
+        pattern = patterns(attention, tokens)[:, n_read:]
+        found.append(position_means(tokens[:, n_read:], pattern, weight[level], n_tokens))
+    return found, attention.written[n_read:, :n_tokens]
+
+
+class Comparison:
+    """What the networks of one task are compared with, and the regressions that do so."""
+
+    def __init__(self, process: Process, truth: xr.Dataset, probe: dict):
+        self.tree, self.weight = tree_of(truth), truth["weight"].values
+        self.updates = constrained_updates(process, self.tree)
+        evidence = single_token_evidence(process, int(self.tree.length.max()))
+        self.theory = Theory(evidence, process.transition_tensor.sum(axis=0), decay_of_evidence(process))
+        self.rows = slice(self.tree.levels[1].start, None)  # after one token, both targets are the same
+        rng = np.random.default_rng(probe["seed"])
+        folds = by_prefix(len(self.tree) - self.rows.start, probe["folds"], probe["repeats"], rng)
+        targets = {"belief_state": truth["target"].values, "constrained_update": self.updates}
+        self.design = ProbeDesign(
+            self.tree.length[self.rows],
+            {name: of[self.rows] for name, of in targets.items()},
+            {},
+            {"probability": self.weight[self.rows]},
+            list(passes({"held_out_prefix": folds})),
+        )
+
+    def rows_of(self, network: Transformer, bos_token: int | None, most: int) -> Iterator[AttentionRow]:
+        """All measures of one network, its attention after prefixes of at most so many tokens."""
+        activations = activations_of(network, self.tree, bos_token)
+        encoder = encoding(self.updates, activations[FIRST_BLOCK[0]], self.weight)
+        yield from attention_rows(*means_of(network, self.tree, self.weight, bos_token, most), self.theory, encoder)
+        yield from regression_rows(self.design, {site: x[self.rows] for site, x in activations.items()})
+
+
+if __name__ == "__main__":
+    with Job(snakemake) as job:
+        params = snakemake.params
+        device = select_device(params.device, snakemake.threads)
+        job.device = describe_device(device)
+        snapshots, process = read_tensors(snakemake.input.snapshots), process_of(params.task)
+        context, tables = params.task["context"], []
+        network = build_network(process.n_tokens, context, params.model).to(device)
+        bos_token = process.n_tokens if params.model["bos"] else None
+        with open_dataset(snakemake.input.ground_truth) as truth:
+            comparison = Comparison(process, truth, params.probe)
+        origins = origin_names(snapshots["origin"])
+        for last in last_of_each(snapshots["seed"]):
+            network.set_parameters({name: stack[last] for name, stack in snapshots.items()})
+            most = context - (origins[last] == PRETRAINED)  # whose last position a shifted loss never trained
+            table = pd.DataFrame(comparison.rows_of(network, bos_token, most))
+            tables.append(
+                table.assign(**{name: snapshots[name][last] for name in ("seed", "step")}, origin=origins[last])
+            )
+        integers = dict.fromkeys(["head", "position", "lag", "token", "draw"], "Int64")
+        table = pd.concat(tables).astype(integers).assign(experiment=snakemake.wildcards.experiment)
+        write_table(table, snakemake.output.attention, Attention)
+        job.info(f"{len(tables)} networks on {job.device}")
