@@ -28,6 +28,7 @@ rule measure_attention:
         task=task_of,
         model=model_of,
         probe=regression_of,
+        longest=n_trained_positions_of,
         device=config["device"],
         code=code("measure_attention.py"),
     script:

@@ -13,7 +13,7 @@ from geometry.networks.devices import describe_device, select_device
 from geometry.networks.extraction import tree_activations
 from geometry.networks.first_attention import branches, first_attention, patterns
 from geometry.networks.hook_points import FIRST_BLOCK, PREFIXES_AT_ONCE
-from geometry.networks.origins import PRETRAINED, origin_names
+from geometry.networks.origins import origin_names
 from geometry.networks.snapshots import last_of_each
 from geometry.networks.transformer import Transformer
 from geometry.probing.attention_measures import (
@@ -61,16 +61,17 @@ def means_of(network: Transformer, tree: PrefixTree, weight: np.ndarray, bos_tok
 
 
 class Comparison:
-    """What the networks of one task are compared with, and the regressions that do so."""
+    """The constrained updates after prefixes of at most `longest` tokens, with which networks are compared."""
 
-    def __init__(self, process: Process, truth: xr.Dataset, probe: dict):
-        self.tree, self.weight = tree_of(truth), truth["weight"].values
+    def __init__(self, process: Process, truth: xr.Dataset, probe: dict, longest: int):
+        self.tree, self.weight, self.longest = tree_of(truth), truth["weight"].values, longest
         self.updates = constrained_updates(process, self.tree)
         evidence = single_token_evidence(process, int(self.tree.length.max()))
         self.theory = Theory(evidence, process.transition_tensor.sum(axis=0), decay_of_evidence(process))
-        self.rows = slice(self.tree.levels[1].start, None)  # after one token, both targets are the same
+        stop = self.tree.levels[longest - 1].stop
+        self.trained, self.rows = slice(stop), slice(self.tree.levels[1].start, stop)  # of one token, targets are equal
         rng = np.random.default_rng(probe["seed"])
-        folds = by_prefix(len(self.tree) - self.rows.start, probe["folds"], probe["repeats"], rng)
+        folds = by_prefix(stop - self.rows.start, probe["folds"], probe["repeats"], rng)
         targets = {"belief_state": truth["target"].values, "constrained_update": self.updates}
         self.design = ProbeDesign(
             self.tree.length[self.rows],
@@ -80,11 +81,13 @@ class Comparison:
             list(passes({"held_out_prefix": folds})),
         )
 
-    def rows_of(self, network: Transformer, bos_token: int | None, most: int) -> Iterator[AttentionRow]:
-        """All measures of one network, its attention after prefixes of at most so many tokens."""
+    def rows_of(self, network: Transformer, bos_token: int | None) -> Iterator[AttentionRow]:
+        """All measures of one network."""
         activations = activations_of(network, self.tree, bos_token)
-        encoder = encoding(self.updates, activations[FIRST_BLOCK[0]], self.weight)
-        yield from attention_rows(*means_of(network, self.tree, self.weight, bos_token, most), self.theory, encoder)
+        encoder = encoding(*(of[self.trained] for of in (self.updates, activations[FIRST_BLOCK[0]], self.weight)))
+        yield from attention_rows(
+            *means_of(network, self.tree, self.weight, bos_token, self.longest), self.theory, encoder
+        )
         yield from regression_rows(self.design, {site: x[self.rows] for site, x in activations.items()})
 
 
@@ -94,16 +97,14 @@ if __name__ == "__main__":
         device = select_device(params.device, snakemake.threads)
         job.device = describe_device(device)
         snapshots, process = read_tensors(snakemake.input.snapshots), process_of(params.task)
-        context, tables = params.task["context"], []
-        network = build_network(process.n_tokens, context, params.model).to(device)
+        network, tables = build_network(process.n_tokens, params.task["context"], params.model).to(device), []
         bos_token = process.n_tokens if params.model["bos"] else None
         with open_dataset(snakemake.input.ground_truth) as truth:
-            comparison = Comparison(process, truth, params.probe)
+            comparison = Comparison(process, truth, params.probe, params.longest)
         origins = origin_names(snapshots["origin"])
         for last in last_of_each(snapshots["seed"]):
             network.set_parameters({name: stack[last] for name, stack in snapshots.items()})
-            most = context - (origins[last] == PRETRAINED)  # whose last position a shifted loss never trained
-            table = pd.DataFrame(comparison.rows_of(network, bos_token, most))
+            table = pd.DataFrame(comparison.rows_of(network, bos_token))
             tables.append(
                 table.assign(**{name: snapshots[name][last] for name in ("seed", "step")}, origin=origins[last])
             )

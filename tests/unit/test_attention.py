@@ -174,16 +174,15 @@ def test_encoding_is_the_map_from_states_to_the_stream():
 def measured():
     """The rows of two networks that nothing was planted in."""
     process = mess3(0.15, 0.6)
-    comparison = Comparison(process, markov_ground_truth(process, 5, 1000, 0), PROBE)
+    comparison = Comparison(process, markov_ground_truth(process, 5, 1000, 0), PROBE, 4)
     tables = []
     for seed in (1, 2):
         network = random_network(SHAPE | {"normalization": "LN", "bos": True}, 3, 5, torch.float32, seed)
-        tables.append(pd.DataFrame(comparison.rows_of(network, 3, 4)).assign(seed=seed))
+        tables.append(pd.DataFrame(comparison.rows_of(network, 3)).assign(seed=seed))
     return pd.concat(tables)
 
 
 def test_position_that_was_never_trained_is_left_out(measured):
-    """The attention of the last position, though the regressions have all prefixes."""
     assert measured["position"].max() == 4 and measured["lag"].max() == 3
 
 
@@ -197,8 +196,8 @@ def test_regression_finds_planted_constrained_updates_and_belief():
     """Features that are linear in one target decode it, and the other less, after two tokens or more."""
     process = mess3(0.15, 0.6)
     truth = markov_ground_truth(process, 6, 10_000, 0)
-    comparison = Comparison(process, truth, PROBE)
-    assert (comparison.design.length >= 2).all()
+    comparison = Comparison(process, truth, PROBE, 5)
+    assert set(comparison.design.length) == {2, 3, 4, 5}
     mix = np.random.default_rng(0).normal(size=(3, 7))
     for name, target in comparison.design.true.items():
         table = pd.DataFrame(regression_rows(comparison.design, {"here": (target @ mix).astype(np.float32)}))

@@ -194,6 +194,7 @@ def test_attention_is_measured_of_experiments_that_ask_for_it(study_of):
     for experiment, run in (("attending", "seed_3"), ("one_file", "pretrained")):
         records = study.network_records(experiment)
         assert {f"{run}/measure_attention", "random_init/measure_attention"} <= set(records)
+    assert study.n_trained_positions("attending") == 9 and study.n_trained_positions("one_file") == 6
     assert not any("attention" in record for record in study.network_records("belief"))
 
 

@@ -110,6 +110,10 @@ class Study:
         """The snapshots of a run that are probed, at most; of random networks, all."""
         return self.experiments[experiment]["probe"]["random_networks" if run == RANDOM_INIT else "snapshots"]
 
+    def n_trained_positions(self, experiment: str) -> int:
+        """Positions whose attention was trained; of a pretrained network not the last, which may predict nothing."""
+        return self.task(experiment)["context"] - (experiment in self.pretrained)
+
     def sites(self, experiment: str) -> list[str]:
         """The hook points that the probe's patterns choose."""
         return chosen_sites(self.model(experiment), self.experiments[experiment]["probe"])

@@ -12,7 +12,7 @@ CONCATENATED = "concatenated"
 """The site of several sites' concatenated features, by default of all layer outputs; see `concatenated_sites`."""
 
 FIRST_BLOCK = ["blocks.0.hook_attn_out", "blocks.0.hook_resid_mid", "blocks.0.hook_resid_post"]
-"""What the first attention of a transformer adds, and the residual stream before and after the first MLP."""
+"""Sites of a transformer: the output of its first attention, and the residual stream before and after its first MLP."""
 
 INPUT, OPTIMUM, OUTPUT = "input", "optimal_output", "output"
 """Values of the column `site` for features that are no activations: tokens, optimal predictions, the network's."""

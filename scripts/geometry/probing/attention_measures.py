@@ -1,4 +1,4 @@
-"""What the first attention computes, beside constrained belief updates: attention by lag, and what it writes of tokens.
+"""The first attention beside constrained belief updates: by lag and head, and what it writes of each token.
 
 A value without a position is the mean over long prefixes, those of at least half the tokens of the longest, at the lags
 that all of them have. Prefixes of one length are weighted by probability, lengths alike.
@@ -79,7 +79,7 @@ def token_share(means: Sequence[PositionMeans]) -> Float[ndarray, " head"]:
 def encoding(
     state: Float[ndarray, "prefix state"], stream: Float[ndarray, "prefix feature"], weight: Float[ndarray, " prefix"]
 ) -> Float[ndarray, "state feature"]:
-    """How activations change with a state: the regression of activations on states, not the inverse of a probe."""
+    """The change of activations with a state: the regression of activations on states, not the inverse of a probe."""
     (moments,) = cell_gram_matrices(state, stream, weight[None], np.zeros(len(state), dtype=int))
     return fit(moments).matrix
 
@@ -87,7 +87,7 @@ def encoding(
 def written_of_tokens(
     means: PositionMeans, written: Float[ndarray, "position token head feature"]
 ) -> Float[ndarray, "lag token feature"]:
-    """What the heads together write of each token by its lag, less the mean over tokens; in the mean over prefixes."""
+    """The vectors that all heads write of each token by its lag, less their mean over tokens; means over prefixes."""
     own = written[: means.length][::-1]
     of_token = np.einsum("lzh,lzhf->lzf", means.attention, own)
     return of_token - np.einsum("lz,lzf->lf", means.probability, of_token)[:, None]
@@ -101,7 +101,7 @@ def cosines(left: Float[ndarray, "*row column"], right: Float[ndarray, "*row col
 
 @dataclass(frozen=True)
 class Theory:
-    """What constrained updates add of each token at each position, how it is carried forward, and how it decays."""
+    """The evidence of each token at each position, the map that carries it forward, and the rate of its decay."""
 
     evidence: Float[ndarray, "position token state"]
     chain: Float[ndarray, "state state"]

@@ -1,9 +1,8 @@
 """Constrained belief updates: the evidence of each token, added to what is known without any, token by token.
 
-Attention can only add: what it reads of one token does not depend on the others. The best that it can add up is
-``pi + sum_s (pi T|z_s M^(d-s) - pi)`` after tokens z_1 to z_d, where ``pi T|z = pi T[z] / (pi T[z] readout)`` is the
-belief after one token and ``M = sum_x T[x]`` carries it forward (Piotrowski, Riechers, Filan and Shai 2025,
-arXiv 2502.01954).
+Attention adds up what it reads of each token, which does not depend on the others. So after tokens z_1 to z_d it can
+compute ``pi + sum_s (pi T|z_s M^(d-s) - pi)``, where ``pi T|z = pi T[z] / (pi T[z] readout)`` is the belief after one
+token and ``M = sum_x T[x]`` carries it forward (Piotrowski, Riechers, Filan and Shai 2025, arXiv 2502.01954).
 
 So it is for a process that starts from its stationary law pi. From any other start, the state without evidence depends
 on the position: ``m_s = initial M^s`` takes the place of pi, and the evidence of token z_s is ``m_(s-1) T|z_s - m_s``.
@@ -27,7 +26,7 @@ def states_without_evidence(process: Process, context: int) -> Float[ndarray, "c
 
 
 def single_token_evidence(process: Process, context: int) -> Float[ndarray, "position token state"]:
-    """What each token alone changes in the state at each position; 0 for a token that is impossible there.
+    """The change of the state at each position by its token alone; 0 for a token that is impossible there.
 
     Weighted by the probabilities of the tokens, it is 0 in the mean.
     """
