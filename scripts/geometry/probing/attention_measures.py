@@ -156,12 +156,12 @@ def series_rows(measure: str, head: int | None, series: Series) -> Iterator[Atte
 
 
 def kernel_cosine(measure: str, series: Series, decay: float) -> AttentionRow:
-    """The cosine of the values by lag and the powers of a rate, in the mean over long prefixes."""
-    powers = np.power(decay, np.arange(len(series)))
-    return AttentionRow(
-        f"{measure}_cosine",
-        float(np.mean([cosines(of, powers[: len(of)]) for of in series[-(-len(series) // 2) - 1 :]])),
-    )
+    """The cosine of the values by lag, from 1 on, and the powers of a rate; the mean over long prefixes.
+
+    The last token, at lag 0, is in the stream without attention too.
+    """
+    powers, long = np.power(decay, np.arange(len(series))), series[max(-(-len(series) // 2) - 1, 1) :]
+    return AttentionRow(f"{measure}_cosine", float(np.mean([cosines(of[1:], powers[1 : len(of)]) for of in long])))
 
 
 def attention_rows(

@@ -147,7 +147,7 @@ class Attention(OfSnapshot):
     measure: str
     """`attention`, `attention_decay` (over that at the lag before), `token_share` (of the variance of attention over
     prefixes and lags), `effective_attention` (share of the evidence that is written), `effective_attention_decay`,
-    `attention_cosine` and `effective_attention_cosine` (with the powers of `zeta`), `zeta`,
+    `attention_cosine` and `effective_attention_cosine` (with the powers of `zeta`, from lag 1 on), `zeta`,
     `output_value_cosine` (of what is written of a token with its evidence, in the stream), `evidence_cosine` (the same
     within the subspace of states), `r2`, `r2_of_draw`"""
     head: int | None
