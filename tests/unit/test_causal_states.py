@@ -102,5 +102,8 @@ def test_card_has_the_numbers_of_the_process():
     assert "| causal states | 6 in the long run, " in text
     assert f"| statistical complexity | {math.log(3) + GOLDEN_MEAN:.9g} nats" in text
     assert "| golden_mean_2 | 2 | 1 |" in text and "A product of independent factors." in text
-    assert "change no probability: ()." in text and "01 01" in text
+    assert (
+        "Of 2 permutations of the tokens that were tried, these, as cycles, change no probability: ()." in text
+        and "01 01" in text
+    )
     assert text.count("\n| R0 |") == 1 + 4  # its row of states, and its transitions: two bits each free
