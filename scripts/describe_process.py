@@ -101,10 +101,8 @@ def symmetries(table: pd.DataFrame, names: Sequence[str]) -> str:
     """The sentence on the permutations of the tokens, by number, that are symmetries."""
     found = table[(table["measure"] == "is_symmetry") & (table["value"] > 0)]["permutation"]
     numbered = ", ".join(f"{k} is {name}" for k, name in enumerate(names) if str(k) != name)
-    return (
-        f"Of {len(table)} permutations of the tokens that were tried, these, as cycles, change no probability: {'; '.join(found)}."
-        + (f" (Token {numbered}.)" if numbered else "")
-    )
+    tried = f"Of {len(table)} permutations of the tokens that were tried, these, as cycles, change no probability"
+    return f"{tried}: {'; '.join(found)}." + (f" (Token {numbered}.)" if numbered else "")
 
 
 def parts_of(process: Process) -> Iterable[Part]:
