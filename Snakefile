@@ -72,6 +72,12 @@ include: "rules/provenance.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    # Snakemake's limit of jobs per second wakes the scheduler once a second for every job that has ended.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 onsuccess:
     if found := what_was_found():
         logger.info(f"\n{found}\n")

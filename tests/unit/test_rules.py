@@ -1,5 +1,6 @@
 """The rules, as Snakemake reads them: what they ask of a study with experiments of every kind."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.iocontainers import Wildcards
+from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
 ROOT = Path(__file__).parents[2]
@@ -81,3 +83,7 @@ def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
 def test_file_is_made_by_the_rule_of_its_kind_of_experiment_alone(kind, name, makers, folder):
     path = f"results/{kind}/seed_1/{name}"
     assert {rule.name for rule in rules_of([kind], folder).values() if rule.is_producer(path)} == makers
+
+
+def test_attribute_by_which_the_snakefile_ends_the_limit_of_jobs_per_second_is_there():
+    assert "self.job_rate_limiter = " in inspect.getsource(JobScheduler.__init__)
