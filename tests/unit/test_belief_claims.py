@@ -210,6 +210,7 @@ def claims_of_tables(
         ),
         "random_init_symmetry": symmetry_table((7, 8), {(0, "(0 1)"): 0.4}),
         **dict(zip(("attention", "random_init_attention"), attention, strict=True)),
+        **dict.fromkeys(("subspaces", "random_init_subspaces"), pd.DataFrame(columns=["experiment"])),
     }
     for name in ("probe", "loss", "recovery", "symmetry"):
         tables[name]["origin"] = np.where(tables[name]["step"] == 0, "random_init", "trained")

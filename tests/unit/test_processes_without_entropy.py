@@ -134,7 +134,7 @@ class Study:
         recoveries = self.recovery, self.process_recovery, recovery
         symmetries = self.symmetry, self.process_symmetry, symmetry
         unmeasured = pd.DataFrame(columns=["experiment"])
-        tables = never, self.loss, steering, *recoveries, *symmetries, unmeasured, unmeasured
+        tables = never, self.loss, steering, *recoveries, *symmetries, *[unmeasured] * 4
         return list(claims_of(Evidence(self.probe, self.baselines, *tables, ANALYSIS)))
 
     def draw(self):
