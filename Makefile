@@ -53,7 +53,8 @@ lock:
 # The published claims, and the pictures and tables of verdicts in README and docs/results.md, from the default study.
 readme: environment
 	$(BIN)/snakemake study
-	cp results/figures/mess3/belief_simplex.png results/figures/mess3/recovery.png results/figures/rrxor/controls.png docs/
+	cp results/figures/mess3/belief_simplex.png results/figures/mess3/recovery.png results/figures/rrxor/controls.png results/figures/mixture/telescoping.png \
+	   results/figures/mixture/subspaces.png docs/
 	cp results/claims.csv docs/
 	$(BIN)/python docs/quote_findings.py
 
