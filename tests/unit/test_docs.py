@@ -13,9 +13,9 @@ import yaml
 from snakemake.cli import parse_args
 from snakemake.utils import update_config
 
+from geometry.claims.outcomes import full_names
 from geometry.claims.replication import read_claims
 from geometry.config.experiments import canonical_config, resolve_experiments
-from geometry.networks.hook_points import short_site
 from geometry.storage import write_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -257,10 +257,9 @@ def test_quoted_findings_are_three_columns_or_all_tables():
 
 def test_readme_and_results_quote_the_published_claims():
     claims = read_claims(ROOT / "docs/claims.csv")
-    published = {}
-    for row in claims.itertuples():
-        name = f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
-        published[row.experiment, name] = row.verdict, f"{row.estimate:.3f}"
+    assert not claims.assign(name=full_names(claims)).duplicated(["experiment", "name"]).any()
+    rows = zip(claims.itertuples(), full_names(claims), strict=True)
+    published = {(row.experiment, name): (row.verdict, f"{row.estimate:.3f}") for row, name in rows}
     for page, n_quoted in ((ROOT / "README.md", 40), (ROOT / "docs/results.md", len(claims))):
         quoted = {}
         for header, *rows in QUOTE["tables_of"](text_of(page).split("<!-- findings -->\n")[1].split("<!-- end -->")[0]):

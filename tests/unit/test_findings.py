@@ -9,7 +9,7 @@ from scipy.stats import t as student_t
 
 from geometry.claims.findings import findings, overview
 from geometry.claims.markup import Heading, Paragraph, Section, as_html, as_markdown
-from geometry.claims.outcomes import OUTCOMES, counts_in_words, interval_over_draws, with_outcomes
+from geometry.claims.outcomes import OUTCOMES, counts_in_words, full_names, interval_over_draws, with_outcomes
 
 VERDICTS = ("supported", "not supported", "undecided", "not testable")
 RULE = {"margin": 0.1, "confidence": 0.95}
@@ -90,7 +90,7 @@ def page():
 def test_matrix_has_a_row_for_each_claim_and_a_cell_for_each_experiment(page):
     header, *rows = Page(as_html("Findings", [page])).rows
     assert [cell["text"] for cell in header] == ["Claim", "a", HOSTILE]
-    assert [row[0]["text"] for row in rows] == ["emerges", HOSTILE, "causal at 1 resid_post"]
+    assert [row[0]["text"] for row in rows] == ["emerges", HOSTILE, "causal"]
     shown = [[cell["text"].split("\n")[0][:8] for cell in row[1:]] for row in rows]
     symbols = [["✓support", "1✓as cla"], ["✗not sup", "·no such"], ["·no such", "○not tes"]]
     assert shown == symbols
@@ -129,7 +129,7 @@ def test_same_summary_in_markdown_is_a_plain_table(page):
         "| --- | --- | --- |",
         "| emerges | supported: 0.900 over 0.500 | as claimed (one network): 0.900 over 0.500 |",
         f"| {escaped} | not supported: 0.900 over 0.500 (caution) |  |",
-        "| causal at 1 resid_post |  | not testable: 0.900 over 0.500 |",
+        "| causal |  | not testable: 0.900 over 0.500 |",
     ]
 
 
@@ -197,3 +197,17 @@ def test_counts_are_in_words_in_a_fixed_order():
     table = claims(*reversed(rows), {"claim": "x", "experiment": "e"})
     assert counts_in_words(table) == "2 supported, 1 not supported, 1 undecided, 1 not testable of 5 claims"
     assert counts_in_words(table[-1:]) == "1 supported of 1 claim"
+
+
+def test_claims_of_one_name_at_several_sites_of_an_experiment_have_the_site_in_theirs():
+    rows = [("a", "linear", "concatenated"), ("a", "causal", "blocks.0.hook_resid_post"), ("b", "linear", "ln_final")]
+    claims = pd.DataFrame(rows, columns=["experiment", "claim", "site"])
+    assert full_names(claims) == ["linear", "causal", "linear"]
+    claims.loc[3] = "b", "causal", "blocks.0.hook_resid_post"
+    claims.loc[4] = "b", "causal", "blocks.1.hook_resid_post"
+    assert full_names(claims) == [
+        "linear",
+        "causal at 0 resid_post",
+        "linear",
+        *(f"causal at {k} resid_post" for k in (0, 1)),
+    ]

@@ -64,15 +64,16 @@ def outcome(row, margin: float) -> str:
     return IN_ONE_NETWORK[verdict_of(*range_in_network(row), bound_of(margin, row.kind), row.kind)]
 
 
-def full_name(row) -> str:
-    """A claim with the site that sets it apart from others of its name."""
-    return f"{row.claim} at {short_site(row.site)}" if row.claim == "causal" else row.claim
+def full_names(claims: pd.DataFrame) -> list[str]:
+    """Each claim, with its site where an experiment of the study has several claims of its name."""
+    several = set(claims["claim"][claims.duplicated(["experiment", "claim"])])
+    pairs = zip(claims["claim"], claims["site"], strict=True)
+    return [f"{claim} at {short_site(site)}" if claim in several else claim for claim, site in pairs]
 
 
 def with_outcomes(claims: pd.DataFrame, margin: float) -> pd.DataFrame:
     """The claims with their full ``name`` and ``outcome``."""
-    rows = list(claims.itertuples())
-    return claims.assign(name=list(map(full_name, rows)), outcome=[outcome(row, margin) for row in rows])
+    return claims.assign(name=full_names(claims), outcome=[outcome(row, margin) for row in claims.itertuples()])
 
 
 def counts_of(claims: pd.DataFrame) -> dict[str, int]:
