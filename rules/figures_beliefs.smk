@@ -74,7 +74,7 @@ rule plot_process:
         **asks("plot_process"),
     params:
         **drawing("plot_process"),
-        task=task_of,
+        task=quoted_task_of,
     script:
         "../scripts/plot_process.py"
 
@@ -457,7 +457,7 @@ rule plot_telescoping:
         **asks("plot_telescoping"),
     params:
         **drawing("plot_telescoping"),
-        task=task_of,
+        task=quoted_task_of,
         site=drawn_site_of,
         max_points=config["figures"]["max_points"],
     script:

@@ -85,7 +85,7 @@ rule describe_process:
     resources:
         **asks("describe_process"),
     params:
-        task=named_task,
+        task=quoted_named_task,
         code=code("describe_process.py"),
     script:
         "../scripts/describe_process.py"

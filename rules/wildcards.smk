@@ -1,5 +1,7 @@
 """Functions of a job's wildcards, and of all jobs together, for the inputs and params of rules. It defines no rule."""
 
+import json
+
 
 def of_experiment(answer):
     """A function of the wildcards: the answer on the experiment."""
@@ -46,6 +48,18 @@ def checkpoint_digest_of(wildcards):
 
 def named_task(wildcards):
     return study.tasks[wildcards.task]
+
+
+def quoted(task):
+    """A task section as JSON without `<`: the report quotes the params of its rules in a script, as they stand."""
+    return json.dumps(task).replace("<", r"\u003c")
+
+
+quoted_task_of = of_experiment(lambda name: quoted(study.task(name)))
+
+
+def quoted_named_task(wildcards):
+    return quoted(named_task(wildcards))
 
 
 def seeds_of_run(wildcards):

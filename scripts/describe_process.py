@@ -1,5 +1,6 @@
 """The card of a process: its tensor, entropies, dimensions, forbidden sequences, symmetries and parts."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -137,8 +138,9 @@ def card(process: Process, task: Mapping, symmetry: pd.DataFrame) -> list[Part]:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        process = process_of(snakemake.params.task)
-        parts = card(process, snakemake.params.task, read_table(snakemake.input.symmetry))
+        task = json.loads(snakemake.params.task)
+        process = process_of(task)
+        parts = card(process, task, read_table(snakemake.input.symmetry))
         for path, text in (
             (snakemake.output.text, as_markdown(parts)),
             (snakemake.output.page, as_html(snakemake.wildcards.task, parts)),

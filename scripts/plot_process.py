@@ -1,5 +1,6 @@
 """Draw a process: its hidden states with the transitions between them, and the matrix of each token."""
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,5 +93,7 @@ def plot_process(process: Process) -> Figure:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
-        save_figure(plot_process(process_of(snakemake.params.task)), snakemake.output.figure, snakemake.params.dpi)
+        save_figure(
+            plot_process(process_of(json.loads(snakemake.params.task))), snakemake.output.figure, snakemake.params.dpi
+        )
         job.info(f"drew {snakemake.output.figure}")

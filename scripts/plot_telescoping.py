@@ -1,5 +1,6 @@
 """Draw the belief over the states of each component of a mixture, scaled by its posterior: true and decoded."""
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,7 +92,7 @@ if __name__ == "__main__":
         ):
             tables = read_table(source.probe), of_tokens, read_table(source.baselines)
             ways = ways_of(truth, first_network(run), *tables, params.site)
-            figure = plot_telescoping(truth, process_of(params.task).composition, ways, params.max_points)
+            figure = plot_telescoping(truth, process_of(json.loads(params.task)).composition, ways, params.max_points)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {params.site}", fontsize=9)
         save_figure(figure, snakemake.output.figure, params.dpi)
         job.info(f"drew {snakemake.output.figure}")

@@ -38,7 +38,7 @@ def missing_baselines(baselines, has_kernel):
 
 
 BRIEFLY = [way for way in WAYS if way[0] == "probability" and way[1] in ("in_sample", "held_out_prefix")]
-"""The ways of scoring at snapshots between the first and the last; the others are in sample."""
+"""The ways of scoring at snapshots before the last; the others are in sample."""
 
 
 def missing_controls(probe, context, has_kernel):
@@ -46,7 +46,7 @@ def missing_controls(probe, context, has_kernel):
     last = probe["step"].max()
     missing = []
     for (seed, step), rows in probe.groupby(KEYS[:2]):
-        scope = "before training" if step == 0 else "last" if step == last else "between"
+        scope = "never trained" if last == 0 else "last" if step == last else "before"
         missing += [(seed, step, *row) for row in wanted_rows(probe, context, has_kernel, scope) - rows_of(rows)]
     return sorted(missing)
 
@@ -56,7 +56,7 @@ def wanted_rows(probe, context, has_kernel, scope):
     sites = probe.loc[probe["features"] == "activations", "site"].unique()
     true = ["belief_state"] + ["belief_beyond_next_token"] * has_kernel
     wrong = WRONG + ["control_parameters_belief_state"] + ["class_shuffled_belief_state"] * has_kernel
-    wanted, ways = set(), BRIEFLY if scope == "between" else WAYS
+    wanted, ways = set(), BRIEFLY if scope == "before" else WAYS
     is_last = scope == "last"
     for site in sites:
         for way in ways:

@@ -37,6 +37,8 @@ KINDS = [
     "rrxor/baselines.csv",
     "mess3/decoded_from_tokens.zarr.zip",
     "tasks/*/convergence.csv",
+    "tasks/*/card.md",
+    "tasks/*/card.html",
     "claims/mess3.csv",
     "claims/rrxor.csv",
     "claims.csv",
@@ -102,7 +104,7 @@ def test_every_kind_of_artefact_was_tried(finished):
     files = [p for p in results.rglob("*") if p.is_file() and p.parent.name != "provenance"]
     made = {p.name for p in files if p.suffix != ".json" and "workflow" not in p.parts}
     others = ["belief_simplex", "components", "controls", "distances", "emergence", "r2_by_site", "sites", "steering"]
-    others += ["recovery", "dimension", "symmetry", "convergence"]
+    others += ["recovery", "dimension", "symmetry", "convergence", "process"]
     assert made - tried == {f"{figure}.png" for figure in others}  # one of the figures stands for all
 
 
@@ -186,7 +188,7 @@ def test_nothing_made_yet_is_told_in_a_sentence_per_job(tmp_path, monkeypatch, f
     config = config_of(finished.folder)
     monkeypatch.chdir(tmp_path)
     sentences = found(config=config)
-    assert len(sentences) == 102 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
+    assert len(sentences) == 106 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
 
 
 def test_missing_artefact_is_found(study):

@@ -53,7 +53,7 @@ def test_it_has_claims_and_figures_but_none_over_training(finished_foreign):
     results = finished_foreign[0].folder / "results"
     drawn = {path.name for path in (results / "figures/mine").iterdir()}
     names = ["belief_simplex", "sites", "r2_by_site", "controls", "components", "distances", "steering"]
-    names += ["recovery", "symmetry", "convergence"]
+    names += ["recovery", "symmetry", "convergence", "process"]
     assert drawn == {f"{name}.png" for name in names}
     claims = read_table(results / "claims.csv")
     assert set(claims["experiment"]) == {"mine"} and (claims["n_seeds"] == 1).all()

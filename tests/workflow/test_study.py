@@ -41,6 +41,7 @@ FIGURES = [
     "dimension.png",
     "symmetry.png",
     "convergence.png",
+    "process.png",
 ]
 EXPERIMENTS = ["mess3", "rrxor"]
 
@@ -94,7 +95,7 @@ def test_report_opens_on_the_findings_and_lists_results_in_the_order_of_a_reader
         "R² by site",
         "emergence over training",
     ]
-    assert labels[4] == "emergence, animated" and labels[-1] == "memory of each layer"
+    assert labels[4] == "emergence, animated" and labels[-1] == "process"
 
 
 def test_run_ends_with_the_verdicts_and_what_to_open(finished, tmp_path):
@@ -393,7 +394,7 @@ def test_first_steps_of_the_published_recipe_learn(tmp_path):
         ),
         ({"experiments": {"mess3": {"task": {"process": "mes3"}}}}, "process is 'mes3'; allowed are mess3"),
         ({"experiments": {"a/../b": {}}}, "'a/../b'"),
-        ({"seeds": [-1]}, "seeds.0 is -1; it must be at least 0"),
+        ({"seeds": [-1]}, "seeds[0] is -1; it must be at least 0"),
         (
             {
                 "only": ["m"],

@@ -55,6 +55,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
         + 15_000 * size.n_tokens
         + 48 * size.n_tokens**2
     ),
+    "describe_process": lambda size: 0.28e9,
     "score_recovery": lambda size: (
         0.25e9
         + 300 * size.n_prefixes
