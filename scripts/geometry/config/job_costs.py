@@ -56,6 +56,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
         + 48 * size.n_tokens**2
     ),
     "describe_process": lambda size: 0.28e9,
+    "plot_process": lambda size: 0.2e9,
     "score_recovery": lambda size: (
         0.25e9
         + 300 * size.n_prefixes
