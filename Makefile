@@ -53,8 +53,9 @@ lock:
 # The published claims, and the pictures and tables of verdicts in README and docs/results.md, from the default study.
 readme: environment
 	$(BIN)/snakemake study
-	cp results/figures/mess3/belief_simplex.png results/figures/mess3/recovery.png results/figures/rrxor/controls.png results/figures/mixture/telescoping.png \
-	   results/figures/mixture/subspaces.png docs/
+	cp results/figures/mess3/belief_simplex.png results/figures/mess3/recovery.png results/figures/rrxor/controls.png docs/
+	cp results/figures/mixture/telescoping.png results/figures/mixture/subspaces.png docs/
+	for name in circles surgery; do cp results/figures/modular_addition/$$name.png docs/modular_$$name.png; done
 	cp results/claims.csv docs/
 	$(BIN)/python docs/quote_findings.py
 

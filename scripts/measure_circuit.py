@@ -101,12 +101,8 @@ def measure_circuit(
     stacks: dict[str, np.ndarray], task: ModularArithmetic, key_share: float, pure_share: float
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """The tables and datasets of all networks of a run, each with its own seed and its own key frequencies."""
-    steps, seeds, origins, stacks = (
-        stacks["step"],
-        stacks["seed"],
-        origin_names(stacks["origin"]),
-        parameter_stacks(stacks),
-    )
+    steps, seeds, origins = stacks["step"], stacks["seed"], origin_names(stacks["origin"])
+    stacks = parameter_stacks(stacks)
     tables, datasets = [], []
     for seed, own in by_network(seeds):
         snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in own]

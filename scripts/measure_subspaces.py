@@ -11,8 +11,8 @@ from geometry.networks.hook_points import is_layer_output
 from geometry.probing.part_subspaces import (
     BELIEF_STATE,
     PART_BELIEFS,
-    covariance,
     encoding,
+    frozen_sequences,
     overlap,
     random_overlap,
     variance_shares,
@@ -46,38 +46,44 @@ class SubspaceRow(NamedTuple):
     value: float
 
 
-def subspace_rows(
-    x: np.ndarray, truth: xr.Dataset, composition: Composition, parts: list[np.ndarray]
-) -> Iterator[SubspaceRow]:
-    """The measures of some features, one row for each prefix; `parts` are the beliefs of the parts, side by side."""
-    weight = truth["weight"].values / truth["weight"].values.sum()
-    x = x.astype(np.float64)
-    spread, (bases, explained) = covariance(x, x, weight), encoding(x, parts, weight)
-    yield SubspaceRow("explained_by_parts", None, explained)
-    yield SubspaceRow("explained_by_belief", None, encoding(x, [truth["target"].values], weight)[1])
-    yield SubspaceRow("encoding_overlap", None, overlap(bases))
-    if composition.kind == PRODUCT:
-        yield SubspaceRow("vary_one_overlap", None, overlap(vary_one(x, tree_of(truth), composition, weight)))
-    sizes, rng = [part.marginal.shape[1] - 1 for part in composition.parts], np.random.default_rng(SAMPLING_SEED)
-    yield SubspaceRow("random_overlap", None, random_overlap(spread, sizes, rng))
-    shares = variance_shares(spread)
-    for percent in PERCENT:
-        yield SubspaceRow("dimensions", percent, float(np.searchsorted(shares, percent / 100) + 1))
-    yield from (SubspaceRow("variance_share", k, share) for k, share in enumerate(shares[:MOST_COMPONENTS], 1))
+class Measures:
+    """The true beliefs of a composed process and of its parts after each prefix, by which features are measured."""
+
+    def __init__(self, truth: xr.Dataset, composition: Composition):
+        self.belief, weight = truth["target"].values, truth["weight"].values
+        self.weight = weight / weight.sum()
+        self.parts = [self.belief @ part.marginal for part in composition.parts]
+        self.sizes = [part.shape[1] - 1 for part in self.parts]
+        self.frozen = frozen_sequences(tree_of(truth), composition) if composition.kind == PRODUCT else []
+
+    def rows(self, x: np.ndarray) -> Iterator[SubspaceRow]:
+        """All measures of some features, one row for each prefix."""
+        x, rng = x.astype(np.float64), np.random.default_rng(SAMPLING_SEED)
+        of_parts, of_belief = encoding(x, self.parts, self.weight), encoding(x, [self.belief], self.weight)
+        yield SubspaceRow("explained_by_parts", None, of_parts.explained)
+        yield SubspaceRow("explained_by_belief", None, of_belief.explained)
+        yield SubspaceRow("encoding_overlap", None, overlap(of_parts.bases))
+        if self.frozen:
+            bases = vary_one(x, self.frozen, self.sizes, self.weight)
+            yield SubspaceRow("vary_one_overlap", None, overlap(bases))
+        yield SubspaceRow("random_overlap", None, random_overlap(of_parts.covariance, self.sizes, rng))
+        shares = variance_shares(of_parts.covariance)
+        for percent in PERCENT:
+            yield SubspaceRow("dimensions", percent, float(np.searchsorted(shares, percent / 100) + 1))
+        yield from (SubspaceRow("variance_share", k, share) for k, share in enumerate(shares[:MOST_COMPONENTS], 1))
 
 
 def measure_subspaces(truth: xr.Dataset, activations: xr.Dataset, composition: Composition) -> pd.DataFrame:
     """The table of all networks of a run, by site and snapshot; then that of the beliefs themselves."""
-    target, rows = truth["target"].values, []
-    parts = [target @ part.marginal for part in composition.parts]
+    measures, rows = Measures(truth, composition), []
     of_networks = list(zip(*(activations[name].values.tolist() for name in ("seed", "step", "origin")), strict=True))
     sites = [(place, site) for place, site in enumerate(activations["site"].values.tolist()) if is_layer_output(site)]
     for index, network in enumerate(of_networks):
         for place, site in sites:
-            found = subspace_rows(activations["activation"][index, place].values, truth, composition, parts)
+            found = measures.rows(activations["activation"][index, place].values)
             rows += [(*network, site, *row) for row in found]
-    for site, x in ((BELIEF_STATE, target), (PART_BELIEFS, np.hstack(parts))):
-        found = list(subspace_rows(x, truth, composition, parts))
+    for site, x in ((BELIEF_STATE, measures.belief), (PART_BELIEFS, np.hstack(measures.parts))):
+        found = list(measures.rows(x))
         rows += [(*network, site, *row) for network in of_networks for row in found]
     columns = ["seed", "step", "origin", "site", *SubspaceRow._fields]
     return pd.DataFrame(rows, columns=columns).astype({"index": "Int64"})

@@ -59,6 +59,13 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
         )
 
 
+def decoded(evidence: Evidence, name: str, site: str, target: str, known: list[str]) -> Claim:
+    """The claim that a target is decoded, beyond some baselines and random networks."""
+    estimate = evidence.r2(site, target)
+    baselines = mean_belief_baseline(estimate) | evidence.baselines_of(estimate, known, target)
+    return Claim(name, site, estimate, baselines | evidence.best_random_init(estimate, site, target))
+
+
 def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
     """The activations hold what next-token predictions do not determine; not testable where these determine all."""
     last, target = evidence.layer_outputs[-1], "belief_state"
@@ -66,10 +73,7 @@ def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
         target = "belief_beyond_next_token"
     elif evidence.has(target="unobservable_belief_state"):
         return  # what these predictions do not determine, no prediction does
-    estimate = evidence.r2(last, target)
-    baselines = evidence.baselines_of(estimate, [*PREDICTIONS, *TOKENS], target)
-    baselines |= evidence.best_random_init(estimate, last, target)
-    yield Claim("beyond next-token prediction", last, estimate, mean_belief_baseline(estimate) | baselines)
+    yield decoded(evidence, "beyond next-token prediction", last, target, [*PREDICTIONS, *TOKENS])
 
 
 def across_layers(evidence: Evidence) -> Iterator[Claim]:

@@ -4,16 +4,15 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from geometry.claims.claim import Claim, best_random_init, for_each_seed, mean_belief_baseline
+from geometry.claims.belief_claims import PREDICTIONS, TOKENS, decoded
+from geometry.claims.claim import Claim, best_random_init, for_each_seed
 from geometry.claims.evidence import Evidence
 from geometry.networks.hook_points import CONCATENATED
 from geometry.probing.control_targets import BELIEF_OF, SOURCE_POSTERIOR
 from geometry.probing.part_subspaces import BELIEF_STATE
-from geometry.probing.probe_table import BASELINES
 from geometry.tables import select
 
-TOKENS = [name for name in BASELINES if name.startswith(("last", "all"))]
-PREDICTIONS = [name for name in BASELINES if name.startswith("optimal")]
+OPTIMUM = [name for name in PREDICTIONS if name.startswith("optimal")]
 
 SUBSPACES = "subspaces.csv"
 
@@ -28,13 +27,6 @@ def worst_of(evidence: Evidence, targets: list[str], site: str) -> str:
     return min(targets, key=lambda target: evidence.r2(site, target).to_numpy().mean())
 
 
-def decoded(evidence: Evidence, name: str, site: str, target: str, known: list[str]) -> Claim:
-    """The claim that a target is decoded, beyond some baselines and random networks."""
-    estimate = evidence.r2(site, target)
-    baselines = mean_belief_baseline(estimate) | evidence.baselines_of(estimate, known, target)
-    return Claim(name, site, estimate, baselines | evidence.best_random_init(estimate, site, target))
-
-
 def holds_parts(evidence: Evidence) -> Iterator[Claim]:
     """The belief of each part is decoded, of a mixture the posterior of its components and their scaling by it too."""
     parts = parts_of(evidence.probe)
@@ -42,7 +34,7 @@ def holds_parts(evidence: Evidence) -> Iterator[Claim]:
     sites = [evidence.layer_outputs[-1], *[CONCATENATED] * evidence.has(site=CONCATENATED)]
     for site in sites:
         if is_mixture:
-            yield decoded(evidence, "identifies the source", site, SOURCE_POSTERIOR, [*TOKENS, *PREDICTIONS])
+            yield decoded(evidence, "identifies the source", site, SOURCE_POSTERIOR, [*TOKENS, *OPTIMUM])
         name = "holds each component's belief" if is_mixture else "holds each factor's belief"
         yield decoded(evidence, name, site, worst_of(evidence, parts, site), TOKENS)
         if is_mixture:

@@ -14,11 +14,14 @@ one contains the other.
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from geometry.probing.gram_matrices import cell_gram_matrices
+from geometry.probing.regression import regress
 from geometry.processes.composition import Composition
 from geometry.processes.prefix_tree import PrefixTree
 
@@ -35,34 +38,32 @@ Basis = Float[ndarray, "_ feature"]
 """Orthonormal rows."""
 
 
-def covariance(
-    x: Float[ndarray, "prefix feature"], y: Float[ndarray, "prefix column"], weight: Float[ndarray, " prefix"]
-) -> Float[ndarray, "feature column"]:
-    """The covariance of two sets of columns; weights sum to 1."""
-    return (x * weight[:, None]).T @ y - np.outer(weight @ x, weight @ y)
-
-
 def leading(rows: Float[ndarray, "row feature"], n: int) -> Basis:
     """The n leading right singular vectors of some rows; fewer where fewer are above rounding."""
     _, values, directions = np.linalg.svd(rows, full_matrices=False)
     return directions[:n][values[:n] > RESOLVED * values.max(initial=np.finfo(float).tiny)]
 
 
+class Encoding(NamedTuple):
+    """The subspace of each part, the share of the activations' variance that all explain, and their covariance."""
+
+    bases: list[Basis]
+    explained: float
+    covariance: Float[ndarray, "feature feature"]  # of the activations
+
+
 def encoding(
     x: Float[ndarray, "prefix feature"],
     parts: Sequence[Float[ndarray, "prefix _"]],
     weight: Float[ndarray, " prefix"],
-) -> tuple[list[Basis], float]:
-    """The subspace of each part by a regression of x on the beliefs of all, and the share of x that they explain."""
-    beliefs = np.hstack(parts)
-    spread, directions = np.linalg.eigh(covariance(beliefs, beliefs, weight))
-    resolved = spread > RESOLVED * spread.max()
-    spread, directions = spread[resolved, None], directions[:, resolved]
-    cross = directions.T @ covariance(beliefs, x, weight)
-    total = weight @ (x - weight @ x) ** 2
-    of_part = np.split(directions @ (cross / spread), np.cumsum([part.shape[1] for part in parts])[:-1])
+) -> Encoding:
+    """The regression of x on the beliefs of all parts; weights sum to 1."""
+    (moments,) = cell_gram_matrices(np.hstack(parts), x, weight[None], np.zeros(len(x), dtype=int))
+    regression = regress(moments)
+    of_part = np.split(regression.affine_map().matrix, np.cumsum([part.shape[1] for part in parts])[:-1])
     bases = [leading(rows - rows.mean(axis=0), len(rows) - 1) for rows in of_part]
-    return bases, float((cross**2 / spread).sum() / total.sum())
+    explained = (regression.covariance**2 / regression.variance[:, None]).sum()
+    return Encoding(bases, float(explained / np.trace(regression.target_covariance)), regression.target_covariance)
 
 
 def sequence_ids(tree: PrefixTree, token: Integer[ndarray, " token"]) -> Integer[ndarray, " prefix"]:
@@ -76,19 +77,27 @@ def sequence_ids(tree: PrefixTree, token: Integer[ndarray, " token"]) -> Integer
     return ids
 
 
+def frozen_sequences(tree: PrefixTree, composition: Composition) -> list[Integer[ndarray, " prefix"]]:
+    """For each factor of a product, equal numbers for prefixes in which the tokens of all others are equal."""
+    tokens = np.stack([part.token for part in composition.parts])
+    others = (np.delete(tokens, place, axis=0) for place in range(len(tokens)))
+    return [sequence_ids(tree, np.unique(own, axis=1, return_inverse=True)[1].ravel()) for own in others]
+
+
 def vary_one(
-    x: Float[ndarray, "prefix feature"], tree: PrefixTree, composition: Composition, weight: Float[ndarray, " prefix"]
+    x: Float[ndarray, "prefix feature"],
+    frozen: Sequence[Integer[ndarray, " prefix"]],
+    sizes: Sequence[int],
+    weight: Float[ndarray, " prefix"],
 ) -> list[Basis]:
-    """The subspace of each factor while the tokens of all others are frozen."""
+    """The subspace of each factor, of that many dimensions, while the tokens of all others are frozen."""
     bases = []
-    for place, part in enumerate(composition.parts):
-        others = np.stack([other.token for other in (*composition.parts[:place], *composition.parts[place + 1 :])])
-        group = sequence_ids(tree, np.unique(others, axis=1, return_inverse=True)[1].ravel())
+    for group, size in zip(frozen, sizes, strict=True):
         order = np.argsort(group, kind="stable")
         first = np.searchsorted(group[order], np.arange(group.max() + 1))
         mean = np.add.reduceat((weight[:, None] * x)[order], first) / np.bincount(group, weight)[:, None]
         centred = np.sqrt(weight)[:, None] * (x - mean[group])
-        bases.append(np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, : part.marginal.shape[1] - 1].T)
+        bases.append(np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :size].T)
     return bases
 
 
