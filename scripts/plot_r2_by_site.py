@@ -110,10 +110,7 @@ if __name__ == "__main__":
         random_networks = read_table(snakemake.input.random_init)
         figure = plot_r2_by_site(probe, read_table(snakemake.input.baselines), random_networks)
         n, never = probe["seed"].nunique(), random_networks["seed"].nunique()
-        figure.suptitle(
-            f"{snakemake.wildcards.experiment}: {n} trained networks, the same at initialisation and {never} "
-            "random ones (marks), means (lines)",
-            fontsize=9,
-        )
+        title = f"{snakemake.wildcards.experiment}: {n} trained and {never} random networks (marks), means (lines)"
+        figure.suptitle(title, fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")
