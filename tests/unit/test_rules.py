@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,23 @@ def test_file_is_made_by_the_rule_of_its_kind_of_experiment_alone(kind, name, ma
 
 def test_attribute_by_which_the_snakefile_ends_the_limit_of_jobs_per_second_is_there():
     assert "self.job_rate_limiter = " in inspect.getsource(JobScheduler.__init__)
+
+
+ON_REQUEST = {
+    "audit",
+    "bill",
+    "compare_claims",
+    "export_surgery",
+    "plot_replication",
+    "preview",
+    "provenance",
+    "replicate",
+}
+"""Rules that answer a question, for which no study waits."""
+
+
+def test_on_a_cluster_every_rule_of_a_study_goes_with_others():
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    rules = {*re.findall(r"^ *rule (\w+):", text, re.M)}
+    profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_bytes())
+    assert set(profile["groups"]) == rules - ON_REQUEST
