@@ -1,6 +1,7 @@
 """Processes made of processes, against direct sums, Kronecker products and noise channels written out with loops."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,8 +115,14 @@ def test_mixture_never_forgets_its_source_and_its_entropy_rate_is_the_mean():
     assert mixing_rate(process) == pytest.approx(1)
     lower, upper = entropy_rate_bounds_nats(process)
     rates = [entropy_rate_bounds_nats(one)[1] for one in components]
-    mean = 0.3 * rates[0] + 0.7 * rates[1]
-    assert lower <= mean + 1e-12 and mean - 1e-12 <= upper and upper - lower < 1e-3
+    assert upper == pytest.approx(0.3 * rates[0] + 0.7 * rates[1], abs=1e-15) and upper - lower < 1e-11
+    assert_within_bounds_of_the_whole(process, upper, width=1e-3)
+
+
+def assert_within_bounds_of_the_whole(process, rate, width):
+    """The entropy rate is that which the process has without regard to its parts."""
+    lower, upper = entropy_rate_bounds_nats(replace(process, composition=None))
+    assert lower - 1e-9 <= rate <= upper + 1e-9 and upper - lower < width
 
 
 def test_mixture_of_equal_components_is_the_component():
@@ -162,7 +169,15 @@ def test_entropy_rate_of_a_product_is_the_sum_of_its_factors():
     factors = [Z1R, rrxor(0.3, 0.6), process_from_config("golden_mean", {"p": 0.3})]
     rates = [entropy_rate_bounds_nats(one)[1] for one in factors]
     lower, upper = entropy_rate_bounds_nats(product(factors))
-    assert lower - 1e-9 <= sum(rates) <= upper + 1e-9 and upper - lower < 1e-6
+    assert upper == pytest.approx(sum(rates), abs=1e-15) and upper - lower < 1e-11
+    assert_within_bounds_of_the_whole(product(factors), upper, width=1e-6)
+
+
+@pytest.mark.parametrize("kind", [mixture, product])
+def test_noise_raises_the_entropy_rate_above_that_of_the_parts(kind):
+    process = kind([Z1R, process_from_config("golden_mean", {"p": 0.3})])
+    rates = [entropy_rate_bounds_nats(noisy(process, epsilon))[1] for epsilon in (0.0, 0.1)]
+    assert rates[0] == entropy_rate_bounds_nats(process)[1] < rates[1] - 0.01
 
 
 def chain_probability(word_of_factor, factors, depends_on):

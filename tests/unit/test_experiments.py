@@ -295,10 +295,23 @@ def test_composed_process_has_a_short_name_and_its_weights_are_control_parameter
     one = {"task": {**MIXED, "parameters": parts}, "probe": {"control_parameters": weights}}
     other = {"task": {**MIXED, "parameters": {**parts, **weights}}, "probe": {"control_parameters": None}}
     found = resolve({"experiments": {"mine": one, "other": other}, "only": ["mine", "other"]})
-    assert found["mine"]["task"]["parameters"]["components"][1]["parameters"] == {"p1": 0.1}
+    assert found["mine"]["task"]["parameters"]["components"][1]["parameters"] == {"p1": 0.1, "p2": 0.5}
     assert found["mine"]["probe"]["control_parameters"] == {"weights": [0.25, 0.75]}
     names = [task_name(found[name]["task"]) for name in ("mine", "other")]
     assert names[0] != names[1] and all(re.fullmatch("mixture_[0-9a-f]{12}_context4", name) for name in names)
+
+
+def test_composed_process_has_one_name_whether_the_defaults_of_its_parts_are_written_or_not():
+    short, long = {"process": "rrxor"}, {"parameters": {"p2": 0.5, "p1": 0.5}, "process": "rrxor"}
+    tasks = [
+        {**MIXED, "parameters": {"components": [Z1R, {"process": "noisy", "parameters": {"epsilon": 0.1, "of": part}}]}}
+        for part in (short, long)
+    ]
+    found = resolve(
+        {"experiments": {"mine": {"task": tasks[0]}, "other": {"task": tasks[1]}}, "only": ["mine", "other"]}
+    )
+    assert found["mine"]["task"]["parameters"] == found["other"]["task"]["parameters"]
+    assert task_name(found["mine"]["task"]) == task_name(found["other"]["task"])
 
 
 def test_config_that_is_nested_beyond_all_bounds_is_refused():

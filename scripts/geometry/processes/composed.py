@@ -63,7 +63,7 @@ def mixture(components: Sequence[Process], weights=None, tokens=None) -> Process
         readout=np.concatenate([one.readout for one in components]),
         state_names=[f"{n}:{name}" for n, one in enumerate(components, 1) for name in one.state_names],
         token_names=vocabulary,
-        composition=Composition(MIXTURE, tuple(parts)),
+        composition=Composition(MIXTURE, tuple(parts), of_rate=tuple(zip(weight.tolist(), components, strict=True))),
     )
 
 
@@ -87,7 +87,7 @@ def product(factors: Sequence[Process]) -> Process:
         readout=readout,
         state_names=joint_names([one.state_names for one in factors]),
         token_names=joint_names([one.token_names for one in factors]),
-        composition=Composition(PRODUCT, _factor_parts(factors), independent=True),
+        composition=Composition(PRODUCT, _factor_parts(factors), True, tuple((1.0, one) for one in factors)),
     )
 
 
@@ -141,7 +141,9 @@ def noisy(of: Process, epsilon: float) -> Process:
         raise ParameterError(f"epsilon is {epsilon!r}; it must be a probability, between 0 and 1")
     tensor = of.transition_tensor
     mixed = (1 - epsilon) * tensor + epsilon / len(tensor) * tensor.sum(axis=0)
-    composition = of.composition and replace(of.composition, independent=of.composition.independent and epsilon == 0)
+    composition = of.composition
+    if composition and epsilon > 0:
+        composition = replace(composition, independent=False, of_rate=())
     return replace(of, name="noisy", transition_tensor=mixed, composition=composition)
 
 

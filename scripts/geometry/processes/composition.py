@@ -5,10 +5,14 @@ posterior probability that the sequence is from this component (the *source post
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
+
+if TYPE_CHECKING:
+    from geometry.processes.process import Process
 
 MIXTURE, PRODUCT = "mixture", "product"
 """The kinds of compositions: one component for a whole sequence; all factors at once, each with a token of its own."""
@@ -33,6 +37,9 @@ class Composition:
     parts: tuple[Part, ...]
     independent: bool = False
     """True if the belief is the product of the factors' beliefs: not of a chain, with noise, or of a mixture."""
+
+    of_rate: "tuple[tuple[float, Process], ...]" = ()
+    """Weights and processes whose entropy rates add up to that of the whole: not of a chain or with noise."""
 
 
 def source_posterior(composition: Composition, belief: Float[ndarray, "row state"]) -> Float[ndarray, "row part"]:

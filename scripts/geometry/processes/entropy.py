@@ -69,8 +69,12 @@ def entropy_rate_bounds_nats(process: Process, max_beliefs: int = MOST_BELIEFS) 
     state before them as well (Cover and Thomas, theorem 4.5.1). L grows until the bounds meet, as
     they do where the belief states are finitely many, or until `MOST_TOKENS` or `max_beliefs` distinct
     beliefs are exceeded, or `MOST_CHILDREN` times as many continuations of them. A generalized process
-    has no hidden states: its lower bound is nan.
+    has no hidden states: its lower bound is nan. Of a mixture, and of a product of independent factors, the rate is
+    the weighted sum of those of its parts, and so are the bounds.
     """
+    if process.composition and process.composition.of_rate:
+        bounds = [(w, entropy_rate_bounds_nats(part, max_beliefs)) for w, part in process.composition.of_rate]
+        return sum(w * lower for w, (lower, _) in bounds), sum(w * upper for w, (_, upper) in bounds)
     starts = [process.stationary_distribution[None]]
     if not process.generalized:
         starts.append(np.eye(process.n_states))

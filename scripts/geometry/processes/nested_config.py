@@ -48,6 +48,26 @@ def depth(parameters: Mapping) -> int:
     return max((1 + depth(found) for found in inner), default=0)
 
 
+def with_defaults(parameters: Mapping, defaults: Callable[[str], dict]) -> dict:
+    """The parameters with those of every part, at any depth, filled in from the defaults of its process.
+
+    What is no part is left for `with_parts` to refuse.
+    """
+    found = dict(parameters)
+    for key in LISTS:
+        if isinstance(found.get(key), list | tuple):
+            found[key] = [_filled(part, defaults) for part in found[key]]
+    if "of" in found:
+        found["of"] = _filled(found["of"], defaults)
+    return found
+
+
+def _filled(part, defaults: Callable[[str], dict]):
+    if not isinstance(part, Mapping) or not isinstance(own := part.get("parameters", {}), Mapping):
+        return part
+    return {**part, "parameters": with_defaults({**defaults(part.get("process")), **own}, defaults)}
+
+
 def _part(where: str, part, build: Build, known: Iterable[str], in_chain: bool = False) -> Process | Dependent:
     """The process of a part or, of a factor that depends on the one before, its variants."""
     _check_keys(where, part, ("process", "parameters", *(("depends_on", "by") if in_chain else ())))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from geometry.processes.catalog import COMPOSED, PROCESSES
+from geometry.processes.nested_config import with_defaults
 from geometry.processes.process import ProcessError
 from geometry.tasks.base import Task
 from geometry.tasks.markov import MarkovTask, process_of
@@ -32,17 +33,23 @@ def modular_of(section: Mapping) -> ModularArithmetic:
 
 
 def resolved_parameters(section: Mapping) -> dict:
-    """The task's parameters, with its own defaults where the config is silent."""
-    signature = inspect.signature(TASKS[section["process"]].builder(section["process"])).parameters
-    defaults = {key: p.default for key, p in signature.items() if p.default not in (p.empty, None)}
-    return {**defaults, **section.get("parameters", {})}
+    """The task's parameters, and those of its parts, with their own defaults where the config is silent."""
+    return with_defaults({**_defaults(section["process"]), **section.get("parameters", {})}, _defaults)
+
+
+def _defaults(process) -> dict:
+    """The default parameters of a process or task; none of an unknown one."""
+    if process not in TASKS:
+        return {}
+    signature = inspect.signature(TASKS[process].builder(process)).parameters
+    return {key: p.default for key, p in signature.items() if p.default not in (p.empty, None)}
 
 
 def task_name(section: Mapping) -> str:
     """The name of a resolved task in paths, the same for every experiment that uses it."""
     process, parameters = section["process"], section["parameters"]
     if process in ("custom", *COMPOSED):
-        values = [hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:12]]
+        values = [hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:12]]
     else:
         values = [str(parameters[key]) for key in inspect.signature(TASKS[process].builder(process)).parameters]
     return "_".join([process, *values, f"context{section['context']}"])
