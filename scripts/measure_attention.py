@@ -24,9 +24,10 @@ from geometry.probing.attention_measures import (
     position_means,
     regression_rows,
 )
+from geometry.probing.control_targets import BELIEF_OF
 from geometry.probing.cross_validation import by_prefix, passes
 from geometry.probing.design import ProbeDesign
-from geometry.processes.constrained_updates import constrained_updates, decay_of_evidence, single_token_evidence
+from geometry.processes.constrained_updates import constrained_updates, single_token_evidence
 from geometry.processes.prefix_tree import PrefixTree, tree_of
 from geometry.processes.process import Process
 from geometry.provenance.job import Job
@@ -66,8 +67,10 @@ class Comparison:
     def __init__(self, process: Process, truth: xr.Dataset, probe: dict, longest: int):
         self.tree, self.weight, self.longest = tree_of(truth), truth["weight"].values, longest
         self.updates = constrained_updates(process, self.tree)
-        evidence = single_token_evidence(process, int(self.tree.length.max()))
-        self.theory = Theory(evidence, process.transition_tensor.sum(axis=0), decay_of_evidence(process))
+        self.evidence = single_token_evidence(process, int(self.tree.length.max()))
+        self.chain = process.transition_tensor.sum(axis=0)
+        composition = process.composition
+        self.factors = composition.parts if composition and composition.independent else ()
         stop = self.tree.levels[longest - 1].stop
         self.trained, self.rows = slice(stop), slice(self.tree.levels[1].start, stop)  # of one token, targets are equal
         rng = np.random.default_rng(probe["seed"])
@@ -81,13 +84,25 @@ class Comparison:
             list(passes({"held_out_prefix": folds})),
         )
 
+    def of_factors(self, stream: np.ndarray, weight: np.ndarray) -> Iterator[Theory]:
+        """The theory of each factor of a product, whose constrained updates side by side are encoded in the stream."""
+        if not self.factors:
+            return
+        maps = [factor.marginal for factor in self.factors]
+        encoder = encoding(self.updates[self.trained] @ np.hstack(maps), stream, weight)
+        ends = np.cumsum([own.shape[1] for own in maps])[:-1]
+        for factor, own, decoder in zip(self.factors, maps, np.split(np.linalg.pinv(encoder), ends, 1), strict=True):
+            chain = np.linalg.pinv(own) @ self.chain @ own
+            yield Theory(self.evidence @ own, chain, decoder, f"{BELIEF_OF}{factor.name}")
+
     def rows_of(self, network: Transformer, bos_token: int | None) -> Iterator[AttentionRow]:
         """All measures of one network."""
         activations = activations_of(network, self.tree, bos_token)
-        encoder = encoding(*(of[self.trained] for of in (self.updates, activations[FIRST_BLOCK[0]], self.weight)))
-        yield from attention_rows(
-            *means_of(network, self.tree, self.weight, bos_token, self.longest), self.theory, encoder
-        )
+        stream, weight = (of[self.trained] for of in (activations[FIRST_BLOCK[0]], self.weight))
+        encoder = encoding(self.updates[self.trained], stream, weight)
+        theory = Theory(self.evidence, self.chain, np.linalg.pinv(encoder))
+        means, written = means_of(network, self.tree, self.weight, bos_token, self.longest)
+        yield from attention_rows(means, written, theory, encoder, list(self.of_factors(stream, weight)))
         yield from regression_rows(self.design, {site: x[self.rows] for site, x in activations.items()})
 
 

@@ -44,14 +44,19 @@ def draw_heads(ax: Axes, table: pd.DataFrame, zeta: float) -> None:
     ax.set_title("Attention of each head")
 
 
-def draw_evidence(ax: Axes, networks: dict[str, tuple[str, pd.DataFrame]], zeta: float) -> None:
-    """The share of each token's evidence that all heads together write, by lag, after the longest prefixes."""
-    for label, (color, table) in networks.items():
-        rows = select(table, measure="effective_attention", position=table["position"].max())
-        draw_series(ax, rows, rows["lag"], label, {"color": color, "marker": "o", "linestyle": "-"})
-    if np.isfinite(zeta):
-        lags = np.arange(rows["lag"].max() + 1)
-        ax.plot(lags, zeta**lags, **THEORY, label="ζ^lag")
+def draw_evidence(ax: Axes, networks: dict[str, tuple[str, pd.DataFrame]]) -> None:
+    """The share of each token's evidence that all heads together write, by lag; of each factor, if there are any."""
+    zetas = select(networks["trained"][1], measure="zeta").groupby("target", sort=False)["value"].first()
+    factors = [target for target in zetas.index if target] or [""]
+    for marker, target in zip(MARKERS * len(factors), factors, strict=False):
+        name, zeta = target.removeprefix("belief_of_"), zetas[target]
+        for label, (color, table) in networks.items():
+            rows = select(table, measure="effective_attention", position=table["position"].max(), target=target)
+            style = {"color": color, "marker": marker, "linestyle": "-"}
+            draw_series(ax, rows, rows["lag"], " ".join(filter(None, (label, name))), style)
+        if np.isfinite(zeta):
+            lags = np.arange(rows["lag"].max() + 1)
+            ax.plot(lags, zeta**lags, **THEORY, label="ζ^lag" if target == factors[0] else None)
     ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     ax.set(xlabel="lag", ylabel="effective attention")
     ax.set_title("Evidence that is written")
@@ -87,10 +92,10 @@ def draw_r2(ax: Axes, networks: dict[str, tuple[str, pd.DataFrame]]) -> None:
 def plot_attention(trained: pd.DataFrame, random_networks: pd.DataFrame) -> Figure:
     """The figure: attention by head, evidence written, its direction, and the two targets along the first block."""
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 0.95 * WIDTH))
-    zeta = select(trained, measure="zeta")["value"].iloc[0]
+    zeta = select(trained, measure="zeta", target="")["value"].iloc[0]
     networks = {"trained": (TRAINED, trained), "random networks": (AT_INITIALISATION, random_networks)}
     draw_heads(axes[0, 0], trained, zeta)
-    draw_evidence(axes[0, 1], networks, zeta)
+    draw_evidence(axes[0, 1], networks)
     draw_cosines(axes[1, 0], networks)
     draw_r2(axes[1, 1], networks)
     for ax in axes.flat:
@@ -111,7 +116,7 @@ if __name__ == "__main__":
         random_networks = read_table(snakemake.input.random_init)
         figure = plot_attention(trained, random_networks)
         n, never = trained["seed"].nunique(), random_networks["seed"].nunique()
-        zeta = select(trained, measure="zeta")["value"].iloc[0]
+        zeta = select(trained, measure="zeta", target="")["value"].iloc[0]
         decay = f", ζ = {zeta:.3g}" if np.isfinite(zeta) else ""
         figure.suptitle(
             f"{snakemake.wildcards.experiment}{decay}: {n} trained and {never} random networks (marks), means (lines)",

@@ -14,14 +14,17 @@ from geometry.probing.attention_measures import (
     Theory,
     attention_rows,
     cosines,
+    effective_rows,
     encoding,
     position_means,
     regression_rows,
     token_share,
+    written_of_tokens,
 )
 from geometry.processes.belief_states import complete_tree, complete_tree_with_beliefs
 from geometry.processes.catalog import mess3
-from geometry.processes.constrained_updates import constrained_updates, decay_of_evidence, single_token_evidence
+from geometry.processes.composed import noisy, product
+from geometry.processes.constrained_updates import constrained_updates, single_token_evidence
 from geometry.processes.process import build_process
 from geometry.tables import select
 from geometry.tasks.ground_truth import markov_ground_truth
@@ -70,7 +73,7 @@ def planted(process, context, kernel, written, by_token=None):
         if by_token is not None:
             pattern = pattern * by_token[tokens][:, :, None]
         means.append(position_means(tokens, pattern, weight[level], process.n_tokens))
-    theory = Theory(evidence, chain, decay_of_evidence(process))
+    theory = Theory(evidence, chain, np.linalg.pinv(encoder))
     return pd.DataFrame(attention_rows(means, written(evidence, encoder), theory, encoder))
 
 
@@ -108,6 +111,36 @@ def test_two_heads_of_opposite_sign_write_powers_of_a_negative_rate():
     one = planted(mess3(0.5, 0.6), 8, kernel, evidence_by_all([1, 1]))
     np.testing.assert_allclose(value(one, "output_value_cosine").reshape(4, 3)[:, 0], [1, -1, 1, -1])
     assert value(one, "effective_attention_cosine")[0] < 0.7
+
+
+def test_each_factor_of_a_product_has_the_kernel_of_the_head_that_writes_it():
+    process = product([mess3(0.1, 0.6), mess3(0.2, 0.6)])
+    comparison = Comparison(process, markov_ground_truth(process, 4, 10_000, 0), PROBE, 4)
+    tree, maps = comparison.tree, [part.marginal for part in process.composition.parts]
+    encoder = np.random.default_rng(1).normal(size=(6, 12))
+    stream = comparison.updates @ np.hstack(maps) @ encoder
+    kernel = np.stack([0.7 ** np.arange(4), 0.4 ** np.arange(4)], axis=1)
+    written = np.stack(
+        [comparison.evidence @ own @ part for own, part in zip(maps, np.split(encoder, 2), strict=True)], axis=2
+    )
+    means = []
+    for level, tokens in zip(tree.levels, branches(tree, None), strict=True):
+        pattern = np.broadcast_to(kernel[: tokens.shape[1]][::-1], (*tokens.shape, 2))
+        means.append(position_means(tokens, pattern, comparison.weight[level], process.n_tokens))
+    of_tokens = [written_of_tokens(of, written) for of in means]
+    theories = list(comparison.of_factors(stream, comparison.weight))
+    assert [one.target for one in theories] == ["belief_of_mess3_1", "belief_of_mess3_2"]
+    for theory, zeta in zip(theories, (0.7, 0.4), strict=True):
+        assert theory.decay == pytest.approx(zeta)
+        table = pd.DataFrame(effective_rows(means, of_tokens, theory))
+        np.testing.assert_allclose(value(table, "effective_attention"), zeta ** np.arange(2))
+        np.testing.assert_allclose(value(table, "effective_attention_cosine"), 1)
+
+
+def test_factors_that_depend_on_each_other_have_no_kernels_of_their_own():
+    process = noisy(product([mess3(0.1, 0.6), mess3(0.2, 0.6)]), 0.1)
+    comparison = Comparison(process, markov_ground_truth(process, 3, 10_000, 0), PROBE, 3)
+    assert list(comparison.of_factors(comparison.updates, comparison.weight)) == []
 
 
 def test_what_is_written_beside_the_evidence_lowers_the_cosine_in_the_stream_alone():

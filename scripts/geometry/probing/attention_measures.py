@@ -16,6 +16,7 @@ from geometry.probing.design import ProbeDesign
 from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import fit
 from geometry.probing.scores import TargetColumns, fit_sites, side_by_side
+from geometry.processes.constrained_updates import decay_of_evidence
 
 
 class AttentionRow(NamedTuple):
@@ -105,7 +106,13 @@ class Theory:
 
     evidence: Float[ndarray, "position token state"]
     chain: Float[ndarray, "state state"]
-    decay: float  # nan where it is no power of one real number
+    decoder: Float[ndarray, "feature state"]  # inverts the encoding of states in the stream
+    target: str = ""  # of a factor of a product, that of its belief
+
+    @property
+    def decay(self) -> float:
+        """The rate by whose powers evidence decays; nan where it is no real number."""
+        return decay_of_evidence(self.chain)
 
     def carried(self, length: int) -> Float[ndarray, "lag token state"]:
         """The evidence of each token, carried forward over its lag, after so many tokens."""
@@ -119,14 +126,13 @@ def effective_attention(
     means: PositionMeans,
     written: Float[ndarray, "lag token feature"],
     theory: Theory,
-    encoder: Float[ndarray, "state feature"],
 ) -> Float[ndarray, " lag"]:
     """The share of each token's evidence that the heads together write, by lag; of constrained updates, zeta^lag.
 
     That is <f(sum_h A^h v^h), g(z)> / |g|^2, with f the map from the stream to states that inverts the encoding.
     """
     evidence = theory.evidence[: means.length][::-1]
-    products = ((written @ np.linalg.pinv(encoder)) * evidence).sum(axis=2)
+    products = ((written @ theory.decoder) * evidence).sum(axis=2)
     total = (means.probability * (evidence**2).sum(axis=2)).sum(axis=1)
     of_evidence = (means.probability * products).sum(axis=1)
     return np.divide(of_evidence, total, out=np.full(len(total), np.nan), where=total > 1e-12)
@@ -142,26 +148,37 @@ def over_long(series: Sequence[ndarray]) -> ndarray:
     return np.mean([values[:fewest] for values in series[fewest - 1 :]], axis=0)
 
 
-def series_rows(measure: str, head: int | None, series: Series) -> Iterator[AttentionRow]:
+def series_rows(measure: str, head: int | None, series: Series, target: str = "") -> Iterator[AttentionRow]:
     """The values by position and lag, their means over long prefixes, and the ratio of each mean to the one before."""
     for position, values in enumerate(series, 1):
         for lag, value in enumerate(values):
-            yield AttentionRow(measure, float(value), head, position, lag)
+            yield AttentionRow(measure, float(value), head, position, lag, target=target)
     mean = over_long(series)
     for lag, value in enumerate(mean):
-        yield AttentionRow(measure, float(value), head, lag=lag)
+        yield AttentionRow(measure, float(value), head, lag=lag, target=target)
     for lag in range(1, len(mean)):
         ratio = mean[lag] / mean[lag - 1] if mean[lag - 1] else np.nan
-        yield AttentionRow(f"{measure}_decay", float(ratio), head, lag=lag)
+        yield AttentionRow(f"{measure}_decay", float(ratio), head, lag=lag, target=target)
 
 
-def kernel_cosine(measure: str, series: Series, decay: float) -> AttentionRow:
+def kernel_cosine(measure: str, series: Series, decay: float, target: str = "") -> AttentionRow:
     """The cosine of the values by lag, from 1 on, and the powers of a rate; the mean over long prefixes.
 
     The last token, at lag 0, is in the stream without attention too.
     """
     powers, long = np.power(decay, np.arange(len(series))), series[max(-(-len(series) // 2) - 1, 1) :]
-    return AttentionRow(f"{measure}_cosine", float(np.mean([cosines(of[1:], powers[1 : len(of)]) for of in long])))
+    cosine = np.mean([cosines(of[1:], powers[1 : len(of)]) for of in long])
+    return AttentionRow(f"{measure}_cosine", float(cosine), target=target)
+
+
+def effective_rows(
+    means: Sequence[PositionMeans], of_tokens: Sequence[Float[ndarray, "_ token feature"]], theory: Theory
+) -> Iterator[AttentionRow]:
+    """The rate of decay, and the share of the evidence that is written, given what is written of each token."""
+    series = [effective_attention(*pair, theory) for pair in zip(means, of_tokens, strict=True)]
+    yield AttentionRow("zeta", theory.decay, target=theory.target)
+    yield from series_rows("effective_attention", None, series, theory.target)
+    yield kernel_cosine("effective_attention", series, theory.decay, theory.target)
 
 
 def attention_rows(
@@ -169,25 +186,22 @@ def attention_rows(
     written: Float[ndarray, "position token head feature"],
     theory: Theory,
     encoder: Float[ndarray, "state feature"],
+    of_factors: Sequence[Theory] = (),
 ) -> Iterator[AttentionRow]:
     """All measures of the attention of one network, given the means over prefixes of 1, 2, ... tokens."""
-    yield AttentionRow("zeta", theory.decay)
     by_lag, of_tokens = [of.by_lag for of in means], [written_of_tokens(of, written) for of in means]
     for head, share in enumerate(token_share(means)):
         yield AttentionRow("token_share", float(share), head)
         yield from series_rows("attention", head, [values[:, head] for values in by_lag])
-    pairs = list(zip(means, of_tokens, strict=True))
-    of_all = {
-        "attention": [values.sum(axis=1) for values in by_lag],
-        "effective_attention": [effective_attention(*pair, theory, encoder) for pair in pairs],
-    }
-    for measure, series in of_all.items():
-        yield from series_rows(measure, None, series)
-        yield kernel_cosine(measure, series, theory.decay)
-    decoder, carried = np.linalg.pinv(encoder), [theory.carried(of.length) for of in means]
+    of_all = [values.sum(axis=1) for values in by_lag]
+    yield from series_rows("attention", None, of_all)
+    yield kernel_cosine("attention", of_all, theory.decay)
+    for one in (theory, *of_factors):
+        yield from effective_rows(means, of_tokens, one)
+    carried = [theory.carried(of.length) for of in means]
     angles = {
         "output_value_cosine": [cosines(own, of @ encoder) for own, of in zip(of_tokens, carried, strict=True)],
-        "evidence_cosine": [cosines(own @ decoder, of) for own, of in zip(of_tokens, carried, strict=True)],
+        "evidence_cosine": [cosines(own @ theory.decoder, of) for own, of in zip(of_tokens, carried, strict=True)],
     }
     for measure, by_length in angles.items():
         for (lag, token), value in np.ndenumerate(over_long(by_length)):

@@ -49,12 +49,12 @@ def constrained_updates(process: Process, tree: PrefixTree) -> Float[ndarray, "p
     return without[tree.length] + gathered
 
 
-def decay_of_evidence(process: Process) -> float:
-    """The eigenvalue zeta of the summed tensor next to 1, by whose powers evidence decays; nan if it is no real one.
+def decay_of_evidence(chain: Float[ndarray, "state state"]) -> float:
+    """The eigenvalue zeta of M next to 1, by whose powers evidence decays; nan if it is no real one.
 
     Several equal ones count as one, as the two of mess3 do.
     """
-    values = np.linalg.eigvals(process.transition_tensor.sum(axis=0))
+    values = np.linalg.eigvals(chain)
     others = np.delete(values, np.abs(values - 1).argmin())
     leading = others[np.abs(others) > np.abs(others).max(initial=0) - TOLERANCE**0.75]
     is_one_real = len(leading) > 0 and np.ptp(leading.real) < TOLERANCE**0.75 > np.abs(leading.imag).max()

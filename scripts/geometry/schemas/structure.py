@@ -161,7 +161,8 @@ class Attention(OfSnapshot):
     site: str
     """hook point of an R2; else empty"""
     target: str
-    """what an R2 is of: `belief_state` or `constrained_update`; else empty"""
+    """what an R2 is of, `belief_state` or `constrained_update`; of `zeta` and effective attention for one factor of a
+    product, its `belief_of_...`; else empty"""
     draw: int | None
     """draw of the folds of `r2_of_draw`, from 1"""
     value: float
