@@ -14,6 +14,7 @@ from geometry.provenance.job import Job
 from geometry.schemas.modular import Bases
 from geometry.storage import read_tensors
 from geometry.tables import write_table
+from geometry.tasks.task import modular_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -43,32 +44,33 @@ def functions_of_the_token(snapshots: dict[str, ndarray], index: int, p: int) ->
     return {name: matrix[:p].astype(np.float64) for name, matrix in matrices.items()}
 
 
-def measured(snapshots: dict[str, ndarray], p: int) -> Iterator[tuple]:
+def measured(snapshots: dict[str, ndarray], p: int, of_products: bool) -> Iterator[tuple]:
     """The rows of the table, and for each matrix the share of energy of the means, which are in no basis."""
     for index, (seed, step) in enumerate(zip(snapshots["seed"], snapshots["step"], strict=True)):
         for matrix, functions in functions_of_the_token(snapshots, index, p).items():
             share_of_means = p * (functions.mean(axis=0) ** 2).sum() / ((functions**2).sum() or np.nan)
             yield seed, step, matrix, "constant", "share", None, share_of_means
-            for basis, energy in energies_by_basis(functions, np.random.default_rng(seed)).items():
+            for basis, energy in energies_by_basis(functions, np.random.default_rng(seed), of_products).items():
                 for measure, value in measures(energy).items():
                     yield seed, step, matrix, basis, measure, None, value
                 for n, share in shares_of_largest(energy).items():
                     yield seed, step, matrix, basis, "share_of_largest", n, share
 
 
-def compare_bases(snapshots: dict[str, ndarray], p: int) -> pd.DataFrame:
+def compare_bases(snapshots: dict[str, ndarray], p: int, of_products: bool = False) -> pd.DataFrame:
     """Each measure of the energies in each basis, per snapshot and matrix.
 
     The random basis and the shuffle are drawn by the seed of the network, the same at all its snapshots.
     """
     columns = ["seed", "step", "matrix", "basis", "measure", "index", "value"]
-    return pd.DataFrame(measured(snapshots, p), columns=columns).astype({"index": "Int64"})
+    return pd.DataFrame(measured(snapshots, p, of_products), columns=columns).astype({"index": "Int64"})
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        modulus = snakemake.params.task["parameters"]["modulus"]
-        table = compare_bases(read_tensors(snakemake.input.snapshots), modulus)
+        arithmetic = modular_of(snakemake.params.task)
+        of_products = arithmetic.operation == "multiplication"
+        table = compare_bases(read_tensors(snakemake.input.snapshots), arithmetic.modulus, of_products)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table, snakemake.output.bases, Bases)
         last = table[(table["step"] == table["step"].max()) & (table["measure"] == "participation_ratio")]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BASES = {
     "fourier": ("Fourier", {"color": TRAINED, "marker": "o"}),
+    "fourier_of_logarithm": ("Fourier of the logarithm", {"color": "#E69F00", "marker": "P"}),
     "db4_best_packets": ("db4 packets, best basis", {"color": "#009E73", "marker": ".", "linestyle": "--"}),
     "db4_packets": (
         "db4 packets, last level",

@@ -18,7 +18,7 @@ from geometry.modular_circuit.bases import (
     packet_basis,
     wavelet_basis,
 )
-from geometry.modular_circuit.fourier import participation_ratio
+from geometry.modular_circuit.fourier import participation_ratio, powers_of_primitive_root
 from geometry.tables import select
 
 EVERYWHERE = {"fourier", "raw", "random", "fourier_of_shuffled_tokens"}
@@ -52,6 +52,33 @@ def test_bases_are_orthonormal_and_keep_all_but_the_mean(p):
     for name, basis in bases.items():
         np.testing.assert_allclose(basis @ basis.T, np.eye(p), atol=1e-10, err_msg=name)
         assert found[name].sum() == pytest.approx(p * functions.var(axis=0).sum()), name
+
+
+@pytest.mark.parametrize(("p", "root"), [(2, 1), (3, 2), (5, 2), (7, 3), (41, 6), (113, 3)])
+def test_powers_of_the_least_primitive_root_are_all_residues_but_0(p, root):
+    powers = powers_of_primitive_root(p)
+    assert powers.tolist() == [pow(root, n, p) for n in range(p - 1)] and set(powers) == set(range(1, p))
+
+
+@pytest.mark.parametrize("p", [4, 6, 8, 9, 15, 64])
+def test_composite_modulus_has_no_logarithm(p):
+    assert powers_of_primitive_root(p) is None
+    assert "fourier_of_logarithm" not in fixed_bases(p, seeded(), of_products=True)
+
+
+def test_function_of_products_is_sparse_in_the_fourier_basis_of_the_logarithm_alone():
+    """A character of the residues but 0: chi(a) chi(b) = chi(a b)."""
+    p, frequency = 53, 5
+    logarithm = np.argsort(powers_of_primitive_root(p))  # of 1, 2, ...
+    character = np.exp(2j * np.pi * frequency * logarithm / (p - 1))
+    a, b = np.divmod(np.arange((p - 1) ** 2), p - 1)
+    np.testing.assert_allclose(character[a] * character[b], character[(a + 1) * (b + 1) % p - 1], atol=1e-12)
+    functions = np.stack([np.concatenate([[0], part]) for part in (character.real, character.imag)], axis=1)
+    found = energies_by_basis(functions, seeded(), of_products=True)
+    assert participation_ratio(found["fourier_of_logarithm"]) == pytest.approx(2)
+    assert participation_ratio(found["fourier"]) > 20
+    basis = fixed_bases(p, seeded(), of_products=True)["fourier_of_logarithm"]
+    np.testing.assert_allclose(basis @ basis.T, np.eye(p), atol=1e-12)
 
 
 @pytest.mark.parametrize("p", [6, 53, 64])

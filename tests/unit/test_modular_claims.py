@@ -112,6 +112,18 @@ def test_claims_read_the_right_rows():
         )
 
 
+def test_embedding_of_products_is_compared_in_the_basis_of_the_logarithm():
+    products = tables()
+    for name, value in {"bases": 0.97, "random_init_bases": 0.3}.items():
+        rows = products[name][products[name]["basis"] == "fourier"]
+        rows = rows.assign(basis="fourier_of_logarithm", value=rows["value"].where(rows["step"] == 0, value))
+        products[name] = pd.concat([products[name], rows])
+    claims = judge(products, "e", "modular", RULE, ANALYSIS).set_index("claim")
+    found = claims.loc["Fourier-sparse in the logarithm"]
+    assert "Fourier-sparse" not in claims.index and found["estimate"] == pytest.approx(0.97)
+    assert found["baseline_name"] == "fourier" and found["baseline"] == pytest.approx(0.945)
+
+
 def test_claims_that_cannot_be_asked_are_left_out():
     """Of a polynomial there are no waves to remove, no translations and no surgery.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from geometry.claims.claim import Claim, best_random_init, for_each_seed, predicted
+from geometry.modular_circuit.fourier import OF_LOGARITHM
 from geometry.modular_circuit.shift_symmetry import DOUBLED, SHIFT, SHUFFLED
 from geometry.networks.hook_points import OUTPUT
 from geometry.probing.probe_table import BASELINES, circle_scores, last_layer_output
@@ -96,17 +97,23 @@ def circles_held(evidence: CircuitEvidence) -> Iterator[Claim]:
 
 
 def sparse(evidence: CircuitEvidence) -> Iterator[Claim]:
-    """Few Fourier waves make up the embedding, fewer than vectors of other bases."""
+    """Few Fourier waves (of products, of the logarithm) make up the embedding, fewer than vectors of other bases."""
     where = {"matrix": "W_E", "measure": "share_of_largest", "index": 10}
-    share, never = select(evidence.bases, **where), select(evidence.random_init_bases, **where, basis="fourier")
+    share = select(evidence.bases, **where)
+    own = OF_LOGARITHM if OF_LOGARITHM in set(share["basis"]) else "fourier"
+    never = select(evidence.random_init_bases, **where, basis=own)
     trained = {name: of_seeds(rows) for name, rows in select(share, step=share["step"].max()).groupby("basis")}
     measure = {"source": "bases.csv", "measure": "share of W_E's energy in ten vectors"}
     if not trained:  # of so few numbers, ten vectors are all
         return
-    estimate = trained["fourier"]
-    baselines = {"at initialisation": of_seeds(select(share, step=share["step"].min(), basis="fourier"))}
+    estimate = trained[own]
+    baselines = {"at initialisation": of_seeds(select(share, step=share["step"].min(), basis=own))}
     baselines |= best_random_init(estimate, of_seeds(never))
     baselines |= {name.replace("_", " "): trained[name] for name in ("raw", "random", "fourier_of_shuffled_tokens")}
+    if own == OF_LOGARITHM:
+        baselines["fourier"] = trained["fourier"]
+        yield Claim("Fourier-sparse in the logarithm", EMBEDDING, estimate, baselines, **measure)
+        return
     yield Claim("Fourier-sparse", EMBEDDING, estimate, baselines, **measure)
     for name, family in {"wavelets": ("haar", "db4"), "wavelet packets": ("db4_packets", "db4_best_packets")}.items():
         baselines = {basis.replace("_", " "): trained[basis] for basis in family if basis in trained}

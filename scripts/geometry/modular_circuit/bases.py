@@ -10,7 +10,12 @@ import pywt
 from jaxtyping import Float
 from numpy import ndarray
 
-from geometry.modular_circuit.fourier import fourier_basis
+from geometry.modular_circuit.fourier import (
+    OF_LOGARITHM,
+    fourier_basis,
+    fourier_basis_of_logarithm,
+    powers_of_primitive_root,
+)
 
 WAVELET = "db4"
 
@@ -73,8 +78,8 @@ def energies(functions: Float[ndarray, "p d_model"], basis: Float[ndarray, "vect
     return ((basis @ functions) ** 2).sum(axis=1)
 
 
-def fixed_bases(p: int, rng: np.random.Generator) -> dict[str, Float[ndarray, "p p"]]:
-    """The bases that do not depend on the functions, by name; wavelets where they exist.
+def fixed_bases(p: int, rng: np.random.Generator, of_products: bool = False) -> dict[str, Float[ndarray, "p p"]]:
+    """The bases that do not depend on the functions, by name; wavelets, and logarithms of products, where they exist.
 
     Shuffled tokens are the control that destroys only the order of tokens; a random basis destroys all structure.
     """
@@ -85,6 +90,8 @@ def fixed_bases(p: int, rng: np.random.Generator) -> dict[str, Float[ndarray, "p
         "random": np.linalg.qr(rng.normal(size=(p, p)))[0].T,
         "fourier_of_shuffled_tokens": fourier[:, rng.permutation(p)],
     }
+    if of_products and (powers := powers_of_primitive_root(p)) is not None:
+        bases[OF_LOGARITHM] = fourier_basis_of_logarithm(powers)
     if is_power_of_two(p):
         bases |= {name: wavelet_basis(p, name) for name in ("haar", WAVELET)}
         bases[f"{WAVELET}_packets"] = packet_basis(p, WAVELET)
@@ -92,14 +99,14 @@ def fixed_bases(p: int, rng: np.random.Generator) -> dict[str, Float[ndarray, "p
 
 
 def energies_by_basis(
-    functions: Float[ndarray, "p d_model"], rng: np.random.Generator
+    functions: Float[ndarray, "p d_model"], rng: np.random.Generator, of_products: bool = False
 ) -> dict[str, Float[ndarray, " p"]]:
     """The energy of each vector of each basis, of functions of a residue without their means.
 
     The mean is removed since it is a vector of some of the bases only.
     """
     varying = functions - functions.mean(axis=0)
-    bases = fixed_bases(len(functions), rng)
+    bases = fixed_bases(len(functions), rng, of_products)
     if is_power_of_two(len(functions)):
         bases[f"{WAVELET}_best_packets"] = best_packet_basis(varying, WAVELET)
     return {name: energies(varying, basis) for name, basis in bases.items()}

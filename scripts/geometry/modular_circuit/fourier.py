@@ -12,6 +12,9 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+OF_LOGARITHM = "fourier_of_logarithm"
+"""The Fourier basis of the discrete logarithm, in which products of residues other than 0 are sums."""
+
 
 def basis_frequency(modulus: int) -> Integer[ndarray, " vector"]:
     """The frequency of each vector of the basis."""
@@ -25,6 +28,28 @@ def fourier_basis(modulus: int) -> Float[ndarray, "vector token"]:
     waves = np.where(vector % 2, np.cos(angle), np.sin(angle))
     waves[0] = 1
     return waves / np.linalg.norm(waves, axis=1, keepdims=True)
+
+
+def powers_of_primitive_root(modulus: int) -> Integer[ndarray, " logarithm"] | None:
+    """The powers g^0, ..., g^(p - 2) modulo p of the least g of which they are all residues but 0; or None.
+
+    The index of a residue is its discrete logarithm. There is such a g for every prime, and for no other modulus.
+    """
+    for root in range(1, modulus):
+        powers = [1]
+        while len(powers) < modulus - 1 and (power := powers[-1] * root % modulus) not in (0, 1):
+            powers.append(power)
+        if len(set(powers)) == modulus - 1:
+            return np.array(powers)
+    return None
+
+
+def fourier_basis_of_logarithm(powers: Integer[ndarray, " logarithm"]) -> Float[ndarray, "vector token"]:
+    """Orthonormal rows: the residue 0 alone, then the waves of the discrete logarithm of the others."""
+    basis = np.zeros((len(powers) + 1, len(powers) + 1))
+    basis[0, 0] = 1
+    basis[1:, powers] = fourier_basis(len(powers))
+    return basis
 
 
 def waves_of(frequencies: Iterable[int], modulus: int) -> Float[ndarray, "vector token"]:

@@ -21,6 +21,7 @@ CONTEXT = 3
 OPERATIONS = {
     "addition": lambda a, b: a + b,
     "subtraction": lambda a, b: a - b,
+    "multiplication": lambda a, b: a * b,
     "polynomial": lambda a, b: a**2 + a * b + b**2,
 }
 
