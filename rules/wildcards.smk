@@ -38,6 +38,7 @@ compared_sites_of = of_experiment(study.compared_sites)
 last_layer_output_of = of_experiment(study.last_layer_output)
 ground_truth_of = of_experiment(study.ground_truth)
 checkpoint_of = of_run(study.checkpoint)
+checkpoint_format_of = of_experiment(study.checkpoint_format)
 sequences_of = of_run(study.sequences)
 
 

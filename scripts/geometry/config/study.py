@@ -138,6 +138,9 @@ class Study:
         """The file of a pretrained network, in the spelling that Snakemake wants."""
         return os.path.normpath(Known(self._checkpoints(experiment))[run])
 
+    def checkpoint_format(self, experiment: str) -> str:
+        return self.experiments[experiment]["checkpoint"]["format"]
+
     def _checkpoints(self, experiment: str) -> dict[str, str]:
         one = self.experiments[experiment]
         return checkpoint_runs(one["checkpoint"]["path"], all_seeds(one["seeds"]))

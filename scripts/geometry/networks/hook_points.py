@@ -50,8 +50,10 @@ def hook_point_names(model: Mapping) -> list[str]:
         parts = STATES[model["architecture"]]
         return ["hook_embed", *(f"layers.{layer}.{part}" for layer in range(model["n_layers"]) for part in parts)]
     normalized = model["normalization"] == "LN"
-    block = ["hook_resid_pre", "ln1.hook_normalized", "hook_attn_out", "hook_resid_mid"]
-    block += ["ln2.hook_normalized", "hook_mlp_out", "hook_resid_post"]
+    block = ["hook_resid_pre", "ln1.hook_normalized", "hook_attn_out"]
+    if model["d_mlp"]:  # attention alone has none
+        block += ["hook_resid_mid", "ln2.hook_normalized", "hook_mlp_out"]
+    block += ["hook_resid_post"]
     names = ["hook_embed", "hook_pos_embed"]
     names += [f"blocks.{layer}.{part}" for layer in range(model["n_layers"]) for part in block]
     names += ["ln_final.hook_normalized"]
