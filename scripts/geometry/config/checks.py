@@ -134,7 +134,7 @@ def check_experiment(experiment: Mapping, task: Task, where: str, max_prefixes: 
         )
     names = hook_point_names(experiment["model"])
     anywhere = [{**experiment["model"], "architecture": other, "normalization": "LN"} for other in ARCHITECTURES]
-    known = {name for model in anywhere for name in hook_point_names(model)}
+    known = {*names} | {name for model in anywhere for name in hook_point_names(model)}
     for key in ("sites", "concatenated"):
         for pattern in probe[key]:  # one that is of another architecture does no harm
             if not any(fnmatchcase(name, pattern) for name in known):
