@@ -148,10 +148,9 @@ def check_experiment(experiment: Mapping, task: Task, where: str, max_prefixes: 
             f"{task.context}; these are more than tree.max_prefixes, {max_prefixes}"
         )
     names = hook_point_names(experiment["model"])
-    anywhere = [
-        {**experiment["model"], "architecture": other, "normalization": "LN", "d_mlp": 1} for other in ARCHITECTURES
-    ]
-    known = {name for model in anywhere for name in hook_point_names(model)}
+    every = {**experiment["model"], "normalization": "LN", "d_mlp": 1}
+    anywhere = [{**every, "architecture": other} for other in ARCHITECTURES]
+    known = {*names} | {name for model in anywhere for name in hook_point_names(model)}
     for key in ("sites", "concatenated"):
         for pattern in probe[key]:  # one that is of another architecture does no harm
             if not any(fnmatchcase(name, pattern) for name in known):

@@ -32,10 +32,10 @@ def is_pretrained(experiment: Mapping) -> bool:
     return "checkpoint" in experiment
 
 
-def checkpoint_runs(path: str, seeds: list[int]) -> dict[str, str]:
-    """The file of each run: one, or one for each seed where the path has a place for it."""
+def checkpoint_runs(path: str, seeds: list[int], key: str = "checkpoint") -> dict[str, str]:
+    """The file of each run: one, or one for each seed where the path, under that key, has a place for it."""
     if any(brace in path.replace(PLACEHOLDER, "") for brace in "{}"):
-        raise CheckpointError(f"model.checkpoint is {path!r}; of braces only {PLACEHOLDER} is allowed")
+        raise CheckpointError(f"model.{key} is {path!r}; of braces only {PLACEHOLDER} is allowed")
     if PLACEHOLDER not in path:
         return {"pretrained": path}
     return {f"seed_{seed}": path.replace(PLACEHOLDER, str(seed)) for seed in seeds}
