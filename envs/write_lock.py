@@ -3,7 +3,7 @@
 `make lock` calls it. A line of requirements.txt is a pin; its comment says by which name the package is
 imported, where that is not its own, and which packages it needs itself. So the lock alone tells which
 pins a piece of code depends on. study.yaml gets the same pins, for 'snakemake --sdm conda'. Called with
-`cluster`, it writes what is installed beside these to cluster.txt.
+`cluster` or `language`, it writes what is installed beside these to the file of that name.
 """
 
 import re
@@ -67,12 +67,15 @@ dependencies:
     )
 
 
-def write_cluster(lines: list[str]) -> None:
+def write_others(name: str, lines: list[str]) -> None:
     study = {line.split(" ")[0] for line in (ENVS / "requirements.txt").read_text(encoding="utf-8").splitlines()}
     others = [pin for pin in (line.split(" ")[0] for line in lines) if pin not in study]
-    head = "# Made by 'make lock' from cluster.in; do not edit."
-    (ENVS / "cluster.txt").write_text("\n".join([head, *others]) + "\n", encoding="utf-8")
+    head = f"# Made by 'make lock' from {name}.in; do not edit."
+    (ENVS / f"{name}.txt").write_text("\n".join([head, *others]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    (write_cluster if sys.argv[1:] == ["cluster"] else write_study)(lock_lines())
+    if sys.argv[1:]:
+        write_others(sys.argv[1], lock_lines())
+    else:
+        write_study(lock_lines())

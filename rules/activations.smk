@@ -1,7 +1,7 @@
 """Activations and exact losses: snapshots of a network on every distinct prefix that its task scores.
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
-         results/{experiment}/{run}/snapshots.safetensors
+         results/{experiment}/{run}/snapshots.safetensors, or the file that model.activations names
 Outputs: results/{experiment}/{run}/activations.zarr.zip
          results/{experiment}/{run}/loss.csv
 """
@@ -34,6 +34,41 @@ rule extract_activations:
         code=code("extract_activations.py"),
     script:
         "../scripts/extract_activations.py"
+
+
+if study.recorded:
+
+    ruleorder: import_activations > extract_activations  # of experiments too many to be named in a pattern
+
+    rule import_activations:
+        """Import the activations of {wildcards.experiment}, {wildcards.run}"""
+        input:
+            ground_truth=ground_truth_of,
+            recording=recording_files_of,
+        output:
+            activations="results/{experiment}/{run}/activations.zarr.zip",
+            record="results/provenance/{experiment}/{run}/import_activations.json",
+        log:
+            "logs/import_activations/{experiment}_{run}.log",
+        wildcard_constraints:
+            experiment="|".join(study.recorded),
+        priority: 15
+        conda:
+            "../envs/study.yaml"
+        threads: 1
+        resources:
+            **asks("import_activations"),
+        params:
+            experiment="{experiment}",
+            run="{run}",
+            seed=seed_of_run,
+            first_random_seed=1_000_001,
+            paths=recordings_of,
+            sites=sites_of,
+            recording=recording_digests_of,
+            code=code("import_activations.py"),
+        script:
+            "../scripts/import_activations.py"
 
 
 rule measure_loss:

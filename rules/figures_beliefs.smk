@@ -168,7 +168,7 @@ rule plot_r2_by_site:
     input:
         probe=in_runs("probe.csv"),
         baselines="results/{experiment}/baselines.csv",
-        random_init=f"results/{{experiment}}/{RANDOM_INIT}/probe.csv",
+        random_init=in_random_init("probe.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/r2_by_site.{FORMAT}",
@@ -244,7 +244,7 @@ rule plot_controls:
     input:
         probe=in_runs("probe.csv"),
         baselines="results/{experiment}/baselines.csv",
-        random_init=f"results/{{experiment}}/{RANDOM_INIT}/probe.csv",
+        random_init=in_random_init("probe.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/controls.{FORMAT}",

@@ -13,6 +13,8 @@ Outputs: results/tasks/{task}/ground_truth.zarr.zip     every distinct prefix wi
 
 rule build_ground_truth:
     """Ground truth of {wildcards.task}"""
+    input:
+        recording=recording_of_task,
     output:
         ground_truth="results/tasks/{task}/ground_truth.zarr.zip",
         record="results/provenance/tasks/{task}/build_ground_truth.json",
@@ -28,6 +30,7 @@ rule build_ground_truth:
         name="{task}",
         task=named_task,
         tree=config["tree"],
+        recording=recording_digest_of_task,
         code=code("build_ground_truth.py"),
     script:
         "../scripts/build_ground_truth.py"

@@ -122,6 +122,7 @@ if study.pretrained:
             task=task_of,
             model=model_of,
             checkpoint=checkpoint_digest_of,
+            format=checkpoint_format_of,
             loss=ANALYSIS["loss"],
             code=code("import_model.py"),
         script:

@@ -2,6 +2,9 @@
 
 import json
 
+from geometry.files import files_below
+from geometry.provenance.code_digest import sampled_digest
+
 
 def of_experiment(answer):
     """A function of the wildcards: the answer on the experiment."""
@@ -38,12 +41,41 @@ compared_sites_of = of_experiment(study.compared_sites)
 last_layer_output_of = of_experiment(study.last_layer_output)
 ground_truth_of = of_experiment(study.ground_truth)
 checkpoint_of = of_run(study.checkpoint)
+checkpoint_format_of = of_experiment(study.checkpoint_format)
 sequences_of = of_run(study.sequences)
 
 
 def checkpoint_digest_of(wildcards):
     """The digest of a pretrained network's file, which may be replaced by one with an older date."""
     return file_digest(checkpoint_of(wildcards))
+
+
+def recordings_of(wildcards):
+    """The recordings that a run is of."""
+    return study.recordings(wildcards.experiment, wildcards.run)
+
+
+def files_of(paths):
+    """The files of some recordings, each of which is a file or a folder."""
+    return [str(file) for path in paths for file in (files_below(path) if os.path.isdir(path) else [path])]
+
+
+def recording_files_of(wildcards):
+    return files_of(recordings_of(wildcards))
+
+
+def recording_digests_of(wildcards):
+    """What shows that a recording was replaced, also by one with an older date."""
+    return [sampled_digest(path) for path in recording_files_of(wildcards)]
+
+
+def recording_of_task(wildcards):
+    """The files of the recording that has the sequences of a task, if there is one."""
+    return files_of([named_task(wildcards)["recording"]] if "recording" in named_task(wildcards) else [])
+
+
+def recording_digest_of_task(wildcards):
+    return [sampled_digest(path) for path in recording_of_task(wildcards)]
 
 
 def named_task(wildcards):
@@ -91,12 +123,22 @@ def in_first_run(name):
 
 
 def in_random_init(name):
-    """A function of the wildcards: this file of the experiment's random networks."""
+    """A function of the wildcards: this file of the experiment's random networks, if there are any."""
 
-    def path(wildcards):
-        return study.in_random_init(name, [wildcards.experiment])[0]
+    def paths(wildcards):
+        return study.in_random_init(name, [wildcards.experiment])
 
-    return path
+    return paths
+
+
+def in_runs_if_predicted(name):
+    """A function of the wildcards: this file of every run of the experiment, if its predictions are known."""
+
+    def paths(wildcards):
+        experiment = wildcards.experiment
+        return study.in_every_run(name, [experiment] * study.predicts(experiment))
+
+    return paths
 
 
 def of_process(name):

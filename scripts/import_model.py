@@ -31,7 +31,8 @@ if __name__ == "__main__":
         n_tokens, context = task_of(params.task).n_tokens, params.task["context"]
         network = build_network(n_tokens, context, params.model)
         config = network.config
-        trained = network_parameters(read(snakemake.input.checkpoint), config.n_ctx, config.normalization)
+        weights = read(snakemake.input.checkpoint, params.format, params.model.get("n_heads"))
+        trained = network_parameters(weights, config.n_ctx, config.normalization)
         initial = initial_parameters(network, params.seed)
         stacks = {name: np.stack([initial[name], trained[name]]) for name in initial}
         write_tensors(trained, snakemake.output.model)

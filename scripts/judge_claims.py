@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
 
 def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
-    """One row: the estimate against the best baseline, paired by seed and draw of folds."""
+    """One row: the estimate against the best baseline, paired by seed and draw of folds; none where one is missing."""
     confidence, scores = rule["confidence"], pd.DataFrame(claim.estimate)
-    estimate, means = scores.values, {name: baseline.values.mean() for name, baseline in claim.baselines.items()}
+    baselines = {claim.missing: claim.estimate * np.nan} if claim.missing else claim.baselines
+    estimate, means = scores.values, {name: baseline.values.mean() for name, baseline in baselines.items()}
     best = max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
-    baseline = pd.DataFrame(claim.baselines[best]).loc[scores.index].values
+    found = pd.DataFrame(baselines[best]).loc[scores.index]
+    if found.shape[1] < scores.shape[1]:  # of earlier snapshots, some draws are scored: their mean for others
+        found = found.reindex(columns=scores.columns).T.fillna(found.mean(axis=1)).T
+    baseline = found.values
     gain = relative_gain(estimate, baseline, claim.kind)
     n_seeds, n_draws = estimate.shape
     row = {"claim": claim.name, "experiment": experiment, "site": claim.site, "measure": claim.measure}
@@ -49,13 +53,17 @@ def claim_row(claim: Claim, experiment: str, rule: dict) -> dict:
 def judge(tables: dict[str, pd.DataFrame], experiment: str, kind: str, rule: dict, analysis: dict) -> pd.DataFrame:
     """The rows of one experiment, each with the cautions on its networks."""
     rows = [claim_row(claim, experiment, rule) for claim in claims_from(tables, kind, analysis)]
-    is_pretrained = PRETRAINED in set(tables["loss"]["origin"])
-    return pd.DataFrame(rows).assign(caution=network_cautions(tables["loss"], is_pretrained, analysis["loss"]))
+    loss = tables["loss"]
+    caution = network_cautions(loss, PRETRAINED in set(loss["origin"]), analysis["loss"]) if len(loss) else ""
+    return pd.DataFrame(rows).assign(caution=caution)
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        tables = {name: together(paths) for name, paths in snakemake.input.items()}
+        tables: dict[str, pd.DataFrame] = {}
+        for name, paths in snakemake.input.items():  # where there is no random network, its tables are empty
+            of_network = name.removeprefix("random_init").removeprefix("_") or "probe"
+            tables[name] = together(paths, like=tables.get(of_network))
         params = snakemake.params
         claims = judge(tables, snakemake.wildcards.experiment, params.kind, params.claims, params.analysis)
         write_table(claims, snakemake.output.claims, ClaimsOfExperiment)

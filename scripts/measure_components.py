@@ -9,6 +9,7 @@ from geometry.networks.snapshots import first_network
 from geometry.probing.cloud_shape import SPECTRUM, affine_dimension, cloud_shape
 from geometry.probing.gram_matrices import cell_gram_matrices
 from geometry.probing.regression import regress
+from geometry.processes.prefix_tree import scored_part
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_dataset
 
@@ -52,6 +53,6 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.activations) as activations,
         ):
-            result = measure_components(truth, activations, snakemake.params.site)
+            result = measure_components(scored_part(truth), activations, snakemake.params.site)
         write_dataset(result, snakemake.output.components)
         job.info(f"Procrustes disparity {result['procrustes_disparity'].values.round(4).tolist()} at {result.site}")

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from geometry.networks.snapshots import first_network
-from geometry.processes.prefix_tree import row_blocks
+from geometry.processes.prefix_tree import row_blocks, scored_part
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset, write_dataset
 
@@ -63,6 +63,8 @@ def compare_distances(truth: xr.Dataset, decoded: xr.Dataset, n_pairs: int, seed
 if __name__ == "__main__":
     with Job(snakemake) as job:
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as decoded:
-            result = compare_distances(truth, decoded, snakemake.params.n_pairs, snakemake.params.probe["seed"])
+            result = compare_distances(
+                scored_part(truth), decoded, snakemake.params.n_pairs, snakemake.params.probe["seed"]
+            )
         write_dataset(result, snakemake.output.distances)
         job.info(f"{result.sizes['pair']} pairs at {result.sizes['site']} sites")

@@ -4,6 +4,7 @@ Each table has the form of that of a network, with which it is compared.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,7 +79,7 @@ def observer_errors(truth: xr.Dataset, process: Process) -> np.ndarray:
     """The error of an observer that uses the last 0, 1, ... tokens, at each position; shape (recalled, position)."""
     tree, weight, belief = tree_of(truth), truth["weight"].values, truth["target"].values
     prior = np.broadcast_to(process.stationary_distribution, belief.shape)
-    observers = [prior, *observer_beliefs(process, tree, belief)]
+    observers = chain([prior], observer_beliefs(process, tree, belief))
     return np.array([rms_errors(tree, weight, belief, observer) for observer in observers])
 
 

@@ -11,6 +11,7 @@ from geometry.figures.belief_cloud import BeliefPainter
 from geometry.figures.style import STYLE_SHEET, WIDTH, format_r2, save_figure
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import ALL_TOKENS, baseline_r2, decoded_beliefs, held_out_r2
+from geometry.processes.prefix_tree import scored_part
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 from geometry.tables import read_table
@@ -28,18 +29,18 @@ def plot_belief_simplex(
     site: str,
     max_points: int,
 ) -> Figure:
-    """The figure: four panels of the same prefixes in the same colours."""
-    painter = BeliefPainter(truth, max_points)
-    figure, axes = plt.subplots(1, 4, figsize=(WIDTH, 0.29 * WIDTH))
-    prefixes = f"{'all' if truth.attrs['complete'] else 'sampled'} prefixes, 1 to {truth['length'].values.max()} tokens"
+    """The figure: four panels of the same prefixes in the same colours; three if nothing is known of initialisation."""
+    painter, n_panels = BeliefPainter(truth, max_points), 3 + (decoded.sizes["snapshot"] > 1)
+    figure, axes = plt.subplots(1, n_panels, figsize=(WIDTH, 1.16 / n_panels * WIDTH))
+    length = truth["length"].values
+    prefixes = f"{'all' if truth.attrs['complete'] else 'sampled'} prefixes, {length.min()} to {length.max()} tokens"
     painter.draw(axes[0], truth["target"].values, f"True belief states\n{prefixes}")
     scores, beliefs = held_out_r2(probe, site), decoded_beliefs(decoded, site)
     r2 = [scores[int(step)] for step in decoded["step"].values]
-    panels = {
-        "Decoded, trained network": (beliefs[-1], r2[-1]),
-        "Decoded, at initialisation": (beliefs[0], r2[0]),
-        "Decoded from the tokens": (of_tokens["decoded_belief"].values, baseline_r2(baselines, ALL_TOKENS)),
-    }
+    panels = {"Decoded, trained network": (beliefs[-1], r2[-1])}
+    if len(r2) > 1:
+        panels["Decoded, at initialisation"] = beliefs[0], r2[0]
+    panels["Decoded from the tokens"] = of_tokens["decoded_belief"].values, baseline_r2(baselines, ALL_TOKENS)
     for ax, (title, (belief, score)) in zip(axes[1:], panels.items(), strict=True):
         painter.draw(ax, belief, f"{title}\nheld-out {format_r2(score)}")
     return figure
@@ -55,7 +56,7 @@ if __name__ == "__main__":
         ):
             decoded = first_network(run)
             figure = plot_belief_simplex(
-                truth,
+                scored_part(truth),
                 decoded,
                 read_table(snakemake.input.probe),
                 of_tokens,

@@ -19,7 +19,7 @@ from geometry.figures.style import (
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import read_table, select, together
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -34,13 +34,14 @@ WAYS = {
 def lines_of(
     probe: pd.DataFrame, baselines: pd.DataFrame, random_networks: pd.DataFrame, target: str
 ) -> dict[str, tuple[str, pd.DataFrame]]:
-    """Colour and scores of each kind of features."""
+    """Colour and scores of each kind of features; a recording may have no random networks, and no predictions."""
     sites = [last_layer_output(probe)] + [CONCATENATED] * (CONCATENATED in probe["site"].values)
     last, never = select(probe, step=probe["step"].max(), target=target), select(random_networks, target=target)
     lines = {f"{short_site(site)}, trained": (TRAINED, select(last, site=site)) for site in sites}
     lines |= {f"{short_site(site)}, random networks": (AT_INITIALISATION, select(never, site=site)) for site in sites}
     known = pd.concat([last, select(baselines, target=target)])
-    return lines | {name: (CONTROL, select(known, site=s, features=f)) for name, (s, f) in BASELINES.items()}
+    lines |= {name: (CONTROL, select(known, site=s, features=f)) for name, (s, f) in BASELINES.items()}
+    return {name: (color, scores) for name, (color, scores) in lines.items() if len(scores)}
 
 
 def draw_lines(ax: Axes, lines: dict[str, tuple[str, pd.DataFrame]]) -> None:
@@ -83,7 +84,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        random_networks = read_table(snakemake.input.random_init)
+        random_networks = together(snakemake.input.random_init, like=probe)
         figure = plot_controls(probe, read_table(snakemake.input.baselines), random_networks)
         n = probe["seed"].nunique()
         figure.suptitle(

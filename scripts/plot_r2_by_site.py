@@ -24,7 +24,7 @@ from geometry.figures.summaries import mean_over_seeds
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import read_table, select, together
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -60,6 +60,7 @@ def plot_r2_by_site(probe: pd.DataFrame, baselines: pd.DataFrame, random_network
         ("random networks", AT_INITIALISATION, select(never, target="belief_state")),
         ("shuffled beliefs", CONTROL, select(at_sites, step=last, target="shuffled_belief_state")),
     ]
+    networks = [one for one in networks if len(one[2])]  # of a recording, there may be no random network
     sites = list(at_sites["site"].unique())
     shown = [select(table, split=split, estimator=way)["value"] for _, _, table in networks for split, way in WAYS]
     ends = scale_to_unexplained(axes[0].yaxis, 1 - pd.concat(shown))
@@ -107,7 +108,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        random_networks = read_table(snakemake.input.random_init)
+        random_networks = together(snakemake.input.random_init, like=probe)
         figure = plot_r2_by_site(probe, read_table(snakemake.input.baselines), random_networks)
         n, never = probe["seed"].nunique(), random_networks["seed"].nunique()
         title = f"{snakemake.wildcards.experiment}: {n} trained and {never} random networks (marks), means (lines)"

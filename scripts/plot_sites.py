@@ -12,6 +12,7 @@ from geometry.figures.style import STYLE_SHEET, format_r2, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import decoded_beliefs, held_out_r2
+from geometry.processes.prefix_tree import scored_part
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 from geometry.tables import read_table
@@ -33,6 +34,8 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as run:
             decoded = first_network(run)
-            figure = plot_sites(truth, decoded, read_table(snakemake.input.probe), snakemake.params.max_points)
+            figure = plot_sites(
+                scored_part(truth), decoded, read_table(snakemake.input.probe), snakemake.params.max_points
+            )
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
         job.info(f"drew {snakemake.output.figure}")

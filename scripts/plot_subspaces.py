@@ -12,7 +12,7 @@ from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAI
 from geometry.networks.hook_points import short_site
 from geometry.probing.part_subspaces import BELIEF_STATE, PART_BELIEFS
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select
+from geometry.tables import read_table, select, together
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -64,7 +64,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         subspaces = pd.concat([read_table(path) for path in snakemake.input.subspaces])
-        figure = plot_subspaces(subspaces, read_table(snakemake.input.random_init), snakemake.params.site)
+        figure = plot_subspaces(subspaces, together(snakemake.input.random_init), snakemake.params.site)
         n = subspaces["seed"].nunique()
         figure.suptitle(f"{snakemake.wildcards.experiment}: {n} trained networks", fontsize=9)
         save_figure(figure, snakemake.output.figure, snakemake.params.dpi)

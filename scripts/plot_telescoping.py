@@ -16,6 +16,7 @@ from geometry.figures.style import STYLE_SHEET, WIDTH, format_r2, save_figure
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import ALL_TOKENS, baseline_r2, decoded_beliefs, held_out_r2
 from geometry.processes.composition import Composition, Part, part_beliefs, source_posterior
+from geometry.processes.prefix_tree import scored_part
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 from geometry.tables import read_table
@@ -73,10 +74,11 @@ def ways_of(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, of_toke
     """The true belief, and those decoded from the trained network, at initialisation and from the tokens, by label."""
     scores, beliefs = held_out_r2(probe, site), decoded_beliefs(decoded, site)
     first, last = (format_r2(scores[int(step)]) for step in decoded["step"].values[[0, -1]])
+    before = {f"decoded, at initialisation\n{first}": beliefs[0]} if len(beliefs) > 1 else {}
     return {
         "true belief\n": truth["target"].values,
         f"decoded, trained\n{last}": beliefs[-1],
-        f"decoded, at initialisation\n{first}": beliefs[0],
+        **before,
         f"decoded from the tokens\n{format_r2(baseline_r2(baselines, ALL_TOKENS))}": of_tokens["decoded_belief"].values,
     }
 
@@ -91,8 +93,9 @@ if __name__ == "__main__":
             open_dataset(source.of_tokens) as of_tokens,
         ):
             tables = read_table(source.probe), of_tokens, read_table(source.baselines)
-            ways = ways_of(truth, first_network(run), *tables, params.site)
-            figure = plot_telescoping(truth, process_of(json.loads(params.task)).composition, ways, params.max_points)
+            scored = scored_part(truth)
+            ways = ways_of(scored, first_network(run), *tables, params.site)
+            figure = plot_telescoping(scored, process_of(json.loads(params.task)).composition, ways, params.max_points)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {params.site}", fontsize=9)
         save_figure(figure, snakemake.output.figure, params.dpi)
         job.info(f"drew {snakemake.output.figure}")

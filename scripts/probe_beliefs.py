@@ -65,8 +65,10 @@ class Probe:
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The table of one snapshot, and the decoded beliefs of each site, shape (way, prefix, component)."""
         design = self.design_at(activations, index)
-        predicted = activations["log_probability"][index].values.astype(np.float64)
-        forms = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
+        forms = {}  # of a recording without predictions
+        if "log_probability" in activations:
+            predicted = activations["log_probability"][index].values.astype(np.float64)
+            forms = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
         output = {name: prediction_features(of, self.weight) for name, of in forms.items()}
         covariates = {} if self.is_certain or not design.control else self.optimum | output  # certain ones vary not
         found: dict[str, SiteResult] = {}
@@ -74,7 +76,7 @@ class Probe:
             found |= evaluate(design, features, parts, covariates, self.kgram_r2)
         sites = with_concatenated(activations["site"].values.tolist(), self.concatenated)
         tables = [as_frame(found[site].rows, site=site, features="activations") for site in sites]
-        tables += tables_of_features(design, output, OUTPUT, self.kgram_r2)
+        tables += tables_of_features(design, output, OUTPUT, self.kgram_r2) if output else []
         network = {name: activations[name].values[index] for name in ("seed", "step", "origin")}
         return pd.concat(tables).assign(**network), {site: found[site].decoded for site in sites}
 

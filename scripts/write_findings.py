@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         claims = read_table(snakemake.input.claims)
-        tables = {
-            name: together(snakemake.input[name])
-            for name in ("probe", "baselines", "random_init", "circuit", "surgery")
-        }
+        tables = {name: together(snakemake.input[name]) for name in ("probe", "baselines", "circuit", "surgery")}
+        tables["random_init"] = together(snakemake.input.random_init, like=tables["probe"])
         parts = findings(claims, tables, snakemake.params.experiments, snakemake.params.claims)
         published = project_folder(snakemake) / "docs/claims.csv"
         if sentence := agreement_with(published, claims, snakemake.params.claims["confidence"]):

@@ -64,12 +64,13 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values=["nan"], converters=names)
 
 
-def together(paths: list[str]) -> pd.DataFrame:
-    """The rows of some tables of experiments, of which there may be none.
+def together(paths: list[str], like: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The rows of some tables of experiments, of which there may be none; then the columns are those of `like`.
 
     A table without rows, whose columns are of no type, leaves those of the others as they are.
     """
-    tables = [read_table(path) for path in paths] or [pd.DataFrame(columns=["experiment"])]
+    nothing = pd.DataFrame(columns=["experiment"]) if like is None else like.iloc[:0]
+    tables = [read_table(path) for path in paths] or [nothing]
     return pd.concat([table for table in tables if len(table)] or tables[:1])
 
 

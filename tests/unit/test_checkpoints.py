@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
 from geometry.config.experiments import ConfigError, canonical_config, merged, resolve_experiments
-from geometry.networks.checkpoint_file import check_entries, describe, network_parameters, read
+from geometry.networks.checkpoint_file import check_shapes, describe, network_parameters, read
 from geometry.networks.checkpoint_layouts import parameter_shapes
 from geometry.networks.hook_points import hook_point_names
 from geometry.networks.input_layout import DenseSequences
@@ -42,7 +43,7 @@ NETWORKS = [
 
 def load(path, activation, normalization, n_ctx=None):
     """This project's network with the parameters of a checkpoint."""
-    sizes = check_entries(describe(path), normalization)
+    sizes = check_shapes(describe(path), normalization)
     sizes["n_ctx"] = n_ctx or sizes["n_ctx"]
     network = Transformer(TransformerConfig(**sizes, activation=activation, normalization=normalization))
     parameters = network_parameters(read(path), sizes["n_ctx"], normalization)
@@ -152,7 +153,7 @@ def test_each_seed_has_a_file_of_its_own(tmp_path):
             "d_vocab is 3; it must be 4, the task's 3 tokens and, as model.bos is true, one for",
         ),
         ({"model": {"normalization": "none"}}, "weights of LayerNorm, but model.normalization is 'none'"),
-        ({"model": {"format": "gpt2"}}, "model.format is 'gpt2'; allowed are transformer_lens"),
+        ({"model": {"format": "gpt2"}}, "model.format is 'gpt2'; allowed are transformer_lens, nanogpt, progress_meas"),
         ({"model": {"checkpoint": 5}}, "model.checkpoint is 5, a int; it must be of type string"),
         ({"task": {**TASK, "context": 9}}, "n_ctx is 8; task.context is 9 and must be at most 8"),
         (
@@ -203,7 +204,7 @@ def holding(value):
     ("changes", "sentence"),
     [
         ({"unembed__W_U": None}, "unembed.W_U is missing"),
-        ({"embed__W_E": None}, "embed.W_E is missing"),
+        ({"embed__W_E": None}, "embed.W_E or blocks.0.attn.q.weight is missing, which the format transformer_lens has"),
         ({"blocks__1__ln2__b": None}, "blocks.1.ln2.b is missing"),
         ({"blocks__0__attn__W_G": np.ones(3, np.float32)}, "'blocks.0.attn.W_G' is unknown; allowed are embed.W_E"),
         ({"blocks__7__ln1__w": np.ones(3, np.float32)}, "'blocks.7.ln1.w' is unknown"),
@@ -230,6 +231,16 @@ class Hostile:
 
     def __reduce__(self):
         return os.system, (f"touch {self.path}",)
+
+
+def compress(path, tensor):
+    """A PyTorch file whose zeros take a thousandth of their size."""
+    torch.save({"embed.W_E": tensor}, path)
+    with zipfile.ZipFile(path) as stored:
+        parts = {name: stored.read(name) for name in stored.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name, content in parts.items():
+            bomb.writestr(name, content)
 
 
 def broken_files(folder):
@@ -270,6 +281,10 @@ def broken_files(folder):
     yield "list.pt", "it holds a list; it must be a state dict"
     torch.save({"step": 5}, folder / "number.pt")
     yield "number.pt", "'step' is a int; it must be a tensor"
+    torch.save({"embed.W_E": torch.ones(1).expand(10**9, 12)}, folder / "expanded.pt")
+    yield "expanded.pt", "'embed.W_E' has shape (1000000000, 12), but fewer numbers; save it contiguous"
+    compress(folder / "bomb.pt", torch.zeros(2**26))
+    yield "bomb.pt", "its parts are 26843"
     torch.save({"embed.W_E": torch.eye(3).to_sparse()}, folder / "sparse.pt")
     yield "sparse.pt", "'embed.W_E' is torch.sparse_coo on cpu; it must be a dense"
     (folder / "folder.safetensors").mkdir()
@@ -385,7 +400,7 @@ def test_content_and_not_the_name_of_a_file_tells_what_it_is(name, zipped, tmp_p
             "'criterion.weight' does not begin with 'model.', as every parameter does; save it with",
         ),
         ({**tensors(), "epoch": 3}, "'epoch' is a int; it must be a tensor"),
-        ({}, "embed.W_E is missing"),
+        ({}, "embed.W_E or blocks.0.attn.q.weight is missing"),
         (torch.ones(3), "it holds a Tensor; it must be a state dict"),
     ],
 )
@@ -427,21 +442,23 @@ def test_another_layout_is_named(names, sentence, tmp_path):
     torch.save({"model_state_dict": {name: torch.ones(1) for name in names}, "epoch": 3}, tmp_path / "network.pt")
     for file in ("network.safetensors", "network.pt"):
         said = refusal(tmp_path / file)
-        assert f"it looks like the state dict of {sentence}" in said and "convert its weights to Transf" in said
+        assert f"it looks like the state dict of {sentence}" in said
+        assert "but model.format is 'transformer_lens'; the formats are transformer_lens, nanogpt, prog" in said
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"pos_embed__W_pos": None}, "it has no learned positions (pos_embed.W_pos); only a HookedTransformer with"),
+        ({"pos_embed__W_pos": None}, "it has no learned positions (pos_embed.W_pos); only a network with lear"),
         (
             {"blocks__0__attn__rotary_sin": ONE, "pos_embed__W_pos": None},
             "it has rotary positions (blocks.0.attn.rotary",
         ),
         (
-            {f"blocks__{i}__mlp__{n}": None for i in (0, 1) for n in ("W_in", "b_in", "W_out", "b_out")},
-            "without an MLP",
+            {f"blocks__1__mlp__{n}": None for n in ("W_in", "b_in", "W_out", "b_out")},
+            "blocks.1.mlp.W_in is missing",
         ),
+        ({"blocks__0__attn__W_O": np.ones((12, 10), np.float32)}, "whose model.format is progress_measures"),
         ({"blocks__0__attn__W_K": np.ones((1, 12, 5), np.float32)}, "fewer heads of keys than of queries (1, 2)"),
         (
             {"blocks__0__attn___W_K": ONE, "blocks__0__attn__W_K": None},

@@ -23,6 +23,10 @@ KINDS = {
     "foreign_seeds": {"task": MESS3, "model": CHECKPOINT | {"checkpoint": "net_{seed}.safetensors"}},
     "modular": MODULAR,
     "polynomial": MODULAR | {"task": POLYNOMIAL},
+    "recorded": {
+        "task": {key: MESS3[key] for key in ("process", "parameters")},
+        "model": {"activations": f"{ROOT}/tests/data/activations.safetensors"},
+    },
     "recurrent": {"task": MESS3, "model": {"architecture": "gru"}},
     "transformer": {"task": MESS3},
     "tree": {"task": MESS3, "training": {"labels": "full_distribution"}},
@@ -52,7 +56,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
     rules = rules_of(list(KINDS), folder)
-    del rules["import_model"]  # which is always bound to networks from elsewhere
+    del rules["import_model"], rules["import_activations"]  # which are always bound to networks from elsewhere
     del rules["compare_claims"]  # whose reference, the published table, has none of these experiments
     tried = set()
     for name, rule in rules.items():
@@ -71,6 +75,7 @@ def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
         ("foreign_seeds", "model.safetensors", {"import_model"}),
         ("foreign_seeds", "training.csv", set()),
         ("foreign_seeds", "sequences.zarr.zip", set()),
+        ("recorded", "activations.zarr.zip", {"import_activations", "extract_activations"}),  # by ruleorder the first
         ("modular", "model.safetensors", {"train_model"}),
         ("modular", "surgery.csv", {"measure_surgery"}),
         ("polynomial", "surgery.csv", set()),

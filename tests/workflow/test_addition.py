@@ -33,6 +33,16 @@ experiments:
     model: {checkpoint: recut.safetensors, format: transformer_lens, normalization: none}
     probe: {folds: 3, random_networks: 2}
 """
+NANDA = """
+seeds: [1]
+only: [published]
+analysis: {surgery: {largest_modulus: 9, large_moduli: [20], sampled_pairs: 50}}
+experiments:
+  published:
+    task: {process: modular_arithmetic, parameters: {modulus: 11, train_fraction: 0.7}, context: 3}
+    model: {checkpoint: final.pth, format: progress_measures, normalization: none}
+    probe: {folds: 3, random_networks: 2}
+"""
 
 
 def study_of(folder, config):
@@ -105,3 +115,30 @@ def test_recut_network_is_an_ordinary_checkpoint(sums, tmp_path):
         torch.testing.assert_close(
             torch.from_numpy(found["log_probability"][-1].values), logits.log_softmax(1), rtol=1e-3, atol=1e-3
         )
+
+
+def as_nanda(own):
+    """Weights of this project by the names and shapes of the code of Nanda et al. 2023, without an output for '='."""
+    of_block = {name.removeprefix("blocks.0."): values for name, values in own.items()}
+    found = {"embed.W_E": own["embed.W_E"].T, "pos_embed.W_pos": own["pos_embed.W_pos"]}
+    found |= {f"blocks.0.attn.W_{letter}": of_block[f"attn.W_{letter}"].swapaxes(1, 2) for letter in "QKV"}
+    width = own["embed.W_E"].shape[1]
+    found |= {"blocks.0.attn.W_O": of_block["attn.W_O"].reshape(-1, width).T, "blocks.0.attn.mask": np.tri(3)}
+    found |= {f"blocks.0.mlp.{name}": of_block[f"mlp.{name}"].T for name in ("W_in", "b_in", "W_out", "b_out")}
+    found["unembed.W_U"] = own["unembed.W_U"][:, :-1]
+    return {name: torch.from_numpy(np.ascontiguousarray(values)).float() for name, values in found.items()}
+
+
+def test_surgery_on_a_network_in_the_layout_of_nanda_is_that_on_the_network_itself(sums, tmp_path):
+    results = sums[0].folder / "results/sums/seed_1"
+    study, how = study_of(tmp_path, NANDA)
+    weights = as_nanda(read_tensors(results / "model.safetensors"))
+    torch.save({"model": weights, "train_loss": 0.1, "epoch": 200}, study.folder / "final.pth")
+    surgery, recut = ("results/published/pretrained/" + name for name in ("surgery.csv", "modulus_7.safetensors"))
+    study.run(surgery, recut, **how)
+    found, expected = (read_table(path) for path in (study.folder / surgery, results / "surgery.csv"))
+    rows = [table[(table["network"] == "surgery") & (table["measure"] == "accuracy")] for table in (found, expected)]
+    last = [table[table["step"] == table["step"].max()] for table in rows]
+    accuracies = [table.set_index(["modulus", "n_pairs"])["value"] for table in last]
+    assert len(accuracies[0]) == 9 and accuracies[0].equals(accuracies[1])
+    assert len(read_tensors(study.folder / recut)["embed.W_E"]) == 8

@@ -64,6 +64,7 @@ OF_MODULAR = re.findall(
     r"^rule (\w+)", "".join((ROOT / f"rules/{n}.smk").read_text(encoding="utf-8") for n in MODULAR_FILES), re.M
 )
 NOT_THERE = {
+    "import_activations",
     "import_model",
     "compare_experiments",
     "plot_comparison",

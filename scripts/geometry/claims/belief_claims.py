@@ -4,32 +4,32 @@ An R2 is of held-out prefixes, weighted by their probability, by a ridge regress
 chosen on inner folds, unless a claim's measure states otherwise.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 
 import pandas as pd
 
 from geometry.claims.claim import (
+    AT_INITIALISATION,
+    NO_NETWORK,
+    NO_PREDICTIONS,
     Claim,
+    at_initialisation,
     best_elsewhere,
     best_of,
     best_random_init,
     for_each_seed,
+    lacking,
     mean_belief_baseline,
     predicted,
 )
 from geometry.claims.evidence import Evidence
-from geometry.networks.hook_points import CONCATENATED, FIRST_BLOCK, is_behind_layer, is_state
-from geometry.networks.origins import RANDOM_INIT
+from geometry.claims.process_claims import recovered, symmetric
+from geometry.networks.hook_points import CONCATENATED, FIRST_BLOCK, OUTPUT, is_behind_layer, is_state
 from geometry.probing.probe_table import BASELINES
-from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
 from geometry.tables import select
 
 TOKENS = ["last token", "all tokens, additive"]
 PREDICTIONS = [name for name in BASELINES if name.endswith("probabilities")]
-
-AT_INITIALISATION = {"origin": RANDOM_INIT}
-"""The snapshot of a network before its training."""
 
 
 def represented(evidence: Evidence) -> Iterator[Claim]:
@@ -42,7 +42,7 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
         estimate,
         mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS),
     )
-    baselines = {"at initialisation": evidence.r2(last, **AT_INITIALISATION)}
+    baselines = at_initialisation(evidence.r2(last, **AT_INITIALISATION))
     baselines |= evidence.best_random_init(estimate, last)
     yield Claim("emerges with training", last, estimate, mean_belief_baseline(estimate) | baselines)
     table = evidence.baseline(estimate, "3-gram", estimator="k_gram")
@@ -79,8 +79,9 @@ def beyond_predictions(evidence: Evidence) -> Iterator[Claim]:
 def across_layers(evidence: Evidence) -> Iterator[Claim]:
     """All layers together hold more than the best one; and the change of the belief towards the last layer."""
     *earlier, last = evidence.layer_outputs
-    best = {"best single layer output": best_of([evidence.r2(site) for site in evidence.layer_outputs])}
-    yield Claim("spread across layers", CONCATENATED, evidence.r2(CONCATENATED), best)
+    if evidence.has(site=CONCATENATED):
+        best = {"best single layer output": best_of([evidence.r2(site) for site in evidence.layer_outputs])}
+        yield Claim("spread across layers", CONCATENATED, evidence.r2(CONCATENATED), best)
     target = "belief_beyond_next_token"
     if evidence.has(target=target):
         before = best_elsewhere([evidence.r2(site, target) for site in earlier])
@@ -99,9 +100,11 @@ def duplicated(evidence: Evidence) -> Iterator[Claim]:
     if evidence.has(target=target):
         estimate = best_of([evidence.r2(site, target) for site in evidence.layer_outputs])
         never = [evidence.of_random_init(site, target).mean() for site in evidence.layer_outputs]
-        random = for_each_seed(estimate, max(never, key=pd.Series.mean))
         baselines = mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS, target)
-        baselines |= {"random networks": random}
+        if len(evidence.random_init):
+            baselines["random networks"] = for_each_seed(estimate, max(never, key=pd.Series.mean))
+        else:
+            baselines |= best_random_init(estimate, evidence.random_init)
         yield Claim(
             "does not linearly distinguish duplicate states", "best layer output", estimate, baselines, "no more"
         )
@@ -120,6 +123,10 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
     at layer outputs that later positions read: each state, and each residual stream but the last.
     """
     measure = "share of the KL divergence"
+    if not len(evidence.steering):
+        where = "layer outputs"
+        yield lacking("causal", where, evidence.seeds, NO_NETWORK, "steering.csv", measure)
+        return
     found = select(evidence.steering, metric="kl_to_counterfactual_nats")
     behind = [site for site in found["site"].unique() if is_behind_layer(site)]
     carried_forward = [site for site in behind if is_state(site) or site != behind[-1]]
@@ -133,108 +140,6 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
         baselines = {"nothing written": 0 * share["pattern"], "random direction": share["random"]}
         baselines["weights of the probe"] = share["filter"]
         yield Claim(name, site, share["pattern"], baselines, "more", "steering.csv", measure)
-
-
-@dataclass(frozen=True)
-class RecoveryScore:
-    """A score of what was recovered: a measure of the recovery tables, relative to a reference value.
-
-    `missing` stands for the measure where no process was recovered.
-    """
-
-    measure: str
-    relative: Callable[[pd.Series], pd.Series]
-    missing: float
-
-    def by_seed(self, table: pd.DataFrame, **where) -> pd.Series:
-        """The score of each network in a table."""
-        values = select(table, measure=self.measure, **where).set_index("seed")["value"]
-        return self.relative(values.reindex(table["seed"].unique(), fill_value=self.missing))
-
-    def of_source(self, of_process: pd.DataFrame, source: str) -> float:
-        """The score of a source that is no network."""
-        values = select(of_process, measure=self.measure, source=source)["value"]
-        return float(self.relative(values if len(values) else pd.Series([self.missing])).item())
-
-
-def rank_score(of_process: pd.DataFrame) -> RecoveryScore:
-    """One minus the relative error of the recovered number of dimensions."""
-    true = select(of_process, source=TRUTH, measure="rank")["value"].item()
-    return RecoveryScore("rank", lambda rank: 1 - abs(rank / true - 1), float("nan"))
-
-
-def divergence_score(of_process: pd.DataFrame) -> RecoveryScore:
-    """The share of the unigram baseline's divergence rate that is removed; 0 where no process was recovered."""
-    unigram = select(of_process, source=UNIGRAM, measure="kl_rate_nats")["value"].item()
-    return RecoveryScore("kl_rate_nats", lambda rate: 1 - rate / unigram, unigram)
-
-
-def recovery_claim(evidence: Evidence, score: RecoveryScore, name: str, measure: str, testable: bool) -> Claim:
-    """The claim that the last layer output recovers what a score measures."""
-    last, steps, of_process = evidence.layer_outputs[-1], evidence.recovery["step"], evidence.process_recovery
-    estimate = score.by_seed(evidence.recovery, source=last, step=steps.max())
-    support = score.of_source(of_process, SUPPORT)
-    baselines = {"unigram": for_each_seed(estimate, 0.0), "support": for_each_seed(estimate, support)}
-    baselines["at initialisation"] = score.by_seed(evidence.recovery, source=last, **AT_INITIALISATION)
-    baselines |= best_random_init(estimate, score.by_seed(evidence.random_init_recovery, source=last))
-    exact = score.of_source(of_process, EXACT)
-    return Claim(name, last, estimate, baselines, "more", "recovery.csv", measure, exact, testable)
-
-
-def rank_claim(evidence: Evidence) -> Claim:
-    """The recovered number of dimensions is that of the process; testable where exact predictions show it."""
-    score = rank_score(evidence.process_recovery)
-    testable = score.of_source(evidence.process_recovery, EXACT) == 1
-    name, measure = "shows the dimension of its process", "one minus the relative error of the rank"
-    return recovery_claim(evidence, score, name, measure, testable)
-
-
-def process_claim(evidence: Evidence) -> Claim:
-    """The recovered process predicts like the true one; testable where exact predictions identify it."""
-    score, share = divergence_score(evidence.process_recovery), evidence.analysis["recovery"]["identifiable_share"]
-    testable = is_identifiable(evidence.process_recovery, share)
-    name, measure = "its process can be recovered from it", "share of the unigram baseline's divergence"
-    return recovery_claim(evidence, score, name, measure, testable)
-
-
-def beats_training_data_claim(evidence: Evidence, of_process: Claim) -> Claim:
-    """The network recovers its process better than spectral learning from as many sequences as it was trained on."""
-    sampled = divergence_score(evidence.process_recovery).by_seed(evidence.recovery, source=SAMPLED)
-    baselines = {"spectral learning on as many sequences": sampled}
-    return replace(of_process, name="recovers its process better than its training data do", baselines=baselines)
-
-
-def recovered(evidence: Evidence) -> Iterator[Claim]:
-    """The process can be recovered from the last layer output, and better than from the training data."""
-    yield rank_claim(evidence)
-    of_process = process_claim(evidence)
-    yield of_process
-    if len(select(evidence.recovery, source=SAMPLED)):
-        yield beats_training_data_claim(evidence, of_process)
-
-
-def explained_by_maps(table: pd.DataFrame, permutations: set[str], **where) -> pd.Series:
-    """The share of the variance on leading principal components that linear maps explain, mean over permutations."""
-    rows = select(table, measure="error", **where)
-    return 1 - rows[rows["permutation"].isin(permutations)].groupby("seed")["value"].mean()
-
-
-def symmetric(evidence: Evidence) -> Iterator[Claim]:
-    """The symmetries of a process that has any act linearly on the activations, on a plane chosen without them.
-
-    The estimate is the share of the variance that the maps explain, in the mean over the symmetries.
-    """
-    symmetries = {*select(evidence.process_symmetry, measure="is_symmetry", value=1)["permutation"]} - {"()"}
-    if symmetries:
-        last = evidence.layer_outputs[-1]
-        where = {"site": last, "n_dimensions": evidence.analysis["symmetry"]["dimensions"]}
-        estimate = explained_by_maps(evidence.symmetry, symmetries, step=evidence.symmetry["step"].max(), **where)
-        baselines = {
-            "at initialisation": explained_by_maps(evidence.symmetry, symmetries, **where, **AT_INITIALISATION)
-        }
-        baselines |= best_random_init(estimate, explained_by_maps(evidence.random_init_symmetry, symmetries, **where))
-        measure = "share of the variance on the leading principal components"
-        yield Claim("has the symmetry of its process", last, estimate, baselines, "more", "symmetry.csv", measure)
 
 
 def attended(evidence: Evidence) -> Iterator[Claim]:
@@ -259,7 +164,11 @@ def attended(evidence: Evidence) -> Iterator[Claim]:
 
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
     """Every claim of an experiment: some need layer outputs, some several, some long enough prefixes."""
-    yield from predicted(evidence.loss)
+    if len(evidence.loss):
+        yield from predicted(evidence.loss)
+    else:
+        measure = "share of the avoidable loss"
+        yield lacking("predicts near the optimum", OUTPUT, evidence.seeds, NO_PREDICTIONS, "loss.csv", measure)
     if evidence.layer_outputs:
         yield from represented(evidence)
         yield from beyond_predictions(evidence)

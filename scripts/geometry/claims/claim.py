@@ -1,12 +1,21 @@
 """A claim of an experiment: its estimate by seed, and the baselines that it must beat."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from geometry.networks.hook_points import OUTPUT
+from geometry.networks.origins import RANDOM_INIT
+
+NO_RANDOM_NETWORK, NO_PREDICTIONS = "no random network", "no predictions"
+NOT_FROM_START, NO_NETWORK = "no predictions after the first tokens", "no network to write into"
+MISSING = NO_RANDOM_NETWORK, NO_PREDICTIONS, NOT_FROM_START, NO_NETWORK
+"""Baselines that stand for what a recording lacks."""
+
+AT_INITIALISATION = {"origin": RANDOM_INIT}
+"""The snapshot of a network before its training."""
 
 Scores = pd.Series | pd.DataFrame
 """Scores by seed and, where they rest on folds that are drawn, by draw: one column each."""
@@ -30,6 +39,11 @@ class Claim:
     exact: float = float("nan")
     testable: bool = True
 
+    @property
+    def missing(self) -> str:
+        """A recording lacks this to test the claim by, in words; empty if nothing is missing."""
+        return ", ".join(name for name in MISSING if name in self.baselines)
+
 
 def over_draws(scores: Scores) -> pd.Series:
     """The mean over the draws of folds, by seed."""
@@ -48,8 +62,21 @@ def for_each_seed(like: Scores, scores: float | pd.Series) -> Scores:
     return pd.DataFrame(np.tile(row.to_numpy(), (len(like), 1)), like.index, like.columns)
 
 
+def at_initialisation(scores: Scores) -> dict[str, Scores]:
+    """The scores before training as a baseline; none of a recording without a random network."""
+    return {"at initialisation": scores} if len(scores) else {}
+
+
+def lacking(name: str, site: str, seeds: Iterable[int], missing: str, source: str, measure: str) -> Claim:
+    """A claim without an estimate, for want of what is missing."""
+    nothing = pd.Series(np.nan, pd.Index(seeds, name="seed"))
+    return Claim(name, site, nothing, {missing: nothing}, "more", source, measure)
+
+
 def best_random_init(like: Scores, scores: Scores) -> dict[str, Scores]:
     """The scores of the best of the random networks, as a baseline for each seed."""
+    if not len(scores):
+        return {NO_RANDOM_NETWORK: for_each_seed(like, float("nan"))}
     means = over_draws(scores)
     best = scores.loc[means.idxmax()] if means.notna().any() else float("nan")
     return {f"best of {len(scores)} random networks": for_each_seed(like, best)}
@@ -77,5 +104,8 @@ def predicted(loss: pd.DataFrame) -> Iterator[Claim]:
     """The share of the avoidable loss (from the network at initialisation to the optimum) that training removed."""
     gap = loss.groupby(["seed", "step"])["gap_nats"].mean().unstack()
     estimate, measure = 1 - gap.iloc[:, -1] / gap.iloc[:, 0], "share of the avoidable loss"
+    if gap.shape[1] == 1:
+        yield lacking("predicts near the optimum", OUTPUT, gap.index, NO_RANDOM_NETWORK, "loss.csv", measure)
+        return
     optimum = {"an optimal predictor": for_each_seed(estimate, 1.0)}
     yield Claim("predicts near the optimum", OUTPUT, estimate, optimum, "no less", "loss.csv", measure)

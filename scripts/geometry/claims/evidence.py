@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from geometry.claims.claim import Scores, best_random_init, for_each_seed
+from geometry.claims.claim import NO_PREDICTIONS, Scores, best_random_init, for_each_seed
 from geometry.networks.hook_points import OUTPUT, is_layer_output
 from geometry.probing.probe_table import BASELINES, PROBED
 from geometry.tables import select
@@ -69,7 +69,13 @@ class Evidence:
         return for_each_seed(like, select(rows, metric="r2_of_draw").set_index("draw")["value"])
 
     def baselines_of(self, like: Scores, names: list[str], target: str = "belief_state", **where) -> dict[str, Scores]:
-        return {name: self.baseline(like, name, target, **where) for name in names}
+        known = {name: self.baseline(like, name, target, **where) for name in names}
+        found = {name: scores for name, scores in known.items() if len(scores)}
+        return found if len(found) == len(known) else found | {NO_PREDICTIONS: for_each_seed(like, float("nan"))}
+
+    @property
+    def seeds(self) -> list[int]:
+        return self.probe["seed"].unique().tolist()
 
 
 def _r2_of_attention(table: pd.DataFrame, site: str, target: str) -> Scores:

@@ -15,7 +15,8 @@ INTRODUCTION = """A claim of more is supported if its gain over the best baselin
 leaves unexplained and paired by seed, exceeds {margin:g} with {confidence:.0%} confidence; one of no more, if it stays
 below; one of no less, if it does not fall short by {margin:g} of what the baseline explains. It is not supported if the
 opposite holds with that confidence, and undecided otherwise. It is not testable where the baseline explains everything,
-or where exact predictions on the same prefixes do not show what is claimed. Intervals are Student's t over seeds and,
+where exact predictions on the same prefixes do not show what is claimed, or where a file of activations lacks what it
+is compared with. Intervals are Student's t over seeds and,
 of what is scored on folds, over the draws of folds that all networks share."""
 
 READING = """Each cell is the estimate over its best baseline. The interval, the gain, the baseline and the networks
@@ -35,7 +36,12 @@ WAYS = {
     "subtrees, least squares": ("held_out_subtree", "least_squares", "probability"),
     "lengths, least squares": ("held_out_length", "least_squares", "probability"),
 }
-"""Ways of scoring; by ridge and probability, weighted as they stand, unless they say otherwise."""
+OF_SEQUENCES = {
+    "held-out sequences": ("held_out_sequence", "ridge", "probability"),
+    "held-out blocks of positions": ("held_out_block", "ridge", "probability"),
+}
+"""Ways of scoring; by ridge and probability, weighted as they stand, unless they say otherwise. The latter are of
+recordings of sequences alone."""
 
 
 CIRCUIT = {
@@ -81,6 +87,8 @@ def gain_in_words(row) -> str:
 
 def network_in_words(row) -> str:
     """The side of its best baseline on which one network is, as far as the draws of folds show, and its gain."""
+    if pd.isna(row.baseline):
+        return f"{number(row.estimate)}; {row.baseline_name}".lstrip("; ")
     low, high = range_in_network(row)
     side = "above" if low > 0 else "below" if high < 0 else "level with"
     baseline = f"its best baseline ({row.baseline_name}, {number(row.baseline)})"
@@ -93,7 +101,7 @@ def note_on(row, rule: dict) -> str:
     lines = [
         f"{row.experiment}: {row.name}: {row.outcome}",
         f"{row.measure}: {number(row.estimate)}{interval} at {row.site}",
-        f"best baseline, {row.baseline_name}: {number(row.baseline)}",
+        f"best baseline, {row.baseline_name}: {number(row.baseline)}".removesuffix(": "),
         f"gain: {gain_in_words(row) or 'none, as the baseline leaves nothing'} ({row.kind}, margin {rule['margin']:g})",
         f"{networks(row.n_seeds)}, {rule['confidence']:.0%} intervals",
     ]
@@ -102,13 +110,18 @@ def note_on(row, rule: dict) -> str:
     return "\n".join(lines + [f"Caution: {row.caution}"] * bool(row.caution))
 
 
+def over_baseline(row) -> str:
+    """The estimate over its best baseline; or what is missing to test it."""
+    return row.baseline_name if pd.isna(row.baseline) else f"{row.estimate:.3f} over {row.baseline:.3f}"
+
+
 def overview(claims: pd.DataFrame, rule: dict) -> Matrix:
     """Claims as rows and experiments as columns: the outcome, and the estimate over its best baseline."""
     experiments = list(claims["experiment"].unique())
     cells = {
         (row.name, row.experiment): Cell(
             row.outcome,
-            f"{row.estimate:.3f} over {row.baseline:.3f}{' (caution)' if row.caution else ''}",
+            f"{over_baseline(row)}{' (caution)' if row.caution else ''}",
             note_on(row, rule),
         )
         for row in claims.itertuples()
@@ -177,18 +190,20 @@ def scores_table(
     trained = select(probe, step=last)
     lines = {f"trained, {site}": select(trained, site=site) for site in shown}
     n = random_networks["seed"].nunique()
-    lines |= {f"best of {n} random networks, {site}": select(random_networks, site=site) for site in shown}
+    if n:
+        lines |= {f"best of {n} random networks, {site}": select(random_networks, site=site) for site in shown}
     known = pd.concat([trained, baselines])
     lines |= {name: select(known, site=site, features=of) for name, (site, of) in BASELINES.items()}
+    ways = WAYS | (OF_SEQUENCES if "held_out_sequence" in set(probe["split"]) else {})
     rows = []
     for name, scores in lines.items():
         summary = "max" if name.startswith("best") else "mean"
         values = [
             select(estimated(scores, estimator), split=split, weighting=weighting)["value"].agg(summary)
-            for split, estimator, weighting in WAYS.values()
+            for split, estimator, weighting in ways.values()
         ]
         rows.append([name, *map(number, values)])
-    return Table(["R²", *WAYS], rows)
+    return Table(["R²", *ways], rows)
 
 
 def key_frequencies_in_words(circuit: pd.DataFrame) -> str:

@@ -23,6 +23,8 @@ FEWEST_TOKENS = 3
 
 ARCHITECTURES = ["transformer", *STATES]
 
+TRAINED_ACTIVATIONS = ["relu", "gelu"]
+
 ONLY_OF = {
     "transformer": ["n_heads", "d_head", "d_mlp", "activation", "normalization", "biases", "checkpoint", "format"],
     "kuramoto": ["oscillator_dim", "kuramoto_steps", "coupled"],
@@ -99,6 +101,20 @@ def check_required_settings(experiment: Mapping, task: Task, where: str) -> None
             raise ConfigError(f"{where}: {key} is {found!r}; {task.name} needs {as_yaml}, {reason}")
 
 
+def check_variant(model: Mapping, task: Task, is_trained: bool, where: str) -> None:
+    """Raise a variant of the transformer that only a checkpoint may be, or that the analysis of a task is not for."""
+    activation = model.get("activation", "relu")
+    if is_trained and activation not in TRAINED_ACTIVATIONS:
+        raise ConfigError(
+            f"{where}: model.activation is {activation!r}, which only a checkpoint may have; allowed are "
+            f"{', '.join(TRAINED_ACTIVATIONS)}"
+        )
+    if is_trained and model.get("d_mlp") == 0:
+        raise ConfigError(f"{where}: model.d_mlp is 0, which only a checkpoint may have; it must be at least 1")
+    if model.get("d_mlp") == 0 and "measure_circuit" in task.analyses.rules:
+        raise ConfigError(f"{where}: model.checkpoint has no MLP; {task.name} needs one, whose neurons are analysed")
+
+
 def check_attention(experiment: Mapping, task: Task, where: str) -> None:
     """Raise an experiment that asks for its attention to be compared with constrained updates, and has none of both."""
     if not experiment["attention"]:
@@ -108,6 +124,8 @@ def check_attention(experiment: Mapping, task: Task, where: str) -> None:
         raise ConfigError(
             f"{where}: attention is true, which needs a transformer; model.architecture is {architecture!r}"
         )
+    if experiment["model"]["d_mlp"] == 0:
+        raise ConfigError(f"{where}: attention is true, which needs an MLP behind it; model.checkpoint has none")
     if task.analyses.with_attention is None:
         raise ConfigError(
             f"{where}: attention is true, which needs a hidden Markov model; task.process is {task.name!r}"
@@ -121,10 +139,7 @@ def check_attention(experiment: Mapping, task: Task, where: str) -> None:
 def check_experiment(experiment: Mapping, task: Task, where: str, max_prefixes: int, memory_gb: float) -> None:
     """Raise what a schema cannot see: a setting the task does not go with, unknown sites, too much memory."""
     probe, training = experiment["probe"], experiment.get("training")  # none of a checkpoint
-    if training and experiment["model"].get("activation") == "gelu_new":
-        raise ConfigError(
-            f"{where}: model.activation is 'gelu_new', which only a checkpoint may have; allowed are relu, gelu"
-        )
+    check_variant(experiment["model"], task, bool(training), where)
     check_required_settings(experiment, task, where)
     check_attention(experiment, task, where)
     if training and training["labels"] == "full_distribution" and not task.has_every_prefix(max_prefixes):
@@ -133,8 +148,9 @@ def check_experiment(experiment: Mapping, task: Task, where: str, max_prefixes: 
             f"{task.context}; these are more than tree.max_prefixes, {max_prefixes}"
         )
     names = hook_point_names(experiment["model"])
-    anywhere = [{**experiment["model"], "architecture": other, "normalization": "LN"} for other in ARCHITECTURES]
-    known = {name for model in anywhere for name in hook_point_names(model)}
+    every = {**experiment["model"], "normalization": "LN", "d_mlp": 1}
+    anywhere = [{**every, "architecture": other} for other in ARCHITECTURES]
+    known = {*names} | {name for model in anywhere for name in hook_point_names(model)}
     for key in ("sites", "concatenated"):
         for pattern in probe[key]:  # one that is of another architecture does no harm
             if not any(fnmatchcase(name, pattern) for name in known):

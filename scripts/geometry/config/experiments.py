@@ -12,9 +12,11 @@ from jsonschema.exceptions import ValidationError, best_match
 from geometry.config.checks import ConfigError, architectures_of, check_architecture, check_experiment, check_task
 from geometry.config.literals import typed
 from geometry.config.pretrained import pretrained_experiment, shape_in_files
+from geometry.config.recorded import check_recorded, is_recorded, recorded_experiment
 from geometry.config.seeds import all_seeds, seeds_problem
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.hook_points import probed_sites
+from geometry.networks.stored_arrays import RecordingError
 from geometry.tasks.task import resolved_parameters, task_of
 
 RENAMED = {
@@ -82,8 +84,20 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         seeds = seeds_of_experiment(config, name)
         check_architecture(whole["model"], override.get("model", {}), where)
         experiment = {**whole, "seeds": seeds, "model": of_its_architecture(whole["model"])}
+        if "activations" in experiment["model"]:
+            try:
+                experiment = recorded_experiment(experiment, override, all_seeds(seeds))
+            except (CheckpointError, RecordingError) as error:
+                raise ConfigError(f"{where}: {error}") from None
+        elif "first_position" in experiment["task"]:
+            raise ConfigError(f"{where}: task.first_position is set, which only model.activations may have; remove it")
         task = check_task(experiment, where, config["tree"]["max_prefixes"])
-        if "checkpoint" in experiment["model"]:
+        if is_recorded(experiment):
+            try:
+                check_recorded(experiment, task)
+            except RecordingError as error:
+                raise ConfigError(f"{where}: {error}") from None
+        elif "checkpoint" in experiment["model"]:
             try:
                 shape = shape_in_files(experiment, override, all_seeds(seeds), task)
             except CheckpointError as error:

@@ -32,12 +32,13 @@ CUDA = 3e9
 
 BYTES: Mapping[str, Callable[[Size], float]] = {
     "build_ground_truth": lambda size: (
-        SCIENCE + max(0.03e9, 80 * size.n_continued) + 3 * size.tree_bytes + 2 * size.table_bytes
+        SCIENCE + max(0.03e9, 80 * size.n_continued) + 3 * size.tree_bytes + 2 * size.table_bytes + size.imported_bytes
     ),
     "train_model": lambda size: TORCH + 0.05e9 + size.train_bytes,
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
     "import_model": lambda size: TORCH + size.stored_bytes + size.extract_bytes,
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
+    "import_activations": lambda size: SCIENCE + size.imported_bytes + size.table_bytes,
     "score_baselines": lambda size: SCIENCE + 1.4 * size.baselines_bytes,
     "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,
     "measure_components": lambda size: SCIENCE + 1500 * size.n_prefixes,
@@ -100,6 +101,9 @@ BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "write_findings": 8e6, "export_c
 SECONDS: Mapping[str, Callable[[Size], float]] = {
     "train_model": lambda size: size.train_seconds,
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
+    "import_activations": lambda size: (
+        size.n_probed * (size.n_sites * size.import_seconds + TOKEN_SECONDS * size.n_prefixes * size.n_tokens)
+    ),
     "build_ground_truth": lambda size: 1e-6 * size.n_continued + TOKEN_SECONDS * size.n_prefixes * size.n_tokens,
     "measure_loss": lambda size: TOKEN_SECONDS * size.n_probed * size.n_prefixes * size.n_tokens,
     "measure_process": lambda size: (

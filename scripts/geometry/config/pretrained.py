@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from geometry.networks.checkpoint_file import (
-    check_entries,
     check_outputs,
+    check_shapes,
     check_task,
     describe,
     network_parameters,
@@ -21,6 +21,9 @@ PLACEHOLDER = "{seed}"
 LOOKED_AT = 25_000_000
 """Numbers in a file, all of which are looked at while a study is planned; of a larger one, when it is imported."""
 
+UNUSUAL = {"nanogpt": "gelu of nanoGPT, gelu_new of GPT-2"}
+"""Formats of networks whose activation function is never the default."""
+
 SIZES = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp")
 
 
@@ -29,27 +32,27 @@ def is_pretrained(experiment: Mapping) -> bool:
     return "checkpoint" in experiment
 
 
-def checkpoint_runs(path: str, seeds: list[int]) -> dict[str, str]:
-    """The file of each run: one, or one for each seed where the path has a place for it."""
+def checkpoint_runs(path: str, seeds: list[int], key: str = "checkpoint") -> dict[str, str]:
+    """The file of each run: one, or one for each seed where the path, under that key, has a place for it."""
     if any(brace in path.replace(PLACEHOLDER, "") for brace in "{}"):
-        raise CheckpointError(f"model.checkpoint is {path!r}; of braces only {PLACEHOLDER} is allowed")
+        raise CheckpointError(f"model.{key} is {path!r}; of braces only {PLACEHOLDER} is allowed")
     if PLACEHOLDER not in path:
         return {"pretrained": path}
     return {f"seed_{seed}": path.replace(PLACEHOLDER, str(seed)) for seed in seeds}
 
 
-def shape_in_file(path: str, experiment: Mapping, task: Task) -> dict[str, int]:
+def shape_in_file(path: str, experiment: Mapping, stated: Mapping, task: Task) -> dict[str, int]:
     """The sizes of the network in a file, which must be one that the task can be shown to."""
-    model, context = experiment["model"], task.context
+    model, context, layout = experiment["model"], task.context, (experiment["model"]["format"], stated.get("n_heads"))
     try:
-        entries = describe(path)
-        sizes = check_entries(entries, model["normalization"])
+        shapes = describe(path, *layout)
+        sizes = check_shapes(shapes, model["normalization"])
         check_task(sizes, task.n_tokens, context, model["bos"])
-        check_outputs(entries, sizes, model["bos"] or not task.predicts_every_token)
+        check_outputs(shapes, sizes, model["bos"] or not task.predicts_every_token)
         if Path(path).resolve().is_relative_to(Path("results").resolve()):  # Snakemake deletes what it makes again
             raise CheckpointError("it is under results/, whose files come and go; copy it to another folder")
-        if sum(math.prod(entry.shape) for entry in entries.values()) <= LOOKED_AT:
-            network_parameters(read(path), context + model["bos"], model["normalization"])
+        if sum(map(math.prod, shapes.values())) <= LOOKED_AT:
+            network_parameters(read(path, *layout), context + model["bos"], model["normalization"])
     except CheckpointError as error:
         raise CheckpointError(f"model.checkpoint {path!r}: {error}") from None
     return {name: sizes[name] for name in SIZES}
@@ -62,8 +65,11 @@ def shape_in_files(experiment: Mapping, override: Mapping, seeds: list[int], tas
     """
     if "training" in override:
         raise CheckpointError("training is set, but the network of model.checkpoint is not trained here; remove it")
+    stated, layout = override.get("model", {}), experiment["model"]["format"]
+    if layout in UNUSUAL and "activation" not in stated:
+        raise CheckpointError(f"model.activation must be given with the format {layout}: {UNUSUAL[layout]}")
     paths = checkpoint_runs(experiment["model"]["checkpoint"], seeds).values()
-    shapes = {path: shape_in_file(path, experiment, task) for path in paths}
+    shapes = {path: shape_in_file(path, experiment, stated, task) for path in paths}
     (first, shape), *others = shapes.items()
     for other, found in others:
         for name in SIZES:
@@ -71,9 +77,9 @@ def shape_in_files(experiment: Mapping, override: Mapping, seeds: list[int], tas
                 raise CheckpointError(
                     f"model.checkpoint {other!r} has {name} {found[name]}; it must have {shape[name]}, as {first!r} has"
                 )
-    for name, stated in override.get("model", {}).items():
-        if shape.get(name, stated) != stated:
-            raise CheckpointError(f"model.{name} is {stated}; model.checkpoint {first!r} has {shape[name]}")
+    for name, value in stated.items():
+        if shape.get(name, value) != value:
+            raise CheckpointError(f"model.{name} is {value}; model.checkpoint {first!r} has {shape[name]}")
     return shape
 
 

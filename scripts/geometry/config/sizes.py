@@ -5,11 +5,12 @@ beside what the jobs of a finished study took.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, factorial
 
 from geometry.networks.hook_points import PREFIXES_AT_ONCE, chosen_sites, concatenated_sites
 from geometry.networks.node_cost import FLOPS, node_of
+from geometry.networks.recording import CHUNK_NUMBERS
 from geometry.probing.baselines import MOST_PREDICTION_COLUMNS, MOST_TOKEN_FEATURES
 from geometry.probing.cross_validation import CELLS_AT_ONCE
 from geometry.processes.entropy import MOST_BELIEFS, MOST_CHILDREN, MOST_TOKENS
@@ -56,6 +57,8 @@ class Size:
     probe_seconds: float  # of the last snapshot of a training
     recovery_seconds: float  # of one snapshot
     surgery_seconds: float
+    imported_bytes: int = 0  # of a recording
+    import_seconds: float = 0.0  # of one site of it
 
     @property
     def table_bytes(self) -> float:
@@ -213,6 +216,22 @@ SIZES: dict[str, Callable[[Task, Mapping, Mapping, Mapping, int], Size]] = {"mod
 
 
 def size_of(experiment: Mapping, max_prefixes: int) -> Size:
-    """The size of a resolved experiment."""
+    """The size of a resolved experiment; of a recording, no more prefixes are read than it has positions."""
+    if "recording" in experiment:
+        max_prefixes = min(max_prefixes, experiment["recording"]["n_positions"])
     task, training = task_of(experiment["task"]), experiment.get("training", OF_PRETRAINED)
-    return SIZES.get(task.kind, size_of_tree)(task, experiment["model"], training, experiment["probe"], max_prefixes)
+    size = SIZES.get(task.kind, size_of_tree)(task, experiment["model"], training, experiment["probe"], max_prefixes)
+    if "recording" not in experiment:
+        return size
+    n_positions, n_features = experiment["recording"]["n_positions"], experiment["recording"]["n_features"]
+    reduced = n_features > experiment["model"]["d_model"]
+    return replace(
+        size,
+        imported_bytes=size.tree_bytes
+        + 100 * n_positions
+        + 6 * size.n_prefixes * experiment["model"]["d_model"]
+        + 16 * CHUNK_NUMBERS
+        + 16 * n_features**2 * reduced,
+        import_seconds=2e-9 * n_positions * n_features
+        + (2 * size.n_prefixes * n_features**2 + 2e4 * n_features**2) * reduced / FLOPS,
+    )

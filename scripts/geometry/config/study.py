@@ -13,6 +13,7 @@ from snakemake.exceptions import WorkflowError
 from geometry.config.checks import probe_caution
 from geometry.config.gathered import has_crate_of_another, replaced
 from geometry.config.pretrained import checkpoint_runs, is_pretrained
+from geometry.config.recorded import analyses_of_recording, is_recorded
 from geometry.config.seeds import all_seeds, run_name
 from geometry.networks.hook_points import chosen_sites, compared_sites, concatenated_sites, drawn_site
 from geometry.networks.labels import network_labels
@@ -29,6 +30,8 @@ OF_SITES_AND_NETWORKS = {"sites", "concatenated", "snapshots", "random_networks"
 def analyses_of(experiment: Mapping) -> Analyses:
     """The rules and figures of an experiment besides those of all experiments, with its attention if it asks for it."""
     analyses = task_of(experiment["task"]).analyses
+    if is_recorded(experiment):
+        return analyses_of_recording(analyses, experiment)
     return analyses.with_attention if experiment["attention"] else analyses
 
 
@@ -49,7 +52,8 @@ class Study:
         self.folder = f"studies/{config['study']}/" if config["study"] else ""
         self.format = config["figures"]["format"]
         self.pretrained = [name for name, one in experiments.items() if is_pretrained(one)]
-        self.trained = [name for name, one in experiments.items() if not is_pretrained(one)]
+        self.recorded = [name for name, one in experiments.items() if is_recorded(one)]
+        self.trained = [name for name in experiments if name not in {*self.pretrained, *self.recorded}]
         self.kinds = {name: task_of(one["task"]).kind for name, one in experiments.items()}
         self.analyses = {name: analyses_of(one) for name, one in experiments.items()}
         self.explained = self.experiments.get(config["figures"]["explainer"])
@@ -114,6 +118,14 @@ class Study:
         """Positions whose attention was trained; of a pretrained network not the last, which may predict nothing."""
         return self.task(experiment)["context"] - (experiment in self.pretrained)
 
+    def predicts(self, experiment: str) -> bool:
+        """False for a recording without predictions."""
+        return not (experiment in self.recorded and self.experiments[experiment]["recording"]["n_tokens"] is None)
+
+    def has_random_networks(self, experiment: str) -> bool:
+        """False for a recording without a random network."""
+        return experiment not in self.recorded or self.experiments[experiment]["recording"]["has_random_network"]
+
     def sites(self, experiment: str) -> list[str]:
         """The hook points that the probe's patterns choose."""
         return chosen_sites(self.model(experiment), self.experiments[experiment]["probe"])
@@ -138,13 +150,21 @@ class Study:
         """The file of a pretrained network, in the spelling that Snakemake wants."""
         return os.path.normpath(Known(self._checkpoints(experiment))[run])
 
+    def checkpoint_format(self, experiment: str) -> str:
+        return self.experiments[experiment]["checkpoint"]["format"]
+
     def _checkpoints(self, experiment: str) -> dict[str, str]:
         one = self.experiments[experiment]
-        return checkpoint_runs(one["checkpoint"]["path"], all_seeds(one["seeds"]))
+        return checkpoint_runs(one.get("checkpoint", one.get("recording"))["path"], all_seeds(one["seeds"]))
+
+    def recordings(self, experiment: str, run: str) -> list[str]:
+        """The paths of the recordings that a run is of: one, or of random networks all."""
+        known = self._checkpoints(experiment)
+        return [os.path.normpath(path) for path in (known.values() if run == RANDOM_INIT else [Known(known)[run]])]
 
     def runs(self, experiment: str) -> list[str]:
         """The runs that claims are made of: one for each entry of the seeds, or for each file of a network."""
-        if experiment in self.pretrained:
+        if not self.is_trained_here(experiment):
             return list(self._checkpoints(experiment))
         return [run_name(entry) for entry in self.experiments[experiment]["seeds"]]
 
@@ -153,8 +173,8 @@ class Study:
         return [f"results/{one}/{run}/{name}" for one in experiments for run in self.runs(one)]
 
     def in_random_init(self, name: str, experiments: Iterable[str]) -> list[str]:
-        """This file of the random networks of some experiments."""
-        return [f"results/{one}/{RANDOM_INIT}/{name}" for one in experiments]
+        """This file of the random networks of some experiments, of those that have any."""
+        return [f"results/{one}/{RANDOM_INIT}/{name}" for one in experiments if self.has_random_networks(one)]
 
     def of_task(self, experiment: str, name: str) -> str:
         """This file of the experiment's task."""
@@ -227,10 +247,14 @@ class Study:
             self.runs(experiment),
             self.is_trained_here(experiment),
         )
-        every_network = ["extract_activations", "probe_beliefs", *analyses.every_network]
+        first, never = ["train_model" if trained_here else "import_model"], ["initialize_networks"]
+        first, never = ([*made, "extract_activations"] for made in (first, never))
+        if experiment in self.recorded:
+            first, never = ["import_activations"], ["import_activations"]
+        every_network, random_init = ["probe_beliefs", *analyses.every_network], self.has_random_networks(experiment)
         return [
-            *in_each(runs, ["train_model" if trained_here else "import_model", *every_network, "measure_loss"]),
-            *in_each([RANDOM_INIT], ["initialize_networks", *every_network]),
+            *in_each(runs, [*first, *every_network, *["measure_loss"] * self.predicts(experiment)]),
+            *in_each([RANDOM_INIT] * random_init, [*never, *every_network]),
             *in_each(runs, analyses.runs),
             *in_each(runs[:1], analyses.first_run),
             *in_each(runs if trained_here else [], analyses.over_training),

@@ -1,4 +1,4 @@
-"""Checkpoint files: pretrained networks, as the state dict of a TransformerLens `HookedTransformer`.
+"""Checkpoint files: pretrained networks, as a state dict of one of the layouts in `checkpoint_names`.
 
 A file is read as data, never as code: safetensors, or a PyTorch file of which PyTorch's restricted reader
 loads tensors and plain values only; the format is recognised by the content. A file that cannot be used raises a
@@ -12,6 +12,7 @@ scale one and shift zero.
 import os
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from numpy import ndarray
 from safetensors import SafetensorError, deserialize, safe_open
 
 from geometry.networks.checkpoint_layouts import (
+    BUFFER,
     HOW_TO_SAVE,
     CheckpointError,
-    Entry,
+    Shape,
     has_norm_weights,
     lacks_an_output,
     missing,
@@ -31,9 +33,7 @@ from geometry.networks.checkpoint_layouts import (
     shape_of,
     state_dict_in,
 )
-
-BUFFER = re.compile(r"blocks\.\d+\.attn\.(mask|IGNORE)")
-"""Buffers that TransformerLens saves beside the parameters."""
+from geometry.networks.checkpoint_names import converted
 
 NEVER = -1e4
 """The unembedding bias of a token without an output, whose weights are 0: the exponential of this logit is 0.
@@ -47,45 +47,51 @@ PYTORCH = (b"PK\x03\x04", b"\x80")
 GIT_LFS = b"version https://git-lfs"
 
 SAFETENSORS_TYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}  # NumPy has no bfloat16
-FLOATS = "float16, bfloat16, float32 and float64"
+FLOATS = {*SAFETENSORS_TYPES, "float16", "bfloat16", "float32", "float64"}
 
 
-def describe(path: str | Path) -> dict[str, Entry]:
-    """The headers of the tensors in a file, by the network's own names; of safetensors only the header is read."""
+def describe(path: str | Path, layout: str = "transformer_lens", n_heads: int | None = None) -> dict[str, Shape]:
+    """The shapes of the parameters in a file, by the network's own names; of safetensors only the header is read.
+
+    The number of heads is not in the file of every layout.
+    """
     if _is_safetensors(path):
         try:
             with safe_open(path, framework="numpy") as file:
                 slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-                found = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
+                headers = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
         except (OSError, SafetensorError) as error:
             raise _unreadable(error) from None
-        entries = {name: Entry(shape, dtype in SAFETENSORS_TYPES, dtype) for name, (shape, dtype) in found.items()}
     else:
-        tensors = _load_pytorch(path).items()
-        entries = {name: Entry(tuple(t.shape), t.is_floating_point(), _dtype(t)) for name, t in tensors}
-    return _by_own_names(entries)
+        headers = {name: (tuple(t.shape), str(t.dtype)) for name, t in _load_pytorch(path, layout).items()}
+    weightless = {}
+    for name, (shape, dtype) in _by_own_names(headers, layout).items():
+        if dtype.removeprefix("torch.") not in FLOATS:
+            raise CheckpointError(f"{name!r} is of type {dtype}; allowed are float16, bfloat16, float32 and float64")
+        weightless[name] = np.broadcast_to(np.float32(0), shape)  # of any size, one number
+    return {name: values.shape for name, values in converted(weightless, layout, n_heads).items()}
 
 
-def read(path: str | Path) -> dict[str, ndarray]:
+def read(path: str | Path, layout: str = "transformer_lens", n_heads: int | None = None) -> dict[str, ndarray]:
     """The parameters in a file as float32, by the network's own names, buffers left out."""
     if _is_safetensors(path):
         try:
             content = deserialize(Path(path).read_bytes())
         except (OSError, SafetensorError) as error:
             raise _unreadable(error) from None
-        parameters = _without_buffers(_by_own_names(dict(content)))
-        return {name: _from_bytes(name, part) for name, part in parameters.items()}
-    parameters = _without_buffers(_by_own_names(_load_pytorch(path)))
-    return {name: tensor.float().numpy() for name, tensor in parameters.items()}
+        parts = _by_own_names(dict(content), layout)
+        weights = {name: _from_bytes(part) for name, part in parts.items()}
+    else:
+        tensors = _by_own_names(_load_pytorch(path, layout), layout)
+        weights = {name: tensor.float().numpy() for name, tensor in tensors.items()}
+    return {name: np.ascontiguousarray(values) for name, values in converted(weights, layout, n_heads).items()}
 
 
-def _by_own_names(content: Mapping) -> dict:
-    length = len(prefix_of(content))
-    return {name[length:]: value for name, value in content.items()}
-
-
-def _without_buffers(content: Mapping) -> dict:
-    return {name: value for name, value in content.items() if not BUFFER.fullmatch(name)}
+def _by_own_names(content: Mapping, layout: str) -> dict:
+    """A state dict without the prefix of its names, and without buffers."""
+    length = len(prefix_of(content, layout))
+    own = {name[length:]: value for name, value in content.items()}
+    return {name: value for name, value in own.items() if not BUFFER.fullmatch(name)}
 
 
 def _is_safetensors(path: str | Path) -> bool:
@@ -125,9 +131,7 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())[:120]
 
 
-def _from_bytes(name: str, part: Mapping) -> ndarray:
-    if part["dtype"] not in SAFETENSORS_TYPES:
-        raise _not_float(name, part["dtype"])
+def _from_bytes(part: Mapping) -> ndarray:
     array = np.frombuffer(part["data"], SAFETENSORS_TYPES[part["dtype"]]).reshape(part["shape"])
     if part["dtype"] == "BF16":  # the upper half of a float32
         return (array.astype(np.uint32) << 16).view(np.float32)
@@ -135,14 +139,11 @@ def _from_bytes(name: str, part: Mapping) -> ndarray:
         return array.astype(np.float32)
 
 
-def _not_float(name: str, dtype: str) -> CheckpointError:
-    return CheckpointError(f"{name!r} is of type {dtype}; allowed are {FLOATS}")
-
-
-def _load_pytorch(path: str | Path) -> dict:
+def _load_pytorch(path: str | Path, layout: str) -> dict:
     """The state dict in a PyTorch file."""
     import torch  # takes seconds, and only PyTorch files need it
 
+    _check_zip_sizes(path)
     try:
         with open(path, "rb") as file, warnings.catch_warnings(action="ignore"):  # a path's suffix would matter
             content = torch.load(file, map_location="cpu", weights_only=True)
@@ -153,7 +154,7 @@ def _load_pytorch(path: str | Path) -> dict:
         else:
             what = f"it is damaged, or holds more than tensors ({type(error).__name__})"
         raise CheckpointError(f"{what}; {HOW_TO_SAVE}") from None
-    content = state_dict_in(content)
+    content = state_dict_in(content, layout)
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise CheckpointError(f"it holds a {type(content).__name__}; it must be a state dict, tensors by name")
     for name, value in content.items():
@@ -161,29 +162,36 @@ def _load_pytorch(path: str | Path) -> dict:
             raise CheckpointError(f"{name!r} is a {type(value).__name__}; it must be a tensor")
         if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
             raise CheckpointError(f"{name!r} is {value.layout} on {value.device}; it must be a dense tensor of floats")
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise CheckpointError(f"{name!r} has shape {tuple(value.shape)}, but fewer numbers; save it contiguous")
     return {name: tensor.detach() for name, tensor in content.items()}
 
 
-def _dtype(tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+def _check_zip_sizes(path: str | Path) -> None:
+    """Raise an error if the parts of a zip archive are longer than the file, as torch.save never makes them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return  # no zip, or a damaged one, of which PyTorch's reader tells
+    if size > os.path.getsize(path):
+        raise CheckpointError(f"its parts are {size} bytes, more than the file: they are compressed; {HOW_TO_SAVE}")
 
 
-def check_entries(entries: Mapping[str, Entry], normalization: str) -> dict[str, int]:
-    """The sizes of a network, after checking that exactly its parameters are there, of the right shape and type."""
-    sizes, normalized = shape_of(entries), has_norm_weights(entries)
+def check_shapes(shapes: Mapping[str, Shape], normalization: str) -> dict[str, int]:
+    """The sizes of a network, after checking that exactly its parameters are there, of the right shape."""
+    sizes, normalized = shape_of(shapes), has_norm_weights(shapes)
     if normalized and normalization == "none":
         raise CheckpointError("it has weights of LayerNorm, but model.normalization is 'none'; allowed is LN")
-    outputs = {"d_vocab_out": sizes["d_vocab"] - 1} if lacks_an_output(entries, sizes) else {}
+    outputs = {"d_vocab_out": sizes["d_vocab"] - 1} if lacks_an_output(shapes, sizes) else {}
     expected = dict(parameter_shapes({**sizes, **outputs}, normalized))
     for name, shape in expected.items():
-        if name not in entries:
+        if name not in shapes:
             raise missing(name)
-        if entries[name].shape != shape:
-            raise CheckpointError(f"{name} has shape {entries[name].shape}; it must be {shape} for {_listed(sizes)}")
-        if not entries[name].is_float:
-            raise _not_float(name, entries[name].dtype)
-    for name in entries:
-        if name not in expected and not BUFFER.fullmatch(name):
+        if shapes[name] != shape:
+            raise CheckpointError(f"{name} has shape {shapes[name]}; it must be {shape} for {_listed(sizes)}")
+    for name in shapes:
+        if name not in expected:
             raise CheckpointError(f"{name[:120]!r} is unknown; allowed are {', '.join(_allowed_names(sizes))}")
     return sizes
 
@@ -197,9 +205,9 @@ def _allowed_names(sizes: Mapping[str, int]) -> list[str]:
     return [name.replace("blocks.0", "blocks.*") for name, _ in one_block]
 
 
-def check_outputs(entries: Mapping[str, Entry], sizes: Mapping[str, int], input_only: bool) -> None:
+def check_outputs(shapes: Mapping[str, Shape], sizes: Mapping[str, int], input_only: bool) -> None:
     """Raise an error if an output is missing, unless the last token is never predicted."""
-    if lacks_an_output(entries, sizes) and not input_only:
+    if lacks_an_output(shapes, sizes) and not input_only:
         raise CheckpointError(
             f"d_vocab_out is {sizes['d_vocab'] - 1}; it must be {sizes['d_vocab']}, as d_vocab: only of '=' in modular "
             "arithmetic, or of a token for the beginning (model.bos), may the output be missing"
@@ -224,10 +232,10 @@ def network_parameters(tensors: Mapping[str, ndarray], n_ctx: int, normalization
 
     A last token that is an input only gets an output of probability 0.
     """
-    entries = {name: Entry(values.shape, True, "float32") for name, values in tensors.items()}
-    sizes = {**check_entries(entries, normalization), "n_ctx": n_ctx}
+    shapes = {name: values.shape for name, values in tensors.items()}
+    sizes = {**check_shapes(shapes, normalization), "n_ctx": n_ctx}
     wanted = parameter_shapes(sizes, normalization == "LN")
-    if lacks_an_output(entries, sizes):
+    if lacks_an_output(shapes, sizes):
         W_U, b_U = tensors["unembed.W_U"], tensors["unembed.b_U"]
         padded = np.pad(W_U, ((0, 0), (0, 1))), np.pad(b_U, (0, 1), constant_values=NEVER)
         tensors = {**tensors, "unembed.W_U": padded[0], "unembed.b_U": padded[1]}

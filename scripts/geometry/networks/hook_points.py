@@ -21,6 +21,17 @@ STATES = {"rnn": ["hook_h"], "gru": ["hook_h"], "lstm": ["hook_c", "hook_h"], "k
 """The hook points of the state that a recurrent layer carries forward to the next token, by architecture."""
 
 
+BLOCK = ["hook_resid_pre", "ln1.hook_normalized", "hook_attn_out", "hook_resid_mid"]
+BLOCK += ["ln2.hook_normalized", "hook_mlp_out", "hook_resid_post"]
+"""The hook points of a block of a transformer, in the order of the forward pass."""
+
+OF_MLP = ("hook_resid_mid", "ln2.hook_normalized", "hook_mlp_out")
+"""Those of them that a network of attention alone does not have."""
+
+RECORDED = "recorded"
+"""The architecture of an experiment whose activations are read from a file; its network is not known."""
+
+
 def is_state(site: str) -> bool:
     """True for the state of a recurrent layer that is the input of the next layer or of the unembedding.
 
@@ -35,8 +46,12 @@ def is_behind_layer(site: str) -> bool:
 
 
 def is_layer_output(site: str) -> bool:
-    """True for a layer output: the residual stream before, between or after blocks, or a recurrent layer's state."""
-    return site == "blocks.0.hook_resid_pre" or is_behind_layer(site)
+    """True for a layer output: the residual stream before, between or after blocks, or a recurrent layer's state.
+
+    A site of a recording is one too, unless it has the name of another hook point.
+    """
+    is_named = "hook_" in site or site in (INPUT, OPTIMUM, OUTPUT, CONCATENATED)
+    return site == "blocks.0.hook_resid_pre" or is_behind_layer(site) or not is_named
 
 
 def hook_point_names(model: Mapping) -> list[str]:
@@ -44,18 +59,31 @@ def hook_point_names(model: Mapping) -> list[str]:
 
     A name here is that of an identity module which the forward pass calls (`transformer`, `recurrent`). Names are
     TransformerLens's for a transformer; a recurrent network has its layers' states, h and c as in PyTorch,
-    x for oscillators.
+    x for oscillators; a recording has those of its file.
     """
+    if model["architecture"] == RECORDED:
+        return model["sites"]
     if model["architecture"] in STATES:
         parts = STATES[model["architecture"]]
         return ["hook_embed", *(f"layers.{layer}.{part}" for layer in range(model["n_layers"]) for part in parts)]
     normalized = model["normalization"] == "LN"
-    block = ["hook_resid_pre", "ln1.hook_normalized", "hook_attn_out", "hook_resid_mid"]
-    block += ["ln2.hook_normalized", "hook_mlp_out", "hook_resid_post"]
+    block = [part for part in BLOCK if model["d_mlp"] or part not in OF_MLP]
     names = ["hook_embed", "hook_pos_embed"]
     names += [f"blocks.{layer}.{part}" for layer in range(model["n_layers"]) for part in block]
     names += ["ln_final.hook_normalized"]
     return [name for name in names if normalized or "hook_normalized" not in name]
+
+
+def in_forward_order(names: list[str]) -> list[str]:
+    """Names of sites in the order of a forward pass, as far as they tell: numbers by value, hook points of a block."""
+
+    def place(name: str) -> tuple:
+        part = name.split(".", 2)[-1]
+        numbers = [(int(found), "") if found.isdigit() else (-1, found) for found in re.split(r"(\d+)", name)]
+        order = BLOCK.index(part) if part in BLOCK else len(BLOCK)
+        return name not in ("hook_embed", "hook_pos_embed"), numbers[:2], order, numbers
+
+    return sorted(names, key=place)
 
 
 def chosen_sites(model: Mapping, probe: Mapping) -> list[str]:

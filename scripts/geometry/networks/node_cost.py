@@ -6,6 +6,8 @@ The constants are measured on one core of a small virtual machine.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from geometry.networks.hook_points import RECORDED
+
 FLOPS = 50e9
 """Operations per second of one core in products of matrices."""
 
@@ -27,6 +29,8 @@ class Node:
 def node_of(model: Mapping, n_ctx: int) -> Node:
     """The cost of a node in a layer of a network."""
     d_model, architecture = model["d_model"], model["architecture"]
+    if architecture == RECORDED:  # which is read
+        return Node(0, d_model, 0, 0.0)
     if architecture == "transformer":
         # The residual stream and its normalised copies, the hidden layer, queries, keys and values, the attention to
         # each ancestor.

@@ -22,6 +22,16 @@ EPSILON = 1e-5
 """The constant that LayerNorm adds to the variance."""
 
 
+ACTIVATIONS = {
+    "relu": F.relu_,
+    "gelu": F.gelu,
+    "gelu_new": partial(F.gelu, approximate="tanh"),  # TransformerLens has it as gelu_fast and gelu_pytorch_tanh too
+    "silu": F.silu,
+    "solu": lambda x: x * F.softmax(x, dim=-1),
+}
+"""Activation functions by TransformerLens's names; only the first two are trained here."""
+
+
 @dataclass(frozen=True)
 class TransformerConfig:
     """The sizes and options of a transformer; names as in TransformerLens."""
@@ -32,8 +42,8 @@ class TransformerConfig:
     n_heads: int
     d_model: int
     d_head: int
-    d_mlp: int
-    activation: str  # relu, gelu, or gelu_new (the tanh approximation of gelu)
+    d_mlp: int  # 0 of attention alone
+    activation: str  # a key of ACTIVATIONS
     normalization: str  # LN or none
     biases: str = "all"  # that are trained: all, or mlp; the others stay 0
 
@@ -75,8 +85,7 @@ class MLP(nn.Module):
         self.b_in = nn.Parameter(torch.zeros(config.d_mlp))
         self.W_out = nn.Parameter(torch.empty(config.d_mlp, config.d_model))
         self.b_out = nn.Parameter(torch.zeros(config.d_model))
-        activations = {"relu": F.relu_, "gelu": F.gelu, "gelu_new": partial(F.gelu, approximate="tanh")}
-        self.activation = activations[config.activation]
+        self.activation = ACTIVATIONS[config.activation]
 
     def forward(self, x: Float[Tensor, "node d_model"]) -> Float[Tensor, "node d_model"]:
         return torch.addmm(self.b_out, self.activation(torch.addmm(self.b_in, x, self.W_in)), self.W_out)
@@ -87,20 +96,26 @@ def normalization(config: TransformerConfig) -> nn.Module:
 
 
 class Block(nn.Module):
+    """Attention, then an MLP; or attention alone."""
+
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.ln1, self.attn = normalization(config), Attention(config)
-        self.ln2, self.mlp = normalization(config), MLP(config)
-        self.hook_resid_pre, self.hook_attn_out = nn.Identity(), nn.Identity()
-        self.hook_resid_mid, self.hook_mlp_out = nn.Identity(), nn.Identity()
-        self.hook_resid_post = nn.Identity()
+        self.hook_resid_pre, self.hook_attn_out, self.hook_resid_post = (nn.Identity() for _ in range(3))
+        self.has_mlp = config.d_mlp > 0
+        if self.has_mlp:
+            self.ln2, self.mlp = normalization(config), MLP(config)
+            self.hook_resid_mid, self.hook_mlp_out = nn.Identity(), nn.Identity()
 
     def forward(
         self, x: Float[Tensor, "node d_model"], layout: InputLayout, layer: int
     ) -> Float[Tensor, "node d_model"]:
         x = self.hook_resid_pre(x)
-        x = self.hook_resid_mid(x + self.hook_attn_out(self.attn(self.ln1(x), layout, layer)))
-        return self.hook_resid_post(x + self.hook_mlp_out(self.mlp(self.ln2(x))))
+        x = x + self.hook_attn_out(self.attn(self.ln1(x), layout, layer))
+        if self.has_mlp:
+            x = self.hook_resid_mid(x)
+            x = x + self.hook_mlp_out(self.mlp(self.ln2(x)))
+        return self.hook_resid_post(x)
 
 
 class Embedding(nn.Module):

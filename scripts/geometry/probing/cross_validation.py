@@ -1,4 +1,4 @@
-"""Ways of holding prefixes out: at random, with everything that continues a stem, or by length."""
+"""Ways of holding prefixes out: at random, with everything that continues a stem, by length, or by sequence."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -59,6 +59,33 @@ def by_stem(tree: PrefixTree, n_folds: int, n_repeats: int, rng: np.random.Gener
     for nodes in tree.levels[level + 1 :]:
         fold[:, nodes] = fold[:, tree.parent[nodes]]
     return fold
+
+
+def by_sequence(
+    tree: PrefixTree, n_folds: int, n_repeats: int, rng: np.random.Generator
+) -> Integer[ndarray, "repeat row"]:
+    """Folds of whole sequences, the longest prefixes, anew for each repeat; of data that are sequences.
+
+    A prefix of sequences in different folds is in no fold, and only fitted.
+    """
+    fold, last = np.full((n_repeats, len(tree)), n_folds), tree.levels[-1]
+    fold[:, last] = _dealt(last.stop - last.start, n_folds, n_repeats, rng)
+    for nodes in reversed(tree.levels[1:]):
+        for own in fold:
+            least, most = np.full(len(tree), n_folds), np.full(len(tree), -1)
+            np.minimum.at(least, tree.parent[nodes], own[nodes])
+            np.maximum.at(most, tree.parent[nodes], own[nodes])
+            above = np.unique(tree.parent[nodes])
+            own[above] = np.where(least[above] == most[above], least[above], -1)
+    return fold
+
+
+def by_block(tree: PrefixTree, first: int, n_folds: int) -> Integer[ndarray, "1 row"]:
+    """Folds of contiguous positions, as long as one another, from a first length on: alike in all sequences."""
+    n_positions = int(tree.length.max()) - first + 1
+    if n_positions < FEWEST_FOLDS:
+        return np.full((1, len(tree)), -1)
+    return np.maximum((tree.length - first) * min(n_folds, n_positions) // n_positions, -1)[None]
 
 
 def by_length(tree: PrefixTree) -> Integer[ndarray, "1 row"]:

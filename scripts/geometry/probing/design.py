@@ -11,7 +11,18 @@ from numpy import ndarray
 
 from geometry.probing.baselines import token_coordinates
 from geometry.probing.control_targets import control_targets, true_targets
-from geometry.probing.cross_validation import Split, by_first, by_length, by_membership, by_prefix, by_stem, passes
+from geometry.probing.cross_validation import (
+    CELLS_AT_ONCE,
+    Split,
+    by_block,
+    by_first,
+    by_length,
+    by_membership,
+    by_prefix,
+    by_sequence,
+    by_stem,
+    passes,
+)
 from geometry.processes.prefix_tree import scored_positions, tree_of
 from geometry.processes.process import Process
 from geometry.tasks.base import Task
@@ -105,13 +116,20 @@ def weightings(truth: xr.Dataset) -> dict[str, Float[ndarray, " prefix"]]:
 
 def markov_design(truth: xr.Dataset, process: Process, other: Process | None, probe: Mapping) -> ProbeDesign:
     """The design for a hidden Markov model: its belief states, with those of `other` parameters as a control target."""
-    rng, tree = np.random.default_rng(probe["seed"]), tree_of(truth)
-    belief, weights = truth["target"].values, weightings(truth)
-    control = control_targets(process, tree, belief, weights["probability"], other, rng)
+    rng, tree, where = np.random.default_rng(probe["seed"]), tree_of(truth), scored_positions(truth)
+    belief, weights, length = truth["target"].values, weightings(truth.isel(prefix=where)), tree.length[where]
+    some_weight = np.maximum(truth["weight"].values, np.finfo(float).tiny)  # where nothing is scored, it is 0
+    control = control_targets(process, tree, belief, some_weight, other, rng)
+    control = {name: target[where] for name, target in control.items()}
     draws = probe["folds"], probe["repeats"], rng
-    first = passes({"held_out_prefix": by_prefix(len(tree), *draws)})
-    others = passes({"held_out_length": by_length(tree), "held_out_subtree": by_stem(tree, *draws)})
-    return ProbeDesign(tree.length, true_targets(process, belief), control, weights, [*first, *others])
+    first = passes({"held_out_prefix": by_prefix(len(length), *draws)})
+    by_position = {"held_out_length": by_length(tree)} if len(tree.levels) < CELLS_AT_ONCE else {}
+    splits = by_position | {"held_out_subtree": by_stem(tree, *draws)}
+    if "n_sequences" in truth.attrs and not truth.attrs["complete"]:
+        splits["held_out_sequence"] = by_sequence(tree, *draws)
+        splits["held_out_block"] = by_block(tree, int(length.min()), probe["folds"])
+    others = passes({name: fold[:, where] for name, fold in splits.items()})
+    return ProbeDesign(length, true_targets(process, belief[where]), control, weights, [*first, *others])
 
 
 def modular_design(task: ModularArithmetic, probe: Mapping) -> ProbeDesign:

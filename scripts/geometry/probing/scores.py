@@ -17,7 +17,7 @@ from geometry.probing.kgram import kgram_errors
 from geometry.probing.regression import NOTHING, AffineMap, ErrorSums, Fold, Ridge, decode, ridge, score, total
 from geometry.probing.score_rows import RowsOf, ScoreRow, as_frame
 
-PENALISED = ("held_out_prefix", "held_out_subtree")
+PENALISED = ("held_out_prefix", "held_out_subtree", "held_out_sequence", "held_out_block")
 """The splits on which a ridge regression is scored too; by length, folds are too unlike for a penalty."""
 
 KgramR2 = Mapping[tuple[str, str], Sequence[float]]

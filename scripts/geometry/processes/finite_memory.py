@@ -42,9 +42,12 @@ def rms_errors(
     belief: Float[ndarray, "prefix state"],
     other: Float[ndarray, "prefix state"],
 ) -> Float[ndarray, " length"]:
-    """The root mean square distance of two beliefs by length of the prefix, weighted among prefixes of each length."""
+    """The root mean square distance of two beliefs by length of the prefix, weighted among prefixes of each length.
+
+    It is nan where nothing has weight.
+    """
     squared = ((other.astype(np.float64) - belief) ** 2).sum(axis=1)
-    return np.sqrt([weight[level] @ squared[level] / weight[level].sum() for level in tree.levels])
+    return np.sqrt([weight[level] @ squared[level] / (weight[level].sum() or np.nan) for level in tree.levels])
 
 
 def mixing_rate(process: Process) -> float:

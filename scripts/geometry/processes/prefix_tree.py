@@ -74,6 +74,11 @@ def scored_positions(truth: Mapping) -> slice:
     return slice(int(np.argmax(np.asarray(truth["weight"]) > 0)), None)
 
 
+def scored_part(truth):
+    """The scored prefixes of a ground truth, the rows of what is decoded from activations."""
+    return truth.isel(prefix=scored_positions(truth))
+
+
 def build_tree(levels: list[tuple[Integer[ndarray, " _"], Integer[ndarray, " _"]]]) -> PrefixTree:
     """The tree of per-length pairs (last token, parent's place within its own level)."""
     tokens, parents, start = [], [], -1

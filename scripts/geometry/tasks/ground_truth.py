@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float, Integer
+from numpy import ndarray
 
 from geometry.processes.belief_states import IMPOSSIBLE, belief_states, complete_tree, complete_tree_with_beliefs
 from geometry.processes.entropy import entropy_rate_bounds_nats, next_token_entropy_nats, optimal_loss_nats
-from geometry.processes.prefix_tree import PrefixTree, n_sequences_below
+from geometry.processes.prefix_tree import PrefixTree, n_sequences_below, tree_of_sequences
 from geometry.processes.process import TOLERANCE, Process, ProcessError, check_distributions
 from geometry.processes.sampling import sampled_tree
-from geometry.tasks.base import COORDINATES, PROBABILITIES, Task
+from geometry.tasks.base import COORDINATES, PROBABILITIES
 from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
 from geometry.tasks.tabulated import TabulatedTask
 
@@ -67,15 +69,60 @@ def check_truth(process: Process, tree: PrefixTree, belief, weight, next_token_p
         raise ProcessError(f"{process.name}: the prefixes of some length have probability {total.min():.9g} in all")
 
 
-def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed: int) -> xr.Dataset:
-    """The tree of all prefixes up to `context` tokens, or a sample of it beyond `max_prefixes`.
+def check_possible(
+    process: Process,
+    tree: PrefixTree,
+    next_token: Float[ndarray, "prefix token"],
+    nodes: Integer[ndarray, "sequence position"],
+) -> None:
+    """Raise `ProcessError` for a sequence with a token that the process cannot emit there."""
+    start = process.next_token_probability(process.initial_state[None])
+    before = np.vstack([next_token, start])[tree.parent, tree.last_token]  # the last row is that of the empty prefix
+    impossible = np.flatnonzero(~(before > IMPOSSIBLE))
+    if len(impossible):
+        sequence, position = np.argwhere(nodes == impossible[0])[0]
+        raise ProcessError(
+            f"{process.name}: it cannot emit token {process.token_names[tree.last_token[impossible[0]]]} in sequence "
+            f"{sequence} at position {position}, after the tokens before it"
+        )
 
-    ``weight`` sums to 1 over the prefixes of each length: it is the probability where the tree is
-    complete, and the share of sampled words where it is not.
+
+def tree_of_recording(
+    process: Process, sequences: Integer[ndarray, "sequence position"]
+) -> tuple[PrefixTree, Float[ndarray, "prefix state"], Float[ndarray, " prefix"], Float[ndarray, " prefix"]]:
+    """The tree of some sequences, with beliefs, probabilities and weights: the share of the sequences.
+
+    Where these have every prefix of positive probability, the weight is the probability, however often each is there.
     """
-    found = complete_tree_with_beliefs(process, context, max_prefixes)
-    complete = found is not None
-    if complete:
+    tree, nodes = tree_of_sequences(sequences)
+    every = complete_tree_with_beliefs(process, sequences.shape[1], len(tree))
+    if every is not None and len(every[0]) == len(tree) and (every[0].last_token == tree.last_token).all():
+        return *every, every[2]
+    with np.errstate(divide="ignore", invalid="ignore"):  # behind what is impossible, which is refused
+        belief, probability = belief_states(process, tree)
+        next_token = process.next_token_probability(belief)
+    check_possible(process, tree, next_token, nodes)
+    return tree, belief, probability, np.bincount(nodes.ravel(), minlength=len(tree)) / len(sequences)
+
+
+def markov_ground_truth(
+    process: Process,
+    context: int,
+    max_prefixes: int,
+    seed: int,
+    sequences: Integer[ndarray, "sequence position"] | None = None,
+    first_position: int = 1,
+) -> xr.Dataset:
+    """The tree of all prefixes up to `context` tokens, or a sample of it beyond `max_prefixes`; or that of `sequences`.
+
+    ``weight`` sums to 1 over the prefixes of each length: it is the probability where the tree is complete, and the
+    share of the sequences where it is not. Of fewer tokens than `first_position` it is 0: these are not scored.
+    """
+    found = complete_tree_with_beliefs(process, context, max_prefixes) if sequences is None else None
+    if sequences is not None:
+        tree, belief, probability, weight = tree_of_recording(process, sequences)
+        complete = weight is probability
+    elif complete := found is not None:
         tree, belief, probability = found
         weight = probability
     else:
@@ -83,6 +130,7 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
         belief, probability = belief_states(process, tree)
     next_token = process.next_token_probability(belief)
     check_truth(process, tree, belief, weight, next_token)
+    loss = optimal_loss_nats(process, tree, weight, next_token, not complete)
     lower, upper = entropy_rate_bounds_nats(process)
     rate = {"entropy_rate_nats": upper}
     if not np.isnan(lower):
@@ -93,9 +141,9 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
         {
             "target": (("prefix", "component"), belief, {"long_name": "belief state"}),
             "probability": ("prefix", probability),
-            "weight": ("prefix", weight),
+            "weight": ("prefix", np.where(tree.length >= first_position, weight, 0)),
             "next_token_probability": (("prefix", "token"), next_token),
-            "optimal_loss_nats": ("position", optimal_loss_nats(process, tree, weight, next_token, not complete)),
+            "optimal_loss_nats": ("position", loss),
         },
         {"component": list(process.state_names), "token": list(process.token_names)},
         {
@@ -107,6 +155,7 @@ def markov_ground_truth(process: Process, context: int, max_prefixes: int, seed:
             "n_distinct_targets": len(np.unique(beliefs, axis=0)),
             "entropy_rate_upper_nats": upper,
             **rate,
+            **({} if sequences is None else {"n_sequences": len(sequences)}),
         },
     )
 
@@ -177,9 +226,11 @@ def tabulated_ground_truth(task: TabulatedTask) -> xr.Dataset:
     )
 
 
-GROUND_TRUTHS: dict[str, Callable[[Task, int, int], xr.Dataset]] = {
-    "markov": lambda task, max_prefixes, seed: markov_ground_truth(task.process, task.context, max_prefixes, seed),
+GROUND_TRUTHS: dict[str, Callable[..., xr.Dataset]] = {
+    "markov": lambda task, *settings, **recorded: markov_ground_truth(
+        task.process, task.context, *settings, **recorded
+    ),
     "modular": lambda task, *_: modular_ground_truth(task.arithmetic),  # all pairs, never a sample
     "tabulated": lambda task, *_: tabulated_ground_truth(task),
 }
-"""By the kind of task: its dataset, given tree.max_prefixes and tree.seed."""
+"""By the kind of task: its dataset, given tree.max_prefixes and tree.seed; of a recording also its sequences."""

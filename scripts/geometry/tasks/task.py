@@ -52,4 +52,8 @@ def task_name(section: Mapping) -> str:
         values = [hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:12]]
     else:
         values = [str(parameters[key]) for key in inspect.signature(TASKS[process].builder(process)).parameters]
-    return "_".join([process, *values, f"context{section['context']}"])
+    name = "_".join([process, *values, f"context{section['context']}"])
+    if "recording" not in section:
+        return name
+    digest = hashlib.sha256(section["recording"].encode()).hexdigest()[:12]
+    return f"{name}_from{section['first_position']}_of_{digest}"
