@@ -12,10 +12,10 @@ class Camera {
 
   /** The map from a view's coordinates to the screen, as [xx, xy, xz, yx, yy, yz, x, y]. */
   screen(view, size) {
-    const scale = size * 0.36 * this.zoom, middle = size / 2;
+    const scale = size * (view.turns ? 0.36 : 0.42) * this.zoom, middle = size / 2;
     const [cy, sy, cp, sp] = view.turns ? [Math.cos(this.yaw), Math.sin(this.yaw), Math.cos(this.pitch), Math.sin(this.pitch)] : [1, 0, 1, 0];
-    const lower = size * 0.04 * (view.corners.length === 3 && !view.turns);
-    return [scale * cy, 0, scale * sy, -scale * sy * sp, -scale * cp, scale * cy * sp, middle + this.x * size, middle + lower + this.y * size];
+    const lower = 0.12 * (view.corners.length === 3 && !view.turns) * this.zoom; // the middle of a triangle's height
+    return [scale * cy, 0, scale * sy, -scale * sy * sp, -scale * cp, scale * cy * sp, middle + this.x * size, middle + (lower + this.y) * size];
   }
 }
 
@@ -107,12 +107,24 @@ class Panel {
   project() {
     const size = this.canvas.width, [xx, xy, xz, yx, yy, yz, x0, y0] = this.group.camera.screen(this.view, size);
     if (!this.xs || this.xs.length < this.shown) [this.xs, this.ys] = [new Float32Array(this.shown), new Float32Array(this.shown)];
-    for (let i = 0, j = 0; i < this.shown; i++, j += 3) {
-      const x = this.points[j], y = this.points[j + 1], z = this.points[j + 2];
-      this.xs[i] = xx * x + xy * y + xz * z + x0;
-      this.ys[i] = yx * x + yy * y + yz * z + y0;
+    const { xs, ys, points, shown } = this;
+    for (let i = 0, j = 0; i < shown; i++, j += 3) {
+      const x = points[j], y = points[j + 1], z = points[j + 2];
+      xs[i] = xx * x + xy * y + xz * z + x0;
+      ys[i] = yx * x + yy * y + yz * z + y0;
     }
     this.at = (p) => [xx * p[0] + xy * p[1] + xz * p[2] + x0, yx * p[0] + yy * p[1] + yz * p[2] + y0];
+  }
+
+  /** Each point as a square of pixels. */
+  splat(pixels, size, wide) {
+    const { xs, ys, colors, shown } = this, half = wide >> 1, most = size - wide;
+    for (let i = 0; i < shown; i++) {
+      const left = (xs[i] | 0) - half, top = (ys[i] | 0) - half, color = colors[i];
+      if (left < 0 || top < 0 || left > most || top > most) continue;
+      for (let y = 0, row = top * size + left; y < wide; y++, row += size)
+        for (let x = 0; x < wide; x++) pixels[row + x] = color;
+    }
   }
 
   draw() {
@@ -122,17 +134,12 @@ class Panel {
       this.canvas.width = this.canvas.height = size;
       this.image = null;
     }
-    const context = this.canvas.getContext("2d");
+    const context = this.canvas.getContext("2d", { willReadFrequently: true }); // in memory, where pixels are written
     this.image ??= context.createImageData(size, size);
     const pixels = new Uint32Array(this.image.data.buffer);
     pixels.fill(0);
     this.project();
-    const wide = Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : 3.2) * ratio), half = wide >> 1;
-    for (let i = 0; i < this.shown; i++) {
-      const left = (this.xs[i] | 0) - half, top = (this.ys[i] | 0) - half;
-      if (left < 0 || top < 0 || left + wide > size || top + wide > size) continue;
-      for (let y = top; y < top + wide; y++) for (let x = left; x < left + wide; x++) pixels[y * size + x] = this.colors[i];
-    }
+    this.splat(pixels, size, Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : 3.2) * ratio));
     context.putImageData(this.image, 0, 0);
     this.drawFrame(context, ratio);
     for (const line of this.path) this.drawLine(context, ratio, line);
