@@ -94,6 +94,6 @@ if __name__ == "__main__":
         data["study"] = as_json(study | {"claims": claims})
         folder = project_folder(snakemake) / "scripts/explorer"
         sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())}
-        page = assembled(sources, f"Explorer {params.study or ''}".strip(), data)
+        page = assembled(sources, "Belief explorer" + f": {params.study}" * bool(params.study), data)
         write_text(page, snakemake.output.explorer)
         job.info(f"{len(page) / 1e6:.1f} MB, {len(experiments)} experiments")

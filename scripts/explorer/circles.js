@@ -76,13 +76,16 @@ class Circles {
     if (this.root.hidden) return;
     const { modulus: p, windings, keys } = surgery, frequencies = [0, ...windings.map(([k]) => k)], width = network.model.d_model;
     this.p = p;
+    network.nTokens = p + 1;
     const unembed = new Float32Array(network.w["unembed.W_U"].length), columns = p + 1;
     for (let j = 0; j < width; j++) for (let t = 0; t < columns; t++) unembed[t * width + j] = network.w["unembed.W_U"][j * columns + t];
     this.unembed = unembed;
     this.spectra = { embed: spectrumOf(network.w["embed.W_E"], p, width, frequencies), unembed: spectrumOf(unembed, p, width, frequencies), bias: spectrumOf(network.w["unembed.b_U"], p, 1, frequencies) };
     this.panels = keys.slice(0, 8).map(() => {
       const panel = new Panel(this, "circle"), note = element("p", { class: "panel-note" });
-      return Object.assign(panel, { note, root: element("figure", { class: "panel small" }, panel.canvas, note) });
+      const ring = Array.from({ length: 100 }, (_, i) => [Math.cos(i * Math.PI / 50), Math.sin(i * Math.PI / 50), 0]);
+      panel.path = [{ points: ring, color: "#888", closed: true, width: 0.5 }];
+      return Object.assign(panel, { nameOf: String, note, root: element("figure", { class: "panel small" }, panel.canvas, note) });
     });
     this.grid.replaceChildren(...this.panels.map((panel) => panel.root));
     this.change(p);

@@ -3,6 +3,8 @@
 const TRUE_BELIEFS = "true";
 const SLIDER = "slider";
 
+const MOST_ERROR = 100; // units of the stored numbers, a fifth of the range, at which the scale of errors ends
+
 const COLORS = {
   belief: "true belief (mix of the states' colours)",
   error: "error of the decoded belief",
@@ -25,6 +27,11 @@ async function prepareClouds(experiment) {
     experiment.places.set(word.join(), i);
   }
   experiment.belief = (i) => Array.from(experiment.beliefs.subarray(i * width, (i + 1) * width));
+  experiment.ranges = experiment.states.map((_, j) => {
+    let [least, most] = [Infinity, -Infinity];
+    for (let i = j; i < n * width; i += width) [least, most] = [Math.min(least, experiment.beliefs[i]), Math.max(most, experiment.beliefs[i])];
+    return [least, most];
+  });
   experiment.views = viewsOf(experiment, experiment.beliefs);
   experiment.decoded = new Map();
 }
@@ -57,12 +64,13 @@ class Clouds {
     this.progress = 1; // of the training, on the slider: 0 to 1
     this.hovered = -1;
     this.controls = element("div", { class: "controls" });
+    this.legend = element("ul", { class: "legend key", "aria-label": "Colours" });
     this.grid = element("div", { class: "grid" });
     this.card = element("div", { class: "card", role: "status", "aria-live": "polite", id: "reading" });
     this.root = element("section", { id: "clouds", "aria-labelledby": "clouds-title" },
       element("h2", { id: "clouds-title" }, "1. Clouds of beliefs"),
       element("p", {}, "Each point is a word that the network has read. Its place is the belief of an optimal observer (true) or what a linear probe decodes from the network (decoded). The same word has the same colour everywhere: point at it, or click it, to see it in all panels."),
-      this.controls, this.grid, this.card);
+      this.controls, this.legend, this.grid, this.card);
   }
 
   get experiment() {
@@ -109,6 +117,12 @@ class Clouds {
     return found.find((cloud) => cloud.split === split) ?? found[0];
   }
 
+  /** The beliefs of a cloud; the true ones of null, and none of a cloud that is not in the page. */
+  async beliefsIn(cloud) {
+    if (cloud === null) return this.experiment.beliefs;
+    return cloud ? decodedOf(this.experiment, cloud) : new Float64Array(0);
+  }
+
   currentView() {
     const view = this.experiment.views[this.view];
     return view.chosen ? threeCorners(this.experiment, this.corners) : view;
@@ -118,9 +132,10 @@ class Clouds {
   async refresh() {
     const started = ++this.app.turn;
     this.buildControls();
+    this.buildKey();
     const clouds = this.panels.map((panel) => this.cloudOf(panel.choice));
     const beliefs = [];
-    for (const cloud of clouds) beliefs.push(cloud ? await decodedOf(this.experiment, cloud) : this.experiment.beliefs);
+    for (const cloud of clouds) beliefs.push(await this.beliefsIn(cloud));
     if (started !== this.app.turn) return;
     this.grid.replaceChildren(...this.panels.map((panel) => panel.root));
     this.panels.forEach((panel, i) => this.fill(panel, clouds[i], beliefs[i]));
@@ -149,17 +164,30 @@ class Clouds {
 
   colorsOf(panel, n) {
     const { experiment } = this;
-    if (this.color === "error") return pixelColors(n, (i) => graded(this.errorOf(panel, i) / (100 * experiment.unit)));
+    if (this.color === "error") return pixelColors(n, (i) => graded(this.errorOf(panel, i) / (MOST_ERROR * experiment.unit)));
     if (this.color === "length") return pixelColors(n, (i) => graded(experiment.word(i).length / experiment.context));
     if (this.color === "next") return pixelColors(n, (i) => mixed(prediction(experiment, experiment.belief(i))));
-    return pixelColors(n, (i) => mixed(this.shares(experiment.belief(i))));
+    return pixelColors(n, (i) => beliefColor(experiment, experiment.belief(i), this.currentView().part));
   }
 
-  /** A belief as shares; coordinates of a generalized process are rescaled. */
-  shares(belief) {
-    if (!this.experiment.generalized) return belief;
-    const size = belief.map((x) => Math.abs(x)), total = size.reduce((a, b) => a + b, 0) || 1;
-    return size.map((x) => x / total);
+  /** What the colours mean: [colour, name], with a scale as its two ends. */
+  key() {
+    const { experiment } = this, { part } = this.currentView();
+    if (this.color === "error") return [[graded(0), "error 0"], [graded(1), `${number(MOST_ERROR * experiment.unit, 2)} or more`]];
+    if (this.color === "length") return [[graded(1 / experiment.context), "1 token"], [graded(1), `${experiment.context} tokens`]];
+    if (this.color === "next") return experiment.tokens.map((name, i) => [anchor(i), `token ${name}`]);
+    const names = part ? part.readout.map((_, i) => `state ${i} of ${part.name}`) : experiment.generalized ? [] : experiment.states.map((name) => `state ${name}`);
+    return names.map((name, i) => [anchor(i), name]);
+  }
+
+  buildKey() {
+    const entries = this.key().slice(0, 12).map(([color, name]) => {
+      const swatch = element("span", { class: "swatch", "aria-hidden": "true" });
+      swatch.style.backgroundColor = rgb(color);
+      return element("li", {}, swatch, name);
+    });
+    const lift = this.currentView().lift ? element("li", {}, "Height: length of the word.") : null;
+    this.legend.replaceChildren(...entries, ...(lift ? [lift] : []));
   }
 
   buildHead(panel, cloud, n) {
@@ -214,7 +242,7 @@ class Clouds {
     const some = [["", "choose…"], ["networks", "trained, at initialisation, random"], ["sites", "every site of this network"], ["steps", "every step of the training"], ["seeds", "every trained network"]];
     parts.push(chooser("Panels", some, "", (value) => value && this.preset(value)));
     parts.push(element("button", { type: "button", onclick: () => { this.panels.push(this.newPanel({ network: 0, snapshot: SLIDER, site: this.lastLayer(), split: "held_out_prefix" })); this.refresh(); } }, "add a panel"));
-    if (this.panels.length > 1) parts.push(element("button", { type: "button", onclick: () => { this.panels.pop(); this.refresh(); } }, "remove the last"));
+    if (this.panels.length > 1) parts.push(element("button", { type: "button", onclick: () => { this.panels.pop(); this.refresh(); } }, "remove the last panel"));
     for (const [text, label, factor] of [["+", "zoom in", 1.5], ["−", "zoom out", 1 / 1.5]])
       parts.push(element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text));
     const focused = document.activeElement?.id;
@@ -245,7 +273,7 @@ class Clouds {
     this.slider.setAttribute("aria-valuetext", `step ${step}`);
     for (const panel of this.panels) {
       if (panel.choice.snapshot !== SLIDER || panel.choice.network === TRUE_BELIEFS) continue;
-      const cloud = this.cloudOf(panel.choice), beliefs = cloud ? await decodedOf(this.experiment, cloud) : this.experiment.beliefs;
+      const cloud = this.cloudOf(panel.choice), beliefs = await this.beliefsIn(cloud);
       if (started !== this.app.turn) return;
       this.fill(panel, cloud, beliefs);
     }

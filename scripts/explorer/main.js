@@ -32,6 +32,7 @@ class App {
   }
 
   recolour() {
+    if (!this.isOpen) return;
     if (this.isMarkov()) {
       this.clouds.refresh();
       this.follow.refresh();
@@ -40,6 +41,7 @@ class App {
   }
 
   redraw() {
+    if (!this.isOpen) return;
     if (this.isMarkov()) for (const part of [this.clouds, this.follow, this.steer]) part.redraw();
     else if (this.experiment && !this.circles.root.hidden) this.circles.redraw();
   }
@@ -58,6 +60,7 @@ class App {
 
   async open(index) {
     document.body.classList.add("busy");
+    this.isOpen = false;
     const { experiment, network } = await this.load(index);
     Object.assign(this, { experiment, network });
     this.absent = network ? "" : "The network of this experiment is not in this page, which would be too large; a study of this experiment alone has it.";
@@ -71,6 +74,8 @@ class App {
       this.follow.open();
       this.steer.open();
     } else this.circles.open();
+    this.isOpen = true;
+    this.redraw();
     document.body.classList.remove("busy");
     document.body.dataset.ready = experiment.name;
   }

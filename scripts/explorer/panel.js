@@ -139,12 +139,15 @@ class Panel {
     const pixels = new Uint32Array(this.image.data.buffer);
     pixels.fill(0);
     this.project();
-    this.splat(pixels, size, Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : 3.2) * ratio));
+    this.splat(pixels, size, Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : this.shown > 200 ? 3.2 : 6) * ratio));
     context.putImageData(this.image, 0, 0);
     this.drawFrame(context, ratio);
     for (const line of this.path) this.drawLine(context, ratio, line);
     for (const place of this.rings ?? []) this.drawRing(context, ratio, ...this.at(place), true);
-    for (const [point, strong] of this.marked) if (point < this.shown) this.drawRing(context, ratio, this.xs[point], this.ys[point], strong);
+    for (const [point, strong] of this.marked) if (point < this.shown) {
+      this.drawRing(context, ratio, this.xs[point], this.ys[point], strong);
+      if (this.nameOf) this.drawName(context, ratio, this.xs[point], this.ys[point], this.nameOf(point));
+    }
   }
 
   drawFrame(context, ratio) {
@@ -153,7 +156,10 @@ class Panel {
     context.lineWidth = ratio;
     context.beginPath();
     if (corners.length <= 4) corners.forEach((a, i) => corners.slice(i + 1).forEach((b) => { context.moveTo(...a); context.lineTo(...b); }));
-    else corners.forEach((a) => { context.moveTo(...this.at(this.view.offset)); context.lineTo(...a); });
+    else {
+      const middle = [0, 1].map((i) => corners.reduce((sum, corner) => sum + corner[i] / corners.length, 0));
+      corners.forEach((a) => { context.moveTo(...middle); context.lineTo(...a); });
+    }
     context.stroke();
     context.font = `${12 * ratio}px system-ui, sans-serif`;
     context.textAlign = "center";
@@ -177,6 +183,13 @@ class Panel {
       context.arc(x, y, 7 * ratio, 0, 7);
       context.stroke();
     }
+  }
+
+  drawName(context, ratio, x, y, name) {
+    const outwards = this.canvas.width / 2 > x ? 1 : -1;
+    context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink");
+    context.textAlign = outwards > 0 ? "left" : "right";
+    context.fillText(name, x + outwards * 12 * ratio, y + 4 * ratio);
   }
 
   /** A line {points, color, dashed, dots, closed, width} through places in the view, with a dot at each. */

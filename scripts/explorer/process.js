@@ -43,9 +43,9 @@ const HEIGHT = Math.sqrt(3) / 2;
 
 /** Corners of a regular simplex of n states as [x, y, z]: a line, a triangle, a tetrahedron; else null. */
 function simplexCorners(n) {
-  if (n === 2) return [[-1, 0, 0], [1, 0, 0]];
+  if (n === 2) return [[-1, -0.8, 0], [1, -0.8, 0]];
   if (n === 3) return [[-1, -HEIGHT * 2 / 3, 0], [1, -HEIGHT * 2 / 3, 0], [0, HEIGHT * 4 / 3, 0]];
-  if (n === 4) return [[1, -0.6, -0.7], [-1, -0.6, -0.7], [0, -0.6, 1.05], [0, 1.05, 0]];
+  if (n === 4) return [[0.94, -1 / 3, 0], [-0.47, -1 / 3, 0.82], [-0.47, -1 / 3, -0.82], [0, 1, 0]].map((corner) => corner.map((x) => 1.15 * x));
   return null;
 }
 
@@ -95,23 +95,23 @@ function principalView(name, points, width, labels) {
 }
 
 /** The view of a simplex of states at given corners. */
-function cornersView(name, corners, labels) {
-  return { name, matrix: corners, offset: [0, 0, 0], corners, labels, turns: corners.length > 3, lift: corners.length === 2 };
+function cornersView(name, corners, labels, context = 1) {
+  return { name, matrix: corners, offset: [0, 0, 0], corners, labels, turns: corners.length > 3, lift: corners.length === 2 ? 1.5 / context : 0 };
 }
 
 /** The view of a part of a process: its marginal belief, of a mixture scaled by the posterior about the centre. */
 function partView(process, part) {
-  const scaled = process.composed === "mixture", n = part.readout.length, corners = simplexCorners(n);
+  const scaled = process.composed === "mixture", n = part.readout.length, corners = n === 2 ? [[-1, 0, 0], [1, 0, 0]] : simplexCorners(n);
   const name = scaled ? `component ${part.name}, scaled by its posterior` : `factor ${part.name}`;
   if (!corners) return null;
   const labels = part.readout.map((_, state) => String(state));
-  return { ...cornersView(name, corners, labels), matrix: part.marginal.map((row) => times(row, corners)), lift: false };
+  return { ...cornersView(name, corners, labels), matrix: part.marginal.map((row) => times(row, corners)), lift: 0, part };
 }
 
-/** All views of an experiment, the first of which is shown; `true_` are the beliefs of its points. */
+/** All views of an experiment, the first of which is shown; `beliefs` are those of its points. */
 function viewsOf(process, beliefs) {
   const n = process.states.length, views = [];
-  if (!process.generalized && simplexCorners(n)) views.push(cornersView("simplex of the states", simplexCorners(n), process.states));
+  if (!process.generalized && simplexCorners(n)) views.push(cornersView("simplex of the states", simplexCorners(n), process.states, process.context));
   const parts = process.parts.map((part) => partView(process, part)).filter(Boolean);
   if (process.composed === "mixture") views.push(...parts);
   if (views.length === 0 || n > 3) views.push(principalView("principal components", beliefs, n, n <= 8 && !process.generalized ? process.states : null));
@@ -130,7 +130,7 @@ function threeCorners(process, chosen) {
 /** The place of one belief in a view; a belief over two states is lifted by the length of its word. */
 function placed(view, belief, length) {
   const point = times(belief, view.matrix).map((x, i) => x + view.offset[i]);
-  if (view.lift) point[1] += -0.8 + 0.16 * length;
+  point[1] += view.lift ? view.lift * length : 0;
   return point;
 }
 
@@ -141,6 +141,20 @@ const ANCHORS = [[0xe6, 0x9f, 0x00], [0x56, 0xb4, 0xe9], [0, 0, 0], [0, 0x9e, 0x
 /** Okabe and Ito's palette; black is white on a dark page. */
 function anchor(place) {
   return place % ANCHORS.length === 2 && isDark() ? [0xf4, 0xf4, 0xf4] : ANCHORS[place % ANCHORS.length];
+}
+
+/** The colour of a true belief: the mix of its states' colours; in the view of a part, of the part's own states. */
+function beliefColor(experiment, belief, part) {
+  if (!part) return mixed(experiment.generalized ? rescaled(experiment, belief) : belief);
+  const own = times(belief, part.marginal), posterior = dot(own, part.readout);
+  return posterior > 0 ? mixed(own.map((x) => x / posterior)) : mixed([1]);
+}
+
+/** The coordinates of a generalized process as shares: each that varies within its range, of their sum. */
+function rescaled({ ranges }, belief) {
+  const parts = ranges.map(([least, most], i) => [most - least, belief[i] - least]).filter(([spread]) => spread > 1e-9).map(([spread, above]) => above / spread);
+  const total = parts.reduce((sum, x) => sum + x, 0) || 1;
+  return parts.map((x) => x / total);
 }
 
 function isDark() {

@@ -75,15 +75,15 @@ class Steer {
     this.update();
   }
 
-  /** Another word of the same length, as the study's steering takes it; the nearest length that there is. */
+  /** The belief of another word, of the same length as the study's steering takes it, if one predicts otherwise. */
   takeAnother(seed) {
     const { experiment, app } = this, draw = random(seed), length = Math.max(1, app.word.length);
+    const own = prediction(experiment, beliefsOf(experiment, app.word).at(-1));
     for (let tries = 0; tries < 2000; tries++) {
-      const point = Math.floor(draw() * experiment.n);
-      if (experiment.word(point).length === length || tries > 1500) {
-        this.target = experiment.belief(point);
-        return;
-      }
+      const point = Math.floor(draw() * experiment.n), belief = experiment.belief(point), wanted = prediction(experiment, belief);
+      const differs = wanted.some((p, x) => Math.abs(p - own[x]) > 0.05);
+      this.target = belief;
+      if ((experiment.word(point).length === length && differs) || (tries > 1500 && differs)) return;
     }
   }
 
@@ -138,7 +138,7 @@ class Steer {
       this.cloud = { view, points };
     }
     const faint = isDark() ? 0.45 : 0.4, paper = isDark() ? 22 : 255;
-    this.panel.show(view, this.cloud.points, pixelColors(n, (i) => mixed(this.app.clouds.shares(experiment.belief(i))).map((x) => faint * x + (1 - faint) * paper)), n);
+    this.panel.show(view, this.cloud.points, pixelColors(n, (i) => beliefColor(experiment, experiment.belief(i), view.part).map((x) => faint * x + (1 - faint) * paper)), n);
     const style = getComputedStyle(document.documentElement), own = placed(view, beliefsOf(experiment, this.app.word).at(-1), length);
     this.panel.path = [{ points: [own], color: style.getPropertyValue("--ink"), dots: true }];
     if (this.target) {

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from test_addition import sums  # noqa: F401
 
 from chromium import CHROMIUM, Browser
 from geometry.explorer.live_network import network_content
@@ -227,7 +228,7 @@ def test_page_is_no_wider_than_the_screen(width, opened):
     opened.resize(1300, 1000)
 
 
-def test_dark_page_has_contrast_in_text_and_in_points(opened):
+def test_dark_page_is_dark_and_what_is_black_is_light(opened):
     opened.dark(True)
     opened.js("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
     assert opened.js("isDark()") and opened.js("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 26)"
@@ -271,3 +272,33 @@ def test_packed_arrays_are_read_as_they_were(opened):
         code = f"unpack({json.dumps(pack(array))}).then(({{ shape, values }}) => [shape, Array.from(values)])"
         shape, values = opened.js(code)
         assert shape == list(array.shape) and np.array_equal(np.array(values, array.dtype), array.ravel())
+
+
+def test_numbers_stand_on_circles_and_surgery_makes_the_network_of_the_study(browser, sums):  # noqa: F811
+    study, _ = sums
+    browser.problems.clear()
+    browser.open(study.folder / "results/explorer.html")
+    browser.wait(f"{READY} === 'sums'")
+    circles = open_dataset(study.folder / "results/sums/seed_1/surgery.zarr.zip")
+    modulus, chosen = circles.sizes["token"], circles["chosen_frequency"].values.tolist()
+    browser.js(f"app.circles.change({modulus})")
+    assert browser.js("app.circles.now.choice") == chosen
+    for place, k in enumerate(chosen):
+        code = (
+            f"Array.from(circleOf(app.circles.now.network.w['embed.W_E'], {modulus}, app.network.model.d_model, {k}))"
+        )
+        points = np.array(browser.js(code)).reshape(modulus, 3)
+        np.testing.assert_allclose(points[:, :2], circles["embedding_circle"].values[place], atol=1e-4)
+    table = select(read_table(study.folder / "results/sums/seed_1/surgery.csv"), network="surgery", measure="accuracy")
+    table = table[table["step"] == table["step"].max()].set_index("modulus")["value"]
+    for modulus in (5, 8, 11):
+        right = browser.js(
+            f"(() => {{ app.circles.change({modulus}); let right = 0;"
+            f"for (let a = 0; a < {modulus}; a++) for (let b = 0; b < {modulus}; b++) {{"
+            "app.circles.numbers = [a, b]; app.circles.say();"
+            "right += app.circles.result.right === app.circles.result.found; } return right; })()"
+        )
+        if modulus != 11:  # as trained, not after surgery
+            assert abs(right / modulus**2 - table[modulus]) < 1e-9
+    assert right / modulus**2 > 0.5 and "mod 11" in browser.js("document.getElementById('answer').textContent")
+    assert browser.problems == []
