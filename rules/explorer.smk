@@ -4,7 +4,7 @@ Inputs:  results/claims.csv                                    in results/studie
          results/tasks/{task}/ground_truth.zarr.zip
          results/{experiment}/{run}/decoded.zarr.zip, probe.csv, activations.zarr.zip, model.safetensors, steering.csv
          or, of modular arithmetic, model.safetensors, surgery.csv
-Outputs: results/explorer.html                                 the same folder as the claims
+Outputs: results/explorer.html                                 with the claims
 """
 
 

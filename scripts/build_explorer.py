@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
+LEAST_SHARE = 0.01
+"""The share of the points below which clouds are not reduced any more."""
+
+
 def by_place(paths) -> dict[str, dict[str, str]]:
     """The paths of files of networks, results/{experiment}/{run}/..., by experiment and run."""
     found: dict[str, dict[str, str]] = {}
@@ -36,9 +40,13 @@ def by_place(paths) -> dict[str, dict[str, str]]:
     return found
 
 
-def size_of_clouds(decoded: Mapping[str, Mapping[str, str]]) -> int:
-    """The numbers of the clouds of all experiments."""
-    return sum(numbers_of({run: open_dataset(path) for run, path in runs.items()}) for runs in decoded.values())
+def share_of_points(decoded: Mapping[str, Mapping[str, str]]) -> float:
+    """The largest share of the points, in steps of a twentieth, with which all clouds fit into the page."""
+    datasets = [{run: open_dataset(path) for run, path in runs.items()} for runs in decoded.values()]
+    share = 1.0
+    while share > LEAST_SHARE and sum(numbers_of(runs, share) for runs in datasets) > MOST_NUMBERS:
+        share *= 0.95
+    return share
 
 
 def of_markov(name: str, settings: Mapping, files: Mapping[str, Mapping], share: float, is_live: bool) -> dict:
@@ -83,7 +91,7 @@ if __name__ == "__main__":
         truths = {Path(path).parts[-2]: path for path in source.ground_truth}
         files["ground_truth"] = {name: truths.get(one["task_name"]) for name, one in experiments.items()}
         markov = {name: files["decoded"][name] for name, one in experiments.items() if one["kind"] == "markov"}
-        share, spare, data = min(1.0, MOST_NUMBERS / max(1, size_of_clouds(markov))), MOST_WEIGHTS, {}
+        share, spare, data = share_of_points(markov), MOST_WEIGHTS, {}
         for number, (name, settings) in enumerate(experiments.items()):
             content = experiment_content(name, settings, files, share, spare)
             spare -= content["n_weights"] if "network" in content else 0

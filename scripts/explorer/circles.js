@@ -47,7 +47,7 @@ function circleOf(table, n, width, frequency) {
   return points.map((x) => x / (size || 1));
 }
 
-/** The colour of a number on a circle: a wheel of eight anchors would jump, so that hues go round. */
+/** The colour of a share of a turn: hues go round. */
 function wheel(share) {
   return [0, 1, 2].map((i) => 128 + 110 * Math.cos(2 * Math.PI * (share - i / 3)));
 }
@@ -139,7 +139,7 @@ class Circles {
     const { surgery } = this.app.experiment, n = this.modulus, table = this.now.network.w["embed.W_E"], width = this.now.network.model.d_model;
     this.panels.forEach((panel, place) => {
       const k = this.now.choice[place];
-      panel.show(CIRCLE_VIEW, circleOf(table, n, width, k), pixelColors(n, (t) => wheel(t / n)), n);
+      panel.show(CIRCLE_VIEW, circleOf(table, n, width, k), pixelColors(n, (t) => wheel((this.now.choice[0] * t) / n)), n);
       panel.note.textContent = n === this.p ? `k = ${k}, p = ${n}` : `k = ${surgery.keys[place]} → k' = ${k}, p' = ${n}`;
       panel.canvas.setAttribute("aria-label", `Circle of the numbers, ${panel.note.textContent}`);
     });
@@ -148,7 +148,7 @@ class Circles {
 
   mark() {
     for (const panel of this.panels) panel.marked = new Map([...this.numbers.map((t) => [t, true]), ...(this.hovered >= 0 ? [[this.hovered, false]] : [])]);
-    this.note.textContent = this.hovered >= 0 ? `Number ${this.hovered}.` : "Colour goes round with the number. Point at one to see it on every circle; click it to make it a.";
+    this.note.textContent = this.hovered >= 0 ? `Number ${this.hovered}.` : "Colours go round the first circle. Point at one to see it on every circle; click it to make it a.";
     this.redraw();
   }
 

@@ -68,7 +68,7 @@ class Clouds {
     this.grid = element("div", { class: "grid" });
     this.card = element("div", { class: "card", role: "status", "aria-live": "polite", id: "reading" });
     this.root = element("section", { id: "clouds", "aria-labelledby": "clouds-title" },
-      element("h2", { id: "clouds-title" }, "1. Clouds of beliefs"),
+      element("h2", { id: "clouds-title" }, "Clouds of beliefs"),
       element("p", {}, "Each point is a word that the network has read. Its place is the belief of an optimal observer (true) or what a linear probe decodes from the network (decoded). The same word has the same colour everywhere: point at it, or click it, to see it in all panels."),
       this.controls, this.legend, this.grid, this.card);
   }

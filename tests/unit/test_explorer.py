@@ -61,11 +61,15 @@ def test_words_are_read_up_the_tree():
 
 
 def test_first_networks_have_most_points_and_alone_are_in_sample():
-    first, other = (Network("", "seeds_1-2", seed, np.arange(2), np.array([0, 9]), seed == 1) for seed in (1, 2))
-    sizes = [n_points(one, place, HELD_OUT, 50_000, 1.0) for one in (first, other) for place in (0, 1)]
-    assert sizes == [20_000, 20_000, 500, 2_500]
-    assert [n_points(one, 1, IN_SAMPLE, 50_000, 1.0) for one in (first, other)] == [20_000, 0]
-    assert n_points(first, 0, HELD_OUT, 300, 1.0) == 300 and n_points(first, 0, HELD_OUT, 300, 0.01) == 200
+    steps, three = np.array([0, 5, 9]), np.arange(3)
+    first, other = (Network("", "seeds_1-2", seed, three, steps, seed == 1) for seed in (1, 2))
+    random = Network("", "random_init", 7, three[:1], steps[:1], True)
+    sizes = {one: [n_points(one, at, HELD_OUT, 50_000, 2, 1.0) for at in (0, 1, 2)] for one in (first, other)}
+    assert sizes == {first: [20_000, 10_000, 20_000], other: [400, 400, 2_000]}
+    assert n_points(random, 0, HELD_OUT, 50_000, 2, 1.0) == 10_000
+    assert [n_points(one, 2, IN_SAMPLE, 50_000, 2, 1.0) for one in (first, other)] == [10_000, 0]
+    assert [n_points(one, 0, IN_SAMPLE, 50_000, 2, 1.0) for one in (first, random)] == [0, 0]
+    assert n_points(first, 0, HELD_OUT, 300, 2, 1.0) == 300 and n_points(first, 0, HELD_OUT, 300, 2, 0.01) == 200
 
 
 def test_every_published_claim_has_its_evidence():

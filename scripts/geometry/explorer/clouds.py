@@ -15,11 +15,18 @@ from geometry.processes.composition import Part
 from geometry.processes.process import Process
 from geometry.tables import select
 
-POINTS, POINTS_AT_END, POINTS_ELSEWHERE = 20_000, 2_500, 500
-"""Points of a cloud, at most: of the first network, of the others at their last snapshot, and at earlier ones."""
+NUMBERS, NUMBERS_AT_END, NUMBERS_ELSEWHERE = 40_000, 4_000, 800
+"""Numbers of a cloud, at most: of the first network, of the others at their last snapshot, and at earlier ones.
 
-MOST_NUMBERS = 6.5e6
-"""Numbers of all clouds of a page, at most: about as many bytes of it."""
+Of three states 20,000 points have 40,000 numbers. The first network has as many at its first and last snapshot, and
+half of it between these and in sample, as has the first of the random networks.
+"""
+
+MOST_NUMBERS = 5.1e6
+"""Numbers of all clouds of a page, at most: about 1.6 bytes of it each."""
+
+RANDOM_NETWORKS = "random_init"
+"""The run of the networks that are never trained."""
 
 NO_TOKEN = 255
 """What stands behind the last token of a prefix."""
@@ -27,7 +34,7 @@ NO_TOKEN = 255
 HELD_OUT, IN_SAMPLE = "held_out_prefix", "in_sample"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """One network: a run's networks are those of its seeds."""
 
@@ -42,31 +49,35 @@ class Network:
 def networks_of(run: str, decoded: xr.Dataset, is_first: bool) -> Iterator[Network]:
     """The networks of a run; of random ones, each has one snapshot and a number in place of its seed."""
     for place, (seed, own) in enumerate(by_network(decoded["seed"].values)):
-        label = {"random_init": f"random network {place + 1}", "pretrained": "pretrained network"}.get(run)
+        label = {RANDOM_NETWORKS: f"random network {place + 1}", "pretrained": "pretrained network"}.get(run)
         steps = decoded["step"].values[own]
         yield Network(label or f"trained, seed {seed}", run, seed, own, steps, is_first and place == 0)
 
 
-def n_points(network: Network, place: int, split: str, n_prefixes: int, share: float) -> int:
-    """The points of a cloud: 0 for what is not in the page, which is in-sample decoding of all but first networks."""
-    is_last = place == len(network.snapshots) - 1
-    if split == IN_SAMPLE and not (network.is_first and is_last):
+def n_points(network: Network, place: int, split: str, n_prefixes: int, n_numbers: int, share: float) -> int:
+    """The points of a cloud, of so many numbers each; 0 if it is not in the page.
+
+    In-sample decoding is there for the first trained network at its last snapshot alone.
+    """
+    last, is_random = len(network.snapshots) - 1, network.run == RANDOM_NETWORKS
+    if split == IN_SAMPLE and (place < last or is_random or not network.is_first):
         return 0
-    most = POINTS if network.is_first else POINTS_AT_END if is_last else POINTS_ELSEWHERE
-    return min(n_prefixes, max(1, int(share * most)))
+    if network.is_first:
+        most = NUMBERS / (1 if split == HELD_OUT and place in (0, last) and not is_random else 2)
+    else:
+        most = NUMBERS_AT_END if place == last else NUMBERS_ELSEWHERE
+    return min(n_prefixes, max(1, int(share * most / n_numbers)))
 
 
-def numbers_of(runs: Mapping[str, xr.Dataset], share: float = 1.0) -> int:
+def numbers_of(runs: Mapping[str, xr.Dataset], share: float) -> int:
     """The numbers of the clouds of some runs, the first of which has the first network."""
     total = 0
     for place, (run, decoded) in enumerate(runs.items()):
-        one = decoded.sizes["site"] * (decoded.sizes["component"] - 1)
-        for network in networks_of(run, decoded, place == 0 or run == "random_init"):
-            places = range(len(network.snapshots))
-            sizes = (
-                n_points(network, p, s, decoded.sizes["prefix"], share) for p in places for s in (HELD_OUT, IN_SAMPLE)
-            )
-            total += one * sum(sizes)
+        n_prefixes, n_numbers = decoded.sizes["prefix"], max(1, decoded.sizes["component"] - 1)
+        for network in networks_of(run, decoded, place == 0 or run == RANDOM_NETWORKS):
+            ways = ((at, split) for at in range(len(network.snapshots)) for split in (HELD_OUT, IN_SAMPLE))
+            points = sum(n_points(network, *way, n_prefixes, n_numbers, share) for way in ways)
+            total += decoded.sizes["site"] * n_numbers * points
     return total
 
 
@@ -114,7 +125,7 @@ def clouds_of(
     splits, sites = decoded["split"].values.tolist(), decoded["site"].values.tolist()
     for place, (snapshot, step) in enumerate(zip(network.snapshots, network.steps, strict=True)):
         for split in splits:
-            shown = rows[: n_points(network, place, split, len(truth), share)]
+            shown = rows[: n_points(network, place, split, len(truth), max(1, truth.shape[1] - 1), share)]
             for number, site in enumerate(sites) if len(shown) else ():
                 belief = decoded["decoded_belief"][splits.index(split), int(snapshot), number].values[shown]
                 stored = slice(None, -1) if has_total(belief) else slice(None)
@@ -147,11 +158,11 @@ def cloud_content(
 ) -> dict:
     """The points of an experiment and the networks with their clouds; `runs` have their decoded beliefs and scores."""
     target = truth["target"].values
-    rows = chosen_prefixes(truth, min(len(target), max(1, int(share * POINTS))))
+    rows = chosen_prefixes(truth, max(1, int(share * NUMBERS / max(1, target.shape[1] - 1))))
     unit, networks = float(np.ptp(target, axis=0).max()) / STEPS, []
     for number, (run, (decoded, probe)) in enumerate(runs.items()):
         scores = {split: r2_of(probe, split) for split in (HELD_OUT, IN_SAMPLE)}
-        for network in networks_of(run, decoded, number == 0 or run == "random_init"):
+        for network in networks_of(run, decoded, number == 0 or run == RANDOM_NETWORKS):
             clouds = list(clouds_of(network, decoded, target, rows, scores, unit, share))
             steps = network.steps.tolist()
             networks.append(
