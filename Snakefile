@@ -35,6 +35,7 @@ rule study:
         f"results/{STUDY}claims.csv",
         f"results/{STUDY}power.csv",
         f"results/{STUDY}findings.html",
+        f"results/{STUDY}explorer.html",
         figures_of_the_study,
         cards_of_the_study,
         f"results/{STUDY}provenance/index.html",
@@ -65,6 +66,7 @@ if study.analysed_by("measure_circuit"):
 
 
 include: "rules/claims.smk"
+include: "rules/explorer.smk"
 include: "rules/replication.smk"
 include: "rules/figures_beliefs.smk"
 include: "rules/figures_study.smk"

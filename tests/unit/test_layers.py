@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "recovery": THEORY | {"probing", "tables"},
     "modular_circuit": THEORY | {"networks", "probing", "recovery", "tables"},
     "claims": {"networks", "probing", "recovery", "modular_circuit", "tables"},
+    "explorer": THEORY | {"networks", "probing", "interventions", "modular_circuit", "claims", "tables"},
     "figures": {"files"},
     "provenance": {"files", "machine"},
     "config": THEORY | {"networks", "probing", "interventions", "recovery", "provenance"},

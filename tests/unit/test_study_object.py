@@ -215,7 +215,13 @@ def test_records_of_a_study_are_all_behind_its_claims_and_figures(study_of):
     assert len(records) == len(set(records))
     names = {name.removeprefix("results/provenance/").removesuffix(".json") for name in records}
     assert {
-        *("collect_claims", "write_findings", "figures/play_chaos_game", "figures/plot_explainer.svg"),
+        *(
+            "collect_claims",
+            "write_findings",
+            "build_explorer",
+            "figures/play_chaos_game",
+            "figures/plot_explainer.svg",
+        ),
         *("claims/belief/judge_claims", "claims/tree/judge_claims"),
         *("tasks/mess3_0.05_0.85_context8/build_ground_truth", "tasks/mess3_0.05_0.85_context5/build_ground_truth"),
         *("tasks/mess3_0.05_0.85_context8/measure_process", "belief/score_baselines"),

@@ -45,6 +45,7 @@ KINDS = [
     "power.csv",
     "findings.md",
     "findings.html",
+    "explorer.html",
     "figures/explainer.zarr.zip",
     "figures/claims.png",
     "figures/explainer.png",
@@ -188,7 +189,7 @@ def test_nothing_made_yet_is_told_in_a_sentence_per_job(tmp_path, monkeypatch, f
     config = config_of(finished.folder)
     monkeypatch.chdir(tmp_path)
     sentences = found(config=config)
-    assert len(sentences) == 106 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
+    assert len(sentences) == 107 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
 
 
 def test_missing_artefact_is_found(study):

@@ -10,7 +10,7 @@ from harness import Study, clone, edit
 CLOUDS = {"plot_belief_simplex": 2, "plot_emergence": 2, "plot_sites": 2, "animate_emergence": 2}
 SCORES = {"plot_r2_by_site": 2, "plot_controls": 2}
 LAST = {"draw_provenance": 1, "write_report": 1, "export_crate": 1, "all": 1}
-GATHERED = {"collect_claims": 1, "write_findings": 1, "plot_claims": 1} | LAST
+GATHERED = {"collect_claims": 1, "write_findings": 1, "build_explorer": 1, "plot_claims": 1} | LAST
 CLAIMS = {"judge_claims": 2} | GATHERED
 COMPONENTS = {"measure_components": 2, "plot_components": 2}
 STEERING = {"steer_network": 4, "plot_steering": 2}
@@ -65,7 +65,10 @@ CONFIGURATIONS = {
         {"figures": {"max_points": 400}},
         CLOUDS | {"plot_components": 2, "plot_recovery": 2, "plot_explainer": 1} | LAST,
     ),
-    "format": ({"figures": {"format": "svg"}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
+    "format": (
+        {"figures": {"format": "svg"}},
+        {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | {"build_explorer": 1} | LAST,
+    ),
     "margin of the claims": ({"claims": {"margin": 0.2}}, CLAIMS),
     "folds": ({"defaults": {"probe": {"folds": 4}}}, AFTER_PROBE | {"probe_beliefs": 6, "score_baselines": 2}),
     "networks that are never trained": (

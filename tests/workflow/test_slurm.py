@@ -135,7 +135,7 @@ def test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it(
     """One test, as one cluster runs everything at once."""
     with subtests.test("study"):
         study = submitted.pop("study")
-        assert study.finish().count("has been submitted") == 6  # 46 jobs, in groups
+        assert study.finish().count("has been submitted") == 6  # 47 jobs, in groups
         assert hashes(study.study) == hashes(smallest)
         study.study.run("audit", configs=[SMALLEST])
     for name, training in submitted.items():

@@ -8,7 +8,7 @@ from geometry.provenance.records import FOLDER, RecordError, read_record
 SOURCE = [
     *("CITATION.cff", "LICENSE", "README.md", "Snakefile", "config.yaml", "envs/*.*", "profiles/*/*.yaml"),
     *("docs/claims.csv", "rules/*.smk", "rules/*/*.yaml", "rules/*/*.rst"),
-    *("scripts/**/*.py", "scripts/**/*.mplstyle", "scripts/**/*.html"),
+    *("scripts/**/*.py", "scripts/**/*.mplstyle", "scripts/**/*.html", "scripts/**/*.css", "scripts/**/*.js"),
 ]
 """Patterns of the files without which the study cannot be run again."""
 

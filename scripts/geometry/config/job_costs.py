@@ -86,6 +86,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "export_surgery": lambda size: TORCH + size.stored_bytes,
     "judge_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_random_networks),
     "write_findings": lambda size: 0.16e9,
+    "build_explorer": lambda size: TORCH + size.probe_bytes,
     "write_report": lambda size: 0.17e9,
     "draw_provenance": lambda size: 0.05e9,
     "export_crate": lambda size: 0.08e9,
@@ -95,7 +96,13 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
 )
 """Memory of a job in bytes; of the rules that are not here, `DRAWING` if they draw, or `SCIENCE`."""
 
-BYTES_PER_EXPERIMENT = {"write_report": 0.04e9, "write_findings": 8e6, "export_crate": 4e6, "draw_provenance": 3e6}
+BYTES_PER_EXPERIMENT = {
+    "write_report": 0.04e9,
+    "write_findings": 8e6,
+    "build_explorer": 8e6,
+    "export_crate": 4e6,
+    "draw_provenance": 3e6,
+}
 """Further bytes of a job for each experiment of the study: tables, and figures on one page."""
 
 SECONDS: Mapping[str, Callable[[Size], float]] = {
@@ -139,6 +146,7 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "find_shift_symmetry": lambda size: 2.5e-5 * size.n_probed * size.n_prefixes,
     "measure_surgery": lambda size: 6 + size.surgery_seconds,
     "write_report": lambda size: 4,
+    "build_explorer": lambda size: 2 + 2e-5 * size.n_prefixes * size.n_sites,
 }
 """Seconds of one core for the work of a job; of the rules that are not here, less than half a second."""
 

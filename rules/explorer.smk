@@ -1,0 +1,42 @@
+"""The explorer: one page, to be opened from disk, in which beliefs are turned, words followed and networks run.
+
+Inputs:  results/claims.csv                                    in results/studies/{study}/ if the study has a name
+         results/tasks/{task}/ground_truth.zarr.zip
+         results/{experiment}/{run}/decoded.zarr.zip, probe.csv, activations.zarr.zip, model.safetensors, steering.csv
+         or, of modular arithmetic, model.safetensors, surgery.csv
+Outputs: results/explorer.html                                 with the claims
+"""
+
+
+rule build_explorer:
+    """Build the explorer"""
+    input:
+        claims=f"results/{STUDY}claims.csv",
+        ground_truth=[
+            f"results/tasks/{task}/ground_truth.zarr.zip" for task in study.tasks_analysed_by("measure_process")
+        ],
+        decoded=study.in_all_runs("decoded.zarr.zip", study.analysed_by("steer_network")),
+        probe=study.in_all_runs("probe.csv", study.analysed_by("steer_network")),
+        activations=study.in_first_runs("activations.zarr.zip", study.analysed_by("steer_network")),
+        steering=study.in_first_runs("steering.csv", study.analysed_by("steer_network")),
+        surgery=study.in_first_runs("surgery.csv", study.analysed_by("measure_surgery")),
+        model=study.in_first_runs("model.safetensors", study.experiments),
+    output:
+        explorer=f"results/{STUDY}explorer.html",
+        record=f"results/provenance/{STUDY}build_explorer.json",
+    log:
+        f"logs/{STUDY}build_explorer.log",
+    conda:
+        "../envs/study.yaml"
+    resources:
+        **asks("build_explorer"),
+    params:
+        study=config["study"],
+        root="../../" if STUDY else "",
+        experiments=quoted(study.explorer_settings(ANALYSIS["circuit"]["key_share"])),
+        claims=config["claims"],
+        format=FORMAT,
+        sources=content("scripts/explorer/*"),
+        code=code("build_explorer.py"),
+    script:
+        "../scripts/build_explorer.py"

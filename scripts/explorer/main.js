@@ -1,0 +1,98 @@
+// The page: one experiment at a time, one word, and the sections that show them.
+
+class App {
+  constructor() {
+    this.study = block("study");
+    this.turn = 0;
+    this.word = [];
+    this.loaded = new Map();
+    this.clouds = new Clouds(this);
+    this.follow = new Word(this);
+    this.steer = new Steer(this);
+    this.circles = new Circles(this);
+    this.claims = new Claims(this);
+    this.title = document.getElementById("experiment");
+    this.about = element("p", { id: "about" });
+    const choice = chooser("Experiment", this.study.experiments.map((name, i) => [i, name]), 0, (value) => this.open(Number(value)));
+    choice.querySelector("select").id = "experiments";
+    const theme = element("button", { type: "button", id: "theme", onclick: () => this.setTheme(isDark() ? "light" : "dark") }, "light or dark");
+    document.getElementById("controls").append(choice, theme);
+    document.querySelector("main").append(this.about, this.clouds.root, this.follow.root, this.steer.root, this.circles.root, this.claims.root);
+    new ResizeObserver(() => this.redraw()).observe(document.querySelector("main"));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());
+  }
+
+  setTheme(name) {
+    document.documentElement.dataset.theme = name;
+    this.recolour();
+  }
+
+  isMarkov() {
+    return Boolean(this.experiment?.views);
+  }
+
+  recolour() {
+    if (!this.isOpen) return;
+    if (this.isMarkov()) {
+      this.clouds.refresh();
+      this.follow.refresh();
+      this.steer.refresh();
+    } else if (!this.circles.root.hidden) this.circles.draw();
+  }
+
+  redraw() {
+    if (!this.isOpen) return;
+    if (this.isMarkov()) for (const part of [this.clouds, this.follow, this.steer]) part.redraw();
+    else if (this.experiment && !this.circles.root.hidden) this.circles.redraw();
+  }
+
+  /** The content of an experiment, unpacked at its first use. */
+  async load(index) {
+    if (this.loaded.has(index)) return this.loaded.get(index);
+    const experiment = block(`experiment-${index}`), nTokens = experiment.tokens?.length ?? 0;
+    if (experiment.tensor) await prepareClouds(experiment);
+    for (const maps of Object.values(experiment.maps ?? {}))
+      for (const name of ["matrix", "pattern", "filter"]) if (maps[name]) maps[name] = (await unpack(maps[name])).values;
+    const network = experiment.network ? await Network.load(experiment.network, nTokens) : null;
+    this.loaded.set(index, { experiment, network });
+    return this.loaded.get(index);
+  }
+
+  async open(index) {
+    document.body.classList.add("busy");
+    this.isOpen = false;
+    const { experiment, network } = await this.load(index);
+    Object.assign(this, { experiment, network });
+    this.absent = network ? "" : "The network of this experiment is not in this page, which would be too large; a study of this experiment alone has it.";
+    const isMarkov = Boolean(experiment.views);
+    for (const part of [this.clouds, this.follow, this.steer]) part.root.hidden = !isMarkov;
+    this.circles.root.hidden = true;
+    this.about.textContent = this.describe(experiment);
+    if (isMarkov) {
+      this.word = experiment.word(0).slice(0, 3);
+      await this.clouds.open();
+      this.follow.open();
+      this.steer.open();
+    } else this.circles.open();
+    this.isOpen = true;
+    this.redraw();
+    document.body.classList.remove("busy");
+    document.body.dataset.ready = experiment.name;
+  }
+
+  describe(experiment) {
+    const { process, parameters, context, network } = experiment, settings = Object.entries(parameters).filter(([, value]) => typeof value !== "object").map(([key, value]) => `${key} = ${value}`).join(", ");
+    const model = network ? ` Network: ${network.model.architecture}, ${network.model.n_layers} layer${network.model.n_layers === 1 ? "" : "s"}, width ${network.model.d_model}; it runs in this page.` : "";
+    return `Process ${process}${settings ? ` (${settings})` : ""}, words of up to ${context} tokens.${model}`;
+  }
+
+  setWord(word) {
+    this.word = word;
+    this.clouds.mark();
+    this.follow.refresh();
+    this.steer.refresh();
+  }
+}
+
+const app = new App();
+app.open(0);

@@ -1,0 +1,304 @@
+"""The explorer in a real browser: what it shows, computes and lets one do, offline and under its policy."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from test_addition import sums  # noqa: F401
+
+from chromium import CHROMIUM, Browser
+from geometry.explorer.live_network import network_content
+from geometry.explorer.packing import as_json, pack
+from geometry.interventions.steering import draw_pairs, kl_nats
+from geometry.networks.build import build_network, initial_parameters
+from geometry.networks.input_layout import DenseSequences
+from geometry.storage import open_dataset
+from geometry.tables import read_table, select
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium")
+
+READY = "document.body && document.body.dataset.ready"
+MODEL = {"n_layers": 2, "n_heads": 2, "d_model": 8, "d_head": 4, "d_mlp": 12, "normalization": "LN", "bos": True}
+OSCILLATORS = {"oscillator_dim": 4, "kuramoto_steps": 2, "coupled": True}
+ARCHITECTURES = [
+    *({"architecture": "transformer", "activation": name} | MODEL for name in ("relu", "gelu", "gelu_new")),
+    {"architecture": "transformer", "activation": "relu"} | MODEL | {"normalization": "none", "bos": False},
+    *({"architecture": name, "n_layers": 2, "d_model": 8, "bos": False} for name in ("rnn", "gru", "lstm")),
+    {"architecture": "kuramoto", "n_layers": 1, "d_model": 8, "bos": False} | OSCILLATORS,
+]
+
+
+@pytest.fixture(scope="module")
+def page(finished):
+    return finished.folder / "results/explorer.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as one:
+        yield one
+
+
+@pytest.fixture
+def opened(browser, page):
+    """The browser with the page open on its first experiment; nothing that it logs or requests is tolerated."""
+    browser.problems.clear()
+    browser.requests.clear()
+    browser.open(page)
+    browser.wait(READY)
+    yield browser
+    assert browser.problems == []
+    assert [url for url in browser.requests if not url.startswith(page.as_uri())] == []
+
+
+def choose(browser, name):
+    browser.js(
+        f"(() => {{ const s = document.getElementById('experiments'); s.selectedIndex = "
+        f"app.study.experiments.indexOf({name!r}); s.dispatchEvent(new Event('change')); }})()"
+    )
+    browser.wait(f"document.body.dataset.ready === {name!r}")
+
+
+def place_of(browser, panel, point):
+    """Where a point of a panel is in the window, in CSS pixels."""
+    return browser.js(
+        f"(() => {{ const p = {panel}; p.canvas.scrollIntoView({{block: 'center'}}); p.draw();"
+        "const box = p.canvas.getBoundingClientRect(), ratio = box.width / p.canvas.width;"
+        f"return [box.left + p.xs[{point}] * ratio, box.top + p.ys[{point}] * ratio]; }})()"
+    )
+
+
+ALONE = """(() => { const p = app.clouds.panels[1]; p.draw();
+  for (let i = 0; i < p.shown; i++)
+    if (p.nearestTo(p.xs[i], p.ys[i], 64, (j) => j !== i) < 0) return i; })()"""
+"""A point of the second panel with no other within eight pixels."""
+
+
+def test_pointing_at_a_point_names_its_word_and_a_click_selects_it_everywhere(opened):
+    point = opened.js(ALONE)
+    opened.mouse("mouseMoved", *place_of(opened, "app.clouds.panels[1]", point))
+    word = opened.js(f"app.experiment.word({point}).map((t) => app.experiment.tokens[t]).join(' ')")
+    assert opened.js("document.getElementById('hovered').textContent") == word
+    opened.click(*place_of(opened, "app.clouds.panels[1]", point))
+    assert opened.js("app.word.join(' ')") == word and opened.js("document.getElementById('typed').value") == word
+    marked = opened.js("app.clouds.panels.map((p) => [...p.marked.keys()].includes(app.clouds.selected()))")
+    assert len(marked) == 4 and all(marked)
+
+
+@pytest.mark.parametrize("experiment", ["mess3", "rrxor"])
+def test_network_and_beliefs_of_the_page_are_those_of_the_study(experiment, opened, finished):
+    choose(opened, experiment)
+    results = finished.folder / "results"
+    name = next(path.name for path in (results / "tasks").iterdir() if path.name.startswith(f"{experiment}_"))
+    truth = open_dataset(results / f"tasks/{name}/ground_truth.zarr.zip")
+    run = open_dataset(results / f"{experiment}/seed_1/activations.zarr.zip")
+    decoded = open_dataset(results / f"{experiment}/seed_1/decoded.zarr.zip")["decoded_belief"][0, -1, -1].values
+    found = opened.js(
+        "(async () => { const e = app.experiment, network = e.networks[0];"
+        "const cloud = network.clouds.find((c) => c.split === 'held_out_prefix' && c.site === e.sites.length - 1"
+        " && c.snapshot === network.steps.length - 1);"
+        "const beliefs = await decodedOf(e, cloud), width = e.states.length;"
+        "return Array.from({length: e.n}, (_, i) => [e.word(i), e.belief(i), prediction(e, e.belief(i)),"
+        "Array.from(beliefs.subarray(i * width, (i + 1) * width)),"
+        "app.network.run(e.word(i)).logProbability.at(-1)]); })()"
+    )
+    assert len(found) == truth.sizes["prefix"]
+    rows, rounding = rows_by_word(truth), opened.js("app.experiment.unit * app.experiment.states.length / 2")
+    assert rounding < 0.01
+    for word, belief, optimum, own, log_probability in found:
+        row = rows[tuple(word)]
+        np.testing.assert_allclose(belief, truth["target"].values[row], atol=1e-12)
+        np.testing.assert_allclose(optimum, truth["next_token_probability"].values[row], atol=1e-12)
+        np.testing.assert_allclose(own, decoded[row], atol=rounding + 1e-6)
+        np.testing.assert_allclose(log_probability, run["log_probability"].values[-1, row], atol=1e-4)
+
+
+def rows_by_word(truth: xr.Dataset) -> dict[tuple, int]:
+    words: list[tuple] = []
+    for parent, token in zip(truth["parent"].values, truth["last_token"].values, strict=True):
+        words.append((*(words[parent] if parent >= 0 else ()), int(token)))
+    return {word: row for row, word in enumerate(words)}
+
+
+@pytest.mark.parametrize("model", ARCHITECTURES, ids=lambda model: f"{model['architecture']} {model.get('activation')}")
+def test_forward_pass_of_the_page_is_that_of_every_architecture(model, opened):
+    network = build_network(3, 5, model)
+    weights = initial_parameters(network, seed=3)
+    rng = np.random.default_rng(0)
+    weights = {
+        name: array + rng.normal(scale=0.1, size=array.shape).astype(np.float32) for name, array in weights.items()
+    }
+    network.set_parameters(weights)
+    word = [0, 2, 1, 1, 0]
+    tokens = torch.tensor([3] * model["bos"] + word)
+    with torch.no_grad():
+        logits = network(tokens, DenseSequences(1, len(tokens), torch.device("cpu")))
+    expected = logits.double().log_softmax(1)[int(model["bos"]) :, :3].numpy()
+    content = as_json(network_content(weights, model, "a network"))
+    code = f"Network.load({content}, 3).then((one) => one.run({json.dumps(word)}).logProbability)"
+    np.testing.assert_allclose(opened.js(code), expected, atol=1e-5)
+
+
+def test_written_belief_moves_the_prediction_as_the_table_of_steering_has_it(opened, finished):
+    results = finished.folder / "results"
+    (task,) = (results / "tasks").glob("mess3_*")
+    truth = open_dataset(task / "ground_truth.zarr.zip")
+    belief, length = truth["target"].values, truth["length"].values.astype(float)
+    pairs = draw_pairs(belief, length[:, None], truth["weight"].values, 1000, np.random.default_rng(0))
+    words = {row: list(word) for word, row in rows_by_word(truth).items()}
+    asked = [[words[a], belief[b].tolist()] for a, b in zip(pairs.prefix.tolist(), pairs.partner, strict=True)]
+    table = select(read_table(results / "mess3/seed_1/steering.csv"), partner="any", tokens_later=0, dose=1.0)
+    for site in ("blocks.0.hook_resid_post", "blocks.1.hook_resid_post"):
+        for way in ("pattern", "filter"):
+            code = f"{json.dumps(asked)}.map(([w, b]) => steered(app.experiment, app.network, w, {site!r}, b, {way!r}))"
+            value = kl_nats(truth["next_token_probability"].values[pairs.partner], np.array(opened.js(code))).mean()
+            row = select(table, site=site, intervention=way, metric="kl_to_counterfactual_nats")
+            np.testing.assert_allclose(value, row["value"].item(), rtol=1e-4, atol=1e-6)
+
+
+def test_dragging_the_ring_writes_the_belief_under_it(opened):
+    before = opened.js("document.getElementById('summary').textContent")
+    start = opened.js(
+        "(() => { const s = app.steer, p = s.panel; p.canvas.scrollIntoView({block: 'center'}); p.draw();"
+        "const box = p.canvas.getBoundingClientRect(), ratio = box.width / p.canvas.width;"
+        "return [s.handle, s.view().corners[1]].map(p.at)"
+        ".map(([x, y]) => [box.left + x * ratio, box.top + y * ratio]); })()"
+    )
+    opened.drag(*start)
+    np.testing.assert_allclose(opened.js("app.steer.target"), [0, 1, 0], atol=0.02)
+    assert opened.js("document.getElementById('summary').textContent") != before
+    opened.js("app.steer.panel.canvas.focus()")
+    opened.key("ArrowLeft")
+    assert opened.js("app.steer.target[1]") < 0.98
+
+
+def test_keyboard_alone_reaches_and_moves_everything(opened):
+    opened.js("app.clouds.panels[0].canvas.focus()")
+    before = opened.js("app.word")
+    opened.key("ArrowRight")
+    assert opened.js("app.word") != before
+    opened.js("document.getElementById('training').focus()")
+    opened.key("ArrowLeft")
+    opened.wait("!app.clouds.panels[1].note.textContent.includes('step 30,')")
+    opened.js("document.getElementById('typed').select(), document.getElementById('typed').focus()")
+    opened.type("0 1 2 0 1")
+    opened.key("Enter")
+    assert "has 5 tokens; the network reads at most 4" in opened.js("document.querySelector('.message').textContent")
+    opened.js("document.getElementById('typed').value = ''")
+    opened.type("0 1 2")
+    opened.key("Enter")
+    assert opened.js("app.word") == [0, 1, 2]
+    opened.js("document.querySelector('.cell').focus()")
+    opened.key("Enter")
+    assert opened.js("document.querySelector('dialog').open") and "Made by" in opened.js(
+        "document.querySelector('dialog').textContent"
+    )
+    opened.key("Escape")
+    assert not opened.js("document.querySelector('dialog').open")
+
+
+def test_evidence_of_each_claim_is_there(opened, finished):
+    cells = opened.js("app.study.claims.cells")
+    assert len(cells) == len(read_table(finished.folder / "results/claims.csv"))
+    for cell in cells:
+        for path in [*cell["tables"], *cell["records"], *filter(None, [cell["figure"]])]:
+            assert (finished.folder / path).is_file(), path
+    assert sum(cell["figure"] is not None for cell in cells) > 0.8 * len(cells)
+
+
+CONTROLS = {"button", "combobox", "slider", "textbox", "checkbox", "spinbutton", "image", "img", "link", "dialog"}
+
+
+def test_each_control_and_picture_has_a_name_for_a_screen_reader(opened):
+    nodes = [node for node in opened.accessibility() if node[0] in CONTROLS]
+    assert len(nodes) > 30 and [node for node in nodes if not node[1].strip()] == []
+    levels = opened.js("[...document.querySelectorAll('h1, h2, h3')].map((h) => Number(h.tagName[1]))")
+    assert levels[0] == 1 and levels.count(1) == 1 and max(np.diff(levels)) <= 1
+    assert opened.js("document.documentElement.lang") == "en"
+
+
+@pytest.mark.parametrize("width", [360, 1300])
+def test_page_is_no_wider_than_the_screen(width, opened):
+    opened.resize(width, 800, 2, phone=width < 500)
+    opened.js("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    assert opened.js("document.documentElement.scrollWidth") <= width
+    opened.resize(1300, 1000)
+
+
+def test_dark_page_is_dark_and_what_is_black_is_light(opened):
+    opened.dark(True)
+    opened.js("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    assert opened.js("isDark()") and opened.js("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 26)"
+    assert opened.js("anchor(2)") == [0xF4, 0xF4, 0xF4]
+    opened.dark(False)
+
+
+def test_name_that_is_markup_stays_a_name(browser, page, tmp_path):
+    text = page.read_text(encoding="utf-8")
+    start = text.index('id="experiment-0">') + len('id="experiment-0">')
+    end = text.index("</script>", start)
+    content = json.loads(text[start:end])
+    hostile = "</script><img onerror=alert(1) src=x>"
+    content["states"][0] = content["tokens"][0] = hostile
+    other = tmp_path / "explorer.html"
+    other.write_text(text[:start] + as_json(content) + text[end:], encoding="utf-8")
+    browser.problems.clear()
+    browser.open(other)
+    browser.wait(f"{READY} && location.href.includes({tmp_path.name!r})")
+    assert browser.js("document.images.length") == 0 and browser.problems == []
+    assert browser.js(f"[...document.querySelectorAll('th')].some((th) => th.textContent === {json.dumps(hostile)})")
+
+
+def test_policy_lets_no_other_script_run_and_nothing_be_loaded(browser, page):
+    browser.open(page)
+    browser.wait(READY)
+    browser.js("document.body.append(element('script', {}, 'window.ran = true'))")
+    assert browser.js("window.ran === undefined")
+    assert browser.js("fetch('https://example.org').then(() => 'loaded', () => 'refused')") == "refused"
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page.read_text(encoding="utf-8"))[1]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy
+
+
+def test_packed_arrays_are_read_as_they_were(opened):
+    arrays = [
+        np.array([[1, 255], [0, 7]], np.uint8),
+        np.array([-32767, 3, 300], np.int16),
+        np.array([1e-9, -2.5], np.float32),
+    ]
+    for array in arrays:
+        code = f"unpack({json.dumps(pack(array))}).then(({{ shape, values }}) => [shape, Array.from(values)])"
+        shape, values = opened.js(code)
+        assert shape == list(array.shape) and np.array_equal(np.array(values, array.dtype), array.ravel())
+
+
+def test_numbers_stand_on_circles_and_surgery_makes_the_network_of_the_study(browser, sums):  # noqa: F811
+    study, _ = sums
+    browser.problems.clear()
+    browser.open(study.folder / "results/explorer.html")
+    browser.wait(f"{READY} === 'sums'")
+    circles = open_dataset(study.folder / "results/sums/seed_1/surgery.zarr.zip")
+    modulus, chosen = circles.sizes["token"], circles["chosen_frequency"].values.tolist()
+    browser.js(f"app.circles.change({modulus})")
+    assert browser.js("app.circles.now.choice") == chosen
+    for place, k in enumerate(chosen):
+        code = (
+            f"Array.from(circleOf(app.circles.now.network.w['embed.W_E'], {modulus}, app.network.model.d_model, {k}))"
+        )
+        points = np.array(browser.js(code)).reshape(modulus, 3)
+        np.testing.assert_allclose(points[:, :2], circles["embedding_circle"].values[place], atol=1e-4)
+    table = select(read_table(study.folder / "results/sums/seed_1/surgery.csv"), network="surgery", measure="accuracy")
+    table = table[table["step"] == table["step"].max()].set_index("modulus")["value"]
+    for modulus in (5, 8, 11):
+        right = browser.js(
+            f"(() => {{ app.circles.change({modulus}); let right = 0;"
+            f"for (let a = 0; a < {modulus}; a++) for (let b = 0; b < {modulus}; b++) {{"
+            "app.circles.numbers = [a, b]; app.circles.say();"
+            "right += app.circles.result.right === app.circles.result.found; } return right; })()"
+        )
+        if modulus != 11:  # as trained, not after surgery
+            assert abs(right / modulus**2 - table[modulus]) < 1e-9
+    assert right / modulus**2 > 0.5 and "mod 11" in browser.js("document.getElementById('answer').textContent")
+    assert browser.problems == []
