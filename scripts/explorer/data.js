@@ -1,6 +1,6 @@
 // Data blocks of the page: JSON in elements, arrays packed as `geometry/explorer/packing.py` writes them.
 
-const ARRAYS = { u1: Uint8Array, i2: Int16Array, f4: Float32Array };
+const ARRAYS = { u1: Uint8Array, i2: Int16Array, f4: Float32Array, f8: Float64Array };
 
 function block(id) {
   return JSON.parse(document.getElementById(id).textContent);

@@ -50,7 +50,10 @@ class App {
   async load(index) {
     if (this.loaded.has(index)) return this.loaded.get(index);
     const experiment = block(`experiment-${index}`), nTokens = experiment.tokens?.length ?? 0;
-    if (experiment.tensor) await prepareClouds(experiment);
+    if (experiment.tensor) {
+      await unpackProcess(experiment);
+      await prepareClouds(experiment);
+    }
     for (const maps of Object.values(experiment.maps ?? {}))
       for (const name of ["matrix", "pattern", "filter"]) if (maps[name]) maps[name] = (await unpack(maps[name])).values;
     const network = experiment.network ? await Network.load(experiment.network, nTokens) : null;
@@ -83,7 +86,8 @@ class App {
   describe(experiment) {
     const { process, parameters, context, network } = experiment, settings = Object.entries(parameters).filter(([, value]) => typeof value !== "object").map(([key, value]) => `${key} = ${value}`).join(", ");
     const model = network ? ` Network: ${network.model.architecture}, ${network.model.n_layers} layer${network.model.n_layers === 1 ? "" : "s"}, width ${network.model.d_model}; it runs in this page.` : "";
-    return `Process ${process}${settings ? ` (${settings})` : ""}, words of up to ${context} tokens.${model}`;
+    const nothing = experiment.tensor || experiment.surgery ? "" : " Of this kind of task there are no clouds or circles in this page; its claims are below.";
+    return `Process ${process}${settings ? ` (${settings})` : ""}, words of up to ${context} tokens.${model}${nothing}`;
   }
 
   setWord(word) {

@@ -15,9 +15,16 @@ function times(vector, matrix) {
   return out;
 }
 
+/** The transition tensor of an experiment as nested arrays, and the probability of each token from each state. */
+async function unpackProcess(experiment) {
+  const { shape: [nTokens, n], values } = await unpack(experiment.tensor), states = experiment.states.map((_, i) => i);
+  experiment.tensor = Array.from({ length: nTokens }, (_, token) => states.map((i) => Array.from(values.subarray((token * n + i) * n, (token * n + i + 1) * n))));
+  experiment.emission = states.map((i) => experiment.tensor.map((matrix) => dot(matrix[i], experiment.readout)));
+}
+
 /** The optimal prediction: the probability of each token. */
 function prediction(process, belief) {
-  return process.tensor.map((matrix) => Math.max(0, dot(times(belief, matrix), process.readout)));
+  return times(belief, process.emission).map((probability) => Math.max(0, probability));
 }
 
 /** The belief after one more token; null after an impossible one. */

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "scripts/explorer").iterdir()}
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32, np.float64])
 def test_packed_bytes_are_those_of_the_array_in_planes(kind):
     array = np.array([[1, 2, 3], [100, 5, 7]], kind)
     packed = pack(array)

@@ -200,6 +200,41 @@ def test_keyboard_alone_reaches_and_moves_everything(opened):
     assert not opened.js("document.querySelector('dialog').open")
 
 
+def test_choices_change_what_is_drawn(opened):
+    choose(opened, "rrxor")
+    n_sites = opened.js("app.experiment.sites.length")
+    for preset, n_panels in {"sites": 1 + n_sites, "steps": 5, "seeds": 3, "networks": 4}.items():
+        opened.js(f"app.clouds.preset({preset!r})")
+        assert opened.js("app.clouds.grid.querySelectorAll('canvas').length") == n_panels
+    colours = "Array.from(app.clouds.panels[1].colors.subarray(0, 50)).join()"
+    seen = {opened.js(colours)}
+    for name in ("error", "length", "next"):
+        opened.js(f"(app.clouds.color = {name!r}, app.clouds.refresh())")
+        seen.add(opened.js(colours))
+    assert len(seen) == 4
+    assert opened.js("app.experiment.views.map((view) => view.name)") == ["principal components", "three corners"]
+    opened.js("(app.clouds.view = 1, app.clouds.corners = [4, 0, 2], app.clouds.refresh())")
+    point = opened.js("placed(app.clouds.currentView(), [0.5, 0, 0, 0.25, 0.25], 1)")
+    corners = np.array(opened.js("simplexCorners(3)"))
+    np.testing.assert_allclose(point, 0.25 * corners[0] + 0.5 * corners[1], atol=1e-12)
+    before = opened.js("Array.from(app.clouds.panels[0].xs)")
+    opened.js("(app.clouds.zoom(2), app.clouds.panels[0].draw())")
+    assert np.ptp(opened.js("Array.from(app.clouds.panels[0].xs)")) == pytest.approx(2 * np.ptp(before), rel=1e-5)
+
+
+def test_chaos_game_has_the_beliefs_of_the_process(opened, finished):
+    opened.js("document.getElementById('chaos').click()")
+    opened.wait("app.follow.chaos === CHAOS_POINTS")
+    points = np.array(opened.js("Array.from(app.follow.points().points)")).reshape(-1, 3)[:, :2]
+    (task,) = (finished.folder / "results/tasks").glob("mess3_*")
+    corners = np.array(opened.js("simplexCorners(3)"))[:, :2]
+    true = open_dataset(task / "ground_truth.zarr.zip")["target"].values @ corners
+    distance = np.linalg.norm(points[::100, None] - true, axis=2).min(axis=1)
+    assert (
+        len(points) == 20_000 and distance.max() < 0.25 and (np.ptp(points, axis=0) > np.ptp(corners, axis=0) / 2).all()
+    )
+
+
 def test_evidence_of_each_claim_is_there(opened, finished):
     cells = opened.js("app.study.claims.cells")
     assert len(cells) == len(read_table(finished.folder / "results/claims.csv"))

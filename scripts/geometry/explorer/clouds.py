@@ -145,7 +145,7 @@ def process_content(process: Process) -> dict:
         "states": list(process.state_names),
         "tokens": list(process.token_names),
         "generalized": process.generalized,
-        "tensor": process.transition_tensor,
+        "tensor": pack(process.transition_tensor),
         "initial": process.initial_state,
         "readout": process.readout,
         "composed": composition.kind if composition else None,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-TYPES = {"u1": np.uint8, "i2": np.int16, "f4": np.float32}
+TYPES = {"u1": np.uint8, "i2": np.int16, "f4": np.float32, "f8": np.float64}
 """The types of packed numbers, all little-endian, by their names in the page."""
 
 STEPS = 512
