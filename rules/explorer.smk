@@ -15,12 +15,12 @@ rule build_explorer:
         ground_truth=[
             f"results/tasks/{task}/ground_truth.zarr.zip" for task in study.tasks_analysed_by("measure_process")
         ],
-        decoded=study.in_all_runs("decoded.zarr.zip", study.analysed_by("steer_network")),
-        probe=study.in_all_runs("probe.csv", study.analysed_by("steer_network")),
+        decoded=study.in_all_runs("decoded.zarr.zip", study.analysed_by("measure_process")),
+        probe=study.in_all_runs("probe.csv", study.analysed_by("measure_process")),
         activations=study.in_first_runs("activations.zarr.zip", study.analysed_by("steer_network")),
         steering=study.in_first_runs("steering.csv", study.analysed_by("steer_network")),
         surgery=study.in_first_runs("surgery.csv", study.analysed_by("measure_surgery")),
-        model=study.in_first_runs("model.safetensors", study.experiments),
+        model=study.in_first_runs("model.safetensors", [*study.trained, *study.pretrained]),
     output:
         explorer=f"results/{STUDY}explorer.html",
         record=f"results/provenance/{STUDY}build_explorer.json",

@@ -59,16 +59,18 @@ def of_markov(name: str, settings: Mapping, files: Mapping[str, Mapping], share:
         if is_live:
             with open_dataset(files["activations"][name][first]) as activations:
                 content["maps"] = maps_of(truth, activations, settings["concatenated"])
-    content["steering"] = steering_content(read_table(files["steering"][name][first]))
+    if name in files["steering"]:
+        content["steering"] = steering_content(read_table(files["steering"][name][first]))
     return content | {"concatenated": settings["concatenated"]}
 
 
 def experiment_content(name: str, settings: Mapping, files: Mapping[str, Mapping], share: float, spare: int) -> dict:
     """Everything on one experiment; `spare` is the number of weights for which there is room."""
     first = settings["runs"][0]
-    weights = first_of(read_tensors(files["model"][name][first]))
+    has_network = name in files["model"]
+    weights = first_of(read_tensors(files["model"][name][first])) if has_network else {}
     size = sum(array.size for array in weights.values())
-    is_live = size <= spare
+    is_live = has_network and size <= spare
     content = {"name": name, "kind": settings["kind"], "context": settings["task"]["context"], "n_weights": size}
     content |= {key: settings["task"][key] for key in ("process", "parameters")}
     if settings["kind"] == "markov":

@@ -66,7 +66,8 @@ class App {
     this.isOpen = false;
     const { experiment, network } = await this.load(index);
     Object.assign(this, { experiment, network });
-    this.absent = network ? "" : "The network of this experiment is not in this page, which would be too large; a study of this experiment alone has it.";
+    const tooLarge = "The network of this experiment is not in this page, which would be too large; a study of this experiment alone has it.";
+    this.absent = network ? "" : experiment.n_weights ? tooLarge : "Of this experiment there are activations and no network.";
     const isMarkov = Boolean(experiment.views);
     for (const part of [this.clouds, this.follow, this.steer]) part.root.hidden = !isMarkov;
     this.circles.root.hidden = true;

@@ -20,13 +20,15 @@ function erf(x) {
   return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / fraction);
 }
 
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
 const ACTIVATIONS = {
   relu: (x) => (x > 0 ? x : 0),
+  silu: (x) => x * sigmoid(x),
+  solu: (x, i, all) => x * Math.exp(logSoftmax(all)[i]),
   gelu: (x) => x * (1 + erf(x / Math.SQRT2)) / 2,
   gelu_new: (x) => x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2,
 };
-
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
 /** x W + b, W with shape (in, out) from `start`. */
 function affine(x, W, nOut, b, start = 0, biasStart = 0) {
@@ -129,9 +131,13 @@ class Network {
         const block = `blocks.${layer}`;
         x = hook(`${block}.hook_resid_pre`, position, x);
         const attended = this.attention(this.layerNorm(x, `${block}.ln1`, hook, position), block, caches[layer]);
-        x = hook(`${block}.hook_resid_mid`, position, plus(x, hook(`${block}.hook_attn_out`, position, attended)));
-        const written = this.mlp(this.layerNorm(x, `${block}.ln2`, hook, position), block);
-        x = hook(`${block}.hook_resid_post`, position, plus(x, hook(`${block}.hook_mlp_out`, position, written)));
+        x = plus(x, hook(`${block}.hook_attn_out`, position, attended));
+        if (this.model.d_mlp) {
+          x = hook(`${block}.hook_resid_mid`, position, x);
+          const written = this.mlp(this.layerNorm(x, `${block}.ln2`, hook, position), block);
+          x = plus(x, hook(`${block}.hook_mlp_out`, position, written));
+        }
+        x = hook(`${block}.hook_resid_post`, position, x);
       }
       return affine(this.layerNorm(x, "ln_final", hook, position), this.w["unembed.W_U"], nOut, this.w["unembed.b_U"]);
     });

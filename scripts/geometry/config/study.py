@@ -181,8 +181,10 @@ class Study:
         return [f"results/{one}/{self.runs(one)[0]}/{name}" for one in experiments]
 
     def in_all_runs(self, name: str, experiments: Iterable[str]) -> list[str]:
-        """This file of every run of some experiments, that of their random networks behind the others."""
-        return [f"results/{one}/{run}/{name}" for one in experiments for run in (*self.runs(one), RANDOM_INIT)]
+        """This file of every run of some experiments, behind those of each that of its random networks."""
+        return [
+            path for one in experiments for of in (self.in_every_run, self.in_random_init) for path in of(name, [one])
+        ]
 
     def of_task(self, experiment: str, name: str) -> str:
         """This file of the experiment's task."""
