@@ -65,8 +65,9 @@ def recorded_experiment(experiment: Mapping, override: Mapping, seeds: list[int]
     probe = {**experiment["probe"]}
     if "sites" not in override.get("probe", {}):
         probe["sites"] = ["*"]
-    if "concatenated" not in override.get("probe", {}) and not concatenated_sites(recording.sites, probe):
-        probe["concatenated"] = layers if len(layers) * width <= MOST_COLUMNS else []
+    if "concatenated" not in override.get("probe", {}):
+        parts = concatenated_sites(recording.sites, probe) or layers
+        probe["concatenated"] = parts if len(parts) * width <= MOST_COLUMNS else []
     return {
         "seeds": experiment["seeds"],
         "task": task,
