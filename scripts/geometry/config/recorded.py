@@ -69,8 +69,9 @@ def experiment_on(recording, path: str, pattern: str, experiment: Mapping, overr
     probe = {**experiment["probe"]}
     if "sites" not in override.get("probe", {}):
         probe["sites"] = ["*"]
-    if "concatenated" not in override.get("probe", {}) and not concatenated_sites(recording.sites, probe):
-        probe["concatenated"] = layers if len(layers) * width <= MOST_COLUMNS else []
+    if "concatenated" not in override.get("probe", {}):
+        parts = concatenated_sites(recording.sites, probe) or layers
+        probe["concatenated"] = parts if len(parts) * width <= MOST_COLUMNS else []
     return {
         "seeds": experiment["seeds"],
         "task": task,
