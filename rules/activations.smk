@@ -2,7 +2,9 @@
 
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
          results/{experiment}/{run}/snapshots.safetensors, or the file that model.activations names
-Outputs: results/{experiment}/{run}/activations.zarr.zip
+         the folder of a language model
+Outputs: results/{experiment}/recording.zarr.zip
+         results/{experiment}/{run}/activations.zarr.zip
          results/{experiment}/{run}/loss.csv
 """
 
@@ -34,6 +36,44 @@ rule extract_activations:
         code=code("extract_activations.py"),
     script:
         "../scripts/extract_activations.py"
+
+
+LANGUAGE = [name for name, one in study.experiments.items() if "language" in one]
+
+if LANGUAGE:
+
+    if workflow.is_main_process:  # not once more in each job: tokenizers take seconds
+        check_tokens(study.experiments)
+
+    rule record_activations:
+        """Let the language model of {wildcards.experiment} read sequences"""
+        input:
+            weights=language_files_of,
+        output:
+            recording="results/{experiment}/recording.zarr.zip",
+            record="results/provenance/{experiment}/record_activations.json",
+        log:
+            "logs/record_activations/{experiment}.log",
+        wildcard_constraints:
+            experiment="|".join(LANGUAGE),
+        priority: 20  # all else waits for it
+        conda:
+            "../envs/study.yaml"
+        threads: 1
+        resources:
+            **asks("record_activations"),
+        params:
+            experiment="{experiment}",
+            task=task_of,
+            language=language_of,
+            sites=sites_of,
+            seed=config["tree"]["seed"],
+            device=config["device"],
+            weights=language_digests_of,
+            packages=content("envs/language.txt"),
+            code=code("record_activations.py"),
+        script:
+            "../scripts/record_activations.py"
 
 
 if study.recorded:

@@ -2,6 +2,7 @@
 
 import json
 
+from geometry.config.language import check_tokens, weights_of
 from geometry.files import files_below
 from geometry.provenance.code_digest import sampled_digest
 
@@ -50,6 +51,14 @@ def checkpoint_digest_of(wildcards):
     return file_digest(checkpoint_of(wildcards))
 
 
+language_of = of_experiment(lambda name: study.experiments[name]["language"])
+language_files_of = of_experiment(lambda name: weights_of(study.experiments[name]))
+
+
+def language_digests_of(wildcards):
+    return [sampled_digest(path) for path in language_files_of(wildcards)]
+
+
 def recordings_of(wildcards):
     """The recordings that a run is of."""
     return study.recordings(wildcards.experiment, wildcards.run)
@@ -60,13 +69,18 @@ def files_of(paths):
     return [str(file) for path in paths for file in (files_below(path) if os.path.isdir(path) else [path])]
 
 
+def is_made_here(path):
+    """True for a recording that a job makes, which is no file yet while the study is planned."""
+    return os.path.normpath(path).startswith(f"results{os.sep}")
+
+
 def recording_files_of(wildcards):
     return files_of(recordings_of(wildcards))
 
 
 def recording_digests_of(wildcards):
     """What shows that a recording was replaced, also by one with an older date."""
-    return [sampled_digest(path) for path in recording_files_of(wildcards)]
+    return [sampled_digest(path) for path in recording_files_of(wildcards) if not is_made_here(path)]
 
 
 def recording_of_task(wildcards):
@@ -75,7 +89,7 @@ def recording_of_task(wildcards):
 
 
 def recording_digest_of_task(wildcards):
-    return [sampled_digest(path) for path in recording_of_task(wildcards)]
+    return [sampled_digest(path) for path in recording_of_task(wildcards) if not is_made_here(path)]
 
 
 def named_task(wildcards):

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from analysis import ANALYSIS
-from geometry.claims.claim import best_elsewhere
+from geometry.claims.claim import Claim, best_elsewhere
 from geometry.claims.verdicts import bootstrap_interval, interval, verdict
 from geometry.tables import select
-from judge_claims import judge
+from judge_claims import claim_row, judge
 
 
 def test_interval_of_two_seeds_by_hand():
@@ -170,7 +170,12 @@ NOT_MEASURED = pd.DataFrame({"experiment": []})
 
 
 def claims_of_tables(
-    scores, targets=TARGETS, symmetries=("()", "(0 1)"), recovered=RECOVERED, attention=(NOT_MEASURED, NOT_MEASURED)
+    scores,
+    targets=TARGETS,
+    symmetries=("()", "(0 1)"),
+    recovered=RECOVERED,
+    attention=(NOT_MEASURED, NOT_MEASURED),
+    is_recording=False,
 ):
     ways = [("any", 0), ("equal_next_token", 1)]
     level = {"pattern": [0.1, 0.2, 0.1], "filter": [0.9] * 3, "random": [0.5, 0.6, 0.5]}  # by stream, at full dose
@@ -214,9 +219,55 @@ def claims_of_tables(
     }
     for name in ("probe", "loss", "recovery", "symmetry"):
         tables[name]["origin"] = np.where(tables[name]["step"] == 0, "random_init", "trained")
+        if is_recording:  # without a random network
+            tables[name] = select(tables[name], step=10)
+            of_random = "random_init" if name == "probe" else f"random_init_{name}"
+            tables[of_random] = tables[name].iloc[:0]
+    if is_recording:
+        tables["steering"] = NOT_MEASURED
     found = judge(tables, "e", "markov", {"confidence": 0.95, "margin": 0.1}, ANALYSIS)
     at_site = found["claim"].where(found["claim"] != "causal", found["claim"] + " " + found["site"])
     return found.assign(claim=at_site).set_index("claim")
+
+
+def test_recording_without_a_random_network_is_compared_with_what_there_is():
+    last = "blocks.1.hook_resid_post"
+    found = claims_of_tables({(last, "belief_state", "held_out_prefix", 10): 0.8}, is_recording=True)
+    testable = found[found["verdict"] != "not testable"]
+    assert {"linear, beyond token baselines", "exceeds the 3-gram baseline", "spread across layers"} <= set(
+        testable.index
+    )
+    assert testable["gain"].notna().all() and "at initialisation" not in set(found["baseline_name"])
+    lacking = found[found["baseline"].isna()]
+    assert lacking["verdict"].eq("not testable").all() and lacking["p_value"].isna().all()
+    assert lacking["baseline_name"].to_dict() == {
+        "causal layer outputs": "no network to write into",
+        **dict.fromkeys(
+            [
+                "predicts near the optimum",
+                "emerges with training",
+                "not an artefact of the probe",
+                "beyond next-token prediction",
+                "does not linearly distinguish duplicate states",
+                "shows the dimension of its process",
+                "its process can be recovered from it",
+                "has the symmetry of its process",
+            ],
+            "no random network",
+        ),
+    }
+    assert lacking.loc["emerges with training", "estimate"] == pytest.approx(0.8, abs=0.01)
+
+
+def test_baseline_of_fewer_draws_stands_for_the_others_by_its_mean():
+    scores = {
+        ("blocks.1.hook_resid_post", "belief_state", "held_out_prefix", step): r2 for step, r2 in ((10, 0.8), (0, 0.5))
+    }
+    every = claims_of_tables(scores).loc["emerges with training"]
+    assert every["baseline_name"] == "at initialisation" and every["n_draws"] == 2
+    claim = Claim("c", "s", pd.DataFrame([[0.8, 0.6]]), {"b": pd.DataFrame([[0.5]], columns=[0])})
+    row = claim_row(claim, "e", {"confidence": 0.95, "margin": 0.1})
+    assert row["gain"] == pytest.approx(((0.5 - 0.2) / 0.5 + (0.5 - 0.4) / 0.5) / 2)
 
 
 def test_claims_read_the_right_rows():

@@ -9,8 +9,9 @@ import torch
 
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.language_files import language_model_files
-from geometry.networks.language_model import MISSING, load, recorded, token_ids
-from geometry.networks.language_model import transformers as transformers_package
+from geometry.networks.language_model import load, recorded
+from geometry.networks.language_tokens import MISSING, token_ids
+from geometry.networks.language_tokens import transformers as transformers_package
 
 CPU = torch.device("cpu")
 WORDS = np.random.default_rng(0).integers(3, size=(5, 12))
@@ -169,7 +170,7 @@ def test_packages_that_are_not_installed_are_told_with_the_command(monkeypatch):
     def absent(name):
         raise ImportError(name)
 
-    monkeypatch.setattr("geometry.networks.language_model.import_module", absent)
+    monkeypatch.setattr("geometry.networks.language_tokens.import_module", absent)
     with pytest.raises(CheckpointError, match="make language"):
         transformers_package()
     assert "envs/language.txt" in MISSING

@@ -64,6 +64,7 @@ def check_architecture(model: Mapping, own: Mapping, where: str) -> None:
 def probe_caution(experiment: Mapping, max_prefixes: int) -> str | None:
     """The caution about a task with too few prefixes for a regression on the activations after them; or None."""
     n_features, repeats = experiment["model"]["d_model"], experiment["probe"]["repeats"]
+    max_prefixes = min(max_prefixes, experiment.get("recording", {}).get("n_positions", max_prefixes))
     needed = PREFIXES_PER_FEATURE * n_features
     n_prefixes = task_of(experiment["task"]).n_prefixes_if_fewer(needed, max_prefixes)
     if n_prefixes is None:

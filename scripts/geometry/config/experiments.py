@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from geometry.config.checks import ConfigError, architectures_of, check_architecture, check_experiment, check_task
+from geometry.config.language import check_keys, is_language_model, language_experiment
 from geometry.config.literals import typed
 from geometry.config.pretrained import pretrained_experiment, shape_in_files
 from geometry.config.recorded import check_recorded, is_recorded, recorded_experiment
@@ -84,7 +85,17 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         seeds = seeds_of_experiment(config, name)
         check_architecture(whole["model"], override.get("model", {}), where)
         experiment = {**whole, "seeds": seeds, "model": of_its_architecture(whole["model"])}
-        if "activations" in experiment["model"]:
+        try:
+            check_keys(experiment["model"], override.get("model", {}))
+        except CheckpointError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        if is_language_model(experiment["model"]):
+            task = check_task(experiment, where, config["tree"]["max_prefixes"])
+            try:
+                experiment = language_experiment(name, experiment, override, task)
+            except (CheckpointError, RecordingError) as error:
+                raise ConfigError(f"{where}: {error}") from None
+        elif "activations" in experiment["model"]:
             try:
                 experiment = recorded_experiment(experiment, override, all_seeds(seeds))
             except (CheckpointError, RecordingError) as error:

@@ -38,6 +38,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
     "import_model": lambda size: TORCH + size.stored_bytes + size.extract_bytes,
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
+    "record_activations": lambda size: TORCH + size.language_bytes + 1.5e9,
     "import_activations": lambda size: SCIENCE + size.imported_bytes + size.table_bytes,
     "score_baselines": lambda size: SCIENCE + 1.4 * size.baselines_bytes,
     "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,
@@ -108,6 +109,7 @@ BYTES_PER_EXPERIMENT = {
 SECONDS: Mapping[str, Callable[[Size], float]] = {
     "train_model": lambda size: size.train_seconds,
     "extract_activations": lambda size: size.n_probed * size.extract_seconds,
+    "record_activations": lambda size: size.language_seconds,
     "import_activations": lambda size: (
         size.n_probed * (size.n_sites * size.import_seconds + TOKEN_SECONDS * size.n_prefixes * size.n_tokens)
     ),

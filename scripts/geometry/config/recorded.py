@@ -46,14 +46,18 @@ def recorded_experiment(experiment: Mapping, override: Mapping, seeds: list[int]
         raise RecordingError(f"model.{others[0]} is {own[others[0]]!r}, but of model.activations no network is known")
     if "training" in override:
         raise RecordingError("training is set, but the network of model.activations is not trained here; remove it")
-    recordings = recordings_of(experiment, seeds)
-    path, recording = next(iter(recordings.items()))
+    path, recording = next(iter(recordings_of(experiment, seeds).items()))
+    return experiment_on(recording, path, experiment["model"]["activations"], experiment, override)
+
+
+def experiment_on(recording, path: str, pattern: str, experiment: Mapping, override: Mapping) -> dict:
+    """The experiment on a recording, or a planned one, at a path; with ``{seed}`` in it, a pattern is of several."""
     task = {**experiment["task"], "recording": path, "first_position": experiment["task"].get("first_position", 1)}
     task["context"] = override.get("task", {}).get("context", recording.n_positions)
     if not task["context"] <= min(recording.n_positions, LONGEST_CONTEXT):
         raise RecordingError(
             f"task.context is {task['context']}; it must be at most {min(recording.n_positions, LONGEST_CONTEXT)}: "
-            f"model.activations {path!r} has {recording.n_positions} positions, of which later ones are left out"
+            f"{path!r} has {recording.n_positions} positions, of which later ones are left out"
         )
     if task["first_position"] > task["context"]:
         raise RecordingError(
@@ -65,8 +69,9 @@ def recorded_experiment(experiment: Mapping, override: Mapping, seeds: list[int]
     probe = {**experiment["probe"]}
     if "sites" not in override.get("probe", {}):
         probe["sites"] = ["*"]
-    if "concatenated" not in override.get("probe", {}) and not concatenated_sites(recording.sites, probe):
-        probe["concatenated"] = layers if len(layers) * width <= MOST_COLUMNS else []
+    if "concatenated" not in override.get("probe", {}):
+        parts = concatenated_sites(recording.sites, probe) or layers
+        probe["concatenated"] = parts if len(parts) * width <= MOST_COLUMNS else []
     return {
         "seeds": experiment["seeds"],
         "task": task,
@@ -74,7 +79,7 @@ def recorded_experiment(experiment: Mapping, override: Mapping, seeds: list[int]
         "probe": probe,
         "attention": experiment["attention"],
         "recording": {
-            "path": experiment["model"]["activations"],
+            "path": pattern,
             "n_positions": recording.n_sequences * task["context"],
             "n_tokens": recording.n_tokens,
             "n_features": recording.n_features,

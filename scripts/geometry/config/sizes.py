@@ -59,6 +59,8 @@ class Size:
     surgery_seconds: float
     imported_bytes: int = 0  # of a recording
     import_seconds: float = 0.0  # of one site of it
+    language_bytes: float = 0.0  # of a language model that reads the sequences
+    language_seconds: float = 0.0
 
     @property
     def table_bytes(self) -> float:
@@ -224,6 +226,7 @@ def size_of(experiment: Mapping, max_prefixes: int) -> Size:
     if "recording" not in experiment:
         return size
     n_positions, n_features = experiment["recording"]["n_positions"], experiment["recording"]["n_features"]
+    n_numbers = experiment.get("language", {}).get("n_numbers", 0)
     reduced = n_features > experiment["model"]["d_model"]
     return replace(
         size,
@@ -232,6 +235,8 @@ def size_of(experiment: Mapping, max_prefixes: int) -> Size:
         + 6 * size.n_prefixes * experiment["model"]["d_model"]
         + 16 * CHUNK_NUMBERS
         + 16 * n_features**2 * reduced,
+        language_bytes=6.0 * n_numbers,
+        language_seconds=2 * (2 * n_numbers * n_positions / FLOPS + 30),
         import_seconds=2e-9 * n_positions * n_features
         + (2 * size.n_prefixes * n_features**2 + 2e4 * n_features**2) * reduced / FLOPS,
     )

@@ -1,11 +1,6 @@
-"""Language models of Hugging Face's transformers, read from a folder: never from the net, and never with code in it.
-
-The packages are those of envs/language.txt, which `make language` installs; they are imported by name, as the study's
-own environment has none of them.
-"""
+"""Language models of Hugging Face's transformers, read from a folder: weights, states and predictions."""
 
 from collections.abc import Iterator
-from importlib import import_module
 
 import torch
 from jaxtyping import Float, Integer
@@ -14,43 +9,10 @@ from torch import Tensor, nn
 
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.language_files import LanguageModelFiles
-
-MISSING = "format huggingface needs the packages of envs/language.txt; run: make language"
+from geometry.networks.language_tokens import how_to_read, one_line, transformers
 
 OVERSIZE = 8
 """Numbers of a network for each byte of its file, at most: no file of weights has fewer than one bit for a number."""
-
-
-def transformers():
-    """The package, offline; raises a `CheckpointError` where it is not installed."""
-    try:
-        package = import_module("transformers")
-    except ImportError:
-        raise CheckpointError(MISSING) from None
-    package.logging.set_verbosity_error()
-    package.logging.disable_progress_bar()
-    return package
-
-
-def _where(files: LanguageModelFiles) -> dict:
-    """The arguments by which transformers reads a folder."""
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    return safe | ({"gguf_file": files.gguf} if files.gguf else {})
-
-
-def token_ids(files: LanguageModelFiles, texts: list[str]) -> list[int]:
-    """The number of each text in the model's vocabulary; raises a `CheckpointError` unless each is one token."""
-    package = transformers()
-    try:
-        tokenizer = package.AutoTokenizer.from_pretrained(files.folder, **_where(files))
-    except Exception as error:  # a folder may be broken in as many ways as there are tokenizers
-        raise CheckpointError(f"its tokenizer cannot be read ({_one_line(error)})") from None
-    found = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
-    for text, ids in zip(texts, found, strict=True):
-        if len(ids) != 1:
-            parts = tokenizer.convert_ids_to_tokens(ids)
-            raise CheckpointError(f"its tokenizer splits {text!r} into {len(ids)} tokens ({parts}); it must be one")
-    return [one for (one,) in found]
 
 
 def load(files: LanguageModelFiles, device: torch.device, seed: int | None = None) -> nn.Module:
@@ -60,14 +22,16 @@ def load(files: LanguageModelFiles, device: torch.device, seed: int | None = Non
     """
     package = transformers()
     try:
-        config = package.AutoConfig.from_pretrained(files.folder, **_where(files))
+        config = package.AutoConfig.from_pretrained(files.folder, **how_to_read(files))
         with torch.device("meta"):
             n_numbers = sum(p.numel() for p in package.AutoModelForCausalLM.from_config(config).parameters())
         if n_numbers > OVERSIZE * files.n_bytes:
             raise CheckpointError(f"its configuration has {n_numbers} weights, for which its files are too short")
         if seed is None:
             options = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
-            network, loading = package.AutoModelForCausalLM.from_pretrained(files.folder, **_where(files), **options)
+            network, loading = package.AutoModelForCausalLM.from_pretrained(
+                files.folder, **how_to_read(files), **options
+            )
             if absent := sorted(loading["missing_keys"]):
                 raise CheckpointError(f"its files have no weights {absent[0]!r}, which would stay random")
         else:
@@ -76,12 +40,8 @@ def load(files: LanguageModelFiles, device: torch.device, seed: int | None = Non
     except CheckpointError:
         raise
     except Exception as error:
-        raise CheckpointError(f"transformers cannot read it ({_one_line(error)})") from None
+        raise CheckpointError(f"transformers cannot read it ({one_line(error)})") from None
     return network.to(device).eval()
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 @torch.no_grad()

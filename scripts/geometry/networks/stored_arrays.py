@@ -12,6 +12,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,9 @@ SAFETENSORS_TYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F6
     f"{kind}{8 * size}": f"{name}{8 * size}" for kind, name in (("I", "int"), ("U", "uint")) for size in (1, 2, 4, 8)
 }
 
-CODECS = {"bytes", "zstd", "blosc", "crc32c"}
-"""Codecs of Zarr that are called: they are data alone, and the size of what they unpack is known beforehand."""
+PACKING = {"zstd", "blosc"}
+CODECS = {"bytes", "crc32c", *PACKING}
+"""Codecs of Zarr that are called; those that pack state in a header how much they unpack to."""
 
 MOST_BYTES_AT_ONCE = 2**29
 """Bytes that are stored together, as a chunk of Zarr, at most."""
@@ -169,17 +172,56 @@ def _zarr_arrays(path: str | Path, kind: str) -> dict[str, StoredArray]:
 
     store = zarr.storage.ZipStore(path, mode="r") if kind == "zip" else zarr.storage.LocalStore(path, read_only=True)
     members = zarr.open_group(store, mode="r").members(max_depth=1)
-    return {name: _zarr_array(name, array) for name, array in members if isinstance(array, zarr.Array)}
+    return {name: _zarr_array(name, array, path, kind) for name, array in members if isinstance(array, zarr.Array)}
 
 
-def _zarr_array(name: str, array) -> StoredArray:
+def _beginnings(path: str | Path, kind: str, name: str) -> Iterator[bytes]:
+    """The first bytes of each file of an array of Zarr."""
+    if kind == "zip":
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.namelist():
+                if entry.startswith(f"{name}/") and not entry.endswith("/"):
+                    with archive.open(entry) as file:
+                        yield file.read(18)
+    else:
+        for part in filter(Path.is_file, Path(path, name).rglob("*")):
+            with open(part, "rb") as file:
+                yield file.read(18)
+
+
+def unpacked_bytes(start: bytes, codec: str) -> int | float:
+    """The size that the header of what a codec has packed names; infinity if none.
+
+    That of zstd: RFC 8878, section 3.1.1; of Blosc: its README_CHUNK_FORMAT.
+    """
+    if codec == "blosc":
+        return int.from_bytes(start[4:8], "little")
+    descriptor = start[4]
+    flag, is_single = descriptor >> 6, descriptor >> 5 & 1
+    size = 2**flag if flag else is_single
+    place = 5 + (1 - is_single) + (0, 1, 2, 4)[descriptor & 3]
+    return int.from_bytes(start[place : place + size], "little") + 256 * (flag == 1) if size else math.inf
+
+
+def _zarr_array(name: str, array, path: str | Path, kind: str) -> StoredArray:
     found = array.metadata.to_dict()
     steps = found.get("codecs") or [*(found["filters"] or ()), *([found["compressor"]] * bool(found["compressor"]))]
-    for codec in steps:
-        called = codec.get("name", codec.get("id"))
-        if called not in CODECS:
-            raise RecordingError(f"{name!r} is stored with the codec {called!r}; allowed are {', '.join(CODECS)}")
+    codecs = [codec.get("name", codec.get("id")) for codec in steps]
+    packing = [codec for codec in codecs if codec in PACKING]
+    if wrong := [codec for codec in codecs if codec not in CODECS] or packing[1:]:
+        allowed = f"{', '.join(sorted(CODECS))}, and of {' and '.join(sorted(PACKING))} one"
+        raise RecordingError(f"{name!r} is stored with the codec {wrong[0]!r}; allowed are {allowed}")
     if (size := math.prod(array.chunks) * array.dtype.itemsize) > MOST_BYTES_AT_ONCE:
         raise _too_large(name, size)
-    rows = _reader(lambda start, stop: np.asarray(array[start:stop]))
-    return StoredArray(tuple(array.shape), array.dtype.name, rows, array.chunks[0] if array.chunks else 1)
+
+    @cache
+    def check_chunks() -> None:
+        for codec, start in product(packing, _beginnings(path, kind, name)):
+            if not start.startswith(b"{") and unpacked_bytes(start, codec) > size:  # a header is JSON
+                raise RecordingError(f"{name!r} has a chunk that unpacks to more than its {size} bytes")
+
+    def rows(start: int, stop: int) -> ndarray:
+        check_chunks()
+        return np.asarray(array[start:stop])
+
+    return StoredArray(tuple(array.shape), array.dtype.name, _reader(rows), array.chunks[0] if array.chunks else 1)
