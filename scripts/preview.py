@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def summary(figure: str, probe: pd.DataFrame, baselines: pd.DataFrame, site: str) -> str:
-    """The line on one network: its figure, and its R2 beside that at initialisation and that of the tokens."""
+    """The line on one network: its figure, and its R2 beside those at initialisation, if known, and of the tokens."""
     r2 = held_out_r2(probe, site)
+    before = f"at initialisation {r2.iloc[0]:.3f}, " if len(r2) > 1 else ""
     return (
-        f"{figure}: held-out R2 {r2.iloc[-1]:.3f}; at initialisation {r2.iloc[0]:.3f}, "
+        f"{figure}: held-out R2 {r2.iloc[-1]:.3f}; {before}"
         f"from the tokens alone {baseline_r2(baselines, ALL_TOKENS):.3f}. One seed decides nothing."
     )
 
