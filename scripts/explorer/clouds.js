@@ -203,7 +203,7 @@ class Clouds {
     if (choice.network !== TRUE_BELIEFS) {
       const { steps } = networks[choice.network];
       fields.push(chooser("Site", sites.map((site, i) => [i, site]), choice.site, change("site")));
-      if (steps.length > 1) fields.push(chooser("Step", [[SLIDER, "by the slider"], ...steps.map((step, i) => [i, step === 0 ? "0 (at initialisation)" : String(step)])], choice.snapshot, change("snapshot")));
+      if (steps.length > 1) fields.push(chooser("Step", [[SLIDER, "by the slider"], ...steps.map((step, i) => [i, this.nameOfStep(networks[choice.network], step)])], choice.snapshot, change("snapshot")));
       const splits = new Set(networks[choice.network].clouds.filter((one) => one.snapshot === cloud?.snapshot).map((one) => one.split));
       if (splits.size > 1) fields.push(chooser("Probe", [["held_out_prefix", "held-out prefixes"], ["in_sample", "in sample"]], cloud.split, change("split")));
     }
@@ -212,17 +212,26 @@ class Clouds {
     panel.canvas.setAttribute("aria-label", `${panel.note.textContent} Arrow keys select a neighbouring word.`);
   }
 
+  stepOnSlider() {
+    const network = this.experiment.networks[0];
+    return this.nameOfStep(network, network.steps[Math.round(this.progress * (network.steps.length - 1))]);
+  }
+
+  /** The name of a network's snapshot. */
+  nameOfStep({ run }, step) {
+    return step === 0 ? "at initialisation" : run === "pretrained" ? "as imported" : `step ${step}`;
+  }
+
   noteOn({ choice }, cloud, n) {
     if (!cloud) return cloud === null ? `True beliefs, ${n} words.` : "Not in this page.";
-    const { label, steps } = this.experiment.networks[choice.network], step = steps[cloud.snapshot];
-    const when = steps.length > 1 ? (step === 0 ? ", at initialisation" : `, step ${step}`) : "";
+    const network = this.experiment.networks[choice.network], { label, steps } = network;
+    const when = steps.length > 1 ? `, ${this.nameOfStep(network, steps[cloud.snapshot])}` : "";
     const how = cloud.split === "in_sample" ? "in sample" : "held out";
     return `${label}${when}, ${this.experiment.sites[cloud.site]}: R² ${number(cloud.r2)} (${how}), ${n} words.`;
   }
 
   buildControls() {
-    const { experiment } = this, views = experiment.views.map((view, i) => [i, view.name]), { steps } = experiment.networks[0] ?? { steps: [0] };
-    const step = steps[Math.round(this.progress * (steps.length - 1))];
+    const { experiment } = this, views = experiment.views.map((view, i) => [i, view.name]), { steps } = experiment.networks[0];
     const parts = [
       chooser("View", views, this.view, (value) => { this.view = Number(value); this.camera.reset(); this.refresh(); }),
       chooser("Colour", Object.entries(COLORS), this.color, (value) => { this.color = value; this.refresh(); }),
@@ -233,9 +242,9 @@ class Clouds {
         this.refresh();
       })));
     if (steps.length > 1) {
-      this.slider = element("input", { type: "range", min: 0, max: steps.length - 1, step: 1, value: Math.round(this.progress * (steps.length - 1)), "aria-valuetext": `step ${step}`, id: "training",
+      this.slider = element("input", { type: "range", min: 0, max: steps.length - 1, step: 1, value: Math.round(this.progress * (steps.length - 1)), "aria-valuetext": this.stepOnSlider(), id: "training",
         oninput: (event) => { this.progress = event.target.value / (steps.length - 1); this.moved(); } });
-      this.stepName = element("output", {}, `step ${step}`);
+      this.stepName = element("output", {}, this.stepOnSlider());
       parts.push(element("label", { class: "field" }, element("span", {}, "Training"), this.slider, this.stepName));
       parts.push(element("button", { type: "button", id: "play", onclick: () => this.play(steps) }, "▶ play training"));
     }
@@ -268,9 +277,8 @@ class Clouds {
   /** The slider has moved: only panels that follow it change. */
   async moved() {
     const started = ++this.app.turn;
-    const { steps } = this.experiment.networks[0], step = steps[Math.round(this.progress * (steps.length - 1))];
-    this.stepName.textContent = `step ${step}`;
-    this.slider.setAttribute("aria-valuetext", `step ${step}`);
+    this.stepName.textContent = this.stepOnSlider();
+    this.slider.setAttribute("aria-valuetext", this.stepOnSlider());
     for (const panel of this.panels) {
       if (panel.choice.snapshot !== SLIDER || panel.choice.network === TRUE_BELIEFS) continue;
       const cloud = this.cloudOf(panel.choice), beliefs = await this.beliefsIn(cloud);

@@ -72,7 +72,7 @@ class App {
     this.circles.root.hidden = true;
     this.about.textContent = this.describe(experiment);
     if (isMarkov) {
-      this.word = experiment.word(0).slice(0, 3);
+      this.word = this.firstWord(experiment);
       await this.clouds.open();
       this.follow.open();
       this.steer.open();
@@ -81,6 +81,12 @@ class App {
     this.redraw();
     document.body.classList.remove("busy");
     document.body.dataset.ready = experiment.name;
+  }
+
+  /** Three tokens to begin with, as different as there are among the first words. */
+  firstWord(experiment) {
+    const words = Array.from({ length: Math.min(200, experiment.n) }, (_, i) => experiment.word(i).slice(0, 3));
+    return words.reduce((best, word) => (new Set(word).size > new Set(best).size ? word : best));
   }
 
   describe(experiment) {

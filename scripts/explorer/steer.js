@@ -112,7 +112,7 @@ class Steer {
     const body = [row("network, nothing written", found.none.map(Math.exp), found.none, this.mean(site, "pattern", 0))];
     for (const [way, name] of Object.entries(WAYS)) body.push(row(`network, ${name}`, found[way].map(Math.exp), found[way], this.mean(site, way, 1)));
     body.push(row("optimum of the written belief", wanted, null, ""), row(`optimum of the word`, optimum, null, ""));
-    const heads = ["", `next token: ${experiment.tokens.join(", ")}`, "KL from the optimum of the written belief", "KL from the optimum of the word", "study's mean of the first (steering.csv, dose 1)"];
+    const heads = ["", `next token: ${experiment.tokens.join(", ")}`, "KL from the optimum of the written belief (nats)", "KL from the optimum of the word (nats)", "the former, mean over the study's pairs at dose 1"];
     this.result.replaceChildren(element("table", { class: "steps" }, element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...body)));
     const before = klNats(wanted, found.none), share = (way) => `${Math.round(100 * (1 - klNats(wanted, found[way]) / before))} %`;
     const word_ = wordText(experiment, word);
