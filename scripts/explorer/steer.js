@@ -117,7 +117,7 @@ class Steer {
     const before = klNats(wanted, found.none), share = (way) => `${Math.round(100 * (1 - klNats(wanted, found[way]) / before))} %`;
     const word_ = wordText(experiment, word);
     this.summary.textContent = before < 1e-3 ? `After ${word_}, the written belief predicts almost what the network predicts anyway: drag it further.`
-      : `After ${word_}, writing the belief into ${site} closes ${share("pattern")} of the divergence between the network's prediction and the optimum of the written belief; a random direction closes ${share("random")}.`;
+      : `After ${word_}, writing the belief into ${site} closes ${share("pattern")} of the divergence between the network's prediction and the optimum of the written belief; this random direction ${share("random")}.`;
     this.draw();
   }
 
