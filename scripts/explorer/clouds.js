@@ -82,6 +82,7 @@ class Clouds {
     const { networks, sites } = this.experiment, last = this.lastLayer();
     const random_ = networks.findIndex((network) => network.run === "random_init");
     this.view = 0;
+    this.spinning = null;
     this.camera.reset();
     const chosen = [{ network: TRUE_BELIEFS }, { network: 0, snapshot: SLIDER, site: last }, { network: 0, snapshot: 0, site: last }];
     if (random_ >= 0) chosen.push({ network: random_, snapshot: 0, site: last });
@@ -254,9 +255,24 @@ class Clouds {
     if (this.panels.length > 1) parts.push(element("button", { type: "button", onclick: () => { this.panels.pop(); this.refresh(); } }, "remove the last panel"));
     for (const [text, label, factor] of [["+", "zoom in", 1.5], ["−", "zoom out", 1 / 1.5]])
       parts.push(element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text));
+    if (this.currentView().turns) parts.push(element("button", { type: "button", id: "spin", "aria-pressed": String(Boolean(this.spinning)), onclick: () => this.spin() }, "⟳ turn"));
+    else this.spinning = null;
     const focused = document.activeElement?.id;
     this.controls.replaceChildren(...parts);
-    if (focused === "training" || focused === "play") document.getElementById(focused)?.focus();
+    if (["training", "play", "spin"].includes(focused)) document.getElementById(focused)?.focus();
+  }
+
+  /** Turn the view slowly, or stop. */
+  spin() {
+    const own = (this.spinning = this.spinning ? null : {});
+    document.getElementById("spin").setAttribute("aria-pressed", String(Boolean(own)));
+    const turn = () => {
+      if (!own || this.spinning !== own || !this.app.isOpen) return;
+      this.camera.yaw += 0.006;
+      this.panels.forEach((panel) => panel.draw());
+      requestAnimationFrame(turn);
+    };
+    turn();
   }
 
   zoom(factor) {
