@@ -53,6 +53,12 @@ def test_no_source_loads_anything_or_makes_markup_of_text():
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|https?://|import\(", text)
 
 
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_sources_are_short(name):
+    lines = SOURCES[name].splitlines()
+    assert len(lines) <= 300 and (name == "style.css" or max(map(len, lines)) <= 120)
+
+
 def test_words_are_read_up_the_tree():
     parent, token, length = [-1, -1, 0, 1, 2], [0, 1, 1, 0, 2], [1, 1, 2, 2, 3]
     columns = {"parent": parent, "last_token": token, "length": length}
