@@ -3,8 +3,6 @@
 const TRUE_BELIEFS = "true";
 const SLIDER = "slider";
 
-const MOST_ERROR = 100; // units of the stored numbers, a fifth of the range, at which the scale of errors ends
-
 const COLORS = {
   belief: "true belief (mix of the states' colours)",
   error: "error of the decoded belief",
@@ -91,43 +89,50 @@ class Clouds extends CloudGroup {
   async refresh() {
     const started = ++this.app.turn;
     this.buildControls();
-    this.buildKey();
     const clouds = this.panels.map((panel) => this.cloudOf(panel.choice));
     const beliefs = [];
     for (const cloud of clouds) beliefs.push(await this.beliefsIn(cloud));
     if (started !== this.app.turn) return;
     this.grid.replaceChildren(...this.panels.map((panel) => panel.root));
-    this.panels.forEach((panel, i) => this.fill(panel, clouds[i], beliefs[i]));
+    this.panels.forEach((panel, i) => Object.assign(panel, { cloud: clouds[i], beliefs: beliefs[i] }));
+    this.mostError = Math.max(this.experiment.unit, ...this.panels.map((panel) => this.largeError(panel)));
+    this.buildKey();
+    this.panels.forEach((panel) => this.fill(panel));
     this.mark();
   }
 
-  fill(panel, cloud, beliefs) {
-    const { experiment } = this, width = experiment.states.length, n = beliefs.length / width, view = this
-      .currentView();
+  /** Points, colours and texts of a panel, from its beliefs. */
+  fill(panel) {
+    const { experiment } = this, { beliefs, cloud } = panel, width = experiment.states.length;
+    const n = beliefs.length / width, view = this.currentView();
     const points = new Float32Array(3 * n),
       row = new Array(width);
     for (let i = 0; i < n; i++) {
       for (let j = 0; j < width; j++) row[j] = beliefs[i * width + j];
       points.set(placed(view, row, view.lift ? experiment.word(i).length : 0), 3 * i);
     }
-    panel.beliefs = beliefs;
-    panel.cloud = cloud;
     panel.show(view, points, this.colorsOf(panel, n), n);
     this.buildHead(panel, cloud, n);
   }
 
-  errorOf(panel, i) {
+  /** The distance of a decoded belief from the true one. */
+  errorOf({ beliefs }, i) {
     const width = this.experiment.states.length;
     let square = 0;
-    for (let j = 0; j < width; j++) square += (panel.beliefs[i * width + j] - this.experiment.beliefs[i * width +
-      j]) ** 2;
+    for (let j = i * width; j < (i + 1) * width; j++) square += (beliefs[j] - this.experiment.beliefs[j]) ** 2;
     return Math.sqrt(square);
+  }
+
+  /** An error that few points of a panel exceed, at which the scale of colours ends. */
+  largeError(panel) {
+    const n = panel.beliefs.length / this.experiment.states.length;
+    const errors = Float64Array.from({ length: n }, (_, i) => this.errorOf(panel, i)).sort();
+    return errors[Math.floor(0.95 * n)] ?? 0;
   }
 
   colorsOf(panel, n) {
     const { experiment } = this;
-    if (this.color === "error") return pixelColors(n, (i) => graded(this.errorOf(panel, i) / (MOST_ERROR *
-      experiment.unit)));
+    if (this.color === "error") return pixelColors(n, (i) => graded(this.errorOf(panel, i) / this.mostError));
     if (this.color === "length") return pixelColors(n, (i) => graded(experiment.word(i).length / experiment
       .context));
     if (this.color === "next") return pixelColors(n, (i) => mixed(prediction(experiment, experiment.belief(i))));
@@ -266,7 +271,7 @@ class Clouds extends CloudGroup {
       const cloud = this.cloudOf(panel.choice),
         beliefs = await this.beliefsIn(cloud);
       if (started !== this.app.turn) return;
-      this.fill(panel, cloud, beliefs);
+      this.fill(Object.assign(panel, { cloud, beliefs }));
     }
     this.mark();
   }

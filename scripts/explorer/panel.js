@@ -195,7 +195,7 @@ class Panel {
     const middle = this.canvas.width / 2,
       cut = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text);
     corners.forEach(([x, y], place) => {
-      context.fillStyle = rgb(anchor(place));
+      context.fillStyle = rgb(anchor(this.view.chosen?.[place] ?? place));
       context.beginPath();
       context.arc(x, y, 4 * ratio, 0, 7);
       context.fill();

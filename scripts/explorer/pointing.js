@@ -18,7 +18,7 @@ class CloudGroup {
     const { experiment } = this, { part } = this.currentView();
     if (this.color === "error") return [
       [graded(0), "error 0"],
-      [graded(1), `${number(MOST_ERROR * experiment.unit, 2)} or more`]
+      [graded(1), `${number(this.mostError, 2)} or more`]
     ];
     if (this.color === "length") return [
       [graded(1 / experiment.context), "1 token"],
@@ -99,32 +99,26 @@ class CloudGroup {
     this.redraw();
   }
 
-  /** All about one word, below the panels. */
+  /** All about one word, below the panels: a point's, or the selected one, which need not be a point. */
   describe(point) {
-    const { experiment, app } = this;
-    if (point < 0) return this.card.replaceChildren(element("p", {},
-      "Point at a word to read its beliefs and predictions here."));
-    const word = experiment.word(point),
-      width = experiment.states.length;
-    const rows = [
-      ["true belief", this.experiment.belief(point), null]
-    ];
+    const { experiment, app } = this, word = point >= 0 ? experiment.word(point) : app.word;
+    const belief = beliefsOf(experiment, word).at(-1), width = belief.length, rows = [["true belief", belief, null]];
     for (const panel of this.panels) {
-      if (!panel.cloud || point >= panel.shown) continue;
-      rows.push([`decoded: ${panel.note.textContent.split(": R²")[0]}`, Array.from(panel.beliefs.subarray(point *
-        width, (point + 1) * width)), this.errorOf(panel, point)]);
+      if (!panel.cloud || point < 0 || point >= panel.shown) continue;
+      const decoded = Array.from(panel.beliefs.subarray(point * width, (point + 1) * width));
+      rows.push([`decoded: ${panel.note.textContent.split(": R²")[0]}`, decoded, this.errorOf(panel, point)]);
     }
-    const states = beliefTable("Belief", experiment.states, rows);
-    const predicted = [
-      ["optimum", prediction(experiment, experiment.belief(point)), null]
-    ];
-    if (app.network) predicted.push([`network (${app.network.label})`, app.network.run(word).logProbability.at(-1)
-      .map(Math.exp), null
-    ]);
+    const predicted = [["optimum", prediction(experiment, belief), null]];
+    if (app.network && word.length) {
+      const log = app.network.run(word).logProbability.at(-1);
+      predicted.push([`network (${app.network.label})`, log.map(Math.exp), null]);
+    }
+    const absent = point < 0 ? "; it is not among the points, of which there are a sample" : "";
     this.card.replaceChildren(
       element("p", { class: "word" }, "Word: ", element("strong", { id: "hovered" }, wordText(experiment, word)),
-        ` (${word.length} tokens)`),
-      element("div", { class: "tables" }, states, beliefTable("Next token", experiment.tokens, predicted)));
+        ` (${word.length} tokens${absent}). Point at a point to read its word here.`),
+      element("div", { class: "tables" }, beliefTable("Belief", experiment.states, rows),
+        beliefTable("Next token", experiment.tokens, predicted)));
   }
 
   redraw() {
