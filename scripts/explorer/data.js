@@ -11,7 +11,9 @@ async function unpack({ type, shape, data }) {
   const packed = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const planes = new Uint8Array(await new Response(stream).arrayBuffer());
-  const size = ARRAYS[type].BYTES_PER_ELEMENT, n = planes.length / size, bytes = new Uint8Array(planes.length);
+  const size = ARRAYS[type].BYTES_PER_ELEMENT,
+    n = planes.length / size,
+    bytes = new Uint8Array(planes.length);
   for (let place = 0; place < size; place++)
     for (let i = 0; i < n; i++) bytes[i * size + place] = planes[place * n + i];
   return { shape, values: new ARRAYS[type](bytes.buffer) };
@@ -34,7 +36,8 @@ function element(tag, attributes = {}, ...children) {
 /** A labelled select; options are [value, text]. */
 function chooser(label, options, chosen, onchange) {
   const select = element("select", { onchange: () => onchange(select.value) });
-  for (const [value, text] of options) select.append(element("option", { value, selected: String(value) === String(chosen) }, text));
+  for (const [value, text] of options) select.append(element("option", { value, selected: String(value) === String(
+      chosen) }, text));
   return element("label", { class: "field" }, element("span", {}, label), select);
 }
 

@@ -13,11 +13,14 @@ class App {
     this.claims = new Claims(this);
     this.title = document.getElementById("experiment");
     this.about = element("p", { id: "about" });
-    const choice = chooser("Experiment", this.study.experiments.map((name, i) => [i, name]), 0, (value) => this.open(Number(value)));
+    const choice = chooser("Experiment", this.study.experiments.map((name, i) => [i, name]), 0, (value) => this
+      .open(Number(value)));
     choice.querySelector("select").id = "experiments";
-    const theme = element("button", { type: "button", id: "theme", onclick: () => this.setTheme(isDark() ? "light" : "dark") }, "light or dark");
+    const theme = element("button", { type: "button", id: "theme", onclick: () => this.setTheme(isDark() ? "light" :
+        "dark") }, "light or dark");
     document.getElementById("controls").append(choice, theme);
-    document.querySelector("main").append(this.about, this.clouds.root, this.follow.root, this.steer.root, this.circles.root, this.claims.root);
+    document.querySelector("main").append(this.about, this.clouds.root, this.follow.root, this.steer.root, this
+      .circles.root, this.claims.root);
     new ResizeObserver(() => this.redraw()).observe(document.querySelector("main"));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());
   }
@@ -42,20 +45,23 @@ class App {
 
   redraw() {
     if (!this.isOpen) return;
-    if (this.isMarkov()) for (const part of [this.clouds, this.follow, this.steer]) part.redraw();
+    if (this.isMarkov())
+      for (const part of [this.clouds, this.follow, this.steer]) part.redraw();
     else if (this.experiment && !this.circles.root.hidden) this.circles.redraw();
   }
 
   /** The content of an experiment, unpacked at its first use. */
   async load(index) {
     if (this.loaded.has(index)) return this.loaded.get(index);
-    const experiment = block(`experiment-${index}`), nTokens = experiment.tokens?.length ?? 0;
+    const experiment = block(`experiment-${index}`),
+      nTokens = experiment.tokens?.length ?? 0;
     if (experiment.tensor) {
       await unpackProcess(experiment);
       await prepareClouds(experiment);
     }
     for (const maps of Object.values(experiment.maps ?? {}))
-      for (const name of ["matrix", "pattern", "filter"]) if (maps[name]) maps[name] = (await unpack(maps[name])).values;
+      for (const name of ["matrix", "pattern", "filter"])
+        if (maps[name]) maps[name] = (await unpack(maps[name])).values;
     const network = experiment.network ? await Network.load(experiment.network, nTokens) : null;
     this.loaded.set(index, { experiment, network });
     return this.loaded.get(index);
@@ -66,14 +72,20 @@ class App {
     this.isOpen = false;
     const { experiment, network } = await this.load(index);
     Object.assign(this, { experiment, network });
+<<<<<<< HEAD
     const tooLarge = "The network of this experiment is not in this page, which would be too large; a study of this experiment alone has it.";
     this.absent = network ? "" : experiment.n_weights ? tooLarge : "Of this experiment there are activations and no network.";
+=======
+    this.absent = network ? "" :
+      "The network of this experiment is not in this page, which would be too large; a study of this experiment " +
+        "alone has it.";
+>>>>>>> 3de99ae12938667abecd16a8d6a911de662bff4a
     const isMarkov = Boolean(experiment.views);
     for (const part of [this.clouds, this.follow, this.steer]) part.root.hidden = !isMarkov;
     this.circles.root.hidden = true;
     this.about.textContent = this.describe(experiment);
     if (isMarkov) {
-      this.word = experiment.word(0).slice(0, 3);
+      this.word = this.firstWord(experiment);
       await this.clouds.open();
       this.follow.open();
       this.steer.open();
@@ -84,11 +96,23 @@ class App {
     document.body.dataset.ready = experiment.name;
   }
 
-  describe(experiment) {
-    const { process, parameters, context, network } = experiment, settings = Object.entries(parameters).filter(([, value]) => typeof value !== "object").map(([key, value]) => `${key} = ${value}`).join(", ");
-    const model = network ? ` Network: ${network.model.architecture}, ${network.model.n_layers} layer${network.model.n_layers === 1 ? "" : "s"}, width ${network.model.d_model}; it runs in this page.` : "";
-    const nothing = experiment.tensor || experiment.surgery ? "" : " Of this kind of task there are no clouds or circles in this page; its claims are below.";
-    return `Process ${process}${settings ? ` (${settings})` : ""}, words of up to ${context} tokens.${model}${nothing}`;
+  /** Three tokens to begin with, as different as there are among the first words. */
+  firstWord(experiment) {
+    const words = Array.from({ length: Math.min(200, experiment.n) }, (_, i) => experiment.word(i).slice(0, 3));
+    return words.reduce((best, word) => (new Set(word).size > new Set(best).size ? word : best));
+  }
+
+  describe({ process, parameters, context, network, tensor, surgery }) {
+    const numbers = Object.entries(parameters).filter(([, value]) => typeof value !== "object");
+    const settings = numbers.map(([key, value]) => `${key} = ${value}`).join(", "), model = network?.model;
+    const parts = [`Process ${process}${settings && ` (${settings})`}, words of up to ${context} tokens.`];
+    if (model) {
+      const layers = `${model.n_layers} layer${model.n_layers === 1 ? "" : "s"}`;
+      parts.push(`Network: ${model.architecture}, ${layers}, width ${model.d_model}; it runs in this page.`);
+    }
+    if (!tensor && !surgery)
+      parts.push("Of this kind of task there are no clouds or circles in this page; its claims are below.");
+    return parts.join(" ");
   }
 
   setWord(word) {
@@ -100,4 +124,7 @@ class App {
 }
 
 const app = new App();
-app.open(0);
+app.open(0).catch((error) => {
+  const needed = "DecompressionStream" in window ? "" : " It needs a browser of 2023 or later.";
+  app.about.textContent = `This page could not be shown: ${error.message}.${needed}`;
+});

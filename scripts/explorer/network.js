@@ -8,7 +8,8 @@ function erf(x) {
   const a = Math.abs(x);
   if (a > 5.5) return Math.sign(x);
   if (a < 3) {
-    let term = a, sum = a;
+    let term = a,
+      sum = a;
     for (let n = 1; Math.abs(term) > 1e-16; n++) {
       term *= -a * a / n;
       sum += term / (2 * n + 1);
@@ -33,10 +34,13 @@ const ACTIVATIONS = {
 /** x W + b, W with shape (in, out) from `start`. */
 function affine(x, W, nOut, b, start = 0, biasStart = 0) {
   const out = new Float64Array(nOut);
-  if (b) for (let j = 0; j < nOut; j++) out[j] = b[biasStart + j];
+  if (b)
+    for (let j = 0; j < nOut; j++) out[j] = b[biasStart + j];
   for (let i = 0; i < x.length; i++) {
-    const value = x[i], row = start + i * nOut;
-    if (value !== 0) for (let j = 0; j < nOut; j++) out[j] += value * W[row + j];
+    const value = x[i],
+      row = start + i * nOut;
+    if (value !== 0)
+      for (let j = 0; j < nOut; j++) out[j] += value * W[row + j];
   }
   return out;
 }
@@ -44,14 +48,16 @@ function affine(x, W, nOut, b, start = 0, biasStart = 0) {
 /** W x + b, W with shape (out, in), as PyTorch's cells and linear layers have it. */
 function linear(x, W, b) {
   const out = Float64Array.from(b ?? new Float64Array(W.length / x.length));
-  for (let j = 0; j < out.length; j++) for (let i = 0; i < x.length; i++) out[j] += W[j * x.length + i] * x[i];
+  for (let j = 0; j < out.length; j++)
+    for (let i = 0; i < x.length; i++) out[j] += W[j * x.length + i] * x[i];
   return out;
 }
 
 const plus = (a, b) => a.map((value, i) => value + b[i]);
 
 function logSoftmax(logits) {
-  const most = Math.max(...logits), total = Math.log(logits.reduce((sum, x) => sum + Math.exp(x - most), 0)) + most;
+  const most = Math.max(...logits),
+    total = Math.log(logits.reduce((sum, x) => sum + Math.exp(x - most), 0)) + most;
   return Array.from(logits, (x) => x - total);
 }
 
@@ -74,8 +80,10 @@ class Network {
    * `change` {site, vector} is added at the last position alone, as `steer_network` does.
    */
   run(word, change = null) {
-    const bos = this.model.bos ? 1 : 0, tokens = bos ? [this.nTokens, ...word] : [...word];
-    const sites = {}, last = tokens.length - 1;
+    const bos = this.model.bos ? 1 : 0,
+      tokens = bos ? [this.nTokens, ...word] : [...word];
+    const sites = {},
+      last = tokens.length - 1;
     const hook = (name, position, x) => {
       const y = change && change.site === name && position === last ? plus(x, change.vector) : x;
       (sites[name] ??= []).push(y);
@@ -89,10 +97,13 @@ class Network {
 
   layerNorm(x, name, hook, position) {
     if (this.model.normalization !== "LN") return x;
-    let mean = 0, variance = 0;
+    let mean = 0,
+      variance = 0;
     for (const value of x) mean += value / x.length;
     for (const value of x) variance += (value - mean) ** 2 / x.length;
-    const scale = 1 / Math.sqrt(variance + EPSILON), w = this.w[`${name}.w`], b = this.w[`${name}.b`];
+    const scale = 1 / Math.sqrt(variance + EPSILON),
+      w = this.w[`${name}.w`],
+      b = this.w[`${name}.b`];
     return hook(`${name}.hook_normalized`, position, x.map((value, i) => (value - mean) * scale * w[i] + b[i]));
   }
 
@@ -100,23 +111,27 @@ class Network {
   heads(x, block, letter) {
     const { n_heads: n, d_head: width } = this.model, out = [];
     for (let head = 0; head < n; head++)
-      out.push(affine(x, this.w[`${block}.attn.W_${letter}`], width, this.w[`${block}.attn.b_${letter}`], head * x.length * width, head * width));
+      out.push(affine(x, this.w[`${block}.attn.W_${letter}`], width, this.w[`${block}.attn.b_${letter}`], head * x
+        .length * width, head * width));
     return out;
   }
 
   attention(x, block, cache) {
-    const { n_heads: n, d_head: width, d_model } = this.model, q = this.heads(x, block, "Q"), z = new Float64Array(n * width);
+    const { n_heads: n, d_head: width, d_model } = this.model, q = this.heads(x, block, "Q"), z = new Float64Array(
+      n * width);
     cache.push({ k: this.heads(x, block, "K"), v: this.heads(x, block, "V") });
     for (let head = 0; head < n; head++) {
       const weight = logSoftmax(cache.map(({ k }) => dot(q[head], k[head]) / Math.sqrt(width))).map(Math.exp);
-      cache.forEach(({ v }, place) => { for (let i = 0; i < width; i++) z[head * width + i] += weight[place] * v[head][i]; });
+      cache.forEach(({ v }, place) => { for (let i = 0; i < width; i++) z[head * width + i] += weight[place] * v[
+          head][i]; });
     }
     return affine(z, this.w[`${block}.attn.W_O`], d_model, this.w[`${block}.attn.b_O`]);
   }
 
   mlp(x, block) {
     const { d_mlp, d_model, activation } = this.model;
-    const hidden = affine(x, this.w[`${block}.mlp.W_in`], d_mlp, this.w[`${block}.mlp.b_in`]).map(ACTIVATIONS[activation]);
+    const hidden = affine(x, this.w[`${block}.mlp.W_in`], d_mlp, this.w[`${block}.mlp.b_in`]).map(ACTIVATIONS[
+      activation]);
     return affine(hidden, this.w[`${block}.mlp.W_out`], d_model, this.w[`${block}.mlp.b_out`]);
   }
 
@@ -139,7 +154,8 @@ class Network {
         }
         x = hook(`${block}.hook_resid_post`, position, x);
       }
-      return affine(this.layerNorm(x, "ln_final", hook, position), this.w["unembed.W_U"], nOut, this.w["unembed.b_U"]);
+      const normal = this.layerNorm(x, "ln_final", hook, position);
+      return affine(normal, this.w["unembed.W_U"], nOut, this.w["unembed.b_U"]);
     });
   }
 
@@ -147,9 +163,11 @@ class Network {
     const { d_model, n_layers } = this.model, states = [];
     for (let layer = 0; layer < n_layers; layer++) states.push(this.initialState(layer));
     return tokens.map((token, position) => {
-      let x = hook("hook_embed", position, Float64Array.from(this.w["embed.weight"].subarray(token * d_model, (token + 1) * d_model)));
+      let x = hook("hook_embed", position, Float64Array.from(this.w["embed.weight"].subarray(token * d_model, (
+        token + 1) * d_model)));
       for (let layer = 0; layer < n_layers; layer++) {
-        states[layer] = this.step(layer, x, states[layer], (part, y) => hook(`layers.${layer}.${part}`, position, y));
+        states[layer] = this.step(layer, x, states[layer], (part, y) => hook(`layers.${layer}.${part}`,
+          position, y));
         x = states[layer].h;
       }
       return linear(x, this.w["unembed.weight"], this.w["unembed.bias"]);
@@ -170,11 +188,13 @@ class Network {
     const part = (i, f) => h.map((_, j) => f(ofInput[i * n + j] + ofState[i * n + j]));
     if (architecture === "rnn") return { h: hook("hook_h", part(0, Math.tanh)), c };
     if (architecture === "gru") {
-      const reset = part(0, sigmoid), update = part(1, sigmoid);
+      const reset = part(0, sigmoid),
+        update = part(1, sigmoid);
       const fresh = h.map((_, j) => Math.tanh(ofInput[2 * n + j] + reset[j] * ofState[2 * n + j]));
       return { h: hook("hook_h", h.map((old, j) => (1 - update[j]) * fresh[j] + update[j] * old)), c };
     }
-    const [input, forget, fresh, output] = [part(0, sigmoid), part(1, sigmoid), part(2, Math.tanh), part(3, sigmoid)];
+    const [input, forget, fresh, output] = [part(0, sigmoid), part(1, sigmoid), part(2, Math.tanh), part(3,
+      sigmoid)];
     const memory = hook("hook_c", c.map((old, j) => forget[j] * old + input[j] * fresh[j]));
     return { h: hook("hook_h", memory.map((value, j) => output[j] * Math.tanh(value))), c: memory };
   }
@@ -183,7 +203,8 @@ class Network {
   onSpheres(x) {
     const width = this.model.oscillator_dim;
     for (let start = 0; start < x.length; start += width) {
-      const part = x.subarray(start, start + width), length = Math.hypot(...part) || 1;
+      const part = x.subarray(start, start + width),
+        length = Math.hypot(...part) || 1;
       part.forEach((value, i) => { part[i] = value / length; });
     }
     return x;
@@ -191,13 +212,16 @@ class Network {
 
   oscillate(layer, stimulus, state) {
     const { oscillator_dim: d, kuramoto_steps, coupled } = this.model, name = `layers.${layer}`;
-    const omega = this.w[`${name}.W_Omega`], gamma = this.w[`${name}.gamma`][0];
+    const omega = this.w[`${name}.W_Omega`],
+      gamma = this.w[`${name}.gamma`][0];
     let x = state;
     for (let step = 0; step < kuramoto_steps; step++) {
       const pull = coupled ? plus(linear(x, this.w[`${name}.J`]), stimulus) : Float64Array.from(stimulus);
       for (let i = 0; i < x.length; i++) {
-        const start = i - (i % d), row = i % d;
-        for (let j = 0; j < d; j++) pull[i] += (omega[start * d + row * d + j] - omega[start * d + j * d + row]) * x[start + j];
+        const start = i - (i % d),
+          row = i % d;
+        for (let j = 0; j < d; j++) pull[i] += (omega[start * d + row * d + j] - omega[start * d + j * d + row]) *
+          x[start + j];
       }
       const next = Float64Array.from(x);
       for (let start = 0; start < x.length; start += d) {

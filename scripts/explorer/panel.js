@@ -12,10 +12,15 @@ class Camera {
 
   /** The map from a view's coordinates to the screen, as [xx, xy, xz, yx, yy, yz, x, y]. */
   screen(view, size) {
-    const scale = size * (view.turns ? 0.36 : 0.42) * this.zoom, middle = size / 2;
-    const [cy, sy, cp, sp] = view.turns ? [Math.cos(this.yaw), Math.sin(this.yaw), Math.cos(this.pitch), Math.sin(this.pitch)] : [1, 0, 1, 0];
-    const lower = 0.12 * (view.corners.length === 3 && !view.turns) * this.zoom; // the middle of a triangle's height
-    return [scale * cy, 0, scale * sy, -scale * sy * sp, -scale * cp, scale * cy * sp, middle + this.x * size, middle + (lower + this.y) * size];
+    const scale = size * (view.turns ? 0.36 : 0.42) * this.zoom,
+      middle = size / 2;
+    const [cy, sy, cp, sp] = view.turns ? [Math.cos(this.yaw), Math.sin(this.yaw), Math.cos(this.pitch), Math.sin(
+      this.pitch)] : [1, 0, 1, 0];
+    const lower = 0.12 * (view.corners.length === 3 && !view.turns) * this
+    .zoom; // the middle of a triangle's height
+    return [scale * cy, 0, scale * sy, -scale * sy * sp, -scale * cp, scale * cy * sp, middle + this.x * size,
+      middle + (lower + this.y) * size
+    ];
   }
 }
 
@@ -39,8 +44,11 @@ class Panel {
   }
 
   listen() {
-    const canvas = this.canvas, camera = this.group.camera;
-    let from = null, moved = 0, dragging = false;
+    const canvas = this.canvas,
+      camera = this.group.camera;
+    let from = null,
+      moved = 0,
+      dragging = false;
     canvas.addEventListener("pointerdown", (event) => {
       from = [event.clientX, event.clientY];
       moved = 0;
@@ -50,7 +58,9 @@ class Panel {
     canvas.addEventListener("pointermove", (event) => {
       if (!from) return this.group.hover(this.nearest(event));
       if (dragging) return this.group.drag(this.placeOf(event));
-      const dx = event.clientX - from[0], dy = event.clientY - from[1], size = canvas.clientWidth;
+      const dx = event.clientX - from[0],
+        dy = event.clientY - from[1],
+        size = canvas.clientWidth;
       moved += Math.abs(dx) + Math.abs(dy);
       from = [event.clientX, event.clientY];
       if (this.view?.turns) {
@@ -85,31 +95,41 @@ class Panel {
   }
 
   nearestTo(x, y, within = Infinity, allowed = () => true) {
-    let best = -1, least = within;
+    let best = -1,
+      least = within;
     for (let i = 0; i < this.shown; i++) {
       const square = (this.xs[i] - x) ** 2 + (this.ys[i] - y) ** 2;
-      if (square < least && allowed(i)) [best, least] = [i, square];
+      if (square < least && allowed(i))[best, least] = [i, square];
     }
     return best;
   }
 
   /** The nearest point from a point in a direction on the screen, for the arrow keys. */
   neighbour(from, dx, dy) {
-    let best = -1, least = Infinity;
+    let best = -1,
+      least = Infinity;
     for (let i = 0; i < this.shown; i++) {
-      const x = this.xs[i] - this.xs[from], y = this.ys[i] - this.ys[from], along = x * dx + y * dy;
-      const aside = Math.abs(x * dy) + Math.abs(y * dx), cost = along + 3 * aside;
-      if (along > 2 && cost < least) [best, least] = [i, cost];
+      const x = this.xs[i] - this.xs[from],
+        y = this.ys[i] - this.ys[from],
+        along = x * dx + y * dy;
+      const aside = Math.abs(x * dy) + Math.abs(y * dx),
+        cost = along + 3 * aside;
+      if (along > 2 && cost < least)[best, least] = [i, cost];
     }
     return best;
   }
 
   project() {
-    const size = this.canvas.width, [xx, xy, xz, yx, yy, yz, x0, y0] = this.group.camera.screen(this.view, size);
-    if (!this.xs || this.xs.length < this.shown) [this.xs, this.ys] = [new Float32Array(this.shown), new Float32Array(this.shown)];
+    const size = this.canvas.width,
+      [xx, xy, xz, yx, yy, yz, x0, y0] = this.group.camera.screen(this.view, size);
+    if (!this.xs || this.xs.length < this.shown)[this.xs, this.ys] = [new Float32Array(this.shown),
+      new Float32Array(this.shown)
+    ];
     const { xs, ys, points, shown } = this;
     for (let i = 0, j = 0; i < shown; i++, j += 3) {
-      const x = points[j], y = points[j + 1], z = points[j + 2];
+      const x = points[j],
+        y = points[j + 1],
+        z = points[j + 2];
       xs[i] = xx * x + xy * y + xz * z + x0;
       ys[i] = yx * x + yy * y + yz * z + y0;
     }
@@ -120,7 +140,9 @@ class Panel {
   splat(pixels, size, wide) {
     const { xs, ys, colors, shown } = this, half = wide >> 1, most = size - wide;
     for (let i = 0; i < shown; i++) {
-      const left = (xs[i] | 0) - half, top = (ys[i] | 0) - half, color = colors[i];
+      const left = (xs[i] | 0) - half,
+        top = (ys[i] | 0) - half,
+        color = colors[i];
       if (left < 0 || top < 0 || left > most || top > most) continue;
       for (let y = 0, row = top * size + left; y < wide; y++, row += size)
         for (let x = 0; x < wide; x++) pixels[row + x] = color;
@@ -128,55 +150,67 @@ class Panel {
   }
 
   draw() {
-    const ratio = Math.min(2, devicePixelRatio || 1), size = Math.round(this.canvas.clientWidth * ratio);
+    const ratio = Math.min(2, devicePixelRatio || 1),
+      size = Math.round(this.canvas.clientWidth * ratio);
     if (!this.view || size === 0) return;
     if (this.canvas.width !== size) {
       this.canvas.width = this.canvas.height = size;
       this.image = null;
     }
-    const context = this.canvas.getContext("2d", { willReadFrequently: true }); // in memory, where pixels are written
+    const context = this.canvas.getContext(
+  "2d", { willReadFrequently: true }); // in memory, where pixels are written
     this.image ??= context.createImageData(size, size);
     const pixels = new Uint32Array(this.image.data.buffer);
     pixels.fill(0);
     this.project();
-    this.splat(pixels, size, Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : this.shown > 200 ? 3.2 : 6) * ratio));
+    this.splat(pixels, size, Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : this.shown > 200 ? 3.2 :
+      6) * ratio));
     context.putImageData(this.image, 0, 0);
     this.drawFrame(context, ratio);
     for (const line of this.path) this.drawLine(context, ratio, line);
     for (const place of this.rings ?? []) this.drawRing(context, ratio, ...this.at(place), true);
-    for (const [point, strong] of this.marked) if (point < this.shown) {
-      this.drawRing(context, ratio, this.xs[point], this.ys[point], strong);
-      if (this.nameOf) this.drawName(context, ratio, this.xs[point], this.ys[point], this.nameOf(point));
-    }
+    for (const [point, strong] of this.marked)
+      if (point < this.shown) {
+        this.drawRing(context, ratio, this.xs[point], this.ys[point], strong);
+        if (this.nameOf) this.drawName(context, ratio, this.xs[point], this.ys[point], this.nameOf(point));
+      }
   }
 
   drawFrame(context, ratio) {
-    const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink"), corners = this.view.corners.map(this.at);
+    const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink"),
+      corners = this.view.corners.map(this.at);
     context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--line");
     context.lineWidth = ratio;
     context.beginPath();
-    if (corners.length <= 4) corners.forEach((a, i) => corners.slice(i + 1).forEach((b) => { context.moveTo(...a); context.lineTo(...b); }));
+    if (corners.length <= 4) corners.forEach((a, i) => corners.slice(i + 1).forEach((b) => { context.moveTo(...a);
+      context.lineTo(...b); }));
     else {
       const middle = [0, 1].map((i) => corners.reduce((sum, corner) => sum + corner[i] / corners.length, 0));
-      corners.forEach((a) => { context.moveTo(...middle); context.lineTo(...a); });
+      corners.forEach((a) => { context.moveTo(...middle);
+        context.lineTo(...a); });
     }
     context.stroke();
     context.font = `${12 * ratio}px system-ui, sans-serif`;
     context.textAlign = "center";
-    const middle = this.canvas.width / 2, cut = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text);
+    const middle = this.canvas.width / 2,
+      cut = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text);
     corners.forEach(([x, y], place) => {
-      context.fillStyle = rgb(anchor(place));
+      context.fillStyle = rgb(anchor(this.view.chosen?.[place] ?? place));
       context.beginPath();
       context.arc(x, y, 4 * ratio, 0, 7);
       context.fill();
       context.fillStyle = ink;
       const label = this.view.labels[place] ?? "";
-      context.fillText(cut(/^\d+$/.test(label) ? `state ${label}` : label), x, y + (y > middle ? 18 : -10) * ratio);
+      context.fillText(cut(/^\d+$/.test(label) ? `state ${label}` : label), x, y + (y > middle ? 18 : -10) *
+        ratio);
     });
   }
 
   drawRing(context, ratio, x, y, strong) {
-    for (const [width, color] of [[5, "--paper"], [2.5, strong ? "--accent" : "--ink"]]) {
+    for (const [width, color] of [
+        [5, "--paper"],
+        [2.5, strong ? "--accent" : "--ink"]
+      ]) {
       context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue(color);
       context.lineWidth = width * ratio;
       context.beginPath();
@@ -214,7 +248,8 @@ class Panel {
 
 /** Colours of four bytes for the pixels of a canvas. */
 function pixelColors(n, colorOf) {
-  const colors = new Uint32Array(n), bytes = new Uint8ClampedArray(colors.buffer);
+  const colors = new Uint32Array(n),
+    bytes = new Uint8ClampedArray(colors.buffer);
   for (let i = 0; i < n; i++) bytes.set([...colorOf(i), 255], 4 * i);
   return colors;
 }

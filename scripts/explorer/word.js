@@ -11,12 +11,18 @@ class Word {
     this.showsMaps = true;
     this.controls = element("div", { class: "controls" });
     this.panel = new Panel(this, "path of the belief");
-    this.steps = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Steps of the word" });
+    this.steps = element("div", { class: "scroll", tabindex: 0,
+  role: "region", "aria-label": "Steps of the word" });
     this.legend = element("p", { class: "panel-note" });
     this.root = element("section", { id: "word", "aria-labelledby": "word-title" },
       element("h2", { id: "word-title" }, "Follow a word"),
-      element("p", {}, "Each token moves the belief by a map of its own. Type a word, or click tokens, and follow the belief of the optimal observer and what is decoded from the network at each step. Applying the maps at random, again and again, is the chaos game: it draws the set of all beliefs."),
-      this.controls, element("div", { class: "pair" }, element("figure", { class: "panel large" }, this.panel.canvas, this.legend), this.steps));
+      element("p", {},
+        "Each token moves the belief by a map of its own. Type a word, or click tokens, and follow the belief " +
+          "of the optimal observer and what is decoded from the network at each step. Applying the maps at " +
+          "random, again and again, is the chaos game: it draws the set of all beliefs."
+        ),
+      this.controls, element("div", { class: "pair" }, element("figure", { class: "panel large" }, this.panel
+        .canvas, this.legend), this.steps));
   }
 
   get experiment() {
@@ -37,22 +43,43 @@ class Word {
 
   buildControls() {
     const { experiment, app } = this, full = app.word.length >= experiment.context;
-    this.input = element("input", { type: "text", id: "typed", value: app.word.map((token) => experiment.tokens[token]).join(" "), autocomplete: "off", spellcheck: "false",
-      onchange: (event) => this.typed(event.target.value) });
-    const belief = beliefsOf(experiment, app.word).at(-1), next = prediction(experiment, belief);
-    const buttons = experiment.tokens.map((name, token) => element("button", { type: "button", class: "token", disabled: full || next[token] <= 1e-12, "aria-label": `append token ${name}`,
-      onclick: () => app.setWord([...app.word, token]) }, name));
-    this.message = element("span", { role: "alert", class: "message" }, full ? `A word has at most ${experiment.context} tokens.` : "");
+    this.input = element("input", {
+      type: "text",
+      id: "typed",
+      value: app.word.map((token) => experiment.tokens[token]).join(" "),
+      autocomplete: "off",
+      spellcheck: "false",
+      onchange: (event) => this.typed(event.target.value)
+    });
+    const belief = beliefsOf(experiment, app.word).at(-1),
+      next = prediction(experiment, belief);
+    const buttons = experiment.tokens.map((name, token) => element("button", {
+      type: "button",
+      class: "token",
+      disabled: full || next[token] <= 1e-12,
+      "aria-label": `append token ${name}`,
+      onclick: () => app.setWord([...app.word, token])
+    }, name));
+    this.message = element("span", { role: "alert", class: "message" }, full ?
+      `A word has at most ${experiment.context} tokens.` : "");
     const parts = [element("label", { class: "field" }, element("span", {}, "Word"), this.input), ...buttons,
-      element("button", { type: "button", id: "back", disabled: !app.word.length, onclick: () => app.setWord(app.word.slice(0, -1)) }, "remove the last token"),
-      element("button", { type: "button", disabled: !app.word.length, onclick: () => app.setWord([]) }, "clear")];
-    if (app.network) parts.push(chooser("Decoded from", this.siteNames().map((site, i) => [i, site]), this.site, (value) => { this.site = Number(value); this.refresh(); }));
+      element("button", { type: "button", id: "back", disabled: !app.word.length, onclick: () => app.setWord(app
+          .word.slice(0, -1)) }, "remove the last token"),
+      element("button", { type: "button", disabled: !app.word.length, onclick: () => app.setWord([]) }, "clear")
+    ];
+    if (app.network) parts.push(chooser("Decoded from", this.siteNames().map((site, i) => [i, site]), this.site, (
+      value) => { this.site = Number(value);
+      this.refresh(); }));
     parts.push(element("button", { type: "button", id: "chaos", onclick: () => this.play() }, "▶ chaos game"));
-    const box = element("input", { type: "checkbox", checked: this.showsMaps, onchange: () => { this.showsMaps = box.checked; this.draw(); } });
+    const box = element("input", { type: "checkbox", checked: this.showsMaps, onchange: () => { this.showsMaps = box
+          .checked;
+        this.draw(); } });
     parts.push(element("label", { class: "field" }, box, element("span", {}, "maps of the tokens")), this.message);
-    const focused = document.activeElement, label = this.controls.contains(focused) ? focused.getAttribute("aria-label") ?? focused.id : null;
+    const focused = document.activeElement,
+      label = this.controls.contains(focused) ? focused.getAttribute("aria-label") ?? focused.id : null;
     this.controls.replaceChildren(...parts);
-    if (label) parts.flatMap((part) => [part, ...part.querySelectorAll("*")]).find((part) => (part.getAttribute("aria-label") ?? part.id) === label)?.focus();
+    if (label) parts.flatMap((part) => [part, ...part.querySelectorAll("*")]).find((part) => (part.getAttribute(
+      "aria-label") ?? part.id) === label)?.focus();
   }
 
   /** Read a typed word: names of tokens between spaces or, of one character each, without. */
@@ -62,11 +89,14 @@ class Word {
     const word = parts.map((part) => names.indexOf(part));
     const unknown = parts.find((_, i) => word[i] < 0);
     if (unknown !== undefined) return this.refuse(`${unknown} is no token; tokens are ${names.join(", ")}.`);
-    if (word.length > experiment.context) return this.refuse(`The word has ${word.length} tokens; the network reads at most ${experiment.context}.`);
+    if (word.length > experiment.context) return this.refuse(
+      `The word has ${word.length} tokens; the network reads at most ${experiment.context}.`);
     const path = [experiment.initial];
     for (const token of word) {
       const next = observe(experiment, path.at(-1), token);
-      if (!next) return this.refuse(`The process never emits ${names[token]} after ${wordText(experiment, word.slice(0, path.length - 1))}.`);
+      if (!next) return this.refuse(
+        `The process never emits ${names[token]} after ${wordText(experiment, word.slice(0, path.length - 1))}.`
+        );
       path.push(next);
     }
     this.app.setWord(word);
@@ -80,34 +110,46 @@ class Word {
     const { experiment, app } = this;
     this.buildControls();
     this.path = beliefsOf(experiment, app.word);
-    const ran = app.network ? app.network.run(app.word) : null, site = this.siteNames()[this.site];
-    this.decoded = ran && experiment.maps ? app.word.map((_, position) => decodedAt(experiment, ran.sites, site, position)) : [];
+    const ran = app.network ? app.network.run(app.word) : null,
+      site = this.siteNames()[this.site];
+    this.decoded = ran && experiment.maps ? app.word.map((_, position) => decodedAt(experiment, ran.sites, site,
+      position)) : [];
     this.buildSteps(ran);
     this.draw();
   }
 
   buildSteps(ran) {
-    const { experiment, app } = this, { states, tokens } = experiment, few = states.length <= 5 && tokens.length <= 6;
-    const heads = ["", "token", "true belief", ran ? "decoded belief" : null, "optimal prediction", ran ? "network's prediction" : null, ran ? "KL (nats)" : null].filter((head) => head !== null);
+    const { experiment, app } = this, { states, tokens } = experiment, few = states.length <= 5 && tokens.length <=
+      6;
+    const heads = ["", "token", "true belief", ran ? "decoded belief" : null, "optimal prediction", ran ?
+      "network's prediction" : null, ran ? "KL (nats)" : null
+    ].filter((head) => head !== null);
     const rows = this.path.map((belief, i) => {
-      const optimum = prediction(experiment, belief), found = ran && i > 0 ? ran.logProbability[i - 1] : null;
+      const optimum = prediction(experiment, belief),
+        found = ran && i > 0 ? ran.logProbability[i - 1] : null;
       const cells = [String(i), i ? tokens[app.word[i - 1]] : "start", bars(belief, states, few)];
       if (ran) cells.push(i ? bars(this.decoded[i - 1], states, few) : "");
       cells.push(bars(optimum, tokens, few));
-      if (ran) cells.push(found ? bars(found.map(Math.exp), tokens, few) : "", found ? number(klNats(optimum, found), 5) : "");
+      if (ran) cells.push(found ? bars(found.map(Math.exp), tokens, few) : "", found ? number(klNats(optimum,
+        found), 5) : "");
       return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
     });
-    const caption = `States: ${states.join(", ")}. Tokens: ${tokens.join(", ")}.` + (ran ? ` Decoded by the least-squares probe of all prefixes at ${this.siteNames()[this.site]}.` : ` ${app.absent}`);
-    this.steps.replaceChildren(element("table", { class: "steps" }, element("caption", {}, caption), element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...rows)));
+    const caption = `States: ${states.join(", ")}. Tokens: ${tokens.join(", ")}.` + (ran ?
+      ` Decoded by the least-squares probe of all prefixes at ${this.siteNames()[this.site]}.` : ` ${app.absent}`);
+    this.steps.replaceChildren(element("table", { class: "steps" }, element("caption", {}, caption), element(
+      "thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element(
+      "tbody", {}, ...rows)));
   }
 
   /** Points of the chaos game, always the same ones: tokens drawn by their probability, beliefs moved by their maps. */
   points() {
     if (this.game) return this.game;
-    const { experiment } = this, draw = random(1), view = this.view(), points = new Float32Array(3 * CHAOS_POINTS), last = new Uint8Array(CHAOS_POINTS);
+    const { experiment } = this, draw = random(1), view = this.view(), points = new Float32Array(3 * CHAOS_POINTS),
+      last = new Uint8Array(CHAOS_POINTS);
     let belief = experiment.initial;
     for (let i = -10; i < CHAOS_POINTS; i++) {
-      let left = draw(), token = 0;
+      let left = draw(),
+        token = 0;
       const probability = prediction(experiment, belief);
       while (token < probability.length - 1 && left >= probability[token]) left -= probability[token++];
       const next = observe(experiment, belief, token);
@@ -126,8 +168,10 @@ class Word {
   }
 
   async play() {
-    const own = (this.playing = {}), smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-    for (this.chaos = smooth ? 50 : CHAOS_POINTS; this.playing === own; this.chaos = Math.min(CHAOS_POINTS, Math.ceil(this.chaos * 1.06))) {
+    const own = (this.playing = {}),
+      smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    for (this.chaos = smooth ? 50 : CHAOS_POINTS; this.playing === own; this.chaos = Math.min(CHAOS_POINTS, Math
+        .ceil(this.chaos * 1.06))) {
       this.draw();
       if (this.chaos === CHAOS_POINTS) break;
       await new Promise((go) => requestAnimationFrame(go));
@@ -136,15 +180,23 @@ class Word {
 
   draw() {
     if (!this.experiment?.views) return;
-    const view = this.view(), { points, last } = this.points(), panel = this.panel, { experiment } = this;
+    const view = this.view(),
+      { points, last } = this.points(),
+      panel = this.panel,
+      { experiment } = this;
     panel.show(view, points, pixelColors(this.chaos, (i) => anchor(last[i])), this.chaos);
     const place = (belief, length) => placed(view, belief, length);
     panel.path = this.showsMaps ? this.maps(view) : [];
-    const ink = getComputedStyle(document.documentElement), color = (name) => ink.getPropertyValue(name);
+    const ink = getComputedStyle(document.documentElement),
+      color = (name) => ink.getPropertyValue(name);
     panel.path.push({ points: this.path.map(place), color: color("--ink"), dots: true, width: 2 });
-    if (this.decoded.length) panel.path.push({ points: this.decoded.map((belief, i) => place(belief, i + 1)), color: color("--accent"), dashed: true, dots: true, width: 2 });
-    this.legend.textContent = `Solid: true belief. ${this.decoded.length ? "Dashed: decoded belief. " : ""}${this.showsMaps && panel.path.length > 2 ? "Small outlines: where each token's map sends the whole simplex." : ""}${this.chaos ? ` Chaos game: ${this.chaos} points, coloured by their last token.` : ""}`;
-    panel.canvas.setAttribute("aria-label", `Path of the belief of the word ${wordText(experiment, this.app.word)}. ${this.legend.textContent}`);
+    if (this.decoded.length) panel.path.push({ points: this.decoded.map((belief, i) => place(belief, i + 1)),
+      color: color("--accent"), dashed: true, dots: true, width: 2 });
+    this.legend.textContent = ["Solid: true belief.", this.decoded.length && "Dashed: decoded belief.",
+      this.showsMaps && panel.path.length > 2 && "Small outlines: where each token's map sends the whole simplex.",
+      this.chaos && `Chaos game: ${this.chaos} points, coloured by their last token.`].filter(Boolean).join(" ");
+    panel.canvas.setAttribute("aria-label",
+      `Path of the belief of the word ${wordText(experiment, this.app.word)}. ${this.legend.textContent}`);
     panel.draw();
   }
 
@@ -153,10 +205,19 @@ class Word {
     const { experiment } = this, n = experiment.states.length;
     if (n > 4 || n < 3 || experiment.generalized || view.chosen) return [];
     return experiment.tokens.flatMap((_, token) => {
-      const corners = experiment.states.map((_, state) => observe(experiment, experiment.states.map((_, i) => Number(i === state)), token));
+      const corners = experiment.states.map((_, state) => observe(experiment, experiment.states.map((_, i) =>
+        Number(i === state)), token));
       if (corners.some((corner) => corner === null)) return [];
-      const faces = n === 3 ? [[0, 1, 2]] : [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]];
-      return faces.map((face) => ({ points: face.map((i) => placed(view, corners[i], 0)), color: rgb(anchor(token)), closed: true, width: 1.5 }));
+      const faces = n === 3 ? [
+        [0, 1, 2]
+      ] : [
+        [0, 1, 2],
+        [0, 1, 3],
+        [0, 2, 3],
+        [1, 2, 3]
+      ];
+      return faces.map((face) => ({ points: face.map((i) => placed(view, corners[i], 0)), color: rgb(anchor(
+          token)), closed: true, width: 1.5 }));
     });
   }
 
@@ -169,25 +230,11 @@ class Word {
   }
 
   keydown(event) {
-    const way = { ArrowLeft: -0.1, ArrowRight: 0.1 }[event.key];
+    const way = { ArrowLeft: -0.1, ArrowRight: 0.1 } [event.key];
     if (way && this.view().turns) {
       event.preventDefault();
       this.camera.yaw += way;
       this.redraw();
     }
   }
-}
-
-/** Shares as small bars with their numbers; of many, the three largest with their names. */
-function bars(values, names, few) {
-  const shown = values.map((value, i) => [value, i]);
-  const chosen = few ? shown : shown.sort((a, b) => b[0] - a[0]).slice(0, 3).sort((a, b) => a[1] - b[1]);
-  const list = element("span", { class: "bars" });
-  for (const [value, i] of chosen) {
-    const bar = element("span", { class: "bar", title: names[i] }, few ? number(value) : `${names[i]} ${number(value)}`);
-    bar.style.setProperty("--share", `${100 * Math.max(0, Math.min(1, value))}%`);
-    bar.style.setProperty("--color", rgb(anchor(i)));
-    list.append(bar);
-  }
-  return list;
 }

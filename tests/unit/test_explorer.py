@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from geometry.explorer.clouds import HELD_OUT, IN_SAMPLE, NO_TOKEN, Network, n_points, words_of
+from geometry.explorer.clouds import HELD_OUT, IN_SAMPLE, NO_TOKEN, Network, chosen_prefixes, n_points, words_of
 from geometry.explorer.evidence import MADE_BY, claims_content
 from geometry.explorer.packing import as_json, pack, quantised
 from geometry.explorer.page import SCRIPTS, assembled, digest
@@ -53,11 +53,24 @@ def test_no_source_loads_anything_or_makes_markup_of_text():
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|https?://|import\(", text)
 
 
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_sources_are_short(name):
+    lines = SOURCES[name].splitlines()
+    assert len(lines) <= 300 and (name == "style.css" or max(map(len, lines)) <= 120)
+
+
 def test_words_are_read_up_the_tree():
     parent, token, length = [-1, -1, 0, 1, 2], [0, 1, 1, 0, 2], [1, 1, 2, 2, 3]
     columns = {"parent": parent, "last_token": token, "length": length}
     truth = xr.Dataset({name: ("prefix", np.array(values)) for name, values in columns.items()})
     assert words_of(truth, np.array([4, 3, 1])).tolist() == [[0, 1, 2], [1, 0, NO_TOKEN], [1, NO_TOKEN, NO_TOKEN]]
+
+
+def test_points_are_a_sample_with_the_shortest_prefixes_at_its_end():
+    truth = xr.Dataset(coords={"prefix": np.arange(100)})
+    some, every = (chosen_prefixes(truth, most) for most in (40, 100))
+    assert len(set(some.tolist())) == 40 and some[-2:].tolist() == [0, 1] and some[:20].max() > 50
+    assert sorted(every.tolist()) == list(range(100))
 
 
 def test_first_networks_have_most_points_and_alone_are_in_sample():

@@ -213,11 +213,14 @@ def test_choices_change_what_is_drawn(opened):
         seen.add(opened.js(colours))
     assert len(seen) == 4
     assert opened.js("app.experiment.views.map((view) => view.name)") == ["principal components", "three corners"]
+    opened.js("document.getElementById('spin').click()")
+    opened.wait("app.clouds.camera.yaw > 0.52")
+    opened.js("document.getElementById('spin').click()")
     opened.js("(app.clouds.view = 1, app.clouds.corners = [4, 0, 2], app.clouds.refresh())")
     point = opened.js("placed(app.clouds.currentView(), [0.5, 0, 0, 0.25, 0.25], 1)")
     corners = np.array(opened.js("simplexCorners(3)"))
     np.testing.assert_allclose(point, 0.25 * corners[0] + 0.5 * corners[1], atol=1e-12)
-    before = opened.js("Array.from(app.clouds.panels[0].xs)")
+    before = opened.js("(app.clouds.panels[0].draw(), Array.from(app.clouds.panels[0].xs))")
     opened.js("(app.clouds.zoom(2), app.clouds.panels[0].draw())")
     assert np.ptp(opened.js("Array.from(app.clouds.panels[0].xs)")) == pytest.approx(2 * np.ptp(before), rel=1e-5)
 

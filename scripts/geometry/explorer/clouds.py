@@ -82,8 +82,15 @@ def numbers_of(runs: Mapping[str, xr.Dataset], share: float) -> int:
 
 
 def chosen_prefixes(truth: xr.Dataset, most: int) -> Integer[ndarray, " point"]:
-    """The prefixes that are points, in a random order, so that the first of them are a sample too."""
-    return np.random.default_rng(0).permutation(truth.sizes["prefix"])[:most]
+    """The prefixes that are points, in a random order, so that the first of them are a sample too.
+
+    Where not all are, the last twentieth are the shortest prefixes, which a reader is likely to type.
+    """
+    rows = np.random.default_rng(0).permutation(truth.sizes["prefix"])
+    if len(rows) <= most:
+        return rows
+    n_short = most // 20
+    return np.concatenate([rows[rows >= n_short][: most - n_short], np.arange(n_short)])
 
 
 def words_of(truth: xr.Dataset, rows: Integer[ndarray, " point"]) -> Integer[ndarray, "point place"]:

@@ -1,0 +1,131 @@
+// A group of linked clouds: one camera, one point that is hovered over, one selected word, and what is read of them.
+
+class CloudGroup {
+  constructor(app) {
+    this.app = app;
+    this.camera = new Camera();
+    this.panels = [];
+    this.hovered = -1;
+    this.card = element("div", { class: "card", role: "status", "aria-live": "polite", id: "reading" });
+  }
+
+  get experiment() {
+    return this.app.experiment;
+  }
+
+  /** What the colours mean: [colour, name], with a scale as its two ends. */
+  key() {
+    const { experiment } = this, { part } = this.currentView();
+    if (this.color === "error") return [
+      [graded(0), "error 0"],
+      [graded(1), `${number(this.mostError, 2)} or more`]
+    ];
+    if (this.color === "length") return [
+      [graded(1 / experiment.context), "1 token"],
+      [graded(1), `${experiment.context} tokens`]
+    ];
+    if (this.color === "next") return experiment.tokens.map((name, i) => [anchor(i), `token ${name}`]);
+    const names = part ? part.readout.map((_, i) => `state ${i} of ${part.name}`) : experiment.generalized ? [] :
+      experiment.states.map((name) => `state ${name}`);
+    return names.map((name, i) => [anchor(i), name]);
+  }
+
+  buildKey() {
+    const entries = this.key().slice(0, 12).map(([color, name]) => {
+      const swatch = element("span", { class: "swatch", "aria-hidden": "true" });
+      swatch.style.backgroundColor = rgb(color);
+      return element("li", {}, swatch, name);
+    });
+    const lift = this.currentView().lift ? element("li", {}, "Height: length of the word.") : null;
+    this.legend.replaceChildren(...entries, ...(lift ? [lift] : []));
+  }
+
+  /** Turn the view slowly, or stop. */
+  spin() {
+    const own = (this.spinning = this.spinning ? null : {});
+    document.getElementById("spin").setAttribute("aria-pressed", String(Boolean(own)));
+    const turn = () => {
+      if (!own || this.spinning !== own || !this.app.isOpen) return;
+      this.camera.yaw += 0.006;
+      this.panels.forEach((panel) => panel.draw());
+      requestAnimationFrame(turn);
+    };
+    turn();
+  }
+
+  zoom(factor) {
+    this.camera.zoom = Math.max(1, Math.min(12, this.camera.zoom * factor));
+    if (this.camera.zoom === 1) this.camera.x = this.camera.y = 0;
+    this.redraw();
+  }
+
+  hover(point) {
+    if (point === this.hovered) return;
+    this.hovered = point;
+    this.mark();
+  }
+
+  select(point) {
+    if (point >= 0) this.app.setWord(this.experiment.word(point));
+  }
+
+  keydown(event, panel) {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } [event.key];
+    if (event.key === "+" || event.key === "-") this.zoom(event.key === "+" ? 1.5 : 1 / 1.5);
+    if (!way) return;
+    event.preventDefault();
+    if (event.shiftKey && panel.view.turns) {
+      this.camera.yaw += 0.1 * way[0];
+      this.camera.pitch += 0.1 * way[1];
+      return this.redraw();
+    }
+    const now = this.selected(),
+      next = now >= 0 && now < panel.shown ? panel.neighbour(now, ...way) : 0;
+    if (next >= 0) this.select(next);
+  }
+
+  selected() {
+    return this.experiment.places.get(this.app.word.join()) ?? -1;
+  }
+
+  mark() {
+    const selected = this.selected();
+    for (const panel of this.panels) {
+      panel.marked = new Map();
+      if (selected >= 0) panel.marked.set(selected, true);
+      if (this.hovered >= 0) panel.marked.set(this.hovered, false);
+    }
+    this.describe(this.hovered >= 0 ? this.hovered : selected);
+    this.redraw();
+  }
+
+  /** All about one word, below the panels: a point's, or the selected one, which need not be a point. */
+  describe(point) {
+    const { experiment, app } = this, word = point >= 0 ? experiment.word(point) : app.word;
+    const belief = beliefsOf(experiment, word).at(-1), width = belief.length, rows = [["true belief", belief, null]];
+    for (const panel of this.panels) {
+      if (!panel.cloud || point < 0 || point >= panel.shown) continue;
+      const decoded = Array.from(panel.beliefs.subarray(point * width, (point + 1) * width));
+      rows.push([`decoded: ${panel.note.textContent.split(": R²")[0]}`, decoded, this.errorOf(panel, point)]);
+    }
+    const predicted = [["optimum", prediction(experiment, belief), null]];
+    if (app.network && word.length) {
+      const log = app.network.run(word).logProbability.at(-1);
+      predicted.push([`network (${app.network.label})`, log.map(Math.exp), null]);
+    }
+    const absent = point < 0 ? "; it is not among the points, of which there are a sample" : "";
+    this.card.replaceChildren(
+      element("p", { class: "word" }, "Word: ", element("strong", { id: "hovered" }, wordText(experiment, word)),
+        ` (${word.length} tokens${absent}). Point at a point to read its word here.`),
+      element("div", { class: "tables" }, beliefTable("Belief", experiment.states, rows),
+        beliefTable("Next token", experiment.tokens, predicted)));
+  }
+
+  redraw() {
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = null;
+      this.panels.forEach((panel) => panel.draw());
+    });
+  }
+}
