@@ -7,6 +7,8 @@ Inputs:  results/claims.csv                                    in results/studie
 Outputs: results/explorer.html                                 with the claims
 """
 
+from geometry.config.explored import explorer_settings, in_all_runs, in_first_runs
+
 
 rule build_explorer:
     """Build the explorer"""
@@ -15,12 +17,12 @@ rule build_explorer:
         ground_truth=[
             f"results/tasks/{task}/ground_truth.zarr.zip" for task in study.tasks_analysed_by("measure_process")
         ],
-        decoded=study.in_all_runs("decoded.zarr.zip", study.analysed_by("measure_process")),
-        probe=study.in_all_runs("probe.csv", study.analysed_by("measure_process")),
-        activations=study.in_first_runs("activations.zarr.zip", study.analysed_by("steer_network")),
-        steering=study.in_first_runs("steering.csv", study.analysed_by("steer_network")),
-        surgery=study.in_first_runs("surgery.csv", study.analysed_by("measure_surgery")),
-        model=study.in_first_runs("model.safetensors", [*study.trained, *study.pretrained]),
+        decoded=in_all_runs(study, "decoded.zarr.zip", study.analysed_by("measure_process")),
+        probe=in_all_runs(study, "probe.csv", study.analysed_by("measure_process")),
+        activations=in_first_runs(study, "activations.zarr.zip", study.analysed_by("steer_network")),
+        steering=in_first_runs(study, "steering.csv", study.analysed_by("steer_network")),
+        surgery=in_first_runs(study, "surgery.csv", study.analysed_by("measure_surgery")),
+        model=in_first_runs(study, "model.safetensors", [*study.trained, *study.pretrained]),
     output:
         explorer=f"results/{STUDY}explorer.html",
         record=f"results/provenance/{STUDY}build_explorer.json",
@@ -33,7 +35,7 @@ rule build_explorer:
     params:
         study=config["study"],
         root="../../" if STUDY else "",
-        experiments=quoted(study.explorer_settings(ANALYSIS["circuit"]["key_share"])),
+        experiments=quoted(explorer_settings(study, ANALYSIS["circuit"]["key_share"])),
         claims=config["claims"],
         format=FORMAT,
         sources=content("scripts/explorer/*"),

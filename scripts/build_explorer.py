@@ -61,7 +61,7 @@ def of_markov(name: str, settings: Mapping, files: Mapping[str, Mapping], share:
                 content["maps"] = maps_of(truth, activations, settings["concatenated"])
     if name in files["steering"]:
         content["steering"] = steering_content(read_table(files["steering"][name][first]))
-    return content | {"concatenated": settings["concatenated"]}
+    return content | {name: settings[name] for name in ("concatenated", "output")}
 
 
 def experiment_content(name: str, settings: Mapping, files: Mapping[str, Mapping], share: float, spare: int) -> dict:

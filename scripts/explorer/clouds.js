@@ -45,9 +45,7 @@ class Clouds extends CloudGroup {
   }
 
   lastLayer() {
-    const outputs = this.experiment.sites.map((site, i) => [site, i]).filter(([site]) =>
-      /hook_resid_post|hook_[hx]$/.test(site));
-    return outputs.length ? outputs.at(-1)[1] : 0;
+    return Math.max(0, this.experiment.sites.indexOf(this.experiment.output));
   }
 
   async arrange(chosen) {

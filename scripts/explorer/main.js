@@ -73,8 +73,9 @@ class App {
     const { experiment, network } = await this.load(index);
     Object.assign(this, { experiment, network });
 <<<<<<< HEAD
-    const tooLarge = "The network of this experiment is not in this page, which would be too large; a study of this experiment alone has it.";
-    this.absent = network ? "" : experiment.n_weights ? tooLarge : "Of this experiment there are activations and no network.";
+    const tooLarge = "The network of this experiment is not in this page, which would be too large; a study of this"
+      + " experiment alone has it.", notKnown = "Of this experiment there are activations and no network.";
+    this.absent = network ? "" : experiment.n_weights ? tooLarge : notKnown;
 =======
     this.absent = network ? "" :
       "The network of this experiment is not in this page, which would be too large; a study of this experiment " +

@@ -324,7 +324,10 @@ def test_config_that_is_nested_beyond_all_bounds_is_refused():
 
 MODULAR_ERRORS = [
     ({"task": {"context": 4}}, "task.context is 4; modular_arithmetic needs 3, the tokens a, b and ="),
-    ({"task": {"parameters": {"operation": "division"}}}, "is 'division'; allowed are addition, subtraction, multiplication, polynom"),
+    (
+        {"task": {"parameters": {"operation": "division"}}},
+        "is 'division'; allowed are addition, subtraction, multiplication, polynom",
+    ),
     ({"task": {"parameters": {"modulus": 5.5}}}, "modulus is 5.5; it must be a whole number from 2"),
     ({"task": {"parameters": {"modulus": 400}}}, "modulus is 400, which gives 320400 prefixes; tree.max_prefixes"),
     ({"task": {"parameters": {"modulus": 1}}}, "modulus is 1; it must be a whole number from 2"),

@@ -176,16 +176,6 @@ class Study:
         """This file of the random networks of some experiments, of those that have any."""
         return [f"results/{one}/{RANDOM_INIT}/{name}" for one in experiments if self.has_random_networks(one)]
 
-    def in_first_runs(self, name: str, experiments: Iterable[str]) -> list[str]:
-        """This file of the first run of some experiments."""
-        return [f"results/{one}/{self.runs(one)[0]}/{name}" for one in experiments]
-
-    def in_all_runs(self, name: str, experiments: Iterable[str]) -> list[str]:
-        """This file of every run of some experiments, behind those of each that of its random networks."""
-        return [
-            path for one in experiments for of in (self.in_every_run, self.in_random_init) for path in of(name, [one])
-        ]
-
     def of_task(self, experiment: str, name: str) -> str:
         """This file of the experiment's task."""
         return f"results/tasks/{task_name(self.task(experiment))}/{name}"
@@ -220,22 +210,6 @@ class Study:
                 shape = {key: self.model(name)[key] for key in ("architecture", "n_layers", "d_model")}
                 found[name] = {"task": task, "process": self.tasks[task]["process"], "label": label, **shape}
         return found
-
-    def explorer_settings(self, key_share: float) -> dict[str, dict]:
-        """The settings of each experiment that the explorer's job needs, by name."""
-        return {
-            name: {
-                "kind": self.kinds[name],
-                "task": one["task"],
-                "task_name": task_name(one["task"]),
-                "model": {key: value for key, value in one["model"].items() if key != "checkpoint"},
-                "runs": self.runs(name),
-                "concatenated": self.concatenated(name),
-                "figures": self.figures(name),
-                "key_share": key_share,
-            }
-            for name, one in self.experiments.items()
-        }
 
     # --- Figures, records and the study as a whole --------------------------------------------------------------------
 
