@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from geometry.config.recorded import experiment_on
 from geometry.networks.checkpoint_layouts import CheckpointError
+from geometry.networks.hook_points import RECORDED, chosen_sites
 from geometry.networks.language_files import language_model_files
 from geometry.networks.language_tokens import MISSING, token_ids
 from geometry.tasks.base import Task
@@ -64,7 +65,9 @@ def language_experiment(name: str, experiment: Mapping, override: Mapping, task:
     if len(model[given]) != task.n_tokens:
         raise CheckpointError(f"model.{given} has {len(model[given])} entries; the task has {task.n_tokens} tokens")
     planned = PlannedRecording(files.sites, files.d_model, model["sequences"], task.context, task.n_tokens)
-    path = f"results/{name}/recording.zarr.zip"
+    path, probe = f"results/{name}/recording.zarr.zip", experiment["probe"]
+    if chosen_sites({"architecture": RECORDED, "sites": files.sites}, probe):  # of defaults, too
+        override = {**override, "probe": {**override.get("probe", {}), "sites": probe["sites"]}}
     found = experiment_on(planned, path, path, experiment, override)
     n_numbers = files.n_bytes / (BYTES_PER_NUMBER if files.gguf else 2)
     language = {"folder": model["checkpoint"], "sequences": model["sequences"], "bos": model["bos"]}
