@@ -2,9 +2,10 @@
 
 /** What an experiment's clouds need, computed once: true beliefs, words and their places. */
 async function prepareClouds(experiment) {
-  const { shape, values } = await unpack(experiment.words), [n, longest] = shape, width = experiment.states.length;
-  experiment.word = (i) => Array.from(values.subarray(i * longest, (i + 1) * longest)).filter((token) => token !==
-    255);
+  const { shape, values } = await unpack(experiment.words),
+    [n, longest] = shape,
+    width = experiment.states.length;
+  experiment.word = (i) => Array.from(values.subarray(i * longest, (i + 1) * longest)).filter((token) => token !== 255);
   experiment.n = n;
   experiment.beliefs = new Float64Array(n * width);
   experiment.places = new Map();
@@ -18,8 +19,8 @@ async function prepareClouds(experiment) {
   experiment.belief = (i) => Array.from(experiment.beliefs.subarray(i * width, (i + 1) * width));
   experiment.ranges = experiment.states.map((_, j) => {
     let [least, most] = [Infinity, -Infinity];
-    for (let i = j; i < n * width; i += width)[least, most] = [Math.min(least, experiment.beliefs[i]), Math.max(
-      most, experiment.beliefs[i])];
+    for (let i = j; i < n * width; i += width)
+      [least, most] = [Math.min(least, experiment.beliefs[i]), Math.max(most, experiment.beliefs[i])];
     return [least, most];
   });
   experiment.views = viewsOf(experiment, experiment.beliefs);
@@ -29,7 +30,9 @@ async function prepareClouds(experiment) {
 /** The decoded beliefs of a cloud, with as many points as it has: true beliefs plus the stored differences. */
 async function decodedOf(experiment, cloud) {
   if (experiment.decoded.has(cloud)) return experiment.decoded.get(cloud);
-  const { shape, values } = await unpack(cloud.points), [n, stored] = shape, width = experiment.states.length;
+  const { shape, values } = await unpack(cloud.points),
+    [n, stored] = shape,
+    width = experiment.states.length;
   const beliefs = new Float64Array(n * width);
   for (let i = 0; i < n; i++) {
     let left = 1;

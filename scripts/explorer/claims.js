@@ -6,33 +6,59 @@ class Claims {
     const { cells, marks, counts, rule } = app.study.claims;
     const names = [...new Set(cells.map((cell) => cell.name))],
       experiments = [...new Set(cells.map((cell) => cell.experiment))];
-    const head = element("tr", {}, element("th", { scope: "col" }, "Claim"), ...experiments.map((name) => element(
-      "th", { scope: "col" }, name)));
-    const rows = names.map((name) => element("tr", {}, element("th", { scope: "row" }, name), ...experiments.map((
-      experiment) => {
-      const cell = cells.find((one) => one.name === name && one.experiment === experiment);
-      return element("td", {}, cell ? this.button(cell, marks[cell.outcome]) : element(
-      "span", { class: "none", "aria-label": "no such claim" }, "·"));
-    })));
-    const legend = Object.entries(counts).map(([outcome, n]) => element("li", { class: marks[outcome][1] },
-      `${marks[outcome][0]} ${n} ${outcome}`));
+    const head = element(
+      "tr",
+      {},
+      element("th", { scope: "col" }, "Claim"),
+      ...experiments.map((name) => element("th", { scope: "col" }, name)),
+    );
+    const rows = names.map((name) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, name),
+        ...experiments.map((experiment) => {
+          const cell = cells.find((one) => one.name === name && one.experiment === experiment);
+          return element(
+            "td",
+            {},
+            cell
+              ? this.button(cell, marks[cell.outcome])
+              : element("span", { class: "none", "aria-label": "no such claim" }, "·"),
+          );
+        }),
+      ),
+    );
+    const legend = Object.entries(counts).map(([outcome, n]) =>
+      element("li", { class: marks[outcome][1] }, `${marks[outcome][0]} ${n} ${outcome}`),
+    );
     this.dialog = element("dialog", { "aria-labelledby": "evidence-title" });
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
-    this.root = element("section", { id: "claims", "aria-labelledby": "claims-title" },
+    this.root = element(
+      "section",
+      { id: "claims", "aria-labelledby": "claims-title" },
       element("h2", { id: "claims-title" }, "What may be claimed"),
-      element("p", {},
+      element(
+        "p",
+        {},
         `A claim is supported if its gain over the best baseline exceeds ${rule.margin} with ` +
-        `${100 * rule.confidence} % confidence over networks. ` +
-        "Each cell is the estimate over its best baseline; open it for its evidence."),
+          `${100 * rule.confidence} % confidence over networks. ` +
+          "Each cell is the estimate over its best baseline; open it for its evidence.",
+      ),
       element("ul", { class: "legend" }, ...legend),
-      element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Verdicts" }, element(
-      "table", { class: "matrix" }, element("thead", {}, head), element("tbody", {}, ...rows))),
-      this.dialog);
+      element(
+        "div",
+        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Verdicts" },
+        element("table", { class: "matrix" }, element("thead", {}, head), element("tbody", {}, ...rows)),
+      ),
+      this.dialog,
+    );
   }
 
   button(cell, [symbol, style]) {
     const numbers = `${number(cell.estimate)} over ${number(cell.baseline)}${cell.caution ? " (caution)" : ""}`;
-    const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`, onclick = () => this.open(cell);
+    const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`,
+      onclick = () => this.open(cell);
     const attributes = { type: "button", class: `cell ${style}`, onclick, "aria-label": label };
     return element("button", attributes, element("b", {}, symbol), ` ${numbers}`);
   }
@@ -52,15 +78,27 @@ class Claims {
 
   /** A link to a file of the study, beside which the page stands. */
   link(path) {
-    return element("a", { href: this.app.study.root + path.replace(/^results\//, "").split("/").map(
-        encodeURIComponent).join("/") }, path);
+    return element(
+      "a",
+      {
+        href:
+          this.app.study.root +
+          path
+            .replace(/^results\//, "")
+            .split("/")
+            .map(encodeURIComponent)
+            .join("/"),
+      },
+      path,
+    );
   }
 
   open(cell) {
     const facts = [
       ["Verdict", `${cell.outcome}${cell.p_holm === null ? "" : `, p = ${number(cell.p_holm, 4)} (Holm)`}`],
-      ["Estimate",
-        `${cell.measure}: ${number(cell.estimate, 4)}${this.interval(cell.ci_low, cell.ci_high)} at ${cell.site}`
+      [
+        "Estimate",
+        `${cell.measure}: ${number(cell.estimate, 4)}${this.interval(cell.ci_low, cell.ci_high)} at ${cell.site}`,
       ],
       ["Best baseline", `${cell.baseline_name}: ${number(cell.baseline, 4)}`],
       ["Exact predictions", cell.exact === null ? null : number(cell.exact, 4)],
@@ -72,10 +110,16 @@ class Claims {
       ["Provenance", element("span", {}, ...cell.records.flatMap((path) => [this.link(path), " "]))],
       ["Made by", element("code", {}, `.venv/bin/snakemake ${cell.tables.join(" ")}`)],
     ].filter(([, value]) => value !== null);
-    const list = element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {},
-      value)]));
-    this.dialog.replaceChildren(element("h3", { id: "evidence-title" }, `${cell.experiment}: ${cell.name}`), list,
-      element("button", { type: "button", onclick: () => this.dialog.close() }, "close"));
+    const list = element(
+      "dl",
+      {},
+      ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+    );
+    this.dialog.replaceChildren(
+      element("h3", { id: "evidence-title" }, `${cell.experiment}: ${cell.name}`),
+      list,
+      element("button", { type: "button", onclick: () => this.dialog.close() }, "close"),
+    );
     this.dialog.showModal();
   }
 }

@@ -20,25 +20,37 @@ class Clouds extends CloudGroup {
     this.controls = element("div", { class: "controls" });
     this.legend = element("ul", { class: "legend key", "aria-label": "Colours" });
     this.grid = element("div", { class: "grid" });
-    this.root = element("section", { id: "clouds", "aria-labelledby": "clouds-title" },
+    this.root = element(
+      "section",
+      { id: "clouds", "aria-labelledby": "clouds-title" },
       element("h2", { id: "clouds-title" }, "Clouds of beliefs"),
-      element("p", {},
+      element(
+        "p",
+        {},
         "Each point is a word that the network has read. Its place is the belief of an optimal observer (true) " +
           "or what a linear probe decodes from the network (decoded). The same word has the same colour " +
-          "everywhere: point at it, or click it, to see it in all panels."
-        ),
-      this.controls, this.legend, this.grid, this.card);
+          "everywhere: point at it, or click it, to see it in all panels.",
+      ),
+      this.controls,
+      this.legend,
+      this.grid,
+      this.card,
+    );
   }
 
   /** The selection of an experiment's first panels: truth, trained, at initialisation, random. */
   async open() {
-    const { networks, sites } = this.experiment, last = this.lastLayer();
+    const { networks, sites } = this.experiment,
+      last = this.lastLayer();
     const random_ = networks.findIndex((network) => network.run === "random_init");
     this.view = 0;
     this.spinning = null;
     this.camera.reset();
-    const chosen = [{ network: TRUE_BELIEFS }, { network: 0, snapshot: SLIDER, site: last }, { network: 0,
-      snapshot: 0, site: last }];
+    const chosen = [
+      { network: TRUE_BELIEFS },
+      { network: 0, snapshot: SLIDER, site: last },
+      { network: 0, snapshot: 0, site: last },
+    ];
     if (random_ >= 0) chosen.push({ network: random_, snapshot: 0, site: last });
     if (sites.length === 0) chosen.splice(1);
     await this.arrange(chosen);
@@ -66,8 +78,8 @@ class Clouds extends CloudGroup {
   cloudOf({ network, snapshot, site, split }) {
     if (network === TRUE_BELIEFS) return null;
     const { steps, clouds } = this.experiment.networks[network];
-    const place = snapshot === SLIDER ? Math.round(this.progress * (steps.length - 1)) : Math.min(snapshot, steps
-      .length - 1);
+    const place =
+      snapshot === SLIDER ? Math.round(this.progress * (steps.length - 1)) : Math.min(snapshot, steps.length - 1);
     const found = clouds.filter((cloud) => cloud.snapshot === place && cloud.site === site);
     return found.find((cloud) => cloud.split === split) ?? found[0];
   }
@@ -101,8 +113,11 @@ class Clouds extends CloudGroup {
 
   /** Points, colours and texts of a panel, from its beliefs. */
   fill(panel) {
-    const { experiment } = this, { beliefs, cloud } = panel, width = experiment.states.length;
-    const n = beliefs.length / width, view = this.currentView();
+    const { experiment } = this,
+      { beliefs, cloud } = panel,
+      width = experiment.states.length;
+    const n = beliefs.length / width,
+      view = this.currentView();
     const points = new Float32Array(3 * n),
       row = new Array(width);
     for (let i = 0; i < n; i++) {
@@ -131,38 +146,72 @@ class Clouds extends CloudGroup {
   colorsOf(panel, n) {
     const { experiment } = this;
     if (this.color === "error") return pixelColors(n, (i) => graded(this.errorOf(panel, i) / this.mostError));
-    if (this.color === "length") return pixelColors(n, (i) => graded(experiment.word(i).length / experiment
-      .context));
+    if (this.color === "length") return pixelColors(n, (i) => graded(experiment.word(i).length / experiment.context));
     if (this.color === "next") return pixelColors(n, (i) => mixed(prediction(experiment, experiment.belief(i))));
     return pixelColors(n, (i) => beliefColor(experiment, experiment.belief(i), this.currentView().part));
   }
 
   buildHead(panel, cloud, n) {
-    const { networks, sites } = this.experiment, choice = panel.choice, change = (key) => (value) => {
-      choice[key] = key === "network" && value === TRUE_BELIEFS ? value : value === SLIDER || key === "split" ?
-        value : Number(value);
-      if (key === "network" && choice.network !== TRUE_BELIEFS) {
-        choice.site ??= this.lastLayer();
-        choice.snapshot ??= SLIDER;
-      }
-      this.refresh();
-    };
-    const fields = [chooser("What", [
-      [TRUE_BELIEFS, "true beliefs"], ...networks.map((network, i) => [i, network.label])
-    ], choice.network, change("network"))];
+    const { networks, sites } = this.experiment,
+      choice = panel.choice,
+      change = (key) => (value) => {
+        choice[key] =
+          key === "network" && value === TRUE_BELIEFS
+            ? value
+            : value === SLIDER || key === "split"
+              ? value
+              : Number(value);
+        if (key === "network" && choice.network !== TRUE_BELIEFS) {
+          choice.site ??= this.lastLayer();
+          choice.snapshot ??= SLIDER;
+        }
+        this.refresh();
+      };
+    const fields = [
+      chooser(
+        "What",
+        [[TRUE_BELIEFS, "true beliefs"], ...networks.map((network, i) => [i, network.label])],
+        choice.network,
+        change("network"),
+      ),
+    ];
     if (choice.network !== TRUE_BELIEFS) {
       const { steps } = networks[choice.network];
-      fields.push(chooser("Site", sites.map((site, i) => [i, site]), choice.site, change("site")));
-      if (steps.length > 1) fields.push(chooser("Step", [
-        [SLIDER, "by the slider"], ...steps.map((step, i) => [i, this.nameOfStep(networks[choice.network],
-          step)])
-      ], choice.snapshot, change("snapshot")));
-      const splits = new Set(networks[choice.network].clouds.filter((one) => one.snapshot === cloud?.snapshot).map((
-        one) => one.split));
-      if (splits.size > 1) fields.push(chooser("Probe", [
-        ["held_out_prefix", "held-out prefixes"],
-        ["in_sample", "in sample"]
-      ], cloud.split, change("split")));
+      fields.push(
+        chooser(
+          "Site",
+          sites.map((site, i) => [i, site]),
+          choice.site,
+          change("site"),
+        ),
+      );
+      if (steps.length > 1)
+        fields.push(
+          chooser(
+            "Step",
+            [
+              [SLIDER, "by the slider"],
+              ...steps.map((step, i) => [i, this.nameOfStep(networks[choice.network], step)]),
+            ],
+            choice.snapshot,
+            change("snapshot"),
+          ),
+        );
+      const splits = new Set(
+        networks[choice.network].clouds.filter((one) => one.snapshot === cloud?.snapshot).map((one) => one.split),
+      );
+      if (splits.size > 1)
+        fields.push(
+          chooser(
+            "Probe",
+            [
+              ["held_out_prefix", "held-out prefixes"],
+              ["in_sample", "in sample"],
+            ],
+            cloud.split,
+            change("split"),
+          ),
+        );
     }
     panel.head.replaceChildren(...fields);
     panel.note.textContent = this.noteOn(panel, cloud, n);
@@ -189,21 +238,34 @@ class Clouds extends CloudGroup {
   }
 
   buildControls() {
-    const { experiment } = this, views = experiment.views.map((view, i) => [i, view.name]), { steps } = experiment
-      .networks[0];
+    const { experiment } = this,
+      views = experiment.views.map((view, i) => [i, view.name]),
+      { steps } = experiment.networks[0];
     const parts = [
-      chooser("View", views, this.view, (value) => { this.view = Number(value);
+      chooser("View", views, this.view, (value) => {
+        this.view = Number(value);
         this.camera.reset();
-        this.refresh(); }),
-      chooser("Colour", Object.entries(COLORS), this.color, (value) => { this.color = value;
-        this.refresh(); }),
+        this.refresh();
+      }),
+      chooser("Colour", Object.entries(COLORS), this.color, (value) => {
+        this.color = value;
+        this.refresh();
+      }),
     ];
     if (experiment.views[this.view].chosen)
-      this.corners.forEach((state, place) => parts.push(chooser(`Corner ${place + 1}`, experiment.states.map((name,
-        i) => [i, name]), state, (value) => {
-        this.corners[place] = Number(value);
-        this.refresh();
-      })));
+      this.corners.forEach((state, place) =>
+        parts.push(
+          chooser(
+            `Corner ${place + 1}`,
+            experiment.states.map((name, i) => [i, name]),
+            state,
+            (value) => {
+              this.corners[place] = Number(value);
+              this.refresh();
+            },
+          ),
+        ),
+      );
     if (steps.length > 1) {
       this.slider = element("input", {
         type: "range",
@@ -213,35 +275,65 @@ class Clouds extends CloudGroup {
         value: Math.round(this.progress * (steps.length - 1)),
         "aria-valuetext": this.stepOnSlider(),
         id: "training",
-        oninput: (event) => { this.progress = event.target.value / (steps.length - 1);
-          this.moved(); }
+        oninput: (event) => {
+          this.progress = event.target.value / (steps.length - 1);
+          this.moved();
+        },
       });
       this.stepName = element("output", {}, this.stepOnSlider());
       parts.push(element("label", { class: "field" }, element("span", {}, "Training"), this.slider, this.stepName));
-      parts.push(element("button", { type: "button", id: "play", onclick: () => this.play(steps) },
-        "▶ play training"));
+      parts.push(element("button", { type: "button", id: "play", onclick: () => this.play(steps) }, "▶ play"));
     }
     const some = [
       ["", "choose…"],
       ["networks", "trained, at initialisation, random"],
       ["sites", "every site of this network"],
       ["steps", "every step of the training"],
-      ["seeds", "every trained network"]
+      ["seeds", "every trained network"],
     ];
     parts.push(chooser("Panels", some, "", (value) => value && this.preset(value)));
-    parts.push(element("button", { type: "button", onclick: () => { this.panels.push(this.newPanel({ network: 0,
-          snapshot: SLIDER, site: this.lastLayer(), split: "held_out_prefix" }));
-        this.refresh(); } }, "add a panel"));
-    if (this.panels.length > 1) parts.push(element("button", { type: "button", onclick: () => { this.panels.pop();
-        this.refresh(); } }, "remove the last panel"));
+    parts.push(
+      element(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            this.panels.push(
+              this.newPanel({ network: 0, snapshot: SLIDER, site: this.lastLayer(), split: "held_out_prefix" }),
+            );
+            this.refresh();
+          },
+        },
+        "add a panel",
+      ),
+    );
+    if (this.panels.length > 1)
+      parts.push(
+        element(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              this.panels.pop();
+              this.refresh();
+            },
+          },
+          "remove the last panel",
+        ),
+      );
     for (const [text, label, factor] of [
-        ["+", "zoom in", 1.5],
-        ["−", "zoom out", 1 / 1.5]
-      ])
-      parts.push(element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) },
-      text));
-    if (this.currentView().turns) parts.push(element("button", { type: "button", id: "spin", "aria-pressed": String(
-        Boolean(this.spinning)), onclick: () => this.spin() }, "⟳ turn"));
+      ["+", "zoom in", 1.5],
+      ["−", "zoom out", 1 / 1.5],
+    ])
+      parts.push(element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text));
+    if (this.currentView().turns)
+      parts.push(
+        element(
+          "button",
+          { type: "button", id: "spin", "aria-pressed": String(Boolean(this.spinning)), onclick: () => this.spin() },
+          "⟳ turn",
+        ),
+      );
     else this.spinning = null;
     const focused = document.activeElement?.id;
     this.controls.replaceChildren(...parts);
@@ -249,13 +341,16 @@ class Clouds extends CloudGroup {
   }
 
   async preset(name) {
-    const { networks, sites } = this.experiment, last = this.lastLayer(), chosen = [{ network: TRUE_BELIEFS }];
+    const { networks, sites } = this.experiment,
+      last = this.lastLayer(),
+      chosen = [{ network: TRUE_BELIEFS }];
     if (name === "networks") return this.open();
     if (name === "sites") sites.forEach((_, site) => chosen.push({ network: 0, snapshot: SLIDER, site }));
-    if (name === "steps") networks[0].steps.forEach((_, snapshot) => chosen.push({ network: 0, snapshot,
-      site: last }));
-    if (name === "seeds") networks.forEach(({ run }, network) => run !== "random_init" && chosen.push({ network,
-      snapshot: SLIDER, site: last }));
+    if (name === "steps") networks[0].steps.forEach((_, snapshot) => chosen.push({ network: 0, snapshot, site: last }));
+    if (name === "seeds")
+      networks.forEach(
+        ({ run }, network) => run !== "random_init" && chosen.push({ network, snapshot: SLIDER, site: last }),
+      );
     await this.arrange(chosen);
   }
 

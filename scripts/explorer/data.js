@@ -36,8 +36,8 @@ function element(tag, attributes = {}, ...children) {
 /** A labelled select; options are [value, text]. */
 function chooser(label, options, chosen, onchange) {
   const select = element("select", { onchange: () => onchange(select.value) });
-  for (const [value, text] of options) select.append(element("option", { value, selected: String(value) === String(
-      chosen) }, text));
+  for (const [value, text] of options)
+    select.append(element("option", { value, selected: String(value) === String(chosen) }, text));
   return element("label", { class: "field" }, element("span", {}, label), select);
 }
 

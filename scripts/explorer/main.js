@@ -13,14 +13,22 @@ class App {
     this.claims = new Claims(this);
     this.title = document.getElementById("experiment");
     this.about = element("p", { id: "about" });
-    const choice = chooser("Experiment", this.study.experiments.map((name, i) => [i, name]), 0, (value) => this
-      .open(Number(value)));
+    const choice = chooser(
+      "Experiment",
+      this.study.experiments.map((name, i) => [i, name]),
+      0,
+      (value) => this.open(Number(value)),
+    );
     choice.querySelector("select").id = "experiments";
-    const theme = element("button", { type: "button", id: "theme", onclick: () => this.setTheme(isDark() ? "light" :
-        "dark") }, "light or dark");
+    const theme = element(
+      "button",
+      { type: "button", id: "theme", onclick: () => this.setTheme(isDark() ? "light" : "dark") },
+      "light or dark",
+    );
     document.getElementById("controls").append(choice, theme);
-    document.querySelector("main").append(this.about, this.clouds.root, this.follow.root, this.steer.root, this
-      .circles.root, this.claims.root);
+    document
+      .querySelector("main")
+      .append(this.about, this.clouds.root, this.follow.root, this.steer.root, this.circles.root, this.claims.root);
     new ResizeObserver(() => this.redraw()).observe(document.querySelector("main"));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());
   }
@@ -45,8 +53,7 @@ class App {
 
   redraw() {
     if (!this.isOpen) return;
-    if (this.isMarkov())
-      for (const part of [this.clouds, this.follow, this.steer]) part.redraw();
+    if (this.isMarkov()) for (const part of [this.clouds, this.follow, this.steer]) part.redraw();
     else if (this.experiment && !this.circles.root.hidden) this.circles.redraw();
   }
 
@@ -72,15 +79,13 @@ class App {
     this.isOpen = false;
     const { experiment, network } = await this.load(index);
     Object.assign(this, { experiment, network });
-<<<<<<< HEAD
-    const tooLarge = "The network of this experiment is not in this page, which would be too large; a study of this"
-      + " experiment alone has it.", notKnown = "Of this experiment there are activations and no network.";
-    this.absent = network ? "" : experiment.n_weights ? tooLarge : notKnown;
-=======
-    this.absent = network ? "" :
-      "The network of this experiment is not in this page, which would be too large; a study of this experiment " +
-        "alone has it.";
->>>>>>> 3de99ae12938667abecd16a8d6a911de662bff4a
+    const tooLarge =
+      "The page would be too large with the network of this experiment; a study of this experiment alone has it.";
+    this.absent = network
+      ? ""
+      : experiment.n_weights
+        ? tooLarge
+        : "Of this experiment there are activations and no network.";
     const isMarkov = Boolean(experiment.views);
     for (const part of [this.clouds, this.follow, this.steer]) part.root.hidden = !isMarkov;
     this.circles.root.hidden = true;
@@ -105,7 +110,8 @@ class App {
 
   describe({ process, parameters, context, network, tensor, surgery }) {
     const numbers = Object.entries(parameters).filter(([, value]) => typeof value !== "object");
-    const settings = numbers.map(([key, value]) => `${key} = ${value}`).join(", "), model = network?.model;
+    const settings = numbers.map(([key, value]) => `${key} = ${value}`).join(", "),
+      model = network?.model;
     const parts = [`Process ${process}${settings && ` (${settings})`}, words of up to ${context} tokens.`];
     if (model) {
       const layers = `${model.n_layers} layer${model.n_layers === 1 ? "" : "s"}`;

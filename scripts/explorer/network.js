@@ -11,10 +11,10 @@ function erf(x) {
     let term = a,
       sum = a;
     for (let n = 1; Math.abs(term) > 1e-16; n++) {
-      term *= -a * a / n;
+      term *= (-a * a) / n;
       sum += term / (2 * n + 1);
     }
-    return Math.sign(x) * 2 / Math.sqrt(Math.PI) * sum;
+    return ((Math.sign(x) * 2) / Math.sqrt(Math.PI)) * sum;
   }
   let fraction = a;
   for (let n = 60; n > 0; n--) fraction = a + n / 2 / fraction;
@@ -27,20 +27,18 @@ const ACTIVATIONS = {
   relu: (x) => (x > 0 ? x : 0),
   silu: (x) => x * sigmoid(x),
   solu: (x, i, all) => x * Math.exp(logSoftmax(all)[i]),
-  gelu: (x) => x * (1 + erf(x / Math.SQRT2)) / 2,
-  gelu_new: (x) => x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2,
+  gelu: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2,
+  gelu_new: (x) => (x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))) / 2,
 };
 
 /** x W + b, W with shape (in, out) from `start`. */
 function affine(x, W, nOut, b, start = 0, biasStart = 0) {
   const out = new Float64Array(nOut);
-  if (b)
-    for (let j = 0; j < nOut; j++) out[j] = b[biasStart + j];
+  if (b) for (let j = 0; j < nOut; j++) out[j] = b[biasStart + j];
   for (let i = 0; i < x.length; i++) {
     const value = x[i],
       row = start + i * nOut;
-    if (value !== 0)
-      for (let j = 0; j < nOut; j++) out[j] += value * W[row + j];
+    if (value !== 0) for (let j = 0; j < nOut; j++) out[j] += value * W[row + j];
   }
   return out;
 }
@@ -48,8 +46,7 @@ function affine(x, W, nOut, b, start = 0, biasStart = 0) {
 /** W x + b, W with shape (out, in), as PyTorch's cells and linear layers have it. */
 function linear(x, W, b) {
   const out = Float64Array.from(b ?? new Float64Array(W.length / x.length));
-  for (let j = 0; j < out.length; j++)
-    for (let i = 0; i < x.length; i++) out[j] += W[j * x.length + i] * x[i];
+  for (let j = 0; j < out.length; j++) for (let i = 0; i < x.length; i++) out[j] += W[j * x.length + i] * x[i];
   return out;
 }
 
@@ -104,39 +101,56 @@ class Network {
     const scale = 1 / Math.sqrt(variance + EPSILON),
       w = this.w[`${name}.w`],
       b = this.w[`${name}.b`];
-    return hook(`${name}.hook_normalized`, position, x.map((value, i) => (value - mean) * scale * w[i] + b[i]));
+    return hook(
+      `${name}.hook_normalized`,
+      position,
+      x.map((value, i) => (value - mean) * scale * w[i] + b[i]),
+    );
   }
 
   /** Queries, keys or values of all heads. */
   heads(x, block, letter) {
-    const { n_heads: n, d_head: width } = this.model, out = [];
+    const { n_heads: n, d_head: width } = this.model,
+      out = [];
     for (let head = 0; head < n; head++)
-      out.push(affine(x, this.w[`${block}.attn.W_${letter}`], width, this.w[`${block}.attn.b_${letter}`], head * x
-        .length * width, head * width));
+      out.push(
+        affine(
+          x,
+          this.w[`${block}.attn.W_${letter}`],
+          width,
+          this.w[`${block}.attn.b_${letter}`],
+          head * x.length * width,
+          head * width,
+        ),
+      );
     return out;
   }
 
   attention(x, block, cache) {
-    const { n_heads: n, d_head: width, d_model } = this.model, q = this.heads(x, block, "Q"), z = new Float64Array(
-      n * width);
+    const { n_heads: n, d_head: width, d_model } = this.model,
+      q = this.heads(x, block, "Q"),
+      z = new Float64Array(n * width);
     cache.push({ k: this.heads(x, block, "K"), v: this.heads(x, block, "V") });
     for (let head = 0; head < n; head++) {
       const weight = logSoftmax(cache.map(({ k }) => dot(q[head], k[head]) / Math.sqrt(width))).map(Math.exp);
-      cache.forEach(({ v }, place) => { for (let i = 0; i < width; i++) z[head * width + i] += weight[place] * v[
-          head][i]; });
+      cache.forEach(({ v }, place) => {
+        for (let i = 0; i < width; i++) z[head * width + i] += weight[place] * v[head][i];
+      });
     }
     return affine(z, this.w[`${block}.attn.W_O`], d_model, this.w[`${block}.attn.b_O`]);
   }
 
   mlp(x, block) {
     const { d_mlp, d_model, activation } = this.model;
-    const hidden = affine(x, this.w[`${block}.mlp.W_in`], d_mlp, this.w[`${block}.mlp.b_in`]).map(ACTIVATIONS[
-      activation]);
+    const hidden = affine(x, this.w[`${block}.mlp.W_in`], d_mlp, this.w[`${block}.mlp.b_in`]).map(
+      ACTIVATIONS[activation],
+    );
     return affine(hidden, this.w[`${block}.mlp.W_out`], d_model, this.w[`${block}.mlp.b_out`]);
   }
 
   transformer(tokens, hook) {
-    const { d_model, n_layers } = this.model, nOut = this.w["unembed.b_U"].length;
+    const { d_model, n_layers } = this.model,
+      nOut = this.w["unembed.b_U"].length;
     const row = (name, i) => Float64Array.from(this.w[name].subarray(i * d_model, (i + 1) * d_model));
     const caches = Array.from({ length: n_layers }, () => []);
     return tokens.map((token, position) => {
@@ -160,14 +174,17 @@ class Network {
   }
 
   recurrent(tokens, hook) {
-    const { d_model, n_layers } = this.model, states = [];
+    const { d_model, n_layers } = this.model,
+      states = [];
     for (let layer = 0; layer < n_layers; layer++) states.push(this.initialState(layer));
     return tokens.map((token, position) => {
-      let x = hook("hook_embed", position, Float64Array.from(this.w["embed.weight"].subarray(token * d_model, (
-        token + 1) * d_model)));
+      let x = hook(
+        "hook_embed",
+        position,
+        Float64Array.from(this.w["embed.weight"].subarray(token * d_model, (token + 1) * d_model)),
+      );
       for (let layer = 0; layer < n_layers; layer++) {
-        states[layer] = this.step(layer, x, states[layer], (part, y) => hook(`layers.${layer}.${part}`,
-          position, y));
+        states[layer] = this.step(layer, x, states[layer], (part, y) => hook(`layers.${layer}.${part}`, position, y));
         x = states[layer].h;
       }
       return linear(x, this.w["unembed.weight"], this.w["unembed.bias"]);
@@ -181,7 +198,8 @@ class Network {
   }
 
   step(layer, x, { h, c }, hook) {
-    const { architecture, d_model: n } = this.model, cell = `layers.${layer}.cell`;
+    const { architecture, d_model: n } = this.model,
+      cell = `layers.${layer}.cell`;
     if (architecture === "kuramoto") return { h: hook("hook_x", this.oscillate(layer, x, h)) };
     const ofInput = linear(x, this.w[`${cell}.weight_ih`], this.w[`${cell}.bias_ih`]);
     const ofState = linear(h, this.w[`${cell}.weight_hh`], this.w[`${cell}.bias_hh`]);
@@ -191,12 +209,26 @@ class Network {
       const reset = part(0, sigmoid),
         update = part(1, sigmoid);
       const fresh = h.map((_, j) => Math.tanh(ofInput[2 * n + j] + reset[j] * ofState[2 * n + j]));
-      return { h: hook("hook_h", h.map((old, j) => (1 - update[j]) * fresh[j] + update[j] * old)), c };
+      return {
+        h: hook(
+          "hook_h",
+          h.map((old, j) => (1 - update[j]) * fresh[j] + update[j] * old),
+        ),
+        c,
+      };
     }
-    const [input, forget, fresh, output] = [part(0, sigmoid), part(1, sigmoid), part(2, Math.tanh), part(3,
-      sigmoid)];
-    const memory = hook("hook_c", c.map((old, j) => forget[j] * old + input[j] * fresh[j]));
-    return { h: hook("hook_h", memory.map((value, j) => output[j] * Math.tanh(value))), c: memory };
+    const [input, forget, fresh, output] = [part(0, sigmoid), part(1, sigmoid), part(2, Math.tanh), part(3, sigmoid)];
+    const memory = hook(
+      "hook_c",
+      c.map((old, j) => forget[j] * old + input[j] * fresh[j]),
+    );
+    return {
+      h: hook(
+        "hook_h",
+        memory.map((value, j) => output[j] * Math.tanh(value)),
+      ),
+      c: memory,
+    };
   }
 
   /** Each oscillator scaled to length 1. */
@@ -205,13 +237,16 @@ class Network {
     for (let start = 0; start < x.length; start += width) {
       const part = x.subarray(start, start + width),
         length = Math.hypot(...part) || 1;
-      part.forEach((value, i) => { part[i] = value / length; });
+      part.forEach((value, i) => {
+        part[i] = value / length;
+      });
     }
     return x;
   }
 
   oscillate(layer, stimulus, state) {
-    const { oscillator_dim: d, kuramoto_steps, coupled } = this.model, name = `layers.${layer}`;
+    const { oscillator_dim: d, kuramoto_steps, coupled } = this.model,
+      name = `layers.${layer}`;
     const omega = this.w[`${name}.W_Omega`],
       gamma = this.w[`${name}.gamma`][0];
     let x = state;
@@ -220,8 +255,8 @@ class Network {
       for (let i = 0; i < x.length; i++) {
         const start = i - (i % d),
           row = i % d;
-        for (let j = 0; j < d; j++) pull[i] += (omega[start * d + row * d + j] - omega[start * d + j * d + row]) *
-          x[start + j];
+        for (let j = 0; j < d; j++)
+          pull[i] += (omega[start * d + row * d + j] - omega[start * d + j * d + row]) * x[start + j];
       }
       const next = Float64Array.from(x);
       for (let start = 0; start < x.length; start += d) {

@@ -14,12 +14,19 @@ class Camera {
   screen(view, size) {
     const scale = size * (view.turns ? 0.36 : 0.42) * this.zoom,
       middle = size / 2;
-    const [cy, sy, cp, sp] = view.turns ? [Math.cos(this.yaw), Math.sin(this.yaw), Math.cos(this.pitch), Math.sin(
-      this.pitch)] : [1, 0, 1, 0];
-    const lower = 0.12 * (view.corners.length === 3 && !view.turns) * this
-    .zoom; // the middle of a triangle's height
-    return [scale * cy, 0, scale * sy, -scale * sy * sp, -scale * cp, scale * cy * sp, middle + this.x * size,
-      middle + (lower + this.y) * size
+    const [cy, sy, cp, sp] = view.turns
+      ? [Math.cos(this.yaw), Math.sin(this.yaw), Math.cos(this.pitch), Math.sin(this.pitch)]
+      : [1, 0, 1, 0];
+    const lower = 0.12 * (view.corners.length === 3 && !view.turns) * this.zoom; // the middle of a triangle's height
+    return [
+      scale * cy,
+      0,
+      scale * sy,
+      -scale * sy * sp,
+      -scale * cp,
+      scale * cy * sp,
+      middle + this.x * size,
+      middle + (lower + this.y) * size,
     ];
   }
 }
@@ -77,7 +84,9 @@ class Panel {
       if (dragging) this.group.drag(this.placeOf(event));
       else if (moved < 6) this.group.select(this.nearest(event), this.placeOf(event));
     });
-    canvas.addEventListener("pointercancel", () => { from = null; });
+    canvas.addEventListener("pointercancel", () => {
+      from = null;
+    });
     canvas.addEventListener("pointerleave", () => this.group.hover(-1));
     canvas.addEventListener("keydown", (event) => this.group.keydown?.(event, this));
   }
@@ -85,12 +94,13 @@ class Panel {
   /** Where an event is on the canvas, in its own pixels. */
   placeOf(event) {
     const box = this.canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top].map((x) => x * this.canvas.width / box.width);
+    return [event.clientX - box.left, event.clientY - box.top].map((x) => (x * this.canvas.width) / box.width);
   }
 
   /** The point nearest to an event, or -1 if none is near. */
   nearest(event) {
-    const [x, y] = this.placeOf(event), ratio = this.canvas.width / this.canvas.clientWidth;
+    const [x, y] = this.placeOf(event),
+      ratio = this.canvas.width / this.canvas.clientWidth;
     return this.nearestTo(x, y, (NEAR * ratio) ** 2);
   }
 
@@ -99,7 +109,7 @@ class Panel {
       least = within;
     for (let i = 0; i < this.shown; i++) {
       const square = (this.xs[i] - x) ** 2 + (this.ys[i] - y) ** 2;
-      if (square < least && allowed(i))[best, least] = [i, square];
+      if (square < least && allowed(i)) [best, least] = [i, square];
     }
     return best;
   }
@@ -114,7 +124,7 @@ class Panel {
         along = x * dx + y * dy;
       const aside = Math.abs(x * dy) + Math.abs(y * dx),
         cost = along + 3 * aside;
-      if (along > 2 && cost < least)[best, least] = [i, cost];
+      if (along > 2 && cost < least) [best, least] = [i, cost];
     }
     return best;
   }
@@ -122,9 +132,8 @@ class Panel {
   project() {
     const size = this.canvas.width,
       [xx, xy, xz, yx, yy, yz, x0, y0] = this.group.camera.screen(this.view, size);
-    if (!this.xs || this.xs.length < this.shown)[this.xs, this.ys] = [new Float32Array(this.shown),
-      new Float32Array(this.shown)
-    ];
+    if (!this.xs || this.xs.length < this.shown)
+      [this.xs, this.ys] = [new Float32Array(this.shown), new Float32Array(this.shown)];
     const { xs, ys, points, shown } = this;
     for (let i = 0, j = 0; i < shown; i++, j += 3) {
       const x = points[j],
@@ -138,7 +147,9 @@ class Panel {
 
   /** Each point as a square of pixels. */
   splat(pixels, size, wide) {
-    const { xs, ys, colors, shown } = this, half = wide >> 1, most = size - wide;
+    const { xs, ys, colors, shown } = this,
+      half = wide >> 1,
+      most = size - wide;
     for (let i = 0; i < shown; i++) {
       const left = (xs[i] | 0) - half,
         top = (ys[i] | 0) - half,
@@ -157,14 +168,16 @@ class Panel {
       this.canvas.width = this.canvas.height = size;
       this.image = null;
     }
-    const context = this.canvas.getContext(
-  "2d", { willReadFrequently: true }); // in memory, where pixels are written
+    const context = this.canvas.getContext("2d", { willReadFrequently: true }); // in memory, where pixels are written
     this.image ??= context.createImageData(size, size);
     const pixels = new Uint32Array(this.image.data.buffer);
     pixels.fill(0);
     this.project();
-    this.splat(pixels, size, Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : this.shown > 200 ? 3.2 :
-      6) * ratio));
+    this.splat(
+      pixels,
+      size,
+      Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : this.shown > 200 ? 3.2 : 6) * ratio),
+    );
     context.putImageData(this.image, 0, 0);
     this.drawFrame(context, ratio);
     for (const line of this.path) this.drawLine(context, ratio, line);
@@ -182,12 +195,19 @@ class Panel {
     context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--line");
     context.lineWidth = ratio;
     context.beginPath();
-    if (corners.length <= 4) corners.forEach((a, i) => corners.slice(i + 1).forEach((b) => { context.moveTo(...a);
-      context.lineTo(...b); }));
+    if (corners.length <= 4)
+      corners.forEach((a, i) =>
+        corners.slice(i + 1).forEach((b) => {
+          context.moveTo(...a);
+          context.lineTo(...b);
+        }),
+      );
     else {
       const middle = [0, 1].map((i) => corners.reduce((sum, corner) => sum + corner[i] / corners.length, 0));
-      corners.forEach((a) => { context.moveTo(...middle);
-        context.lineTo(...a); });
+      corners.forEach((a) => {
+        context.moveTo(...middle);
+        context.lineTo(...a);
+      });
     }
     context.stroke();
     context.font = `${12 * ratio}px system-ui, sans-serif`;
@@ -201,16 +221,15 @@ class Panel {
       context.fill();
       context.fillStyle = ink;
       const label = this.view.labels[place] ?? "";
-      context.fillText(cut(/^\d+$/.test(label) ? `state ${label}` : label), x, y + (y > middle ? 18 : -10) *
-        ratio);
+      context.fillText(cut(/^\d+$/.test(label) ? `state ${label}` : label), x, y + (y > middle ? 18 : -10) * ratio);
     });
   }
 
   drawRing(context, ratio, x, y, strong) {
     for (const [width, color] of [
-        [5, "--paper"],
-        [2.5, strong ? "--accent" : "--ink"]
-      ]) {
+      [5, "--paper"],
+      [2.5, strong ? "--accent" : "--ink"],
+    ]) {
       context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue(color);
       context.lineWidth = width * ratio;
       context.beginPath();

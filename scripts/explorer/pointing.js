@@ -15,27 +15,35 @@ class CloudGroup {
 
   /** What the colours mean: [colour, name], with a scale as its two ends. */
   key() {
-    const { experiment } = this, { part } = this.currentView();
-    if (this.color === "error") return [
-      [graded(0), "error 0"],
-      [graded(1), `${number(this.mostError, 2)} or more`]
-    ];
-    if (this.color === "length") return [
-      [graded(1 / experiment.context), "1 token"],
-      [graded(1), `${experiment.context} tokens`]
-    ];
+    const { experiment } = this,
+      { part } = this.currentView();
+    if (this.color === "error")
+      return [
+        [graded(0), "error 0"],
+        [graded(1), `${number(this.mostError, 2)} or more`],
+      ];
+    if (this.color === "length")
+      return [
+        [graded(1 / experiment.context), "1 token"],
+        [graded(1), `${experiment.context} tokens`],
+      ];
     if (this.color === "next") return experiment.tokens.map((name, i) => [anchor(i), `token ${name}`]);
-    const names = part ? part.readout.map((_, i) => `state ${i} of ${part.name}`) : experiment.generalized ? [] :
-      experiment.states.map((name) => `state ${name}`);
+    const names = part
+      ? part.readout.map((_, i) => `state ${i} of ${part.name}`)
+      : experiment.generalized
+        ? []
+        : experiment.states.map((name) => `state ${name}`);
     return names.map((name, i) => [anchor(i), name]);
   }
 
   buildKey() {
-    const entries = this.key().slice(0, 12).map(([color, name]) => {
-      const swatch = element("span", { class: "swatch", "aria-hidden": "true" });
-      swatch.style.backgroundColor = rgb(color);
-      return element("li", {}, swatch, name);
-    });
+    const entries = this.key()
+      .slice(0, 12)
+      .map(([color, name]) => {
+        const swatch = element("span", { class: "swatch", "aria-hidden": "true" });
+        swatch.style.backgroundColor = rgb(color);
+        return element("li", {}, swatch, name);
+      });
     const lift = this.currentView().lift ? element("li", {}, "Height: length of the word.") : null;
     this.legend.replaceChildren(...entries, ...(lift ? [lift] : []));
   }
@@ -70,7 +78,7 @@ class CloudGroup {
   }
 
   keydown(event, panel) {
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } [event.key];
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (event.key === "+" || event.key === "-") this.zoom(event.key === "+" ? 1.5 : 1 / 1.5);
     if (!way) return;
     event.preventDefault();
@@ -101,8 +109,11 @@ class CloudGroup {
 
   /** All about one word, below the panels: a point's, or the selected one, which need not be a point. */
   describe(point) {
-    const { experiment, app } = this, word = point >= 0 ? experiment.word(point) : app.word;
-    const belief = beliefsOf(experiment, word).at(-1), width = belief.length, rows = [["true belief", belief, null]];
+    const { experiment, app } = this,
+      word = point >= 0 ? experiment.word(point) : app.word;
+    const belief = beliefsOf(experiment, word).at(-1),
+      width = belief.length,
+      rows = [["true belief", belief, null]];
     for (const panel of this.panels) {
       if (!panel.cloud || point < 0 || point >= panel.shown) continue;
       const decoded = Array.from(panel.beliefs.subarray(point * width, (point + 1) * width));
@@ -115,10 +126,20 @@ class CloudGroup {
     }
     const absent = point < 0 ? "; it is not among the points, of which there are a sample" : "";
     this.card.replaceChildren(
-      element("p", { class: "word" }, "Word: ", element("strong", { id: "hovered" }, wordText(experiment, word)),
-        ` (${word.length} tokens${absent}). Point at a point to read its word here.`),
-      element("div", { class: "tables" }, beliefTable("Belief", experiment.states, rows),
-        beliefTable("Next token", experiment.tokens, predicted)));
+      element(
+        "p",
+        { class: "word" },
+        "Word: ",
+        element("strong", { id: "hovered" }, wordText(experiment, word)),
+        ` (${word.length} tokens${absent}). Point at a point to read its word here.`,
+      ),
+      element(
+        "div",
+        { class: "tables" },
+        beliefTable("Belief", experiment.states, rows),
+        beliefTable("Next token", experiment.tokens, predicted),
+      ),
+    );
   }
 
   redraw() {

@@ -10,17 +10,20 @@ function dot(a, b) {
 /** vector * matrix, of nested rows. */
 function times(vector, matrix) {
   const out = new Array(matrix[0].length).fill(0);
-  for (let i = 0; i < vector.length; i++)
-    for (let j = 0; j < out.length; j++) out[j] += vector[i] * matrix[i][j];
+  for (let i = 0; i < vector.length; i++) for (let j = 0; j < out.length; j++) out[j] += vector[i] * matrix[i][j];
   return out;
 }
 
 /** The transition tensor of an experiment as nested arrays, and the probability of each token from each state. */
 async function unpackProcess(experiment) {
-  const { shape: [nTokens, n], values } = await unpack(experiment.tensor), states = experiment.states.map((_, i) =>
-    i);
-  experiment.tensor = Array.from({ length: nTokens }, (_, token) => states.map((i) => Array.from(values.subarray((
-    token * n + i) * n, (token * n + i + 1) * n))));
+  const {
+      shape: [nTokens, n],
+      values,
+    } = await unpack(experiment.tensor),
+    states = experiment.states.map((_, i) => i);
+  experiment.tensor = Array.from({ length: nTokens }, (_, token) =>
+    states.map((i) => Array.from(values.subarray((token * n + i) * n, (token * n + i + 1) * n))),
+  );
   experiment.emission = states.map((i) => experiment.tensor.map((matrix) => dot(matrix[i], experiment.readout)));
 }
 
@@ -53,21 +56,24 @@ const HEIGHT = Math.sqrt(3) / 2;
 
 /** Corners of a regular simplex of n states as [x, y, z]: a line, a triangle, a tetrahedron; else null. */
 function simplexCorners(n) {
-  if (n === 2) return [
-    [-1, -0.8, 0],
-    [1, -0.8, 0]
-  ];
-  if (n === 3) return [
-    [-1, -HEIGHT * 2 / 3, 0],
-    [1, -HEIGHT * 2 / 3, 0],
-    [0, HEIGHT * 4 / 3, 0]
-  ];
-  if (n === 4) return [
-    [0.94, -1 / 3, 0],
-    [-0.47, -1 / 3, 0.82],
-    [-0.47, -1 / 3, -0.82],
-    [0, 1, 0]
-  ].map((corner) => corner.map((x) => 1.15 * x));
+  if (n === 2)
+    return [
+      [-1, -0.8, 0],
+      [1, -0.8, 0],
+    ];
+  if (n === 3)
+    return [
+      [-1, (-HEIGHT * 2) / 3, 0],
+      [1, (-HEIGHT * 2) / 3, 0],
+      [0, (HEIGHT * 4) / 3, 0],
+    ];
+  if (n === 4)
+    return [
+      [0.94, -1 / 3, 0],
+      [-0.47, -1 / 3, 0.82],
+      [-0.47, -1 / 3, -0.82],
+      [0, 1, 0],
+    ].map((corner) => corner.map((x) => 1.15 * x));
   return null;
 }
 
@@ -86,13 +92,16 @@ function principalAxes(matrix) {
         const t = Math.sign(theta || 1) / (Math.abs(theta) + Math.sqrt(theta * theta + 1));
         const c = 1 / Math.sqrt(t * t + 1),
           s = t * c;
-        for (let k = 0; k < n; k++)[a[k][p], a[k][q]] = [c * a[k][p] - s * a[k][q], s * a[k][p] + c * a[k][q]];
-        for (let k = 0; k < n; k++)[a[p][k], a[q][k]] = [c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]];
-        for (let k = 0; k < n; k++)[v[p][k], v[q][k]] = [c * v[p][k] - s * v[q][k], s * v[p][k] + c * v[q][k]];
+        for (let k = 0; k < n; k++) [a[k][p], a[k][q]] = [c * a[k][p] - s * a[k][q], s * a[k][p] + c * a[k][q]];
+        for (let k = 0; k < n; k++) [a[p][k], a[q][k]] = [c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]];
+        for (let k = 0; k < n; k++) [v[p][k], v[q][k]] = [c * v[p][k] - s * v[q][k], s * v[p][k] + c * v[q][k]];
       }
     if (off < 1e-20) break;
   }
-  return v.map((row, i) => [a[i][i], row]).sort((x, y) => y[0] - x[0]).map(([, row]) => row);
+  return v
+    .map((row, i) => [a[i][i], row])
+    .sort((x, y) => y[0] - x[0])
+    .map(([, row]) => row);
 }
 
 /** The view on the leading principal components of some points (rows of `width` numbers), scaled to fill the frame. */
@@ -104,7 +113,7 @@ function principalView(name, points, width, labels) {
   for (let i = 0; i < n; i++)
     for (let j = 0; j < width; j++)
       for (let k = 0; k < width; k++)
-        covariance[j][k] += (points[i * width + j] - mean[j]) * (points[i * width + k] - mean[k]) / n;
+        covariance[j][k] += ((points[i * width + j] - mean[j]) * (points[i * width + k] - mean[k])) / n;
   const axes = principalAxes(covariance).slice(0, 3);
   while (axes.length < 3) axes.push(new Array(width).fill(0));
   let reach = 1e-9;
@@ -122,35 +131,51 @@ function principalView(name, points, width, labels) {
 
 /** The view of a simplex of states at given corners. */
 function cornersView(name, corners, labels, context = 1) {
-  return { name, matrix: corners, offset: [0, 0, 0], corners, labels, turns: corners.length > 3, lift: corners
-      .length === 2 ? 1.5 / context : 0 };
+  return {
+    name,
+    matrix: corners,
+    offset: [0, 0, 0],
+    corners,
+    labels,
+    turns: corners.length > 3,
+    lift: corners.length === 2 ? 1.5 / context : 0,
+  };
 }
 
 /** The view of a part of a process: its marginal belief, of a mixture scaled by the posterior about the centre. */
 function partView(process, part) {
   const scaled = process.composed === "mixture",
     n = part.readout.length,
-    corners = n === 2 ? [
-      [-1, 0, 0],
-      [1, 0, 0]
-    ] : simplexCorners(n);
+    corners =
+      n === 2
+        ? [
+            [-1, 0, 0],
+            [1, 0, 0],
+          ]
+        : simplexCorners(n);
   const name = scaled ? `component ${part.name}, scaled by its posterior` : `factor ${part.name}`;
   if (!corners) return null;
   const labels = part.readout.map((_, state) => String(state));
-  return { ...cornersView(name, corners, labels), matrix: part.marginal.map((row) => times(row, corners)), lift: 0,
-    part };
+  return {
+    ...cornersView(name, corners, labels),
+    matrix: part.marginal.map((row) => times(row, corners)),
+    lift: 0,
+    part,
+  };
 }
 
 /** All views of an experiment, the first of which is shown; `beliefs` are those of its points. */
 function viewsOf(process, beliefs) {
   const n = process.states.length,
     views = [];
-  if (!process.generalized && simplexCorners(n)) views.push(cornersView("simplex of the states", simplexCorners(n),
-    process.states, process.context));
+  if (!process.generalized && simplexCorners(n))
+    views.push(cornersView("simplex of the states", simplexCorners(n), process.states, process.context));
   const parts = process.parts.map((part) => partView(process, part)).filter(Boolean);
   if (process.composed === "mixture") views.push(...parts);
-  if (views.length === 0 || n > 3) views.push(principalView("principal components", beliefs, n, n <= 8 && !process
-    .generalized ? process.states : null));
+  if (views.length === 0 || n > 3)
+    views.push(
+      principalView("principal components", beliefs, n, n <= 8 && !process.generalized ? process.states : null),
+    );
   if (process.composed && process.composed !== "mixture") views.unshift(...parts);
   if (!process.generalized && n > 3) views.push({ name: "three corners", chosen: [0, 1, 2], turns: false });
   return views;
@@ -160,9 +185,18 @@ function viewsOf(process, beliefs) {
 function threeCorners(process, chosen) {
   const triangle = simplexCorners(3),
     matrix = process.states.map(() => [0, 0, 0]);
-  chosen.forEach((state, place) => { matrix[state] = triangle[place]; });
-  return { name: "three corners", chosen, matrix, offset: [0, 0, 0], corners: triangle, labels: chosen.map((s) =>
-      process.states[s]), turns: false };
+  chosen.forEach((state, place) => {
+    matrix[state] = triangle[place];
+  });
+  return {
+    name: "three corners",
+    chosen,
+    matrix,
+    offset: [0, 0, 0],
+    corners: triangle,
+    labels: chosen.map((s) => process.states[s]),
+    turns: false,
+  };
 }
 
 /** The place of one belief in a view; a belief over two states is lifted by the length of its word. */
@@ -182,7 +216,7 @@ const ANCHORS = [
   [0xcc, 0x79, 0xa7],
   [0xd5, 0x5e, 0],
   [0xf0, 0xe4, 0x42],
-  [0, 0x72, 0xb2]
+  [0, 0x72, 0xb2],
 ];
 
 /** Okabe and Ito's palette; black is white on a dark page. */
@@ -200,8 +234,10 @@ function beliefColor(experiment, belief, part) {
 
 /** The coordinates of a generalized process as shares: each that varies within its range, of their sum. */
 function rescaled({ ranges }, belief) {
-  const parts = ranges.map(([least, most], i) => [most - least, belief[i] - least]).filter(([spread]) => spread >
-    1e-9).map(([spread, above]) => above / spread);
+  const parts = ranges
+    .map(([least, most], i) => [most - least, belief[i] - least])
+    .filter(([spread]) => spread > 1e-9)
+    .map(([spread, above]) => above / spread);
   const total = parts.reduce((sum, x) => sum + x, 0) || 1;
   return parts.map((x) => x / total);
 }
@@ -214,21 +250,27 @@ function isDark() {
 /** The mix of the anchors' colours by shares that sum to 1. */
 function mixed(shares) {
   const color = [0, 0, 0];
-  shares.forEach((share, place) => anchor(place).forEach((value, i) => { color[i] += share * value; }));
+  shares.forEach((share, place) =>
+    anchor(place).forEach((value, i) => {
+      color[i] += share * value;
+    }),
+  );
   return color.map((value) => Math.max(0, Math.min(255, value)));
 }
 
 /** A scale from light blue through yellow to dark red, or its reverse in lightness on a dark page, for 0 to 1. */
 function graded(value) {
-  const stops = isDark() ? [
-    [40, 60, 120],
-    [60, 150, 160],
-    [250, 230, 120]
-  ] : [
-    [170, 210, 235],
-    [90, 120, 190],
-    [60, 10, 80]
-  ];
+  const stops = isDark()
+    ? [
+        [40, 60, 120],
+        [60, 150, 160],
+        [250, 230, 120],
+      ]
+    : [
+        [170, 210, 235],
+        [90, 120, 190],
+        [60, 10, 80],
+      ];
   const x = 2 * Math.max(0, Math.min(1, value)),
     low = Math.min(1, Math.floor(x));
   return stops[low].map((start, i) => start + (x - low) * (stops[low + 1][i] - start));

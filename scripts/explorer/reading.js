@@ -6,13 +6,27 @@ const MOST_COLUMNS = 9;
 function beliefTable(title, names, rows) {
   const shown = names.slice(0, MOST_COLUMNS),
     hasError = rows.some(([, , error]) => error !== null);
-  const head = element("tr", {}, element("th", { scope: "col" }, title), ...shown.map((name) => element(
-  "th", { scope: "col" }, name)), hasError ? element("th", { scope: "col" }, "error") : null);
-  const body = rows.map(([name, values, error]) => element("tr", {}, element("th", { scope: "row" }, name),
-    ...shown.map((_, i) => element("td", {}, number(values[i]))), hasError ? element("td", {}, error === null ?
-      "" : number(error)) : null));
-  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, element("table", {},
-    element("thead", {}, head), element("tbody", {}, ...body)));
+  const head = element(
+    "tr",
+    {},
+    element("th", { scope: "col" }, title),
+    ...shown.map((name) => element("th", { scope: "col" }, name)),
+    hasError ? element("th", { scope: "col" }, "error") : null,
+  );
+  const body = rows.map(([name, values, error]) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, name),
+      ...shown.map((_, i) => element("td", {}, number(values[i]))),
+      hasError ? element("td", {}, error === null ? "" : number(error)) : null,
+    ),
+  );
+  return element(
+    "div",
+    { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
+    element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)),
+  );
 }
 
 /** A word as its tokens' names. */
@@ -23,11 +37,19 @@ function wordText(experiment, word) {
 /** Shares as small bars with their numbers; of many, the three largest with their names. */
 function bars(values, names, few) {
   const shown = values.map((value, i) => [value, i]);
-  const chosen = few ? shown : shown.sort((a, b) => b[0] - a[0]).slice(0, 3).sort((a, b) => a[1] - b[1]);
+  const chosen = few
+    ? shown
+    : shown
+        .sort((a, b) => b[0] - a[0])
+        .slice(0, 3)
+        .sort((a, b) => a[1] - b[1]);
   const list = element("span", { class: "bars" });
   for (const [value, i] of chosen) {
-    const bar = element("span", { class: "bar", title: names[i] }, few ? number(value) :
-      `${names[i]} ${number(value)}`);
+    const bar = element(
+      "span",
+      { class: "bar", title: names[i] },
+      few ? number(value) : `${names[i]} ${number(value)}`,
+    );
     bar.style.setProperty("--share", `${100 * Math.max(0, Math.min(1, value))}%`);
     bar.style.setProperty("--color", rgb(anchor(i)));
     list.append(bar);

@@ -42,18 +42,32 @@ class Steer {
     this.controls = element("div", { class: "controls" });
     this.panel = new Panel(this, "belief to be written");
     this.legend = element("p", { class: "panel-note" });
-    this.result = element("div", { class: "scroll", tabindex: 0,
-    role: "region", "aria-label": "Predictions after writing a belief" });
+    this.result = element("div", {
+      class: "scroll",
+      tabindex: 0,
+      role: "region",
+      "aria-label": "Predictions after writing a belief",
+    });
     this.summary = element("p", { class: "summary", role: "status", "aria-live": "polite", id: "summary" });
-    this.root = element("section", { id: "steer", "aria-labelledby": "steer-title" },
+    this.root = element(
+      "section",
+      { id: "steer", "aria-labelledby": "steer-title" },
       element("h2", { id: "steer-title" }, "Drag the belief"),
-      element("p", {},
+      element(
+        "p",
+        {},
         "The network runs in this page. Drag the ring to another belief: it is written into the chosen site at " +
           "the last token of the word. If the network uses the belief it holds there, its prediction becomes the " +
-          "optimal prediction of the belief that you wrote. A random change of the same size is the control."
-        ),
-      this.controls, element("div", { class: "pair" }, element("figure", { class: "panel large" }, this.panel
-        .canvas, this.legend), element("div", {}, this.summary, this.result)));
+          "optimal prediction of the belief that you wrote. A random change of the same size is the control.",
+      ),
+      this.controls,
+      element(
+        "div",
+        { class: "pair" },
+        element("figure", { class: "panel large" }, this.panel.canvas, this.legend),
+        element("div", {}, this.summary, this.result),
+      ),
+    );
   }
 
   get experiment() {
@@ -72,7 +86,8 @@ class Steer {
   }
 
   refresh() {
-    const { experiment, app } = this, absent = app.network ? "" : app.absent;
+    const { experiment, app } = this,
+      absent = app.network ? "" : app.absent;
     this.controls.hidden = this.panel.canvas.hidden = Boolean(absent);
     if (absent) {
       this.summary.textContent = absent;
@@ -86,7 +101,9 @@ class Steer {
 
   /** The belief of another word, of the same length as the study's steering takes it, if one predicts otherwise. */
   takeAnother(seed) {
-    const { experiment, app } = this, draw = random(seed), length = Math.max(1, app.word.length);
+    const { experiment, app } = this,
+      draw = random(seed),
+      length = Math.max(1, app.word.length);
     const own = prediction(experiment, beliefsOf(experiment, app.word).at(-1));
     for (let tries = 0; tries < 2000; tries++) {
       const point = Math.floor(draw() * experiment.n),
@@ -99,24 +116,60 @@ class Steer {
   }
 
   buildControls() {
-    const dose = element("input", { type: "range", min: 0, max: 1.5, step: 0.05, value: this.dose, id: "dose",
-      oninput: () => { this.dose = Number(dose.value);
+    const dose = element("input", {
+      type: "range",
+      min: 0,
+      max: 1.5,
+      step: 0.05,
+      value: this.dose,
+      id: "dose",
+      oninput: () => {
+        this.dose = Number(dose.value);
         shown.textContent = this.dose.toFixed(2);
-        this.update(); } });
+        this.update();
+      },
+    });
     const shown = element("output", {}, this.dose.toFixed(2));
     this.controls.replaceChildren(
-      chooser("Write into", this.sites().map((site, i) => [i, site]), this.site, (value) => { this.site = Number(
-          value);
-        this.update(); }),
+      chooser(
+        "Write into",
+        this.sites().map((site, i) => [i, site]),
+        this.site,
+        (value) => {
+          this.site = Number(value);
+          this.update();
+        },
+      ),
       element("label", { class: "field" }, element("span", {}, "Dose"), dose, shown),
-      element("button", { type: "button", id: "another", onclick: () => { this.takeAnother(++this.seed * 31);
-          this.update(); } }, "belief of another word"),
-      element("button", { type: "button", onclick: () => { this.seed++;
-          this.update(); } }, "another random direction"));
+      element(
+        "button",
+        {
+          type: "button",
+          id: "another",
+          onclick: () => {
+            this.takeAnother(++this.seed * 31);
+            this.update();
+          },
+        },
+        "belief of another word",
+      ),
+      element(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            this.seed++;
+            this.update();
+          },
+        },
+        "another random direction",
+      ),
+    );
   }
 
   update() {
-    const { experiment, app } = this, { network, word } = app;
+    const { experiment, app } = this,
+      { network, word } = app;
     if (!network || !this.target) return;
     if (!word.length) {
       this.summary.textContent = "Choose a word of at least one token above.";
@@ -127,39 +180,58 @@ class Steer {
       wanted = prediction(experiment, this.target),
       optimum = prediction(experiment, own);
     const found = { none: network.run(word).logProbability.at(-1) };
-    for (const way of Object.keys(WAYS)) found[way] = steered(experiment, network, word, site, this.target, way,
-      this.dose, this.seed);
+    for (const way of Object.keys(WAYS))
+      found[way] = steered(experiment, network, word, site, this.target, way, this.dose, this.seed);
     const few = experiment.tokens.length <= 6,
-      row = (name, values, log, means) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {},
-          bars(values, experiment.tokens, few)),
-        ...(log ? [klNats(wanted, log), klNats(optimum, log)].map((kl) => element("td", {}, number(kl, 4))) : [
-          element("td", {}), element("td", {})
-        ]), element("td", {}, means));
-    const body = [row("network, nothing written", found.none.map(Math.exp), found.none, this.mean(site, "pattern",
-      0))];
-    for (const [way, name] of Object.entries(WAYS)) body.push(row(`network, ${name}`, found[way].map(Math.exp),
-      found[way], this.mean(site, way, 1)));
-    body.push(row("optimum of the written belief", wanted, null, ""), row(`optimum of the word`, optimum, null,
-    ""));
-    const heads = ["", `next token: ${experiment.tokens.join(", ")}`,
-      "KL from the optimum of the written belief (nats)", "KL from the optimum of the word (nats)",
-      "the former, mean over the study's pairs at dose 1"
+      row = (name, values, log, means) =>
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row" }, name),
+          element("td", {}, bars(values, experiment.tokens, few)),
+          ...(log
+            ? [klNats(wanted, log), klNats(optimum, log)].map((kl) => element("td", {}, number(kl, 4)))
+            : [element("td", {}), element("td", {})]),
+          element("td", {}, means),
+        );
+    const body = [row("network, nothing written", found.none.map(Math.exp), found.none, this.mean(site, "pattern", 0))];
+    for (const [way, name] of Object.entries(WAYS))
+      body.push(row(`network, ${name}`, found[way].map(Math.exp), found[way], this.mean(site, way, 1)));
+    body.push(row("optimum of the written belief", wanted, null, ""), row(`optimum of the word`, optimum, null, ""));
+    const heads = [
+      "",
+      `next token: ${experiment.tokens.join(", ")}`,
+      "KL from the optimum of the written belief (nats)",
+      "KL from the optimum of the word (nats)",
+      "the former, mean over the study's pairs at dose 1",
     ];
-    this.result.replaceChildren(element("table", { class: "steps" }, element("thead", {}, element("tr", {}, ...heads
-      .map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, ...body)));
+    this.result.replaceChildren(
+      element(
+        "table",
+        { class: "steps" },
+        element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
+        element("tbody", {}, ...body),
+      ),
+    );
     const before = klNats(wanted, found.none),
       share = (way) => `${Math.round(100 * (1 - klNats(wanted, found[way]) / before))} %`;
     const word_ = wordText(experiment, word);
-    this.summary.textContent = before < 1e-3 ?
-      `After ${word_}, the written belief predicts almost what the network predicts anyway: drag it further.` :
-      `After ${word_}, writing the belief into ${site} closes ${share("pattern")} of the divergence between the ` +
-      `network's prediction and the optimum of the written belief; this random direction ${share("random")}.`;
+    this.summary.textContent =
+      before < 1e-3
+        ? `After ${word_}, the written belief predicts almost what the network predicts anyway: drag it further.`
+        : `After ${word_}, writing the belief into ${site} closes ${share("pattern")} of the divergence between the ` +
+          `network's prediction and the optimum of the written belief; this random direction ${share("random")}.`;
     this.draw();
   }
 
   mean(site, way, dose) {
-    const found = this.experiment.steering.find((row) => row.site === site && row.intervention === way && row
-      .dose === dose && row.metric === "kl_to_counterfactual_nats");
+    const found = this.experiment.steering.find(
+      (row) =>
+        row.site === site &&
+        row.intervention === way &&
+        row.dose === dose &&
+        row.metric === "kl_to_counterfactual_nats",
+    );
     return found ? number(found.value, 4) : "";
   }
 
@@ -168,8 +240,10 @@ class Steer {
   }
 
   draw() {
-    const { experiment } = this, view = this.view(), n = Math.min(experiment.n, 6000), length = this.app.word
-    .length;
+    const { experiment } = this,
+      view = this.view(),
+      n = Math.min(experiment.n, 6000),
+      length = this.app.word.length;
     if (!this.cloud || this.cloud.view !== view) {
       const points = new Float32Array(3 * n);
       for (let i = 0; i < n; i++) points.set(placed(view, experiment.belief(i), experiment.word(i).length), 3 * i);
@@ -177,21 +251,29 @@ class Steer {
     }
     const faint = isDark() ? 0.45 : 0.4,
       paper = isDark() ? 22 : 255;
-    this.panel.show(view, this.cloud.points, pixelColors(n, (i) => beliefColor(experiment, experiment.belief(i),
-      view.part).map((x) => faint * x + (1 - faint) * paper)), n);
+    this.panel.show(
+      view,
+      this.cloud.points,
+      pixelColors(n, (i) =>
+        beliefColor(experiment, experiment.belief(i), view.part).map((x) => faint * x + (1 - faint) * paper),
+      ),
+      n,
+    );
     const style = getComputedStyle(document.documentElement),
       own = placed(view, beliefsOf(experiment, this.app.word).at(-1), length);
     this.panel.path = [{ points: [own], color: style.getPropertyValue("--ink"), dots: true }];
     if (this.target) {
       this.handle = placed(view, this.target, length);
-      this.panel.path.unshift({ points: [own, this.handle], color: style.getPropertyValue("--accent"),
-        dashed: true });
+      this.panel.path.unshift({ points: [own, this.handle], color: style.getPropertyValue("--accent"), dashed: true });
       this.panel.rings = [this.handle];
     }
-    const named = this.target ? this.target.map((x, i) => `${experiment.states[i]} ${number(x, 2)}`).slice(0, 8)
-      .join(", ") : "";
-    this.legend.textContent =
-      `Dot: belief of the word. Ring: belief that is written (${named}). Drag it, or use the arrow keys.`;
+    const named = this.target
+      ? this.target
+          .map((x, i) => `${experiment.states[i]} ${number(x, 2)}`)
+          .slice(0, 8)
+          .join(", ")
+      : "";
+    this.legend.textContent = `Dot: belief of the word. Ring: belief that is written (${named}): drag it, or use arrow keys.`;
     this.panel.canvas.setAttribute("aria-label", this.legend.textContent);
     this.panel.draw();
   }
@@ -207,8 +289,8 @@ class Steer {
   drag(place) {
     const view = this.view(),
       { experiment, panel } = this;
-    if (view.matrix === view.corners && experiment.states.length === 3) this.target = barycentric(view.corners.map(
-      panel.at), place);
+    if (view.matrix === view.corners && experiment.states.length === 3)
+      this.target = barycentric(view.corners.map(panel.at), place);
     else {
       const point = panel.nearestTo(...place);
       if (point >= 0) this.target = experiment.belief(point);
@@ -217,17 +299,17 @@ class Steer {
   }
 
   keydown(event) {
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } [event.key];
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!way || !this.handle) return;
     event.preventDefault();
     if (event.shiftKey && this.view().turns) {
       this.camera.yaw += 0.1 * way[0];
       return this.draw();
     }
-    const [x, y] = this.panel.at(this.handle), step = 0.03 * this.panel.canvas.width;
-    if (this.view().matrix === this.view().corners && this.experiment.states.length === 3) return this.drag([x +
-      step * way[0], y + step * way[1]
-    ]);
+    const [x, y] = this.panel.at(this.handle),
+      step = 0.03 * this.panel.canvas.width;
+    if (this.view().matrix === this.view().corners && this.experiment.states.length === 3)
+      return this.drag([x + step * way[0], y + step * way[1]]);
     const now = this.panel.nearestTo(x, y),
       next = this.panel.neighbour(now, ...way);
     if (next >= 0) this.target = this.experiment.belief(next);
@@ -244,11 +326,7 @@ class Steer {
 }
 
 /** Barycentric coordinates of a place in a triangle on the screen, of one outside those of a near place inside. */
-function barycentric([
-  [ax, ay],
-  [bx, by],
-  [cx, cy]
-], [x, y]) {
+function barycentric([[ax, ay], [bx, by], [cx, cy]], [x, y]) {
   const whole = (by - cy) * (ax - cx) + (cx - bx) * (ay - cy);
   const a = ((by - cy) * (x - cx) + (cx - bx) * (y - cy)) / whole,
     b = ((cy - ay) * (x - cx) + (ax - cx) * (y - cy)) / whole;

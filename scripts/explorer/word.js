@@ -11,18 +11,27 @@ class Word {
     this.showsMaps = true;
     this.controls = element("div", { class: "controls" });
     this.panel = new Panel(this, "path of the belief");
-    this.steps = element("div", { class: "scroll", tabindex: 0,
-  role: "region", "aria-label": "Steps of the word" });
+    this.steps = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Steps of the word" });
     this.legend = element("p", { class: "panel-note" });
-    this.root = element("section", { id: "word", "aria-labelledby": "word-title" },
+    this.root = element(
+      "section",
+      { id: "word", "aria-labelledby": "word-title" },
       element("h2", { id: "word-title" }, "Follow a word"),
-      element("p", {},
+      element(
+        "p",
+        {},
         "Each token moves the belief by a map of its own. Type a word, or click tokens, and follow the belief " +
           "of the optimal observer and what is decoded from the network at each step. Applying the maps at " +
-          "random, again and again, is the chaos game: it draws the set of all beliefs."
-        ),
-      this.controls, element("div", { class: "pair" }, element("figure", { class: "panel large" }, this.panel
-        .canvas, this.legend), this.steps));
+          "random, again and again, is the chaos game: it draws the set of all beliefs.",
+      ),
+      this.controls,
+      element(
+        "div",
+        { class: "pair" },
+        element("figure", { class: "panel large" }, this.panel.canvas, this.legend),
+        this.steps,
+      ),
+    );
   }
 
   get experiment() {
@@ -42,60 +51,100 @@ class Word {
   }
 
   buildControls() {
-    const { experiment, app } = this, full = app.word.length >= experiment.context;
+    const { experiment, app } = this,
+      full = app.word.length >= experiment.context;
     this.input = element("input", {
       type: "text",
       id: "typed",
       value: app.word.map((token) => experiment.tokens[token]).join(" "),
       autocomplete: "off",
       spellcheck: "false",
-      onchange: (event) => this.typed(event.target.value)
+      onchange: (event) => this.typed(event.target.value),
     });
     const belief = beliefsOf(experiment, app.word).at(-1),
       next = prediction(experiment, belief);
-    const buttons = experiment.tokens.map((name, token) => element("button", {
-      type: "button",
-      class: "token",
-      disabled: full || next[token] <= 1e-12,
-      "aria-label": `append token ${name}`,
-      onclick: () => app.setWord([...app.word, token])
-    }, name));
-    this.message = element("span", { role: "alert", class: "message" }, full ?
-      `A word has at most ${experiment.context} tokens.` : "");
-    const parts = [element("label", { class: "field" }, element("span", {}, "Word"), this.input), ...buttons,
-      element("button", { type: "button", id: "back", disabled: !app.word.length, onclick: () => app.setWord(app
-          .word.slice(0, -1)) }, "remove the last token"),
-      element("button", { type: "button", disabled: !app.word.length, onclick: () => app.setWord([]) }, "clear")
+    const buttons = experiment.tokens.map((name, token) =>
+      element(
+        "button",
+        {
+          type: "button",
+          class: "token",
+          disabled: full || next[token] <= 1e-12,
+          "aria-label": `append token ${name}`,
+          onclick: () => app.setWord([...app.word, token]),
+        },
+        name,
+      ),
+    );
+    this.message = element(
+      "span",
+      { role: "alert", class: "message" },
+      full ? `A word has at most ${experiment.context} tokens.` : "",
+    );
+    const parts = [
+      element("label", { class: "field" }, element("span", {}, "Word"), this.input),
+      ...buttons,
+      element(
+        "button",
+        { type: "button", id: "back", disabled: !app.word.length, onclick: () => app.setWord(app.word.slice(0, -1)) },
+        "remove the last token",
+      ),
+      element("button", { type: "button", disabled: !app.word.length, onclick: () => app.setWord([]) }, "clear"),
     ];
-    if (app.network) parts.push(chooser("Decoded from", this.siteNames().map((site, i) => [i, site]), this.site, (
-      value) => { this.site = Number(value);
-      this.refresh(); }));
+    if (app.network)
+      parts.push(
+        chooser(
+          "Decoded from",
+          this.siteNames().map((site, i) => [i, site]),
+          this.site,
+          (value) => {
+            this.site = Number(value);
+            this.refresh();
+          },
+        ),
+      );
     parts.push(element("button", { type: "button", id: "chaos", onclick: () => this.play() }, "▶ chaos game"));
-    const box = element("input", { type: "checkbox", checked: this.showsMaps, onchange: () => { this.showsMaps = box
-          .checked;
-        this.draw(); } });
+    const box = element("input", {
+      type: "checkbox",
+      checked: this.showsMaps,
+      onchange: () => {
+        this.showsMaps = box.checked;
+        this.draw();
+      },
+    });
     parts.push(element("label", { class: "field" }, box, element("span", {}, "maps of the tokens")), this.message);
     const focused = document.activeElement,
-      label = this.controls.contains(focused) ? focused.getAttribute("aria-label") ?? focused.id : null;
+      label = this.controls.contains(focused) ? (focused.getAttribute("aria-label") ?? focused.id) : null;
     this.controls.replaceChildren(...parts);
-    if (label) parts.flatMap((part) => [part, ...part.querySelectorAll("*")]).find((part) => (part.getAttribute(
-      "aria-label") ?? part.id) === label)?.focus();
+    if (label)
+      parts
+        .flatMap((part) => [part, ...part.querySelectorAll("*")])
+        .find((part) => (part.getAttribute("aria-label") ?? part.id) === label)
+        ?.focus();
   }
 
   /** Read a typed word: names of tokens between spaces or, of one character each, without. */
   typed(text) {
-    const { experiment } = this, names = experiment.tokens, one = names.every((name) => name.length === 1);
-    const parts = one ? [...text.replace(/[\s,]/g, "")] : text.trim().split(/[\s,]+/).filter(Boolean);
+    const { experiment } = this,
+      names = experiment.tokens,
+      one = names.every((name) => name.length === 1);
+    const parts = one
+      ? [...text.replace(/[\s,]/g, "")]
+      : text
+          .trim()
+          .split(/[\s,]+/)
+          .filter(Boolean);
     const word = parts.map((part) => names.indexOf(part));
     const unknown = parts.find((_, i) => word[i] < 0);
     if (unknown !== undefined) return this.refuse(`${unknown} is no token; tokens are ${names.join(", ")}.`);
-    if (word.length > experiment.context) return this.refuse(
-      `The word has ${word.length} tokens; the network reads at most ${experiment.context}.`);
+    if (word.length > experiment.context)
+      return this.refuse(`The word has ${word.length} tokens; the network reads at most ${experiment.context}.`);
     const path = [experiment.initial];
     for (const token of word) {
       const next = observe(experiment, path.at(-1), token);
-      if (!next) return this.refuse(
-        `The process never emits ${names[token]} after ${wordText(experiment, word.slice(0, path.length - 1))}.`
+      if (!next)
+        return this.refuse(
+          `The process never emits ${names[token]} after ${wordText(experiment, word.slice(0, path.length - 1))}.`,
         );
       path.push(next);
     }
@@ -112,17 +161,24 @@ class Word {
     this.path = beliefsOf(experiment, app.word);
     const ran = app.network ? app.network.run(app.word) : null,
       site = this.siteNames()[this.site];
-    this.decoded = ran && experiment.maps ? app.word.map((_, position) => decodedAt(experiment, ran.sites, site,
-      position)) : [];
+    this.decoded =
+      ran && experiment.maps ? app.word.map((_, position) => decodedAt(experiment, ran.sites, site, position)) : [];
     this.buildSteps(ran);
     this.draw();
   }
 
   buildSteps(ran) {
-    const { experiment, app } = this, { states, tokens } = experiment, few = states.length <= 5 && tokens.length <=
-      6;
-    const heads = ["", "token", "true belief", ran ? "decoded belief" : null, "optimal prediction", ran ?
-      "network's prediction" : null, ran ? "KL (nats)" : null
+    const { experiment, app } = this,
+      { states, tokens } = experiment,
+      few = states.length <= 5 && tokens.length <= 6;
+    const heads = [
+      "",
+      "token",
+      "true belief",
+      ran ? "decoded belief" : null,
+      "optimal prediction",
+      ran ? "network's prediction" : null,
+      ran ? "KL (nats)" : null,
     ].filter((head) => head !== null);
     const rows = this.path.map((belief, i) => {
       const optimum = prediction(experiment, belief),
@@ -130,21 +186,33 @@ class Word {
       const cells = [String(i), i ? tokens[app.word[i - 1]] : "start", bars(belief, states, few)];
       if (ran) cells.push(i ? bars(this.decoded[i - 1], states, few) : "");
       cells.push(bars(optimum, tokens, few));
-      if (ran) cells.push(found ? bars(found.map(Math.exp), tokens, few) : "", found ? number(klNats(optimum,
-        found), 5) : "");
+      if (ran)
+        cells.push(found ? bars(found.map(Math.exp), tokens, few) : "", found ? number(klNats(optimum, found), 5) : "");
       return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
     });
-    const caption = `States: ${states.join(", ")}. Tokens: ${tokens.join(", ")}.` + (ran ?
-      ` Decoded by the least-squares probe of all prefixes at ${this.siteNames()[this.site]}.` : ` ${app.absent}`);
-    this.steps.replaceChildren(element("table", { class: "steps" }, element("caption", {}, caption), element(
-      "thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))), element(
-      "tbody", {}, ...rows)));
+    const caption =
+      `States: ${states.join(", ")}. Tokens: ${tokens.join(", ")}.` +
+      (ran
+        ? ` Decoded by the least-squares probe of all prefixes at ${this.siteNames()[this.site]}.`
+        : ` ${app.absent}`);
+    this.steps.replaceChildren(
+      element(
+        "table",
+        { class: "steps" },
+        element("caption", {}, caption),
+        element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
+        element("tbody", {}, ...rows),
+      ),
+    );
   }
 
   /** Points of the chaos game, always the same ones: tokens drawn by their probability, beliefs moved by their maps. */
   points() {
     if (this.game) return this.game;
-    const { experiment } = this, draw = random(1), view = this.view(), points = new Float32Array(3 * CHAOS_POINTS),
+    const { experiment } = this,
+      draw = random(1),
+      view = this.view(),
+      points = new Float32Array(3 * CHAOS_POINTS),
       last = new Uint8Array(CHAOS_POINTS);
     let belief = experiment.initial;
     for (let i = -10; i < CHAOS_POINTS; i++) {
@@ -153,7 +221,10 @@ class Word {
       const probability = prediction(experiment, belief);
       while (token < probability.length - 1 && left >= probability[token]) left -= probability[token++];
       const next = observe(experiment, belief, token);
-      if (next === null) { i--; continue; }
+      if (next === null) {
+        i--;
+        continue;
+      }
       belief = next;
       if (i >= 0) {
         points.set(placed(view, belief, 0), 3 * i);
@@ -170,8 +241,11 @@ class Word {
   async play() {
     const own = (this.playing = {}),
       smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-    for (this.chaos = smooth ? 50 : CHAOS_POINTS; this.playing === own; this.chaos = Math.min(CHAOS_POINTS, Math
-        .ceil(this.chaos * 1.06))) {
+    for (
+      this.chaos = smooth ? 50 : CHAOS_POINTS;
+      this.playing === own;
+      this.chaos = Math.min(CHAOS_POINTS, Math.ceil(this.chaos * 1.06))
+    ) {
       this.draw();
       if (this.chaos === CHAOS_POINTS) break;
       await new Promise((go) => requestAnimationFrame(go));
@@ -184,40 +258,69 @@ class Word {
       { points, last } = this.points(),
       panel = this.panel,
       { experiment } = this;
-    panel.show(view, points, pixelColors(this.chaos, (i) => anchor(last[i])), this.chaos);
+    panel.show(
+      view,
+      points,
+      pixelColors(this.chaos, (i) => anchor(last[i])),
+      this.chaos,
+    );
     const place = (belief, length) => placed(view, belief, length);
     panel.path = this.showsMaps ? this.maps(view) : [];
     const ink = getComputedStyle(document.documentElement),
       color = (name) => ink.getPropertyValue(name);
     panel.path.push({ points: this.path.map(place), color: color("--ink"), dots: true, width: 2 });
-    if (this.decoded.length) panel.path.push({ points: this.decoded.map((belief, i) => place(belief, i + 1)),
-      color: color("--accent"), dashed: true, dots: true, width: 2 });
-    this.legend.textContent = ["Solid: true belief.", this.decoded.length && "Dashed: decoded belief.",
+    if (this.decoded.length)
+      panel.path.push({
+        points: this.decoded.map((belief, i) => place(belief, i + 1)),
+        color: color("--accent"),
+        dashed: true,
+        dots: true,
+        width: 2,
+      });
+    this.legend.textContent = [
+      "Solid: true belief.",
+      this.decoded.length && "Dashed: decoded belief.",
       this.showsMaps && panel.path.length > 2 && "Small outlines: where each token's map sends the whole simplex.",
-      this.chaos && `Chaos game: ${this.chaos} points, coloured by their last token.`].filter(Boolean).join(" ");
-    panel.canvas.setAttribute("aria-label",
-      `Path of the belief of the word ${wordText(experiment, this.app.word)}. ${this.legend.textContent}`);
+      this.chaos && `Chaos game: ${this.chaos} points, coloured by their last token.`,
+    ]
+      .filter(Boolean)
+      .join(" ");
+    panel.canvas.setAttribute(
+      "aria-label",
+      `Path of the belief of the word ${wordText(experiment, this.app.word)}. ${this.legend.textContent}`,
+    );
     panel.draw();
   }
 
   /** The images of the simplex under the map of each token, as outlines. */
   maps(view) {
-    const { experiment } = this, n = experiment.states.length;
+    const { experiment } = this,
+      n = experiment.states.length;
     if (n > 4 || n < 3 || experiment.generalized || view.chosen) return [];
     return experiment.tokens.flatMap((_, token) => {
-      const corners = experiment.states.map((_, state) => observe(experiment, experiment.states.map((_, i) =>
-        Number(i === state)), token));
+      const corners = experiment.states.map((_, state) =>
+        observe(
+          experiment,
+          experiment.states.map((_, i) => Number(i === state)),
+          token,
+        ),
+      );
       if (corners.some((corner) => corner === null)) return [];
-      const faces = n === 3 ? [
-        [0, 1, 2]
-      ] : [
-        [0, 1, 2],
-        [0, 1, 3],
-        [0, 2, 3],
-        [1, 2, 3]
-      ];
-      return faces.map((face) => ({ points: face.map((i) => placed(view, corners[i], 0)), color: rgb(anchor(
-          token)), closed: true, width: 1.5 }));
+      const faces =
+        n === 3
+          ? [[0, 1, 2]]
+          : [
+              [0, 1, 2],
+              [0, 1, 3],
+              [0, 2, 3],
+              [1, 2, 3],
+            ];
+      return faces.map((face) => ({
+        points: face.map((i) => placed(view, corners[i], 0)),
+        color: rgb(anchor(token)),
+        closed: true,
+        width: 1.5,
+      }));
     });
   }
 
@@ -230,7 +333,7 @@ class Word {
   }
 
   keydown(event) {
-    const way = { ArrowLeft: -0.1, ArrowRight: 0.1 } [event.key];
+    const way = { ArrowLeft: -0.1, ArrowRight: 0.1 }[event.key];
     if (way && this.view().turns) {
       event.preventDefault();
       this.camera.yaw += way;

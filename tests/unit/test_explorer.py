@@ -56,7 +56,7 @@ def test_no_source_loads_anything_or_makes_markup_of_text():
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_sources_are_short(name):
     lines = SOURCES[name].splitlines()
-    assert len(lines) <= 300 and (name == "style.css" or max(map(len, lines)) <= 120)
+    assert len(lines) <= 400 and (name == "style.css" or max(map(len, lines)) <= 120)
 
 
 def test_words_are_read_up_the_tree():
