@@ -273,7 +273,8 @@ class Steer {
           .slice(0, 8)
           .join(", ")
       : "";
-    this.legend.textContent = `Dot: belief of the word. Ring: belief that is written (${named}): drag it, or use arrow keys.`;
+    const written = `Ring: belief that is written (${named}). Drag it, or use the arrow keys.`;
+    this.legend.textContent = `Dot: belief of the word. ${written}`;
     this.panel.canvas.setAttribute("aria-label", this.legend.textContent);
     this.panel.draw();
   }
