@@ -35,7 +35,7 @@ rule build_explorer:
     params:
         study=config["study"],
         root="../../" if STUDY else "",
-        experiments=quoted(explorer_settings(study, ANALYSIS["circuit"]["key_share"])),
+        experiments=lambda wildcards: quoted(explorer_settings(study, ANALYSIS["circuit"]["key_share"])),
         claims=config["claims"],
         format=FORMAT,
         sources=content("scripts/explorer/*"),

@@ -27,7 +27,7 @@ def made_once(tmp_path_factory):
                 first.mkdir()
                 fill(first)
                 filled.touch()
-        return shutil.copytree(first, own / name, symlinks=True)
+        return shutil.copytree(first, own / name, symlinks=True, dirs_exist_ok=True)
 
     return folder
 

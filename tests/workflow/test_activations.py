@@ -118,7 +118,11 @@ def test_file_that_changes_is_imported_again_and_its_audit_names_it(bare, tmp_pa
     [
         ("own.zarr", "absent.npz", "model.activations 'absent.npz': there is no such file or folder ("),
         ("own.zarr}", "own.zarr, n_layers: 3}", "model.n_layers is 3, but of model.activations no network is known"),
-        ("alpha: 0.85}}", "alpha: 0.85}, context: 9}", "task.context is 9; it must be at most 4: model.activations"),
+        (
+            "alpha: 0.85}}",
+            "alpha: 0.85}, context: 9}",
+            "task.context is 9; it must be at most 4: 'own.zarr' has 4 positions",
+        ),
         ("process: mess3, parameters: {x: 0.05, alpha: 0.85}", "process: rrxor", "is of 3 tokens; the task has 2"),
         (
             "alpha: 0.85}}",

@@ -308,6 +308,7 @@ def test_results_of_another_study_are_verified_too_but_not_held_against_this_con
         "results/figures/claims.png",
         "results/provenance/index.html",
         "results/report.html",
+        "results/explorer.html",
         "results/workflow/Snakefile",
     }
     assert set(named(found(config=config))) <= gathered | {"results/ro-crate-metadata.json"}

@@ -65,6 +65,7 @@ OF_MODULAR = re.findall(
 )
 NOT_THERE = {
     "import_activations",
+    "record_activations",
     "import_model",
     "compare_experiments",
     "plot_comparison",

@@ -195,7 +195,7 @@ CODE = {
 NO_CODE_OF_RESULTS = {
     "a comment in the model": (
         "scripts/geometry/networks/transformer.py",
-        "  # relu, gelu, or gelu_new (the tanh approximation of gelu)",
+        "  # a key of ACTIVATIONS",
         "  # a comment",
     ),
     "a docstring of the model": ("scripts/geometry/networks/transformer.py", "The sizes and options", "A shape:"),
