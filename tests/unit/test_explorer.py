@@ -7,14 +7,26 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
-from geometry.explorer.clouds import HELD_OUT, IN_SAMPLE, NO_TOKEN, Network, chosen_prefixes, n_points, words_of
+from geometry.explorer.clouds import (
+    HELD_OUT,
+    IN_SAMPLE,
+    NO_TOKEN,
+    Network,
+    chosen_prefixes,
+    cloud_content,
+    n_points,
+    words_of,
+)
 from geometry.explorer.evidence import MADE_BY, claims_content
 from geometry.explorer.packing import as_json, pack, quantised
 from geometry.explorer.page import SCRIPTS, assembled, digest
+from geometry.processes.catalog import mess3
 from geometry.tables import read_table
+from geometry.tasks.ground_truth import markov_ground_truth
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "scripts/explorer").iterdir()}
@@ -67,8 +79,7 @@ def test_words_are_read_up_the_tree():
 
 
 def test_points_are_a_sample_with_the_shortest_prefixes_at_its_end():
-    truth = xr.Dataset(coords={"prefix": np.arange(100)})
-    some, every = (chosen_prefixes(truth, most) for most in (40, 100))
+    some, every = (chosen_prefixes(100, most) for most in (40, 100))
     assert len(set(some.tolist())) == 40 and some[-2:].tolist() == [0, 1] and some[:20].max() > 50
     assert sorted(every.tolist()) == list(range(100))
 
@@ -105,3 +116,21 @@ def test_every_table_of_claims_is_made_by_its_rule():
     for table, (rule, figure) in MADE_BY.items():
         block = re.search(rf"(?ms)^ *rule {rule}:.*?^    script:", rules)[0]
         assert f"/{table}" in block.split("output:")[1] and f"rule plot_{figure}:" in rules
+
+
+def test_points_are_of_the_prefixes_that_are_scored():
+    """Of a file whose first positions are only read, decoded beliefs have fewer prefixes than the ground truth."""
+    process = mess3(0.05, 0.85)
+    truth = markov_ground_truth(process, 3, 1000, 0)
+    scored = np.flatnonzero(truth["length"].values == 3)
+    belief = truth["target"].values[scored]
+    coordinates = {"split": [HELD_OUT], "seed": ("snapshot", [1]), "step": ("snapshot", [1]), "site": ["layers.0"]}
+    decoded = xr.Dataset(
+        {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), belief[None, None, None])},
+        coordinates | {"prefix": scored},
+    )
+    probe = pd.DataFrame(columns=["target", "metric", "features", "split", "estimator", "weighting"])
+    content = cloud_content(process, truth, {"pretrained": (decoded, probe)}, 1.0)
+    assert content["words"]["shape"] == [len(scored), 3]
+    (cloud,) = content["networks"][0]["clouds"]
+    assert cloud["points"]["shape"] == [len(scored), 2]

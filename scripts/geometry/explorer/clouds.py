@@ -81,12 +81,12 @@ def numbers_of(runs: Mapping[str, xr.Dataset], share: float) -> int:
     return total
 
 
-def chosen_prefixes(truth: xr.Dataset, most: int) -> Integer[ndarray, " point"]:
+def chosen_prefixes(n_prefixes: int, most: int) -> Integer[ndarray, " point"]:
     """The prefixes that are points, in a random order, so that the first of them are a sample too.
 
     Where not all are, the last twentieth are the shortest prefixes, which a reader is likely to type.
     """
-    rows = np.random.default_rng(0).permutation(truth.sizes["prefix"])
+    rows = np.random.default_rng(0).permutation(n_prefixes)
     if len(rows) <= most:
         return rows
     n_short = most // 20
@@ -164,8 +164,9 @@ def cloud_content(
     process: Process, truth: xr.Dataset, runs: Mapping[str, tuple[xr.Dataset, pd.DataFrame]], share: float
 ) -> dict:
     """The points of an experiment and the networks with their clouds; `runs` have their decoded beliefs and scores."""
-    target = truth["target"].values
-    rows = chosen_prefixes(truth, max(1, int(share * NUMBERS / max(1, target.shape[1] - 1))))
+    scored = next(iter(runs.values()))[0]["prefix"].values  # not all, where the first positions are only read
+    target = truth["target"].values[scored]
+    rows = chosen_prefixes(len(target), max(1, int(share * NUMBERS / max(1, target.shape[1] - 1))))
     unit, networks = float(np.ptp(target, axis=0).max()) / STEPS, []
     for number, (run, (decoded, probe)) in enumerate(runs.items()):
         scores = {split: r2_of(probe, split) for split in (HELD_OUT, IN_SAMPLE)}
@@ -176,5 +177,5 @@ def cloud_content(
                 {"label": network.label, "run": run, "seed": network.seed, "steps": steps, "clouds": clouds}
             )
     sites = next(iter(runs.values()))[0]["site"].values.tolist()
-    words = pack(words_of(truth, rows))
+    words = pack(words_of(truth, scored[rows]))
     return {**process_content(process), "sites": sites, "words": words, "unit": unit, "networks": networks}
