@@ -38,7 +38,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
     "import_model": lambda size: TORCH + size.stored_bytes + size.extract_bytes,
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
-    "record_activations": lambda size: TORCH + size.language_bytes + 1.5e9,
+    "record_activations": lambda size: TORCH + size.language_bytes,
     "import_activations": lambda size: SCIENCE + size.imported_bytes + size.table_bytes,
     "score_baselines": lambda size: SCIENCE + 1.4 * size.baselines_bytes,
     "probe_beliefs": lambda size: SCIENCE + 1.4 * size.probe_bytes,

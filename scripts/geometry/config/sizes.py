@@ -235,7 +235,7 @@ def size_of(experiment: Mapping, max_prefixes: int) -> Size:
         + 6 * size.n_prefixes * experiment["model"]["d_model"]
         + 16 * CHUNK_NUMBERS
         + 16 * n_features**2 * reduced,
-        language_bytes=6.0 * n_numbers,
+        language_bytes=6.0 * n_numbers + 1.5e9 * (n_numbers > 0),
         language_seconds=2 * (2 * n_numbers * n_positions / FLOPS + 30),
         import_seconds=2e-9 * n_positions * n_features
         + (2 * size.n_prefixes * n_features**2 + 2e4 * n_features**2) * reduced / FLOPS,
