@@ -74,13 +74,17 @@ def is_made_here(path):
     return os.path.normpath(path).startswith(f"results{os.sep}")
 
 
+def sampled_digests(paths):
+    """What shows that a recording was replaced, also by one with an older date."""
+    return [sampled_digest(path) for path in paths if not is_made_here(path)]
+
+
 def recording_files_of(wildcards):
     return files_of(recordings_of(wildcards))
 
 
 def recording_digests_of(wildcards):
-    """What shows that a recording was replaced, also by one with an older date."""
-    return [sampled_digest(path) for path in recording_files_of(wildcards) if not is_made_here(path)]
+    return sampled_digests(recording_files_of(wildcards))
 
 
 def recording_of_task(wildcards):
@@ -89,7 +93,7 @@ def recording_of_task(wildcards):
 
 
 def recording_digest_of_task(wildcards):
-    return [sampled_digest(path) for path in recording_of_task(wildcards) if not is_made_here(path)]
+    return sampled_digests(recording_of_task(wildcards))
 
 
 def named_task(wildcards):

@@ -60,8 +60,9 @@ def places_of(recording: Recording, truth: xr.Dataset) -> Places:
 
 def arrays_of(snapshots: list[Snapshot], sites: list[str], truth: xr.Dataset) -> Iterator[tuple[int, int, np.ndarray]]:
     """Snapshot, place of the site (-1 for predictions) and rows, one array after the other."""
+    places_in = {one: places_of(one, truth) for one in dict.fromkeys(each.recording for each in snapshots)}
     for index, one in enumerate(snapshots):
-        places = places_of(one.recording, truth)
+        places = places_in[one.recording]
         for place, site in enumerate(sites):
             yield index, place, prefix_rows(one.recording, one.prefix + site, places)
         if one.recording.has_predictions:

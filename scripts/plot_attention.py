@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from geometry.figures.series import draw_series
 from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure, scale_to_unexplained
 from geometry.networks.hook_points import FIRST_BLOCK, short_site
+from geometry.probing.control_targets import BELIEF_OF
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -49,7 +50,7 @@ def draw_evidence(ax: Axes, networks: dict[str, tuple[str, pd.DataFrame]]) -> No
     zetas = select(networks["trained"][1], measure="zeta").groupby("target", sort=False)["value"].first()
     factors = [target for target in zetas.index if target] or [""]
     for marker, target in zip(MARKERS * len(factors), factors, strict=False):
-        name, zeta = target.removeprefix("belief_of_"), zetas[target]
+        name, zeta = target.removeprefix(BELIEF_OF), zetas[target]
         for label, (color, table) in networks.items():
             rows = select(table, measure="effective_attention", position=table["position"].max(), target=target)
             style = {"color": color, "marker": marker, "linestyle": "-"}

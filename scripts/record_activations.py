@@ -14,6 +14,7 @@ from geometry.networks.devices import describe_device, select_device
 from geometry.networks.language_files import language_model_files
 from geometry.networks.language_model import load, recorded
 from geometry.networks.language_tokens import token_ids
+from geometry.networks.recording import PREDICTIONS, RANDOM, TOKENS
 from geometry.processes.sampling import sample_process
 from geometry.provenance.job import Job
 from geometry.storage import Archive, zarr_archive
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 TOKENS_AT_ONCE = 2048
 """Tokens that a model reads together: its logits over all of its vocabulary are in memory."""
 
-NETWORKS = {"random_init/": 0, "": None}
+NETWORKS = {RANDOM: 0, "": None}
 """Before the names of a network's arrays: what stands there; the seed of its random weights, or none."""
 
 
@@ -36,7 +37,7 @@ def write_networks(
 
     ``networks`` are pairs: what stands before the names of the arrays, and chunks of sequences as `recorded` gives.
     """
-    tokens = archive.add_array("tokens", ("sequence", "position"), words.shape, np.int32, words.shape)
+    tokens = archive.add_array(TOKENS, ("sequence", "position"), words.shape, np.int32, words.shape)
     archive.write_chunk(tokens, (0, 0), words.astype(np.int32))
     for before, chunks in networks:
         arrays = []
@@ -44,9 +45,9 @@ def write_networks(
             found = [*states, predicted]
             if not arrays:
                 n_rows, n_positions = len(predicted), words.shape[1]
-                for name, values in zip([*sites, "log_probability"], found, strict=True):
+                for name, values in zip([*sites, PREDICTIONS], found, strict=True):
                     shape, chunk = (*words.shape, values.shape[2]), (n_rows, n_positions, values.shape[2])
-                    dims = ("sequence", "position", "token" if name == "log_probability" else "feature")
+                    dims = ("sequence", "position", "token" if name == PREDICTIONS else "feature")
                     arrays.append(archive.add_array(before + name, dims, shape, np.float32, chunk))
             for array, values in zip(arrays, found, strict=True):
                 archive.write_chunk(array, (place.start // n_rows, 0, 0), values.numpy())
@@ -68,6 +69,6 @@ if __name__ == "__main__":
         )
         job.info(f"{own['folder']}: {files.n_layers} layers of {files.d_model}, tokens {ids}")
         with zarr_archive(snakemake.output.recording) as archive:
-            archive.group.create_group("random_init")
+            archive.group.create_group(RANDOM.rstrip("/"))
             for name in write_networks(archive, words, networks, list(params.sites)):
                 job.info(f"{name}: {words.size} tokens read on {describe_device(device)}")

@@ -88,17 +88,12 @@ class Circles {
     this.grid = element("div", { class: "grid" });
     this.answer = element("p", { class: "summary", role: "status", "aria-live": "polite", id: "answer" });
     this.note = element("p", {});
-    this.root = element(
-      "section",
-      { id: "circles", "aria-labelledby": "circles-title" },
-      element("h2", { id: "circles-title" }, "Circles of a network that adds"),
-      element(
-        "p",
-        {},
-        "The network represents a number t by its angle 2πkt/p at a few key frequencies k. Each panel is the " +
-          "plane of one of them in the embedding. Surgery evaluates the same circles at the angles 2πk't/p' of " +
-          "another modulus p': the network then adds modulo p', without training.",
-      ),
+    this.root = section(
+      "circles",
+      "Circles of a network that adds",
+      "The network represents a number t by its angle 2πkt/p at a few key frequencies k. Each panel is the " +
+        "plane of one of them in the embedding. Surgery evaluates the same circles at the angles 2πk't/p' of " +
+        "another modulus p': the network then adds modulo p', without training.",
       this.controls,
       this.answer,
       this.grid,

@@ -34,21 +34,15 @@ class Claims {
     );
     this.dialog = element("dialog", { "aria-labelledby": "evidence-title" });
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
-    this.root = element(
-      "section",
-      { id: "claims", "aria-labelledby": "claims-title" },
-      element("h2", { id: "claims-title" }, "What may be claimed"),
-      element(
-        "p",
-        {},
-        `A claim is supported if its gain over the best baseline exceeds ${rule.margin} with ` +
-          `${100 * rule.confidence} % confidence over networks. ` +
-          "Each cell is the estimate over its best baseline; open it for its evidence.",
-      ),
+    this.root = section(
+      "claims",
+      "What may be claimed",
+      `A claim is supported if its gain over the best baseline exceeds ${rule.margin} with ` +
+        `${100 * rule.confidence} % confidence over networks. ` +
+        "Each cell is the estimate over its best baseline; open it for its evidence.",
       element("ul", { class: "legend" }, ...legend),
-      element(
-        "div",
-        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Verdicts" },
+      scrolling(
+        "Verdicts",
         element("table", { class: "matrix" }, element("thead", {}, head), element("tbody", {}, ...rows)),
       ),
       this.dialog,

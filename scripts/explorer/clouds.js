@@ -20,17 +20,12 @@ class Clouds extends CloudGroup {
     this.controls = element("div", { class: "controls" });
     this.legend = element("ul", { class: "legend key", "aria-label": "Colours" });
     this.grid = element("div", { class: "grid" });
-    this.root = element(
-      "section",
-      { id: "clouds", "aria-labelledby": "clouds-title" },
-      element("h2", { id: "clouds-title" }, "Clouds of beliefs"),
-      element(
-        "p",
-        {},
-        "Each point is a word that the network has read. Its place is the belief of an optimal observer (true) " +
-          "or what a linear probe decodes from the network (decoded). The same word has the same colour " +
-          "everywhere: point at it, or click it, to see it in all panels.",
-      ),
+    this.root = section(
+      "clouds",
+      "Clouds of beliefs",
+      "Each point is a word that the network has read. Its place is the belief of an optimal observer (true) " +
+        "or what a linear probe decodes from the network (decoded). The same word has the same colour " +
+        "everywhere: point at it, or click it, to see it in all panels.",
       this.controls,
       this.legend,
       this.grid,

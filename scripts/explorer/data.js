@@ -41,6 +41,17 @@ function chooser(label, options, chosen, onchange) {
   return element("label", { class: "field" }, element("span", {}, label), select);
 }
 
+/** A section of the page: its title, a sentence on what it shows, and its parts. */
+function section(id, title, text, ...parts) {
+  const heading = element("h2", { id: `${id}-title` }, title);
+  return element("section", { id, "aria-labelledby": heading.id }, heading, element("p", {}, text), ...parts);
+}
+
+/** A part that scrolls by itself where it is too wide, for the keyboard too. */
+function scrolling(label, ...parts) {
+  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, ...parts);
+}
+
 function number(value, digits = 3) {
   return value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(digits);
 }

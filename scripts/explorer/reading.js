@@ -22,11 +22,7 @@ function beliefTable(title, names, rows) {
       hasError ? element("td", {}, error === null ? "" : number(error)) : null,
     ),
   );
-  return element(
-    "div",
-    { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
-    element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)),
-  );
+  return scrolling(title, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 
 /** A word as its tokens' names. */

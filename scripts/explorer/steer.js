@@ -42,24 +42,14 @@ class Steer {
     this.controls = element("div", { class: "controls" });
     this.panel = new Panel(this, "belief to be written");
     this.legend = element("p", { class: "panel-note" });
-    this.result = element("div", {
-      class: "scroll",
-      tabindex: 0,
-      role: "region",
-      "aria-label": "Predictions after writing a belief",
-    });
+    this.result = scrolling("Predictions after writing a belief");
     this.summary = element("p", { class: "summary", role: "status", "aria-live": "polite", id: "summary" });
-    this.root = element(
-      "section",
-      { id: "steer", "aria-labelledby": "steer-title" },
-      element("h2", { id: "steer-title" }, "Drag the belief"),
-      element(
-        "p",
-        {},
-        "The network runs in this page. Drag the ring to another belief: it is written into the chosen site at " +
-          "the last token of the word. If the network uses the belief it holds there, its prediction becomes the " +
-          "optimal prediction of the belief that you wrote. A random change of the same size is the control.",
-      ),
+    this.root = section(
+      "steer",
+      "Drag the belief",
+      "The network runs in this page. Drag the ring to another belief: it is written into the chosen site at " +
+        "the last token of the word. If the network uses the belief it holds there, its prediction becomes the " +
+        "optimal prediction of the belief that you wrote. A random change of the same size is the control.",
       this.controls,
       element(
         "div",

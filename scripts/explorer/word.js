@@ -11,19 +11,14 @@ class Word {
     this.showsMaps = true;
     this.controls = element("div", { class: "controls" });
     this.panel = new Panel(this, "path of the belief");
-    this.steps = element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Steps of the word" });
+    this.steps = scrolling("Steps of the word");
     this.legend = element("p", { class: "panel-note" });
-    this.root = element(
-      "section",
-      { id: "word", "aria-labelledby": "word-title" },
-      element("h2", { id: "word-title" }, "Follow a word"),
-      element(
-        "p",
-        {},
-        "Each token moves the belief by a map of its own. Type a word, or click tokens, and follow the belief " +
-          "of the optimal observer and what is decoded from the network at each step. Applying the maps at " +
-          "random, again and again, is the chaos game: it draws the set of all beliefs.",
-      ),
+    this.root = section(
+      "word",
+      "Follow a word",
+      "Each token moves the belief by a map of its own. Type a word, or click tokens, and follow the belief " +
+        "of the optimal observer and what is decoded from the network at each step. Applying the maps at " +
+        "random, again and again, is the chaos game: it draws the set of all beliefs.",
       this.controls,
       element(
         "div",

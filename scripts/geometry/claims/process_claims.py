@@ -94,13 +94,17 @@ def beats_training_data_claim(evidence: Evidence, of_process: Claim) -> Claim:
     return replace(of_process, name="recovers its process better than its training data do", baselines=baselines)
 
 
+def without_predictions(evidence: Evidence, name: str, source: str, measure: str) -> Claim:
+    """A claim that needs predictions from the first token on, of a recording that lacks them."""
+    missing = NOT_FROM_START if len(evidence.loss) else NO_PREDICTIONS
+    return lacking(name, evidence.layer_outputs[-1], evidence.seeds, missing, source, measure)
+
+
 def recovered(evidence: Evidence) -> Iterator[Claim]:
     """The process can be recovered from the last layer output, and better than from the training data."""
     if not len(evidence.recovery):
-        missing = NOT_FROM_START if len(evidence.loss) else NO_PREDICTIONS
-        last = evidence.layer_outputs[-1]
         for name, measure in (RANK, DIVERGENCE):
-            yield lacking(name, last, evidence.seeds, missing, "recovery.csv", measure)
+            yield without_predictions(evidence, name, "recovery.csv", measure)
         return
     yield rank_claim(evidence)
     of_process = process_claim(evidence)
@@ -127,8 +131,7 @@ def symmetric(evidence: Evidence) -> Iterator[Claim]:
     if symmetries:
         last, measure = evidence.layer_outputs[-1], "share of the variance on the leading principal components"
         if not len(evidence.symmetry):
-            missing = NOT_FROM_START if len(evidence.loss) else NO_PREDICTIONS
-            yield lacking(SYMMETRY, last, evidence.seeds, missing, "symmetry.csv", measure)
+            yield without_predictions(evidence, SYMMETRY, "symmetry.csv", measure)
             return
         where = {"site": last, "n_dimensions": evidence.analysis["symmetry"]["dimensions"]}
         estimate = explained_by_maps(evidence.symmetry, symmetries, step=evidence.symmetry["step"].max(), **where)

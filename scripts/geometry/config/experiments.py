@@ -87,34 +87,24 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         experiment = {**whole, "seeds": seeds, "model": of_its_architecture(whole["model"])}
         try:
             check_keys(experiment["model"], override.get("model", {}))
-        except CheckpointError as error:
-            raise ConfigError(f"{where}: {error}") from None
-        if is_language_model(experiment["model"]):
-            task = check_task(experiment, where, config["tree"]["max_prefixes"])
-            try:
+            if is_language_model(experiment["model"]):
+                task = check_task(experiment, where, config["tree"]["max_prefixes"])
                 experiment = language_experiment(name, experiment, override, task)
-            except (CheckpointError, RecordingError) as error:
-                raise ConfigError(f"{where}: {error}") from None
-        elif "activations" in experiment["model"]:
-            try:
+            elif "activations" in experiment["model"]:
                 experiment = recorded_experiment(experiment, override, all_seeds(seeds))
-            except (CheckpointError, RecordingError) as error:
-                raise ConfigError(f"{where}: {error}") from None
-        elif "first_position" in experiment["task"]:
-            raise ConfigError(f"{where}: task.first_position is set, which only model.activations may have; remove it")
-        task = check_task(experiment, where, config["tree"]["max_prefixes"])
-        if is_recorded(experiment):
-            try:
+            elif "first_position" in experiment["task"]:
+                raise ConfigError(
+                    f"{where}: task.first_position is set, which only model.activations may have; remove it"
+                )
+            task = check_task(experiment, where, config["tree"]["max_prefixes"])
+            if is_recorded(experiment):
                 check_recorded(experiment, task)
-            except RecordingError as error:
-                raise ConfigError(f"{where}: {error}") from None
-        elif "checkpoint" in experiment["model"]:
-            try:
+            elif "checkpoint" in experiment["model"]:
                 shape = shape_in_files(experiment, override, all_seeds(seeds), task)
-            except CheckpointError as error:
-                raise ConfigError(f"{where}: {error}") from None
-            check_schema(merged(whole, {"model": shape}), schema_of_one, where)
-            experiment = pretrained_experiment(merged(experiment, {"model": shape}))
+                check_schema(merged(whole, {"model": shape}), schema_of_one, where)
+                experiment = pretrained_experiment(merged(experiment, {"model": shape}))
+        except (CheckpointError, RecordingError) as error:
+            raise ConfigError(f"{where}: {error}") from None
         check_experiment(experiment, task, where, config["tree"]["max_prefixes"], float(config["memory_gb"]))
         experiment["task"]["parameters"] = resolved_parameters(experiment["task"])
         experiments[name] = canonical(experiment)

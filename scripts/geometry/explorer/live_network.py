@@ -5,16 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.explorer.packing import pack
-from geometry.interventions.steering import METRICS, PARTS, fit_site
+from geometry.interventions.steering import METRICS, fit_all, fit_site
 from geometry.modular_circuit.surgery import best_torus
 from geometry.networks.hook_points import CONCATENATED
 from geometry.networks.snapshots import by_prefix, last_of_each
-from geometry.probing.gram_matrices import cell_gram_matrices
-from geometry.probing.regression import fit
+from geometry.probing.regression import AffineMap
 from geometry.tables import select
 
 MOST_WEIGHTS = 1_500_000
@@ -26,15 +24,9 @@ def first_of(tensors: Mapping[str, ndarray]) -> dict[str, ndarray]:
     return next(iter(by_prefix(tensors).values()))
 
 
-def probe_of(
-    activation: Float[ndarray, "prefix feature"],
-    belief: Float[ndarray, "prefix state"],
-    weight: Float[ndarray, " prefix"],
-) -> dict:
-    """The least-squares probe of all prefixes, weighted by probability: `activation @ matrix + offset`."""
-    part = np.arange(len(weight)) * PARTS // len(weight)
-    affine = fit(cell_gram_matrices(activation, belief, weight[None], part)[0].total())
-    return {"matrix": pack(affine.matrix.astype(np.float32)), "offset": affine.offset}
+def probe_content(probe: AffineMap) -> dict:
+    """A probe: `activation @ matrix + offset`."""
+    return {"matrix": pack(probe.matrix.astype(np.float32)), "offset": probe.offset}
 
 
 def maps_of(truth: xr.Dataset, activations: xr.Dataset, concatenated: list[str]) -> dict[str, dict]:
@@ -46,11 +38,12 @@ def maps_of(truth: xr.Dataset, activations: xr.Dataset, concatenated: list[str])
         activation = activations["activation"][index, place].values
         maps = fit_site(activation, belief, weight)
         steering = {name: pack(getattr(maps, name).astype(np.float32)) for name in ("pattern", "filter")}
-        found[site] = probe_of(activation, belief, weight) | steering
+        found[site] = probe_content(maps.probe) | steering
         if site in concatenated:
             parts[site] = activation
     if concatenated:
-        found[CONCATENATED] = probe_of(np.hstack([parts[site] for site in concatenated]), belief, weight)
+        joined = np.hstack([parts[site] for site in concatenated])
+        found[CONCATENATED] = probe_content(fit_all(joined, belief, weight))
     return found
 
 

@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from geometry.probing.control_targets import DISTINCT, group_ids
 from geometry.probing.gram_matrices import cell_gram_matrices
-from geometry.probing.regression import NOISE, fit
+from geometry.probing.regression import NOISE, AffineMap, fit
 from geometry.processes.belief_states import IMPOSSIBLE
 from geometry.processes.process import Process
 from geometry.processes.sampling import draw_tokens
@@ -99,6 +99,7 @@ def sample_outside_own(
 class SiteMaps:
     """Least-squares maps between the beliefs and the activations of one site."""
 
+    probe: AffineMap  # from activations to beliefs
     pattern: Float[ndarray, "state feature"]  # encoding directions
     filter: Float[ndarray, "state feature"]  # decoding directions: the pseudoinverse of the probe
     mean: Float[ndarray, " feature"]
@@ -114,20 +115,24 @@ class SiteMaps:
         return {"pattern": pattern, "filter": belief_change @ self.filter, "random": random}
 
 
+def fit_all(
+    x: Float[ndarray, "prefix feature"], y: Float[ndarray, "prefix component"], weight: Float[ndarray, " prefix"]
+) -> AffineMap:
+    """The least-squares map from x to y, fitted to all prefixes by their weight."""
+    part = np.arange(len(weight)) * PARTS // len(weight)
+    return fit(cell_gram_matrices(x, y, weight[None], part)[0].total())
+
+
 def fit_site(
     activation: Float[ndarray, "prefix feature"],
     belief: Float[ndarray, "prefix state"],
     weight: Float[ndarray, " prefix"],
 ) -> SiteMaps:
     """The maps between the beliefs and the activations of one site, fitted to weighted prefixes."""
-    part = np.arange(len(weight)) * PARTS // len(weight)
-    encoding, decoding = (
-        fit(cell_gram_matrices(x, y, weight[None], part)[0].total())
-        for x, y in ((belief, activation), (activation, belief))
-    )
+    encoding, decoding = fit_all(belief, activation, weight), fit_all(activation, belief, weight)
     mean = weight @ belief / weight.sum() @ encoding.matrix + encoding.offset
     basis = np.linalg.svd(encoding.matrix, full_matrices=False)[2][: encoding.effective_rank]
-    return SiteMaps(encoding.matrix, np.linalg.pinv(decoding.matrix, rcond=NOISE), mean, basis)
+    return SiteMaps(decoding, encoding.matrix, np.linalg.pinv(decoding.matrix, rcond=NOISE), mean, basis)
 
 
 def random_basis(like: Float[ndarray, "rank feature"], rng: np.random.Generator) -> Float[ndarray, "rank feature"]:

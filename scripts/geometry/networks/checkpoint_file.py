@@ -34,6 +34,7 @@ from geometry.networks.checkpoint_layouts import (
     state_dict_in,
 )
 from geometry.networks.checkpoint_names import converted
+from geometry.networks.stored_arrays import of_bfloat16
 
 NEVER = -1e4
 """The unembedding bias of a token without an output, whose weights are 0: the exponential of this logit is 0.
@@ -132,11 +133,10 @@ def _one_line(text: object) -> str:
 
 
 def _from_bytes(part: Mapping) -> ndarray:
-    array = np.frombuffer(part["data"], SAFETENSORS_TYPES[part["dtype"]]).reshape(part["shape"])
-    if part["dtype"] == "BF16":  # the upper half of a float32
-        return (array.astype(np.uint32) << 16).view(np.float32)
+    if part["dtype"] == "BF16":
+        return of_bfloat16(part["data"]).reshape(part["shape"])
     with np.errstate(over="ignore"):  # what becomes infinite is refused
-        return array.astype(np.float32)
+        return np.frombuffer(part["data"], SAFETENSORS_TYPES[part["dtype"]]).reshape(part["shape"]).astype(np.float32)
 
 
 def _load_pytorch(path: str | Path, layout: str) -> dict:

@@ -5,6 +5,7 @@ time and memory of a narrow one, however large the file.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Float32, Integer
@@ -48,7 +49,7 @@ class Places:
     weight: Float[ndarray, " prefix"]
     scored: int
 
-    @property
+    @cached_property
     def first(self) -> Integer[ndarray, " prefix"]:
         return np.unique(self.nodes, return_index=True)[1]
 

@@ -86,10 +86,13 @@ def _reader(read: Callable[[int, int], ndarray]) -> Callable[[int, int], ndarray
     return rows
 
 
+def of_bfloat16(data: bytes | bytearray) -> ndarray:
+    """Numbers in bfloat16, which is the upper half of a float32 and which NumPy lacks."""
+    return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+
+
 def _from_bytes(data: bytes, dtype: str, shape: tuple[int, ...]) -> ndarray:
-    if dtype == "bfloat16":  # the upper half of a float32
-        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
-    return np.frombuffer(data, np.dtype(dtype)).reshape(shape)
+    return (of_bfloat16(data) if dtype == "bfloat16" else np.frombuffer(data, np.dtype(dtype))).reshape(shape)
 
 
 def _safetensors_arrays(path: str | Path) -> dict[str, StoredArray]:

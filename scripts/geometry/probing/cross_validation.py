@@ -71,11 +71,11 @@ def by_sequence(
     fold, last = np.full((n_repeats, len(tree)), n_folds), tree.levels[-1]
     fold[:, last] = _dealt(last.stop - last.start, n_folds, n_repeats, rng)
     for nodes in reversed(tree.levels[1:]):
+        above = np.unique(tree.parent[nodes])
         for own in fold:
             least, most = np.full(len(tree), n_folds), np.full(len(tree), -1)
             np.minimum.at(least, tree.parent[nodes], own[nodes])
             np.maximum.at(most, tree.parent[nodes], own[nodes])
-            above = np.unique(tree.parent[nodes])
             own[above] = np.where(least[above] == most[above], least[above], -1)
     return fold
 
