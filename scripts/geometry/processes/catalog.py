@@ -113,14 +113,14 @@ def coin(q: float = 0.25) -> Process:
 
     No later prediction needs a spent coin; the belief state still holds it, as its unobservable component.
     """
-    start, *waiting, zero_asked, one_asked, zero_spent, one_spent = range(7)
+    start, *waiting, zero_due, one_due, zero_spent, one_spent = range(7)
     tensor = np.zeros((3, 7, 7))
-    for side, asked, spent in ((0, zero_asked, zero_spent), (1, one_asked, one_spent)):
+    for side, due, spent in ((0, zero_due, zero_spent), (1, one_due, one_spent)):
         tensor[side, start, waiting[side]] = 1 / 2
         tensor[:, waiting[side], waiting[side]] = tensor[:, spent, spent] = (1 - q) / 2, (1 - q) / 2, 0
-        tensor[2, waiting[side], asked] = tensor[2, spent, spent] = q
-        tensor[side, asked, spent] = 1
-    names = ["S", *(f"{side}{stage}" for stage in ("", " asked", " spent") for side in (0, 1))]
+        tensor[2, waiting[side], due] = tensor[2, spent, spent] = q
+        tensor[side, due, spent] = 1
+    names = ["S", *(f"{side}{stage}" for stage in ("", " due", " spent") for side in (0, 1))]
     return build_process("coin", tensor, initial_state=np.eye(7)[start], state_names=names, token_names=["0", "1", "?"])
 
 

@@ -55,7 +55,7 @@ class Probe(OfSnapshot, OfScore):
 
 
 class Distances(OfSnapshot):
-    """The agreement of decoded beliefs with others on pairs of prefixes, before and after the training of each network."""
+    """The agreement of decoded beliefs with others on pairs of prefixes, before and after training."""
 
     path = "results/{experiment}/{run}/distances.csv"
     key = ("seed", "step", "site", "split", "measure", "target")
