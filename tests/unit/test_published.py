@@ -180,3 +180,27 @@ def test_figure_has_a_row_for_each_number_and_a_mark_in_the_band_for_what_is_rep
     assert marks["reproduced"].tolist() == pytest.approx([0.25]) and len(marks["not reproduced"]) == 0
     assert [line.get_marker() for line in ax.lines if len(line.get_xdata()) and line.get_xdata()[0] == -100] == ["<"]
     assert [re.sub(r":.*", "", label.get_text()) for label in ax.get_yticklabels()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("other", "n_shared"), [(None, 2), ("attention", 3), ("fewest_heads", 5), ("composed", 2), ("architectures", 2)]
+)
+def test_experiments_of_the_study_share_their_results_with_the_studies_that_they_are_from(other, n_shared):
+    """Also by their seeds, whose entries name the runs."""
+
+    def resolved(name):
+        override = yaml.safe_load((ROOT / f"studies/{name}.yaml").read_bytes()) if name else {}
+        config = canonical_config(merged(CONFIG, override), SCHEMA)
+        return resolve_experiments(config, SCHEMA)
+
+    own, theirs = resolved("published"), resolved(other)
+    shared = own.keys() & theirs.keys()
+    assert len(shared) == n_shared and all(own[name] == theirs[name] for name in shared)
+
+
+def test_every_row_of_the_shipped_studies_is_on_tables_that_are_there():
+    for name, n_rows in (("published", 46), ("fewest_heads", 5)):
+        override = yaml.safe_load((ROOT / f"studies/{name}.yaml").read_bytes())
+        config = canonical_config(merged(CONFIG, override), SCHEMA)
+        rows = Study(config, resolve_experiments(config, SCHEMA)).published
+        assert len(rows) == n_rows and all(row["source"] and row["protocol"] for row in rows.values())

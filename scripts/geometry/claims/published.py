@@ -79,7 +79,7 @@ def best_baseline(row: Mapping, low: float, high: float) -> tuple[float, str]:
     for place, selector in row["selectors"].items():
         if place.startswith("baselines."):
             own = numbers(together(*selector["tables"]), selector).dropna()
-            name = place.removeprefix("baselines.") + (f", best of {len(own)}" if len(own) > 1 else "")
+            name = place.removeprefix("baselines.") + (f", best of {len(own)}" if own.nunique() > 1 else "")
             found[name] = own.loc[distance(own, low, high).abs().idxmin()] if len(own) else np.nan
     if not found or np.isnan(low):
         return np.nan, ""
