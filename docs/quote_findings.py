@@ -51,7 +51,7 @@ def number(row: dict[str, str], low: str, high: str | None = None) -> str:
 
 
 def tables_of_published(rows: list[dict[str, str]]) -> list[list[list[str]]]:
-    """The rows of published.csv as two tables: the numbers with their verdicts, and the sources of the published ones."""
+    """The rows of published.csv as two tables: the numbers with their verdicts, and the sources of the published."""
     numbers = [["", "Quantity", "Published", "Here", "Interval", "Held out", "Baseline", "Verdict"]]
     sources = [["", "Source", "Protocol", "Tolerance", "Networks"]]
     for row in rows:
