@@ -66,6 +66,13 @@ if study.analysed_by("measure_circuit"):
 
 
 include: "rules/claims.smk"
+
+
+if study.published:
+
+    include: "rules/published.smk"
+
+
 include: "rules/explorer.smk"
 include: "rules/replication.smk"
 include: "rules/figures_beliefs.smk"

@@ -1,6 +1,11 @@
-"""Quote the table of claims of results/findings.md: of three processes in the README, of all in docs/results.md."""
+"""Quote the table of claims of results/findings.md: of three processes in the README, of all in docs/results.md.
 
+With the argument `published`, quote the published numbers of results/studies/published/ in docs/published.md instead.
+"""
+
+import csv
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,17 +35,51 @@ def as_text(tables: list[list[list[str]]]) -> str:
     return "\n".join("".join(f"| {' | '.join(row)} |\n" for row in table) for table in rows)
 
 
-def quoted(text: str, tables: list[list[list[str]]], name: str) -> str:
+def quoted(text: str, tables: list[list[list[str]]], name: str, mark: str = "findings") -> str:
     """A text with tables in place of what stands between its two marks."""
-    between = r"(?s)(<!-- findings -->\n).*?(<!-- end -->)"
+    between = rf"(?s)(<!-- {mark} -->\n).*?(<!-- end -->)"
     text, n = re.subn(between, lambda found: f"{found[1]}{as_text(tables)}{found[2]}", text)
     if n != 1:
-        raise SystemExit(f"{name} has {n} places between <!-- findings --> and <!-- end -->; it must have one")
+        raise SystemExit(f"{name} has {n} places between <!-- {mark} --> and <!-- end -->; it must have one")
     return text
 
 
-if __name__ == "__main__":
+def number(row: dict[str, str], low: str, high: str | None = None) -> str:
+    """A number of a row, or a range, in four digits; empty where there is none."""
+    ends = dict.fromkeys(f"{float(row[name]):.4g}" for name in (low, high or low))
+    return "" if "nan" in ends else " to ".join(ends)
+
+
+def tables_of_published(rows: list[dict[str, str]]) -> list[list[list[str]]]:
+    """The rows of published.csv as two tables: the numbers with their verdicts, and the sources of the published."""
+    numbers = [["", "Quantity", "Published", "Here", "Interval", "Held out", "Baseline", "Verdict"]]
+    sources = [["", "Source", "Protocol", "Tolerance", "Networks"]]
+    for row in rows:
+        interval = number(row, "ci_low", "ci_high").replace("-inf to inf", "one network")
+        baseline = f"{number(row, 'baseline')} ({row['baseline_name']})" if row["baseline_name"] else ""
+        verdict = ": ".join(filter(None, (row["verdict"], row["reason"])))
+        published = number(row, "published_low", "published_high")
+        found = [published, number(row, "ours"), interval, number(row, "held_out"), baseline, verdict]
+        numbers.append([row["id"], row["quantity"], *found])
+        sources.append([row["id"], row["source"], row["protocol"], number(row, "tolerance"), row["n_networks"]])
+    return [numbers, sources]
+
+
+def quote_published() -> dict[str, tuple[list, str]]:
+    """The page of published numbers, with its tables and the mark of their place."""
+    with open(ROOT / "results/studies/published/published.csv", encoding="utf-8", newline="") as file:
+        return {"docs/published.md": (tables_of_published(list(csv.DictReader(file))), "published")}
+
+
+def quote_findings() -> dict[str, tuple[list, str]]:
+    """The pages with verdicts of the default study, with their tables and the mark of their place."""
     tables = tables_of((ROOT / "results/findings.md").read_text(encoding="utf-8"))
-    for name, shown in {"README.md": [columns(tables[0], IN_README)], "docs/results.md": tables}.items():
+    shown = {"README.md": [columns(tables[0], IN_README)], "docs/results.md": tables}
+    return {name: (of_page, "findings") for name, of_page in shown.items()}
+
+
+if __name__ == "__main__":
+    pages = quote_published() if sys.argv[1:] == ["published"] else quote_findings()
+    for name, (shown, mark) in pages.items():
         path = ROOT / name
-        path.write_text(quoted(path.read_text(encoding="utf-8"), shown, name), encoding="utf-8")
+        path.write_text(quoted(path.read_text(encoding="utf-8"), shown, name, mark), encoding="utf-8")

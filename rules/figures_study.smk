@@ -81,6 +81,8 @@ if study.explained:
 
 if study.shared_tasks:
 
+    from geometry.config.compared import compared_networks
+
     rule compare_experiments:
         """Compare networks on the same task"""
         input:
@@ -99,7 +101,7 @@ if study.shared_tasks:
             **asks("compare_experiments"),
         params:
             tasks=list(study.shared_tasks),
-            networks=study.compared_networks(),
+            networks=compared_networks(study),
             code=code("compare_experiments.py"),
         script:
             "../scripts/compare_experiments.py"

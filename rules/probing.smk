@@ -5,7 +5,7 @@ Inputs:  results/tasks/{task}/ground_truth.zarr.zip
          results/{experiment}/{run}/activations.zarr.zip
 Outputs: results/{experiment}/{run}/probe.csv               every score of a network
          results/{experiment}/{run}/decoded.zarr.zip        beliefs decoded out of fold
-         results/{experiment}/{run}/distances.zarr.zip      pairwise distances
+         results/{experiment}/{run}/distances.zarr.zip      pairwise distances; distances.csv: how far they agree
          results/{experiment}/{run}/components.zarr.zip     principal components
 """
 
@@ -44,6 +44,7 @@ rule measure_distances:
         decoded="results/{experiment}/{run}/decoded.zarr.zip",
     output:
         distances="results/{experiment}/{run}/distances.zarr.zip",
+        table="results/{experiment}/{run}/distances.csv",
         record="results/provenance/{experiment}/{run}/measure_distances.json",
     log:
         "logs/measure_distances/{experiment}_{run}.log",

@@ -249,6 +249,7 @@ def test_recording_without_a_random_network_is_compared_with_what_there_is():
                 "not an artefact of the probe",
                 "beyond next-token prediction",
                 "does not linearly distinguish duplicate states",
+                "holds what no prediction needs any more",
                 "shows the dimension of its process",
                 "its process can be recovered from it",
                 "has the symmetry of its process",
@@ -285,6 +286,7 @@ def test_claims_read_the_right_rows():
             ("network_log_probability", "belief_beyond_next_token", "held_out_prefix"): 0.35,
             ("blocks.0.hook_resid_post", "belief_beyond_next_token", "held_out_prefix", 10): 0.7,
             ("blocks.0.hook_resid_post", "unobservable_belief_state", "held_out_prefix", 10): 0.03,
+            (last, "unobservable_belief_state", "held_out_prefix", 10): 0.02,
         }
     )
     expected = {
@@ -297,6 +299,7 @@ def test_claims_read_the_right_rows():
         "spread across layers": (0.9, 0.8, "best single layer output"),
         "fades towards the last layer where predictions do not need it": (0.7, 0.5, "last layer output"),
         "does not linearly distinguish duplicate states": (0.03, 0.01, "last token"),
+        "holds what no prediction needs any more": (0.02, 0.01, "last token"),
         "causal blocks.0.hook_resid_post": (0.8, 0.4, "random direction"),
         "causal blocks.1.hook_resid_post": (0.9, 0.5, "random direction"),
         "causal for what only later tokens reveal": (0.8, 0.4, "random direction"),

@@ -24,7 +24,7 @@ JOBS = [
     ("probe_beliefs", {"experiment": "a", "run": "random_init"}, 1000.0),
     *(("train_model", {"experiment": "a", "run": run}, time) for run, time in (("seed_1", 30.0), ("seeds_2-4", 90.0))),
     *(("probe_beliefs", {"experiment": "a", "run": run}, time) for run, time in (("seed_1", 5.0), ("seeds_2-4", 21.0))),
-    ("measure_distances", {"experiment": "a", "run": "seed_1"}, 1000.0),  # of the first run alone
+    ("measure_components", {"experiment": "a", "run": "seed_1"}, 1000.0),  # of the first run alone
     ("train_model", {"experiment": "b", "run": "seed_1"}, 100.0),
     ("import_model", {"experiment": "c", "run": "pretrained"}, 3.0),
 ]

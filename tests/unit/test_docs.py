@@ -127,6 +127,21 @@ def test_links_lead_somewhere(page):
         assert page == PAGES[0] or target.is_relative_to(ROOT / "docs"), f"{path} is no part of the site"
 
 
+def test_published_numbers_are_quoted_with_their_verdicts_and_sources():
+    row = dict.fromkeys(("ci_low", "ci_high", "held_out", "baseline", "tolerance"), "nan")
+    row |= {"id": "B1", "quantity": "R2", "source": "someone", "protocol": "in sample", "n_networks": "5"}
+    row |= {"published_low": "0.9", "published_high": "0.95", "ours": "0.91234", "baseline_name": "", "reason": ""}
+    row["verdict"] = "reproduced"
+    other = {**row, "id": "B2", "published_high": "0.9", "reason": "no file"}
+    other |= {"baseline": "0.5", "baseline_name": "tokens"}
+    numbers, sources = QUOTE["tables_of_published"]([row, other])
+    assert numbers[1] == ["B1", "R2", "0.9 to 0.95", "0.9123", "", "", "", "reproduced"]
+    assert numbers[2] == ["B2", "R2", "0.9", "0.9123", "", "", "0.5 (tokens)", "reproduced: no file"]
+    assert sources[1] == ["B1", "someone", "in sample", "", "5"]
+    page = text_of(ROOT / "docs/published.md")
+    assert "| B1 | R2 |" in QUOTE["quoted"](page, [numbers, sources], "page", "published")
+
+
 def test_every_page_is_in_the_readme_and_in_the_navigation_and_opens_with_its_question():
     def leaves(entry):
         values = entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else []

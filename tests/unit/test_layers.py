@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "explorer": THEORY | {"networks", "probing", "interventions", "modular_circuit", "claims", "tables"},
     "figures": {"files"},
     "provenance": {"files", "machine"},
-    "config": THEORY | {"networks", "probing", "interventions", "recovery", "provenance"},
+    "config": THEORY | {"networks", "probing", "interventions", "recovery", "provenance", "tables", "schemas"},
 }
 """By sub-package or module on its own: what it may import besides itself."""
 

@@ -91,7 +91,7 @@ def as_process(tensor, initial):
 
 RANKS = {
     "mess3": 3, "mess3_duplicated": 3, "rrxor": 5, "leaky_rrxor": 5, "z1r": 3, "zrr": 3, "even": 2, "golden_mean": 2,
-    "sns": 2, "mr_name": 4, "days_of_week": 7, "bloch_walk": 3, "moon": 3, "fanizza": 4,
+    "sns": 2, "mr_name": 4, "days_of_week": 7, "bloch_walk": 3, "moon": 3, "fanizza": 4, "coin": 6,
 }  # fmt: skip
 
 

@@ -33,13 +33,11 @@ KINDS = {
 }
 
 
-def rules_of(kinds, folder):
+def rules_of(kinds, folder, **settings):
     """The rules of a study of some kinds of experiments, by name."""
     path = folder / "config.json"
-    path.write_text(
-        json.dumps({"experiments": KINDS, "only": kinds, "seeds": [1], "figures": {"explainer": None}}),
-        encoding="utf-8",
-    )
+    config = {"experiments": KINDS, "only": kinds, "seeds": [1], "figures": {"explainer": None}, **settings}
+    path.write_text(json.dumps(config), encoding="utf-8")
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         settings = ConfigSettings(configfiles=[path])
         workflow = api.workflow(ResourceSettings(cores=1), settings, snakefile=ROOT / "Snakefile", workdir=folder)
@@ -89,6 +87,16 @@ def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
 def test_file_is_made_by_the_rule_of_its_kind_of_experiment_alone(kind, name, makers, folder):
     path = f"results/{kind}/seed_1/{name}"
     assert {rule.name for rule in rules_of([kind], folder).values() if rule.is_producer(path)} == makers
+
+
+def test_study_has_a_table_of_published_numbers_if_it_has_the_section(folder):
+    ours = {"experiment": "transformer", "file": "random_init/probe.csv", "column": "value"}
+    row = {"quantity": "R2 < 1", "source": "s", "protocol": "p", "published": 1, "tolerance": 0.1, "ours": ours}
+    names = {"hold_against_published", "plot_published"}
+    rules = rules_of(["transformer"], folder, published={"one": row})
+    assert names <= rules.keys() and not names & rules_of(["transformer"], folder).keys()
+    assert list(rules["hold_against_published"].input) == ["results/transformer/random_init/probe.csv"]
+    assert "<" not in dict(rules["hold_against_published"].params.items())["rows"]
 
 
 def test_attribute_by_which_the_snakefile_ends_the_limit_of_jobs_per_second_is_there():

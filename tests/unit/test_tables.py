@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -11,10 +12,11 @@ from geometry.probing.probe_table import decoded_beliefs, held_out_r2
 from geometry.processes.belief_states import belief_states
 from geometry.processes.catalog import process_from_config
 from geometry.processes.prefix_tree import tree_of
+from geometry.schemas.probing import Distances
 from geometry.storage import open_dataset
-from geometry.tables import select
+from geometry.tables import checked, select
 from geometry.tasks.ground_truth import markov_ground_truth
-from measure_distances import compare_distances
+from measure_distances import agreements, compare_distances, draw_pairs
 from measure_loss import loss_table
 from probe_beliefs import Probe, probe_run
 from score_baselines import score_baselines
@@ -165,6 +167,34 @@ def test_distances_are_named_after_their_geometry():
     np.testing.assert_allclose(result["r2_next_token"][0, 1, 0], result.attrs["r2_belief_next_token"])
     assert result.attrs["r2_belief_next_token"] < 0.5
     assert result["r2_belief"].values.ravel()[[0, 1, 3]].max() < 0.1
+
+
+def test_agreements_on_pairs_are_those_of_a_loop_over_them_and_of_a_table_of_the_last_three_tokens():
+    truth = markov_ground_truth(process_from_config("rrxor", {}), 5, 10**4, seed=0)
+    rng, belief = np.random.default_rng(0), truth["target"].values
+    beliefs = rng.normal(size=(2, 4, 1, *belief.shape))
+    decoded = xr.Dataset(
+        {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), beliefs)},
+        coords={"split": ["held_out_prefix", "in_sample"], "step": ("snapshot", [0, 3, 7, 7]), "site": ["a"]},
+    ).assign_coords(seed=("snapshot", [1, 1, 1, 2]), origin=("snapshot", ["random_init", *["trained"] * 3]))
+    table = checked(pd.DataFrame(agreements(truth, decoded, 400, seed=3)).assign(experiment="e"), Distances)
+    assert table[["seed", "step"]].drop_duplicates().to_numpy().tolist() == [[1, 0], [1, 7], [2, 7]]
+    pairs = draw_pairs(truth["weight"].values, 400, np.random.default_rng(3)).T
+    word, tokens, parent = [], truth["last_token"].values, truth["parent"].values
+    for place in range(len(parent)):
+        word.append((*(word[parent[place]] if parent[place] >= 0 else ()), tokens[place]))
+    last, weight = [one[-3:] for one in word], truth["weight"].values
+    groups = [[other == one for other in last] for one in last]
+    suffix = np.array([np.average(belief[rows], axis=0, weights=weight[rows]) for rows in groups])
+    targets = {"belief_state": belief, "suffix_3_belief_state": suffix}
+    targets["next_token_probability"] = truth["next_token_probability"].values
+    for row in select(table, seed=2, split="in_sample").itertuples():
+        other, own, of_pairs = targets[row.target], beliefs[1, 3, 0], []
+        for a, b in pairs:
+            cosine = [x[a] @ x[b] / np.sqrt((x[a] @ x[a]) * (x[b] @ x[b])) for x in (own, other)]
+            distance = [np.sqrt(((x[a] - x[b]) ** 2).sum()) for x in (own, other)]
+            of_pairs.append(cosine if row.measure == "r2_of_cosines" else distance)
+        assert row.value == pytest.approx(np.corrcoef(np.transpose(of_pairs))[0, 1] ** 2, abs=1e-9)
 
 
 def test_loss_of_the_optimum_is_optimal_and_that_of_ignorance_is_known(truth, activations):

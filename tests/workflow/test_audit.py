@@ -25,6 +25,7 @@ KINDS = [
     "mess3/seed_1/probe.csv",
     "rrxor/seed_1/decoded.zarr.zip",
     "mess3/seed_1/distances.zarr.zip",
+    "mess3/seed_2/distances.csv",
     "mess3/seed_1/components.zarr.zip",
     "rrxor/seed_1/steering.csv",
     "mess3/seed_1/generator.zarr.zip",

@@ -72,6 +72,8 @@ NOT_THERE = {
     "plot_comparison",
     "compare_claims",
     "plot_replication",
+    "hold_against_published",
+    "plot_published",
     *OF_MODULAR,
 }
 NOT_THERE |= {"measure_subspaces", "plot_subspaces", "plot_telescoping", "measure_attention", "plot_attention"}

@@ -110,6 +110,16 @@ def duplicated(evidence: Evidence) -> Iterator[Claim]:
         )
 
 
+def spent(evidence: Evidence) -> Iterator[Claim]:
+    """The last layer output holds a part of the belief that no prediction depends on.
+
+    Of a process that has also a part which later predictions depend on: what was needed and no longer is.
+    """
+    target = "unobservable_belief_state"
+    if evidence.has(target=target) and evidence.has(target="belief_beyond_next_token"):
+        yield decoded(evidence, "holds what no prediction needs any more", evidence.layer_outputs[-1], target, TOKENS)
+
+
 def shares(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """By intervention and seed, the share of the distance to the counterfactual optimum that full dose covers."""
     level = rows.groupby(["intervention", "dose", "seed"])["value"].mean()
@@ -176,6 +186,7 @@ def claims_of(evidence: Evidence) -> Iterator[Claim]:
         yield from across_layers(evidence)
     if evidence.layer_outputs:
         yield from duplicated(evidence)
+        yield from spent(evidence)
         yield from recovered(evidence)
         yield from symmetric(evidence)
     yield from causal(evidence)

@@ -13,15 +13,18 @@ from snakemake.exceptions import WorkflowError
 from geometry.config.checks import probe_caution
 from geometry.config.gathered import has_crate_of_another, replaced
 from geometry.config.pretrained import checkpoint_runs, is_pretrained
+from geometry.config.published import published_rows, tables_of
 from geometry.config.recorded import analyses_of_recording, is_recorded
 from geometry.config.seeds import all_seeds, run_name
 from geometry.networks.hook_points import chosen_sites, compared_sites, concatenated_sites, drawn_site
-from geometry.networks.labels import network_labels
 from geometry.tasks.base import Analyses
 from geometry.tasks.task import task_name, task_of
 
 RANDOM_INIT = "random_init"
 """The run whose snapshots are random networks; the origin of that name (`origins`) is of every snapshot at step 0."""
+
+BEHIND = dict(published="hold_against_published", comparison="compare_experiments", explainer="figures/play_chaos_game")
+"""The rules behind figures of all experiments together."""
 
 OF_SITES_AND_NETWORKS = {"sites", "concatenated", "snapshots", "random_networks"}
 """Keys of the probe section that choose what is probed, not how."""
@@ -58,6 +61,8 @@ class Study:
         self.analyses = {name: analyses_of(one) for name, one in experiments.items()}
         self.explained = self.experiments.get(config["figures"]["explainer"])
         """The experiment of the explainer; None if it is not drawn."""
+        tables = {name: tables_of(name, self.network_records(name)) for name in experiments}
+        self.published = published_rows(config["published"], tables, config["experiments"].keys() - experiments.keys())
 
     def analysed_by(self, rule: str) -> list[str]:
         """The experiments whose task has a rule, by its name."""
@@ -201,16 +206,6 @@ class Study:
     def compared(self) -> list[str]:
         return [experiment for experiments in self.shared_tasks.values() for experiment in experiments]
 
-    def compared_networks(self) -> dict[str, dict]:
-        """Task, process, label and shape of each network that shares its task with another."""
-        found = {}
-        for task, experiments in self.shared_tasks.items():
-            labels = network_labels({name: self.model(name) for name in experiments})
-            for name, label in labels.items():
-                shape = {key: self.model(name)[key] for key in ("architecture", "n_layers", "d_model")}
-                found[name] = {"task": task, "process": self.tasks[task]["process"], "label": label, **shape}
-        return found
-
     # --- Figures, records and the study as a whole --------------------------------------------------------------------
 
     def figures(self, experiment: str) -> list[str]:
@@ -232,11 +227,16 @@ class Study:
     def _of_each(self, names: Callable[[str], Iterable[str]]) -> list[tuple[str, str]]:
         return [(experiment, name) for experiment in self.experiments for name in names(experiment)]
 
+    @property
+    def own_figures(self) -> list[str]:
+        """The names of the figures of all experiments together."""
+        drawn = {"published": self.published, "comparison": self.shared_tasks, "explainer": self.explained is not None}
+        return ["claims", *(name for name, is_drawn in drawn.items() if is_drawn)]
+
     def figure_files(self) -> list[str]:
         """Every figure, in the order of the report: of the study, then of each experiment."""
-        of_study = ["claims"] + ["comparison"] * bool(self.shared_tasks) + ["explainer"] * (self.explained is not None)
         return [
-            *(f"results/{self.folder}figures/{name}.{self.format}" for name in of_study),
+            *(f"results/{self.folder}figures/{name}.{self.format}" for name in self.own_figures),
             *(f"results/figures/{one}/{name}" for one, name in self._of_each(self._figures_and_animations)),
         ]
 
@@ -262,11 +262,9 @@ class Study:
 
     def records(self) -> list[str]:
         """The records of all jobs behind the claims and figures."""
-        of_study = ["collect_claims", "write_findings", "build_explorer", f"figures/plot_claims.{self.format}"]
-        if self.explained is not None:
-            of_study += ["figures/play_chaos_game", f"figures/plot_explainer.{self.format}"]
-        if self.shared_tasks:
-            of_study += ["compare_experiments", f"figures/plot_comparison.{self.format}"]
+        of_study = ["collect_claims", "write_findings", "build_explorer"]
+        of_study += [f"figures/plot_{name}.{self.format}" for name in self.own_figures]
+        of_study += [rule for name, rule in BEHIND.items() if name in self.own_figures]
         with_sequences = [name for name in self.trained if self.reads_sequences(name)]
         names = [
             *(self.folder + name for name in of_study),

@@ -108,6 +108,22 @@ def checksum(n: int | float = 2, m: int | float = 2) -> Process:
     return build_process("checksum", tensor, state_names=names)
 
 
+def coin(q: float = 0.25) -> Process:
+    """A fair coin, then random bits; after the first ``?``, of probability `q`, the coin again: it is spent.
+
+    No later prediction needs a spent coin; the belief state still holds it, as its unobservable component.
+    """
+    start, *waiting, zero_due, one_due, zero_spent, one_spent = range(7)
+    tensor = np.zeros((3, 7, 7))
+    for side, due, spent in ((0, zero_due, zero_spent), (1, one_due, one_spent)):
+        tensor[side, start, waiting[side]] = 1 / 2
+        tensor[:, waiting[side], waiting[side]] = tensor[:, spent, spent] = (1 - q) / 2, (1 - q) / 2, 0
+        tensor[2, waiting[side], due] = tensor[2, spent, spent] = q
+        tensor[side, due, spent] = 1
+    names = ["S", *(f"{side}{stage}" for stage in ("", " due", " spent") for side in (0, 1))]
+    return build_process("coin", tensor, initial_state=np.eye(7)[start], state_names=names, token_names=["0", "1", "?"])
+
+
 def z1r(p: float = 0.5) -> Process:
     """Zero, one, random bit, again and again; `p` is the probability that the random bit is 0."""
     tensor = np.zeros((2, 3, 3))
@@ -222,6 +238,7 @@ PROCESSES = {
         rrxor,
         leaky_rrxor,
         checksum,
+        coin,
         z1r,
         zrr,
         even,

@@ -52,3 +52,23 @@ class Probe(OfSnapshot, OfScore):
 
     path = "results/{experiment}/{run}/probe.csv"
     key = ("seed", "step", *KEY)
+
+
+class Distances(OfSnapshot):
+    """The agreement of decoded beliefs with others on pairs of prefixes, before and after training."""
+
+    path = "results/{experiment}/{run}/distances.csv"
+    key = ("seed", "step", "site", "split", "measure", "target")
+
+    site: str
+    """hook point of the activations, or `concatenated`"""
+    split: str
+    """how beliefs are decoded: `in_sample`, or `held_out_prefix`"""
+    measure: str
+    """squared correlation over pairs, of Euclidean distances (`r2_of_distances`) or of cosine similarities
+    (`r2_of_cosines`, of coordinates that are not centred), of decoded beliefs with those of the target"""
+    target: str
+    """`belief_state`, `next_token_probability`, or `suffix_3_belief_state`, the mean belief given the last three tokens
+    (of a Markov approximation of order 3)"""
+    value: float
+    """value of the measure; nan where all pairs are alike"""

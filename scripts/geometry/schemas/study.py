@@ -202,3 +202,48 @@ class Replication(Schema):
     """upper end of its interval"""
     gain_shift: float
     """gain here minus that of the reference, in standard errors of the difference; nan for one seed"""
+
+
+class Published(Schema):
+    """Numbers of the literature, each beside the number of this study under the published protocol."""
+
+    path = "results/published.csv"
+    key = ("id",)
+
+    id: str
+    """name of the row in the section `published` of the configuration"""
+    quantity: str
+    """what the number is"""
+    source: str
+    """publication that it is from"""
+    protocol: str
+    """how it was published, and what is otherwise here"""
+    published_low: float
+    """the published number, or the lower end of its range; nan if there is none"""
+    published_high: float
+    """the upper end of that range"""
+    tolerance: float
+    """distance from it within which a number counts as reproduced, set before the run"""
+    experiment: str
+    """name of the experiment; of the fewest of several, of all of them"""
+    file: str
+    """table that the number is from"""
+    n_networks: int
+    """networks; 0 where the number is of none"""
+    ours: float
+    """mean over networks under the published protocol; of several experiments, the place of the first whose number is
+    not above that of the next"""
+    ci_low: float
+    """lower end of the interval of that mean (Student's t, at `claims.confidence`)"""
+    ci_high: float
+    """upper end of that interval"""
+    held_out: float
+    """the same, of prefixes that the probe was not fitted on; nan if it is not defined"""
+    baseline: float
+    """number without the trained network that is nearest to the published one"""
+    baseline_name: str
+    """which one that is"""
+    verdict: str
+    """`reproduced` (the mean is within the tolerance), `not reproduced` or `not comparable`"""
+    reason: str
+    """why it is not reproduced or not comparable; else empty"""

@@ -113,8 +113,8 @@ class MarkovTask(Task):
 WITHOUT_ATTENTION = Analyses(
     of_task=("measure_process", "describe_process"),
     every_network=("recover_process", "score_recovery", "find_symmetries"),
-    runs=("steer_network", "measure_convergence"),
-    first_run=("measure_distances", "measure_components"),
+    runs=("steer_network", "measure_convergence", "measure_distances"),
+    first_run=("measure_components",),
     over_training=("measure_dimension",),
     figures=(
         *("belief_simplex", "sites", "r2_by_site", "emergence", "loss", "controls", "components"),
