@@ -14,7 +14,7 @@ dense    any           any     automatic differentiation
 =======  ============  ======  =========================================================================
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -86,5 +86,5 @@ def captured_tree_gradient(
     return Evaluation(loss[0], log_probability[0, : len(batch.tokens)], gradient[0])
 
 
-def flattened(gradients: tuple[Tensor, ...]) -> Float[Tensor, " parameter"]:
+def flattened(gradients: Iterable[Tensor]) -> Float[Tensor, " parameter"]:
     return torch.cat([gradient.flatten() for gradient in gradients])
