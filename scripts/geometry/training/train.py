@@ -226,7 +226,7 @@ def measure_pairs(
 def pair_log_probability(run: TrainingRun, pairs: Integer[ndarray, "3 pair"], last: int) -> Float[Tensor, "pair token"]:
     """The prediction at the token `last` after each pair of numbers."""
     first, second, _ = torch.from_numpy(pairs).to(run.vector.device)
-    return folded_logits(dict(run.model.named_parameters()), first, second, last).log_softmax(1)
+    return run.model.log_probability(folded_logits(dict(run.model.named_parameters()), first, second, last))
 
 
 def _place(run: TrainingRun, batch: Batch | PairBatch) -> tuple[int, int, float]:
