@@ -1,4 +1,4 @@
-"""What a network predicts, given its logits: their softmax, or their StableMax, as `model.output` has it."""
+"""Predictions of a network, given its logits: their softmax or their StableMax, as `model.output` has it."""
 
 import numpy as np
 from jaxtyping import Float
