@@ -30,6 +30,7 @@ rule measure_circuit:
         **asks("measure_circuit"),
     params:
         task=task_of,
+        model=model_of,
         key_share=ANALYSIS["circuit"]["key_share"],
         pure_neuron_share=ANALYSIS["circuit"]["pure_neuron_share"],
         code=code("measure_circuit.py"),

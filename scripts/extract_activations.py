@@ -51,7 +51,7 @@ def read_chunks(network: HookedNetwork, nodes, n_read: int, sites: list[str], n_
     for chunk, record, logits in tree_activations(network, *nodes, sites, PREFIXES_AT_ONCE, n_read):
         if chunk.start < n_read:  # a beginning of what is scored
             continue
-        parts.append((logits.log_softmax(1).cpu(), torch.stack([record[site] for site in sites]).cpu()))
+        parts.append((network.log_probability(logits).cpu(), torch.stack([record[site] for site in sites]).cpu()))
         done = chunk.stop - n_read
         if done % n_rows == 0 or done == n_prefixes:
             yield torch.cat([p for p, _ in parts]).numpy(), torch.cat([a for _, a in parts], dim=1).numpy()

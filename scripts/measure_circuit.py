@@ -82,6 +82,7 @@ def measure_network(
     key_share: float,
     pure_share: float,
     is_random: bool,
+    output: str,
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """The table and the dataset of the snapshots of one network; less of a random one, which is only a baseline."""
     last, rng = snapshots[-1], np.random.default_rng(SAMPLING_SEED)
@@ -90,15 +91,15 @@ def measure_network(
     share = single_frequency_shares(neurons)
     rows = []
     for step, weights in zip(steps, snapshots, strict=True):
-        rows += [(step, *row) for row in snapshot_rows(weights, task, key, key_share)]
+        rows += [(step, *row) for row in snapshot_rows(weights, task, key, key_share, output)]
     if not is_random:
-        rows += [(steps[-1], *row) for row in last_rows(last, task, key, pattern, share, pure_share, rng)]
+        rows += [(steps[-1], *row) for row in last_rows(last, task, key, pattern, share, pure_share, rng, output)]
     table = pd.DataFrame(rows, columns=["step", "measure", "frequency", "part", "value"])
     return table, circuit_dataset([snapshots[0], last], [steps[0], steps[-1]], task, key, share)
 
 
 def measure_circuit(
-    stacks: dict[str, np.ndarray], task: ModularArithmetic, key_share: float, pure_share: float
+    stacks: dict[str, np.ndarray], task: ModularArithmetic, key_share: float, pure_share: float, output: str = "softmax"
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """The tables and datasets of all networks of a run, each with its own seed and its own key frequencies."""
     steps, seeds, origins = stacks["step"], stacks["seed"], origin_names(stacks["origin"])
@@ -107,7 +108,7 @@ def measure_circuit(
     for seed, own in by_network(seeds):
         snapshots = [{name: stack[index] for name, stack in stacks.items()} for index in own]
         is_random = origins[own[-1]] == RANDOM_INIT
-        table, dataset = measure_network(snapshots, steps[own].tolist(), task, key_share, pure_share, is_random)
+        table, dataset = measure_network(snapshots, steps[own].tolist(), task, key_share, pure_share, is_random, output)
         table.insert(0, "seed", seed)
         tables.append(table)
         datasets.append(dataset.expand_dims(seed=[seed]))
@@ -120,7 +121,11 @@ if __name__ == "__main__":
         torch.set_num_threads(snakemake.threads)
         params, task = snakemake.params, modular_of(snakemake.params.task)
         table, dataset = measure_circuit(
-            read_tensors(snakemake.input.snapshots), task, params.key_share, params.pure_neuron_share
+            read_tensors(snakemake.input.snapshots),
+            task,
+            params.key_share,
+            params.pure_neuron_share,
+            params.model["output"],
         )
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table, snakemake.output.measures, Circuit)

@@ -52,6 +52,11 @@ function linear(x, W, b) {
 
 const plus = (a, b) => a.map((value, i) => value + b[i]);
 
+const OUTPUTS = {
+  softmax: (logits) => logSoftmax(logits),
+  stablemax: (logits) => logSoftmax(Array.from(logits, (x) => Math.sign(x) * Math.log1p(Math.abs(x)))),
+};
+
 function logSoftmax(logits) {
   const most = Math.max(...logits),
     total = Math.log(logits.reduce((sum, x) => sum + Math.exp(x - most), 0)) + most;
@@ -87,9 +92,10 @@ class Network {
       return y;
     };
     const forward = this.model.architecture === "transformer" ? this.transformer : this.recurrent;
-    const logits = forward.call(this, tokens, hook);
+    const logits = forward.call(this, tokens, hook),
+      logProbability = OUTPUTS[this.model.output];
     for (const name of Object.keys(sites)) sites[name] = sites[name].slice(bos);
-    return { sites, logProbability: logits.slice(bos).map((row) => logSoftmax(row).slice(0, this.nTokens)) };
+    return { sites, logProbability: logits.slice(bos).map((row) => logProbability(row).slice(0, this.nTokens)) };
   }
 
   layerNorm(x, name, hook, position) {

@@ -116,7 +116,8 @@ def refusal(path, **settings):
 def test_shape_is_read_from_the_file_and_nothing_is_trained():
     experiment = resolve(DATA / "plain.safetensors")
     sizes = {"architecture": "transformer", "n_layers": 2, "n_heads": 2, "d_model": 12, "d_head": 5, "d_mlp": 20}
-    assert experiment["model"] == {**sizes, "activation": "relu", "normalization": "LN", "biases": "all", "bos": False}
+    options = {"activation": "relu", "normalization": "LN", "biases": "all", "output": "softmax", "bos": False}
+    assert experiment["model"] == sizes | options
     assert experiment["checkpoint"] == {"path": str(DATA / "plain.safetensors"), "format": "transformer_lens"}
     assert "training" not in experiment
     assert resolve(DATA / "plain.safetensors", model={"d_model": 12}) == experiment

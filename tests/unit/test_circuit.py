@@ -119,6 +119,16 @@ def test_loss_counts_every_output_and_survives_large_logits():
     assert np.isnan(mean_scores(logits[:0], answer[:0])["loss_nats"])
 
 
+def test_loss_of_stablemax_is_the_published_one():
+    logits, answer = np.random.default_rng(0).normal(size=(20, 6)) * 3, np.arange(20) % 5
+    s = np.where(logits < 0, 1 / (1 - np.minimum(logits, 0)), logits + 1)
+    found = mean_scores(logits, answer, "stablemax")
+    assert found["loss_nats"] == pytest.approx(
+        -np.log(s / s.sum(1, keepdims=True))[range(20), answer].mean(), rel=1e-12
+    )
+    assert found["accuracy"] == mean_scores(logits, answer)["accuracy"]
+
+
 @pytest.mark.parametrize("operation", ["addition", "subtraction"])
 @pytest.mark.parametrize(("p", "planted"), [(13, {2: 3, 5: -4, 6: 7, 3: 0.2}), (12, {1: 3, 4: -4, 6: 7, 5: 0.2})])
 def test_planted_amplitudes_are_found_under_what_is_no_such_wave(operation, p, planted):
@@ -232,12 +242,13 @@ def test_distance_irrelevance_is_that_of_clock_and_pizza(operation, sign):
         assert distance_irrelevance(logits, task.argument, task.answer) == pytest.approx(value, abs=1e-12)
 
 
-def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot():
+@pytest.mark.parametrize("output", ["softmax", "stablemax"])
+def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot(output):
     p, task = 7, ModularArithmetic(7, train_fraction=0.5)
     networks = [knows(p, {1: -9, 2: 0.3}), knows(p, {2: 9}, noise=0.5), knows(p, {1: 6, 3: 8})]
     stacks = {name: np.stack([network[name] for network in networks]) for name in networks[0]}
     stacks |= {"step": np.array([0, 40, 0]), "seed": np.array([5, 5, 9]), "origin": np.array([0, 1, 0])}
-    table, dataset = measure_circuit(stacks, task, 0.005, 0.85)
+    table, dataset = measure_circuit(stacks, task, 0.005, 0.85, output)
     assert dataset["key_frequency"].values.tolist() == [[2, 0, 0, 0, 0, 0], [3, 1, 0, 0, 0, 0]]
     assert dataset["step"].values.tolist() == [[0, 40], [0, 0]]
     key = table[(table["measure"] == "is_key") & (table["value"] == 1)]
@@ -252,7 +263,9 @@ def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot
             "restricted_loss_nats": (restricted_logits(logits, argument, [2]), slice(None)),
             "restricted_held_out_loss_nats": (restricted_logits(logits, argument, [2]), ~task.is_trained),
         }
-        expected = {name: mean_scores(x[pairs], task.answer[pairs])["loss_nats"] for name, (x, pairs) in parts.items()}
+        expected = {
+            name: mean_scores(x[pairs], task.answer[pairs], output)["loss_nats"] for name, (x, pairs) in parts.items()
+        }
         assert {name: value[name, 5, step].item() for name in parts} == pytest.approx(expected)
     assert set(table[table["measure"].isin(["pure_neuron_share", "ablated_logits_accuracy"])]["seed"]) == {5}  # trained
     np.testing.assert_allclose(dataset["logit_amplitude"].values[0, :, 2], [0.3, 9], atol=0.2)

@@ -134,7 +134,7 @@ def test_experiment_keeps_the_keys_of_its_architecture_and_probes_its_states():
         "lstm": [f"layers.{n}.hook_{state}" for n in range(4) for state in "ch"],
         "kuramoto": ["layers.0.hook_x"],
     }
-    common = {"bos": False, "d_model": 64}
+    common = {"bos": False, "d_model": 64, "output": "softmax"}
     for architecture, expected in sites.items():
         model = {"architecture": architecture} | ({"n_layers": 1} if architecture == "kuramoto" else {})
         experiment = resolve({"experiments": {"mess3": {"model": model}}})["mess3"]
@@ -170,6 +170,12 @@ EXPERIMENT_ERRORS = [
     ({"model": {"bos": "1"}}, r"model.bos is '1', a str; it must be of type boolean$"),
     ({"training": {"learning_rate": 0}}, "greater than 0"),
     ({"training": {"learning_rate": float("nan")}}, "learning_rate is nan"),
+    ({"training": {"grokfast": {"alpha": 1, "amplitude": 2}}}, "grokfast.alpha is 1; it must be less than 1"),
+    ({"training": {"grokfast": {"alpha": 0.98, "amplitude": -1}}}, "grokfast.amplitude is -1; it must be at least 0"),
+    ({"training": {"grokfast": {"alpha": 0.98}}}, "key 'amplitude' is missing at training.grokfast"),
+    ({"training": {"grokfast": True}}, "training.grokfast is True, a bool; it must be of type object or null"),
+    ({"model": {"output": "sparsemax"}}, "model.output is 'sparsemax'; allowed are softmax, stablemax"),
+    ({"training": {"orthogonal_gradient": 1}}, "training.orthogonal_gradient is 1, a int; it must be of type boolean"),
     ({"training": {"labels": "exakt"}}, "is 'exakt'; allowed are sampled, exact, full_distribution"),
     ({"training": {"labels": "full_distribution"}, "task": {"context": 12}}, "more than tree.max_prefixes, 200000"),
     ({"training": {"steps": 0}}, "training.steps is 0; it must be at least 1"),

@@ -162,10 +162,15 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not():
     assert any((first[name] != other[name]).any() for name in first)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+GROKFAST = {"alpha": 0.9, "amplitude": 2.0}
+
+
+@pytest.mark.parametrize(
+    "own", [{}, {"optimizer": "sgd"}, {"grokfast": GROKFAST}, {"grokfast": GROKFAST, "orthogonal_gradient": True}]
+)
 @pytest.mark.parametrize("at", [1, 6, 30, 31, 60])
-def test_run_that_goes_on_from_its_saved_state_ends_in_the_same_bytes(optimizer, at):
-    process, recipe = process_from_config("even", {}), replace(RECIPE, optimizer=optimizer)
+def test_run_that_goes_on_from_its_saved_state_ends_in_the_same_bytes(own, at):
+    process, recipe = process_from_config("even", {}), replace(RECIPE, **own)
     saved = {}
 
     def save(run):

@@ -22,12 +22,15 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chrom
 
 READY = "document.body && document.body.dataset.ready"
 MODEL = {"n_layers": 2, "n_heads": 2, "d_model": 8, "d_head": 4, "d_mlp": 12, "normalization": "LN", "bos": True}
+MODEL |= {"output": "softmax"}
+PLAIN = {"bos": False, "output": "softmax"}
 OSCILLATORS = {"oscillator_dim": 4, "kuramoto_steps": 2, "coupled": True}
 ARCHITECTURES = [
     *({"architecture": "transformer", "activation": name} | MODEL for name in ("relu", "gelu", "gelu_new")),
     {"architecture": "transformer", "activation": "relu"} | MODEL | {"normalization": "none", "bos": False},
-    *({"architecture": name, "n_layers": 2, "d_model": 8, "bos": False} for name in ("rnn", "gru", "lstm")),
-    {"architecture": "kuramoto", "n_layers": 1, "d_model": 8, "bos": False} | OSCILLATORS,
+    {"architecture": "transformer", "activation": "relu"} | MODEL | {"output": "stablemax"},
+    *({"architecture": name, "n_layers": 2, "d_model": 8} | PLAIN for name in ("rnn", "gru", "lstm")),
+    {"architecture": "kuramoto", "n_layers": 1, "d_model": 8} | PLAIN | OSCILLATORS,
 ]
 
 
@@ -136,7 +139,7 @@ def test_forward_pass_of_the_page_is_that_of_every_architecture(model, opened):
     tokens = torch.tensor([3] * model["bos"] + word)
     with torch.no_grad():
         logits = network(tokens, DenseSequences(1, len(tokens), torch.device("cpu")))
-    expected = logits.double().log_softmax(1)[int(model["bos"]) :, :3].numpy()
+    expected = network.log_probability(logits.double())[int(model["bos"]) :, :3].numpy()
     content = as_json(network_content(weights, model, "a network"))
     code = f"Network.load({content}, 3).then((one) => one.run({json.dumps(word)}).logProbability)"
     np.testing.assert_allclose(opened.js(code), expected, atol=1e-5)

@@ -61,7 +61,7 @@ class PatchedPrefixes:
     def _evaluate(self, nodes: slice, cache: list[Tensor]) -> Float[ndarray, "node token"]:
         with torch.no_grad():
             logits = self.network(self.tokens[nodes], TreeChunk(self.packed, cache, nodes.start, nodes.stop))
-        return logits.cpu().double().log_softmax(1)[:, : self.n_tokens].numpy()
+        return self.network.log_probability(logits.cpu().double())[:, : self.n_tokens].numpy()
 
     def steer(self, site: str, change: Float[ndarray, "pair feature"]) -> Float[ndarray, "pair token"]:
         """Log-probabilities of the next token after each prefix, with `change` added at its last position alone."""

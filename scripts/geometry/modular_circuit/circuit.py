@@ -18,6 +18,7 @@ from numpy import ndarray
 
 from geometry.modular_circuit.fourier import fourier_basis, projected
 from geometry.networks.one_layer import PAIRS_AT_ONCE, Activations, fold, folded_logits
+from geometry.networks.predictions import softmax_logits
 
 ROUNDING = 64
 """Rounding errors of equal logits, in units in the last place of the largest."""
@@ -56,11 +57,13 @@ def scores(
     return loss, logits.argmax(axis=1) == answer
 
 
-def mean_scores(logits: Float[ndarray, "pair d_vocab"], answer: Integer[ndarray, " pair"]) -> dict[str, float]:
-    """The mean loss and accuracy over some pairs; nan where there are none."""
+def mean_scores(
+    logits: Float[ndarray, "pair d_vocab"], answer: Integer[ndarray, " pair"], output: str = "softmax"
+) -> dict[str, float]:
+    """The mean loss and accuracy over some pairs, given the network's `output`; nan where there are none."""
     if not len(answer):
         return {"loss_nats": math.nan, "accuracy": math.nan}
-    loss, is_right = scores(logits, answer)
+    loss, is_right = scores(softmax_logits(logits, output), answer)
     return {"loss_nats": float(loss.mean()), "accuracy": float(is_right.mean())}
 
 
@@ -149,6 +152,7 @@ def ablations(
     answer: Integer[ndarray, " pair"],
     key: list[int],
     rng: np.random.Generator,
+    output: str = "softmax",
 ) -> Iterator[tuple[str, str, int | None, dict[str, float]]]:
     """Loss and accuracy over all pairs without some frequencies: (place, removed, single frequency or None, scores).
 
@@ -167,9 +171,9 @@ def ablations(
     }
     for place, logits_without in ablate.items():
         for removed, frequency, sets in cases:
-            found = [mean_scores(logits_without(frequencies), answer) for frequencies in sets]
+            found = [mean_scores(logits_without(frequencies), answer, output) for frequencies in sets]
             yield place, removed, frequency, {name: float(np.mean([f[name] for f in found])) for name in found[0]}
-    yield "logits", "all but key", None, mean_scores(restricted_logits(logits, argument, key), answer)
+    yield "logits", "all but key", None, mean_scores(restricted_logits(logits, argument, key), answer, output)
 
 
 def single_frequency_shares(x: Float[ndarray, "pair unit"]) -> Float[ndarray, "frequency unit"]:

@@ -59,13 +59,13 @@ def spectrum_rows(weights: Weights) -> Iterator[Row]:
         yield "vectors_for_90_percent", None, name, vectors_for(energy, 0.9)
 
 
-def loss_rows(logits: ndarray, task: ModularArithmetic) -> Iterator[Row]:
+def loss_rows(logits: ndarray, task: ModularArithmetic, output: str) -> Iterator[Row]:
     for part, of_part in {"train": task.is_trained, "held_out": ~task.is_trained}.items():
-        for name, value in mean_scores(logits[of_part], task.answer[of_part]).items():
+        for name, value in mean_scores(logits[of_part], task.answer[of_part], output).items():
             yield f"{part}_{name}", None, "", value
 
 
-def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int], key_share: float) -> Iterator[Row]:
+def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int], key_share: float, output: str) -> Iterator[Row]:
     """The waves of the answer in the logits, and the loss with the key frequencies alone and without them."""
     x, answer, is_trained = task.argument, task.answer, task.is_trained
     if x is None:
@@ -78,14 +78,16 @@ def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int], key_shar
     yield from by_frequency("is_key", np.isin(np.arange(len(amplitude)), key_frequencies(logits, x, key_share)))
     restricted, excluded = restricted_logits(logits, x, key), excluded_logits(logits, x, key)
     held_out = ~is_trained
-    yield "restricted_loss_nats", None, "", mean_scores(restricted, answer)["loss_nats"]
-    restricted_held_out = mean_scores(restricted[held_out], answer[held_out])["loss_nats"]
+    yield "restricted_loss_nats", None, "", mean_scores(restricted, answer, output)["loss_nats"]
+    restricted_held_out = mean_scores(restricted[held_out], answer[held_out], output)["loss_nats"]
     yield "restricted_held_out_loss_nats", None, "", restricted_held_out
-    yield "excluded_loss_nats", None, "", mean_scores(excluded[is_trained], answer[is_trained])["loss_nats"]
+    yield "excluded_loss_nats", None, "", mean_scores(excluded[is_trained], answer[is_trained], output)["loss_nats"]
 
 
-def ablation_rows(weights: Weights, task: ModularArithmetic, key: list[int], rng: np.random.Generator) -> Iterator[Row]:
-    for place, removed, frequency, found in ablations(weights, task.argument, task.answer, key, rng):
+def ablation_rows(
+    weights: Weights, task: ModularArithmetic, key: list[int], rng: np.random.Generator, output: str
+) -> Iterator[Row]:
+    for place, removed, frequency, found in ablations(weights, task.argument, task.answer, key, rng, output):
         yield from ((f"ablated_{place}_{name}", frequency, removed, value) for name, value in found.items())
 
 
@@ -112,11 +114,13 @@ def kind_rows(weights: Weights, logits: ndarray, task: ModularArithmetic, rng: n
     yield "distance_irrelevance", None, "", irrelevance
 
 
-def snapshot_rows(weights: Weights, task: ModularArithmetic, key: list[int], key_share: float) -> Iterator[Row]:
-    """The measures of every snapshot."""
+def snapshot_rows(
+    weights: Weights, task: ModularArithmetic, key: list[int], key_share: float, output: str
+) -> Iterator[Row]:
+    """The measures of every snapshot; `output` is the function of the logits that is the prediction."""
     logits = pair_logits(weights)
-    yield from loss_rows(logits, task)
-    yield from wave_rows(logits, task, key, key_share)
+    yield from loss_rows(logits, task, output)
+    yield from wave_rows(logits, task, key, key_share, output)
     yield from spectrum_rows(weights)
 
 
@@ -128,9 +132,10 @@ def last_rows(
     share: Float[ndarray, "frequency neuron"],
     pure_share: float,
     rng: np.random.Generator,
+    output: str,
 ) -> Iterator[Row]:
     """The measures of the last snapshot only, given its attention and the shares of its neurons."""
     yield from unit_rows(pattern, share, pure_share)
     yield from kind_rows(weights, pair_logits(weights), task, rng)
     if task.argument is not None:
-        yield from ablation_rows(weights, task, key, rng)
+        yield from ablation_rows(weights, task, key, rng, output)

@@ -18,7 +18,7 @@ def log_probabilities(
 ) -> Float[Tensor, "prefix token"]:
     """The log-probability of the next token after each prefix, in nats."""
     chunks = tree_activations(network, *tree.network_input(n_tokens if bos else None), [], PREFIXES_AT_ONCE, 0)
-    return torch.cat([logits.log_softmax(1) for _, _, logits in chunks])[int(bos) :, :n_tokens]
+    return torch.cat([network.log_probability(logits) for _, _, logits in chunks])[int(bos) :, :n_tokens]
 
 
 def tree_activations(

@@ -12,13 +12,14 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from geometry.networks.input_layout import InputLayout
+from geometry.networks.predictions import log_probability
 
 
 class HookedNetwork(nn.Module):
     """A network that maps the tokens of an input layout to next-token logits.
 
     An architecture defines `forward`, `initialize`, the `cache_width` of a layer, and a ``config`` with ``d_vocab``,
-    ``n_ctx``, ``n_layers`` and ``d_model``.
+    ``n_ctx``, ``n_layers``, ``d_model`` and ``output``.
     """
 
     cache_width: int
@@ -27,6 +28,10 @@ class HookedNetwork(nn.Module):
     def forward(self, tokens: Integer[Tensor, " node"], layout: InputLayout) -> Float[Tensor, "node d_vocab"]:
         """Next-token logits after each node's prefix."""
         raise NotImplementedError
+
+    def log_probability(self, logits: Float[Tensor, "node d_vocab"]) -> Float[Tensor, "node d_vocab"]:
+        """The prediction in nats, given the logits."""
+        return log_probability(logits, self.config.output)
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draw all parameters at random."""

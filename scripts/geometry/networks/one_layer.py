@@ -15,6 +15,8 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
+from geometry.networks.predictions import log_probability
+
 PAIRS_AT_ONCE = 1024
 """Pairs that are computed together: their activations fit the processor's cache."""
 
@@ -76,9 +78,11 @@ def folded_logits(parameters: Parameters, first: Tokens, second: Tokens, last: i
 
 
 def folded_gradient(
-    parameters: Parameters, first: Tokens, second: Tokens, answer: Tokens, last: int
+    parameters: Parameters, first: Tokens, second: Tokens, answer: Tokens, last: int, output: str
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "pair d_vocab"], tuple[Tensor, ...]]:
     """The mean loss on some pairs in nats, the log-probabilities there, and the gradient by each parameter.
+
+    `output` is the function of the logits that is the prediction (`predictions`).
 
     The gradient by the folded weights is summed over chunks of pairs, then propagated to the parameters once.
     """
@@ -86,10 +90,10 @@ def folded_gradient(
     leaves = FoldedWeights(*(tensor.detach().requires_grad_() for tensor in folded))
     loss, log_probabilities = 0.0, []
     for chunk in zip(first.split(PAIRS_AT_ONCE), second.split(PAIRS_AT_ONCE), answer.split(PAIRS_AT_ONCE), strict=True):
-        log_probability = leaves.activations(*chunk[:2]).logits.log_softmax(1)
-        chunk_loss = F.nll_loss(log_probability, chunk[2], reduction="sum") / len(answer)
+        predicted = log_probability(leaves.activations(*chunk[:2]).logits, output)
+        chunk_loss = F.nll_loss(predicted, chunk[2], reduction="sum") / len(answer)
         chunk_loss.backward()
         loss += chunk_loss.detach()
-        log_probabilities.append(log_probability.detach())
+        log_probabilities.append(predicted.detach())
     gradients = torch.autograd.grad(folded, list(parameters.values()), [leaf.grad for leaf in leaves])
     return loss, torch.cat(log_probabilities), gradients

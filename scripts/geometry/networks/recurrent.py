@@ -31,6 +31,7 @@ class RecurrentConfig:
     oscillator_dim: int = 0  # of kuramoto, as the following two: components of each oscillator
     kuramoto_steps: int = 1  # updates per token
     coupled: bool = True  # with the coupling matrix J
+    output: str = "softmax"  # of the logits that is the prediction, or stablemax
 
 
 class CellLayer(nn.Module):

@@ -46,6 +46,7 @@ class TransformerConfig:
     activation: str  # a key of ACTIVATIONS
     normalization: str  # LN or none
     biases: str = "all"  # that are trained: all, or mlp; the others stay 0
+    output: str = "softmax"  # of the logits that is the prediction, or stablemax
 
 
 class LayerNorm(nn.Module):

@@ -22,6 +22,7 @@ from scipy.special import log_softmax
 from torch import Tensor
 
 from geometry.networks import cpu_kernels as kernels
+from geometry.networks.predictions import softmax_logits, softmax_logits_slope
 from geometry.networks.transformer import EPSILON, Transformer, TransformerConfig
 
 TILE = 1024
@@ -170,6 +171,7 @@ class TreeGradient:
             Block(model.config, *(below(f"blocks.{layer}", arrays) for arrays in both))
             for layer in range(model.config.n_layers)
         ]
+        self.output = model.config.output
         self.ln_final = Normalization(*(below("ln_final", arrays) for arrays in both))
 
     def __call__(
@@ -191,9 +193,11 @@ class TreeGradient:
         for block in self.blocks:
             x = block.forward(x, parent)
         normal = self.ln_final.forward(x)
-        log_probability = log_softmax(normal @ p["unembed.W_U"] + p["unembed.b_U"], axis=1)  # (n, d_vocab)
+        logits = normal @ p["unembed.W_U"] + p["unembed.b_U"]  # (n, d_vocab)
+        log_probability = log_softmax(softmax_logits(logits, self.output), axis=1)
         dlogits = np.exp(log_probability) * target.sum(axis=1, keepdims=True)
         dlogits[:, :n_tokens] -= target
+        dlogits = (dlogits * softmax_logits_slope(logits, self.output)).astype(logits.dtype, copy=False)
         loss = -float(np.vdot(target, log_probability[:, :n_tokens]))
         g["unembed.W_U"] += normal.T @ dlogits
         g["unembed.b_U"] += dlogits.sum(axis=0)

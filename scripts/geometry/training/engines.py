@@ -14,7 +14,7 @@ dense    any           any     automatic differentiation
 =======  ============  ======  =========================================================================
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -22,7 +22,6 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F
 
 from geometry.networks.hooked_network import HookedNetwork
 from geometry.networks.one_layer import folded_gradient
@@ -58,7 +57,7 @@ def automatic_gradient(model: HookedNetwork, batch: Batch) -> Evaluation:
     """Automatic differentiation through the forward pass."""
     parameters = list(model.parameters())
     target = torch.from_numpy(batch.target).to(parameters[0])
-    log_probability = F.log_softmax(model(*batch.network_input(parameters[0].device)), dim=1)
+    log_probability = model.log_probability(model(*batch.network_input(parameters[0].device)))
     log_probability = log_probability[:, : target.shape[1]]
     loss = -(target * log_probability).sum()
     return Evaluation(loss, log_probability, flattened(torch.autograd.grad(loss, parameters)))
@@ -68,7 +67,9 @@ def pairs_gradient(model: HookedNetwork, batch: PairBatch) -> Evaluation:
     """The closed form of a one-layer network on the pairs that are trained on."""
     parameters = dict(model.named_parameters())
     first, second, answer = torch.from_numpy(batch.trained).to(next(iter(parameters.values())).device)
-    loss, log_probability, gradients = folded_gradient(parameters, first, second, answer, batch.last)
+    loss, log_probability, gradients = folded_gradient(
+        parameters, first, second, answer, batch.last, model.config.output
+    )
     return Evaluation(loss, log_probability, flattened(gradients))
 
 
@@ -86,5 +87,5 @@ def captured_tree_gradient(
     return Evaluation(loss[0], log_probability[0, : len(batch.tokens)], gradient[0])
 
 
-def flattened(gradients: tuple[Tensor, ...]) -> Float[Tensor, " parameter"]:
+def flattened(gradients: Iterable[Tensor]) -> Float[Tensor, " parameter"]:
     return torch.cat([gradient.flatten() for gradient in gradients])

@@ -53,7 +53,7 @@ class EnsembleGradient:
         logits = functional_call(
             self.model, parameters, (tokens, PackedTree(parent, position, self.model.config.n_ctx))
         )
-        log_probability = logits.log_softmax(1)[:, : target.shape[1]]
+        log_probability = self.model.log_probability(logits)[:, : target.shape[1]]
         return -(target * log_probability).sum(), log_probability
 
     def _replay(self, vectors, inputs):

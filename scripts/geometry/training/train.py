@@ -1,7 +1,7 @@
 """The training loop: optimiser, learning-rate schedule, snapshots and the table of losses."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -15,7 +15,8 @@ from geometry.networks.one_layer import folded_logits
 from geometry.processes.entropy import next_token_entropy_nats
 from geometry.training.batches import Batch, PairBatch
 from geometry.training.cpu_gradient import cut
-from geometry.training.engines import GradientEngine
+from geometry.training.engines import GradientEngine, flattened
+from geometry.training.gradient_filters import amplified, orthogonal
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Recipe:
     warmup_fraction: float
     steps: int
     beta2: float = 0.999  # of adamw: decay of the mean of squared gradients
+    grokfast: Mapping[str, float] | None = None  # alpha and amplitude of `gradient_filters.amplified`
+    orthogonal_gradient: bool = False  # to the weights of each tensor, after grokfast
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,9 @@ BETA1 = 0.9
 OPTIMIZER_PREFIX = "optimizer "
 """The prefix of the names of the optimiser's arrays in the state of a run."""
 
+SLOW_GRADIENT = "slow gradient"
+"""The name of the moving average of grokfast there."""
+
 
 class TrainingRun:
     """The state of a training run at the start of a step: network, optimiser, and the records so far.
@@ -98,6 +104,7 @@ class TrainingRun:
         trained = [torch.full((p.numel(),), model.trains(name)) for name, p in model.named_parameters()]
         self.is_trained = torch.cat(trained).to(self.vector.device)
         self.optimizer = build_optimizer(self.vector, recipe)
+        self.slow_gradient: Float[Tensor, " parameter"] | None = None
         self.step = 0
         self.snapshots: list[Float[ndarray, " parameter"]] = []
         self.rows: list[Progress] = []
@@ -107,11 +114,20 @@ class TrainingRun:
         return self.recipe.learning_rate * learning_rate_factor(self.step, self.recipe)
 
     def descend(self, gradient: Float[Tensor, " parameter"]) -> None:
-        """Take one step of the optimiser."""
-        self.vector.grad = gradient * self.is_trained
+        """Take one step of the optimiser on the filtered gradient."""
+        self.vector.grad = self.filtered(gradient * self.is_trained)
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
         self.optimizer.step()
         self.step += 1
+
+    def filtered(self, gradient: Float[Tensor, " parameter"]) -> Float[Tensor, " parameter"]:
+        """The gradient as the recipe's filters leave it to the optimiser."""
+        if self.recipe.grokfast is not None:
+            gradient, self.slow_gradient = amplified(gradient, self.slow_gradient, self.recipe.grokfast)
+        if self.recipe.orthogonal_gradient:
+            parts = zip(cut(gradient, self.parameters), self.parameters, strict=True)
+            gradient = flattened(orthogonal(part, parameter.detach()) for part, parameter in parts)
+        return gradient
 
     def take_snapshot(self) -> None:
         self.snapshots.append(_array(self.vector))
@@ -126,7 +142,8 @@ class TrainingRun:
         optimizer = {
             f"{OPTIMIZER_PREFIX}{key}": _array(value) for key, value in self.optimizer.state[self.vector].items()
         }
-        return arrays | {"parameters": _array(self.vector), "snapshots": np.stack(self.snapshots)} | optimizer
+        slow = {} if self.slow_gradient is None else {SLOW_GRADIENT: _array(self.slow_gradient)}
+        return arrays | {"parameters": _array(self.vector), "snapshots": np.stack(self.snapshots)} | optimizer | slow
 
     def restore(self, arrays: dict[str, ndarray]) -> None:
         """Replace this run by the one whose `state` these arrays are."""
@@ -134,6 +151,8 @@ class TrainingRun:
         self.rows = [Progress(int(step), int(seen), *losses) for step, seen, *losses in arrays["rows"].tolist()]
         self.snapshots = list(arrays["snapshots"])
         self.vector.copy_(torch.from_numpy(arrays["parameters"]))
+        if SLOW_GRADIENT in arrays:
+            self.slow_gradient = torch.from_numpy(arrays[SLOW_GRADIENT]).to(self.vector.device)
         for name, array in arrays.items():  # plain gradient descent has no state
             if name.startswith(OPTIMIZER_PREFIX):
                 value = torch.from_numpy(array).to(self.vector.device)
@@ -207,7 +226,7 @@ def measure_pairs(
 def pair_log_probability(run: TrainingRun, pairs: Integer[ndarray, "3 pair"], last: int) -> Float[Tensor, "pair token"]:
     """The prediction at the token `last` after each pair of numbers."""
     first, second, _ = torch.from_numpy(pairs).to(run.vector.device)
-    return folded_logits(dict(run.model.named_parameters()), first, second, last).log_softmax(1)
+    return run.model.log_probability(folded_logits(dict(run.model.named_parameters()), first, second, last))
 
 
 def _place(run: TrainingRun, batch: Batch | PairBatch) -> tuple[int, int, float]:
