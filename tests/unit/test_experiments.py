@@ -133,6 +133,7 @@ def test_experiment_keeps_the_keys_of_its_architecture_and_probes_its_states():
         "gru": [f"layers.{n}.hook_h" for n in range(4)],
         "lstm": [f"layers.{n}.hook_{state}" for n in range(4) for state in "ch"],
         "kuramoto": ["layers.0.hook_x"],
+        "selective_ssm": [f"layers.{n}.hook_{part}" for n in range(4) for part in ("h", "resid_post")],
     }
     common = {"bos": False, "d_model": 64}
     for architecture, expected in sites.items():
@@ -141,12 +142,15 @@ def test_experiment_keeps_the_keys_of_its_architecture_and_probes_its_states():
         assert chosen_sites(experiment["model"], experiment["probe"]) == expected
         assert drawn_site(experiment, None) == expected[-1]
         assert probed_sites(experiment)[-1] == (expected[-1] if architecture == "kuramoto" else "concatenated")
-        own = {"oscillator_dim": 4, "kuramoto_steps": 1, "coupled": True} if architecture == "kuramoto" else {}
-        assert experiment["model"] == {"n_layers": 4} | model | common | own
+        own = {"kuramoto": {"oscillator_dim": 4, "kuramoto_steps": 1, "coupled": True}, "selective_ssm": {"d_state": 4}}
+        assert experiment["model"] == {"n_layers": 4} | model | common | own.get(architecture, {})
 
 
 EXPERIMENT_ERRORS = [
-    ({"model": {"architecture": "grue"}}, "architecture is 'grue'; allowed are transformer, rnn, gru, lstm, kuramoto"),
+    (
+        {"model": {"architecture": "grue"}},
+        "architecture is 'grue'; allowed are transformer, rnn, gru, lstm, kuramoto, sel",
+    ),
     (
         {"model": {"architecture": "gru", "n_heads": 2}},
         "model.n_heads is 2, which only the architecture transformer has; model.architecture is 'gru'",
@@ -158,6 +162,8 @@ EXPERIMENT_ERRORS = [
     ({"model": {"coupled": False}}, "model.coupled is False, which only the architecture kuramoto has"),
     ({"model": {"architecture": "kuramoto"}}, "model.n_layers is 4; the architecture kuramoto needs 1"),
     ({"model": {"architecture": "kuramoto", "n_layers": 1, "d_model": 30}}, "a multiple of model.oscillator_dim, 4"),
+    ({"model": {"d_state": 8}}, "model.d_state is 8, which only the architecture selective_ssm has"),
+    ({"model": {"architecture": "selective_ssm", "d_model": 30}}, "is 30; it must be a multiple of model.d_state, 4"),
     (
         {"model": {"architecture": "gru"}, "probe": {"sites": ["blocks.*"]}},
         "which matches none of hook_embed, layers.0",

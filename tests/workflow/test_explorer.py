@@ -28,6 +28,7 @@ ARCHITECTURES = [
     {"architecture": "transformer", "activation": "relu"} | MODEL | {"normalization": "none", "bos": False},
     *({"architecture": name, "n_layers": 2, "d_model": 8, "bos": False} for name in ("rnn", "gru", "lstm")),
     {"architecture": "kuramoto", "n_layers": 1, "d_model": 8, "bos": False} | OSCILLATORS,
+    {"architecture": "selective_ssm", "n_layers": 2, "d_model": 8, "d_state": 2, "bos": True},
 ]
 
 

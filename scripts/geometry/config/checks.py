@@ -28,8 +28,12 @@ TRAINED_ACTIVATIONS = ["relu", "gelu"]
 ONLY_OF = {
     "transformer": ["n_heads", "d_head", "d_mlp", "activation", "normalization", "biases", "checkpoint", "format"],
     "kuramoto": ["oscillator_dim", "kuramoto_steps", "coupled"],
+    "selective_ssm": ["d_state"],
 }
 """Keys of the model section that no other architecture has."""
+
+DIVISORS = {"kuramoto": "oscillator_dim", "selective_ssm": "d_state"}
+"""The key of the model section that must divide d_model, by architecture."""
 
 
 class ConfigError(ValueError):
@@ -51,14 +55,13 @@ def check_architecture(model: Mapping, own: Mapping, where: str) -> None:
                 f"{where}: model.{key} is {value!r}, which only the architecture {only} has; "
                 f"model.architecture is {architecture!r}"
             )
-    if architecture == "kuramoto":
-        if model["n_layers"] != 1:
-            raise ConfigError(f"{where}: model.n_layers is {model['n_layers']}; the architecture kuramoto needs 1")
-        if model["d_model"] % model["oscillator_dim"]:
-            raise ConfigError(
-                f"{where}: model.d_model is {model['d_model']}; it must be a multiple of model.oscillator_dim, "
-                f"{model['oscillator_dim']}"
-            )
+    if architecture == "kuramoto" and model["n_layers"] != 1:
+        raise ConfigError(f"{where}: model.n_layers is {model['n_layers']}; the architecture kuramoto needs 1")
+    divisor = DIVISORS.get(architecture)
+    if divisor and model["d_model"] % model[divisor]:
+        raise ConfigError(
+            f"{where}: model.d_model is {model['d_model']}; it must be a multiple of model.{divisor}, {model[divisor]}"
+        )
 
 
 def probe_caution(experiment: Mapping, max_prefixes: int) -> str | None:
