@@ -11,6 +11,7 @@ import yaml
 from geometry.config.checks import probe_caution
 from geometry.config.experiments import ConfigError, canonical, canonical_config, merged, resolve_experiments
 from geometry.config.job_costs import peak_memory_gb
+from geometry.config.sizes import size_of
 from geometry.networks.hook_points import chosen_sites, concatenated_sites, drawn_site, probed_sites
 from geometry.tasks.task import process_of, task_name
 
@@ -168,7 +169,7 @@ EXPERIMENT_ERRORS = [
         {"model": {"architecture": "gru"}, "probe": {"sites": ["blocks.*"]}},
         "which matches none of hook_embed, layers.0",
     ),
-    ({"training": {"learning_rat": 1}}, r"unknown key 'learning_rat' at training; allowed are labels"),
+    ({"training": {"learning_rat": 1}}, r"unknown key 'learning_rat' at training; allowed are context, labels"),
     ({"trainin": {}}, "unknown key 'trainin' at the top level"),
     ({"training": {"learning_rate": "1e-3x"}}, r"training.learning_rate is '1e-3x', a str; it must be of type number$"),
     ({"training": {"steps": "3.7"}}, r"training.steps is '3.7', a str; it must be of type integer$"),
@@ -178,6 +179,13 @@ EXPERIMENT_ERRORS = [
     ({"training": {"learning_rate": float("nan")}}, "learning_rate is nan"),
     ({"training": {"labels": "exakt"}}, "is 'exakt'; allowed are sampled, exact, full_distribution"),
     ({"training": {"labels": "full_distribution"}, "task": {"context": 12}}, "more than tree.max_prefixes, 200000"),
+    ({"training": {"context": 11}}, "training.context is 11; it must be at most task.context, 10, which is scored"),
+    (
+        {"training": {"context": 9}},
+        "training.context is 9 and task.context 10, which only a recurrent network may have",
+    ),
+    ({"training": {"context": 0}}, "training.context is 0; it must be at least 1"),
+    ({"training": {"context": "long"}}, "training.context is 'long', a str; it must be of type integer or null"),
     ({"training": {"steps": 0}}, "training.steps is 0; it must be at least 1"),
     ({"probe": {"control_parameters": {"xx": 1}}}, "parameter 'xx' is unknown; allowed are x, alpha; set it to null"),
     ({"probe": {"control_parameters": {"alpha": 1}}}, "same states, tokens and possible transitions"),
@@ -210,6 +218,26 @@ EXPERIMENT_ERRORS = [
 ]
 
 
+def test_full_distribution_is_that_of_the_trained_context():
+    experiment = {"model": {"architecture": "gru"}, "task": {"context": 14}}
+    found = resolve(
+        {"experiments": {"mess3": {**experiment, "training": {"labels": "full_distribution", "context": 10}}}}
+    )
+    assert found["mess3"]["training"]["context"] == 10
+    with pytest.raises(ConfigError, match=r"every prefix up to training.context 12; these are more than tree.max_pre"):
+        resolve({"experiments": {"mess3": {**experiment, "training": {"labels": "full_distribution", "context": 12}}}})
+
+
+def test_training_costs_what_the_trained_context_does_and_all_else_what_the_scored_one_does():
+    def size(context, trained):
+        experiment = {"model": {"architecture": "gru"}, "task": {"context": context}, "training": {"context": trained}}
+        return size_of(resolve({"experiments": {"mess3": experiment}})["mess3"], 10**6)
+
+    short, beyond, long = size(6, None), size(12, 6), size(12, None)
+    assert short.train_seconds == beyond.train_seconds < long.train_seconds
+    assert short.extract_seconds < beyond.extract_seconds == long.extract_seconds
+
+
 FORMER_NAMES = [
     ({"probe": {"joined": []}}, "unknown key 'joined' at probe; it is now 'concatenated'"),
     ({"probe": {"untrained": 5}}, "unknown key 'untrained' at probe; it is now 'random_networks'"),
@@ -240,7 +268,7 @@ def test_former_section_is_refused_in_a_sentence_with_the_new_one():
 
 
 def test_key_that_was_renamed_elsewhere_is_unknown_like_any_other():
-    with pytest.raises(ConfigError, match="unknown key 'joined' at training; allowed are labels"):
+    with pytest.raises(ConfigError, match="unknown key 'joined' at training; allowed are context, labels"):
         resolve({"experiments": {"mess3": {"training": {"joined": []}}}})
 
 

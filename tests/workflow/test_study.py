@@ -473,6 +473,21 @@ def test_recurrent_network_is_probed_steered_and_drawn_like_a_transformer(experi
     assert set(claims.loc[(claims["claim"] == "causal") & (claims["experiment"] == experiment), "site"]) == streams
 
 
+def test_network_is_scored_beyond_its_trained_context_and_not_trained_again_for_another(tmp_path):
+    def scored(context):
+        task = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": context}
+        experiment = {"task": task, "model": {"architecture": "gru"}, "training": {"context": 3}}
+        return {"seeds": [1], "only": ["beyond"], "experiments": {"beyond": experiment}}
+
+    study, table = Study(tmp_path / "beyond"), "results/beyond/seed_1/loss.csv"
+    study.run(table, override=scored(6))
+    assert read_table(study.folder / table)["position"].unique().tolist() == [1, 2, 3, 4, 5, 6]
+    with open_dataset(study.folder / "results/beyond/seed_1/sequences.zarr.zip") as sequences:
+        assert sequences.sizes["place"] == 4
+    planned = study.planned(table, override=scored(5))
+    assert planned.keys() == {"build_ground_truth", "extract_activations", "measure_loss"}
+
+
 def test_failed_job_names_its_cause_in_its_log(finished, tmp_path):
     copy = Study(tmp_path / "copy")
     shutil.copytree(finished.folder, copy.folder, dirs_exist_ok=True)

@@ -140,17 +140,36 @@ def check_attention(experiment: Mapping, task: Task, where: str) -> None:
         )
 
 
+def check_trained_context(experiment: Mapping, task: Task, where: str, max_prefixes: int) -> None:
+    """Raise a trained context that its task or architecture has not, or with more prefixes than one batch may have."""
+    training, architecture = experiment["training"], experiment["model"]["architecture"]
+    context, key = training["context"], "training.context"
+    if context > task.context:
+        raise ConfigError(
+            f"{where}: {key} is {context}; it must be at most task.context, {task.context}, which is scored"
+        )
+    if context < task.context and architecture == "transformer":
+        raise ConfigError(
+            f"{where}: {key} is {context} and task.context {task.context}, which only a recurrent network may have: a "
+            "transformer learns a vector for each position, and none beyond its trained context"
+        )
+    trained = task_of({**experiment["task"], "context": context})
+    if training["labels"] == "full_distribution" and not trained.has_every_prefix(max_prefixes):
+        raise ConfigError(
+            f"{where}: training.labels is 'full_distribution' and needs every prefix up to "
+            f"{key if context < task.context else 'task.context'} {context}; these are more than tree.max_prefixes, "
+            f"{max_prefixes}"
+        )
+
+
 def check_experiment(experiment: Mapping, task: Task, where: str, max_prefixes: int, memory_gb: float) -> None:
     """Raise what a schema cannot see: a setting the task does not go with, unknown sites, too much memory."""
     probe, training = experiment["probe"], experiment.get("training")  # none of a checkpoint
     check_variant(experiment["model"], task, bool(training), where)
     check_required_settings(experiment, task, where)
     check_attention(experiment, task, where)
-    if training and training["labels"] == "full_distribution" and not task.has_every_prefix(max_prefixes):
-        raise ConfigError(
-            f"{where}: training.labels is 'full_distribution' and needs every prefix up to task.context "
-            f"{task.context}; these are more than tree.max_prefixes, {max_prefixes}"
-        )
+    if training:
+        check_trained_context(experiment, task, where, max_prefixes)
     names = hook_point_names(experiment["model"])
     every = {**experiment["model"], "normalization": "LN", "d_mlp": 1}
     anywhere = [{**every, "architecture": other} for other in ARCHITECTURES]
