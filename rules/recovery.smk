@@ -53,7 +53,7 @@ rule score_recovery:
     resources:
         **asks("score_recovery"),
     params:
-        task=task_of,
+        task=trained_task_of,
         site=last_layer_output_of,
         n_sequences=n_sequences_of,
         seed=config["tree"]["seed"],

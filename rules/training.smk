@@ -30,7 +30,7 @@ rule sample_sequences:
     params:
         experiment="{experiment}",
         seeds=seeds_of_run,
-        task=task_of,
+        task=trained_task_of,
         size=batches_of,
         code=code("sample_sequences.py"),
     script:
@@ -61,7 +61,7 @@ rule train_model:
     params:
         experiment="{experiment}",
         seeds=seeds_of_run,
-        task=task_of,
+        task=trained_task_of,
         model=model_of,
         training=training_of,
         device=config["device"],
@@ -85,7 +85,7 @@ rule initialize_networks:
         **asks("initialize_networks"),
     params:
         experiment="{experiment}",
-        task=task_of,
+        task=trained_task_of,
         model=model_of,
         n_networks=n_random_networks_of,
         code=code("initialize_networks.py"),

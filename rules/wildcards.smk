@@ -26,6 +26,7 @@ def of_run(answer):
 
 
 task_of = of_experiment(study.task)
+trained_task_of = of_experiment(study.trained_task)
 kind_of = of_experiment(study.kinds.get)
 model_of = of_experiment(study.model)
 training_of = of_experiment(study.training)

@@ -106,7 +106,7 @@ if __name__ == "__main__":
         process = process_of(params.task)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.generator) as generator:
             exact = exact_model(truth)
-            n_sequences, length, faintest = params.n_sequences, int(truth["length"].max()), generator.attrs["faintest"]
+            n_sequences, length, faintest = params.n_sequences, params.task["context"], generator.attrs["faintest"]
 
             def learn(seed: int) -> Recovery:
                 model = sampled_model(exact, n_sequences, length, np.random.default_rng(seed))

@@ -191,7 +191,7 @@ class Network {
       );
       for (let layer = 0; layer < n_layers; layer++) {
         states[layer] = this.step(layer, x, states[layer], (part, y) => hook(`layers.${layer}.${part}`, position, y));
-        x = states[layer].h;
+        x = states[layer].out ?? states[layer].h;
       }
       return linear(x, this.w["unembed.weight"], this.w["unembed.bias"]);
     });
@@ -207,6 +207,7 @@ class Network {
     const { architecture, d_model: n } = this.model,
       cell = `layers.${layer}.cell`;
     if (architecture === "kuramoto") return { h: hook("hook_x", this.oscillate(layer, x, h)) };
+    if (architecture === "selective_ssm") return this.selective(layer, x, h, hook);
     const ofInput = linear(x, this.w[`${cell}.weight_ih`], this.w[`${cell}.bias_ih`]);
     const ofState = linear(h, this.w[`${cell}.weight_hh`], this.w[`${cell}.bias_hh`]);
     const part = (i, f) => h.map((_, j) => f(ofInput[i * n + j] + ofState[i * n + j]));
@@ -235,6 +236,33 @@ class Network {
       ),
       c: memory,
     };
+  }
+
+  /** One step of a selective state space: its state and the residual stream behind it. */
+  selective(layer, x, before, hook) {
+    const { d_model, d_state } = this.model,
+      n = d_model / d_state,
+      of = (name) => this.w[`layers.${layer}.${name}`];
+    const scale = 1 / Math.sqrt(x.reduce((sum, value) => sum + value ** 2, 0) / d_model + EPSILON);
+    const input = x.map((value) => value * scale),
+      projected = linear(input, of("in_proj.weight"), of("in_proj.bias"));
+    const [u, z, raw] = [0, n, 2 * n].map((start) => projected.subarray(start, start + n)),
+      [B, C] = [3 * n, 3 * n + d_state].map((start) => projected.subarray(start, start + d_state)),
+      delta = raw.map((value) => Math.log1p(Math.exp(value)));
+    const h = hook(
+      "hook_h",
+      before.map((old, i) => {
+        const channel = Math.floor(i / d_state),
+          decay = Math.exp(-delta[channel] * Math.exp(of("A_log")[i]));
+        return decay * old + delta[channel] * u[channel] * B[i % d_state];
+      }),
+    );
+    const y = u.map((value, channel) => of("D")[channel] * value);
+    h.forEach((value, i) => {
+      y[Math.floor(i / d_state)] += value * C[i % d_state];
+    });
+    const gated = y.map((value, channel) => value * ACTIVATIONS.silu(z[channel]));
+    return { h, out: hook("hook_resid_post", plus(x, linear(gated, of("out_proj.weight"), of("out_proj.bias")))) };
   }
 
   /** Each oscillator scaled to length 1. */

@@ -11,6 +11,7 @@ import yaml
 from geometry.config.checks import probe_caution
 from geometry.config.experiments import ConfigError, canonical, canonical_config, merged, resolve_experiments
 from geometry.config.job_costs import peak_memory_gb
+from geometry.config.sizes import size_of
 from geometry.networks.hook_points import chosen_sites, concatenated_sites, drawn_site, probed_sites
 from geometry.tasks.task import process_of, task_name
 
@@ -133,6 +134,7 @@ def test_experiment_keeps_the_keys_of_its_architecture_and_probes_its_states():
         "gru": [f"layers.{n}.hook_h" for n in range(4)],
         "lstm": [f"layers.{n}.hook_{state}" for n in range(4) for state in "ch"],
         "kuramoto": ["layers.0.hook_x"],
+        "selective_ssm": [f"layers.{n}.hook_{part}" for n in range(4) for part in ("h", "resid_post")],
     }
     common = {"bos": False, "d_model": 64, "output": "softmax"}
     for architecture, expected in sites.items():
@@ -141,12 +143,15 @@ def test_experiment_keeps_the_keys_of_its_architecture_and_probes_its_states():
         assert chosen_sites(experiment["model"], experiment["probe"]) == expected
         assert drawn_site(experiment, None) == expected[-1]
         assert probed_sites(experiment)[-1] == (expected[-1] if architecture == "kuramoto" else "concatenated")
-        own = {"oscillator_dim": 4, "kuramoto_steps": 1, "coupled": True} if architecture == "kuramoto" else {}
-        assert experiment["model"] == {"n_layers": 4} | model | common | own
+        own = {"kuramoto": {"oscillator_dim": 4, "kuramoto_steps": 1, "coupled": True}, "selective_ssm": {"d_state": 4}}
+        assert experiment["model"] == {"n_layers": 4} | model | common | own.get(architecture, {})
 
 
 EXPERIMENT_ERRORS = [
-    ({"model": {"architecture": "grue"}}, "architecture is 'grue'; allowed are transformer, rnn, gru, lstm, kuramoto"),
+    (
+        {"model": {"architecture": "grue"}},
+        "architecture is 'grue'; allowed are transformer, rnn, gru, lstm, kuramoto, sel",
+    ),
     (
         {"model": {"architecture": "gru", "n_heads": 2}},
         "model.n_heads is 2, which only the architecture transformer has; model.architecture is 'gru'",
@@ -158,11 +163,13 @@ EXPERIMENT_ERRORS = [
     ({"model": {"coupled": False}}, "model.coupled is False, which only the architecture kuramoto has"),
     ({"model": {"architecture": "kuramoto"}}, "model.n_layers is 4; the architecture kuramoto needs 1"),
     ({"model": {"architecture": "kuramoto", "n_layers": 1, "d_model": 30}}, "a multiple of model.oscillator_dim, 4"),
+    ({"model": {"d_state": 8}}, "model.d_state is 8, which only the architecture selective_ssm has"),
+    ({"model": {"architecture": "selective_ssm", "d_model": 30}}, "is 30; it must be a multiple of model.d_state, 4"),
     (
         {"model": {"architecture": "gru"}, "probe": {"sites": ["blocks.*"]}},
         "which matches none of hook_embed, layers.0",
     ),
-    ({"training": {"learning_rat": 1}}, r"unknown key 'learning_rat' at training; allowed are labels"),
+    ({"training": {"learning_rat": 1}}, r"unknown key 'learning_rat' at training; allowed are context, labels"),
     ({"trainin": {}}, "unknown key 'trainin' at the top level"),
     ({"training": {"learning_rate": "1e-3x"}}, r"training.learning_rate is '1e-3x', a str; it must be of type number$"),
     ({"training": {"steps": "3.7"}}, r"training.steps is '3.7', a str; it must be of type integer$"),
@@ -178,6 +185,13 @@ EXPERIMENT_ERRORS = [
     ({"training": {"orthogonal_gradient": 1}}, "training.orthogonal_gradient is 1, a int; it must be of type boolean"),
     ({"training": {"labels": "exakt"}}, "is 'exakt'; allowed are sampled, exact, full_distribution"),
     ({"training": {"labels": "full_distribution"}, "task": {"context": 12}}, "more than tree.max_prefixes, 200000"),
+    ({"training": {"context": 11}}, "training.context is 11; it must be at most task.context, 10, which is scored"),
+    (
+        {"training": {"context": 9}},
+        "training.context is 9 and task.context 10, which only a recurrent network may have",
+    ),
+    ({"training": {"context": 0}}, "training.context is 0; it must be at least 1"),
+    ({"training": {"context": "long"}}, "training.context is 'long', a str; it must be of type integer or null"),
     ({"training": {"steps": 0}}, "training.steps is 0; it must be at least 1"),
     ({"probe": {"control_parameters": {"xx": 1}}}, "parameter 'xx' is unknown; allowed are x, alpha; set it to null"),
     ({"probe": {"control_parameters": {"alpha": 1}}}, "same states, tokens and possible transitions"),
@@ -210,6 +224,26 @@ EXPERIMENT_ERRORS = [
 ]
 
 
+def test_full_distribution_is_that_of_the_trained_context():
+    experiment = {"model": {"architecture": "gru"}, "task": {"context": 14}}
+    found = resolve(
+        {"experiments": {"mess3": {**experiment, "training": {"labels": "full_distribution", "context": 10}}}}
+    )
+    assert found["mess3"]["training"]["context"] == 10
+    with pytest.raises(ConfigError, match=r"every prefix up to training.context 12; these are more than tree.max_pre"):
+        resolve({"experiments": {"mess3": {**experiment, "training": {"labels": "full_distribution", "context": 12}}}})
+
+
+def test_training_costs_what_the_trained_context_does_and_all_else_what_the_scored_one_does():
+    def size(context, trained):
+        experiment = {"model": {"architecture": "gru"}, "task": {"context": context}, "training": {"context": trained}}
+        return size_of(resolve({"experiments": {"mess3": experiment}})["mess3"], 10**6)
+
+    short, beyond, long = size(6, None), size(12, 6), size(12, None)
+    assert short.train_seconds == beyond.train_seconds < long.train_seconds
+    assert short.extract_seconds < beyond.extract_seconds == long.extract_seconds
+
+
 FORMER_NAMES = [
     ({"probe": {"joined": []}}, "unknown key 'joined' at probe; it is now 'concatenated'"),
     ({"probe": {"untrained": 5}}, "unknown key 'untrained' at probe; it is now 'random_networks'"),
@@ -240,7 +274,7 @@ def test_former_section_is_refused_in_a_sentence_with_the_new_one():
 
 
 def test_key_that_was_renamed_elsewhere_is_unknown_like_any_other():
-    with pytest.raises(ConfigError, match="unknown key 'joined' at training; allowed are labels"):
+    with pytest.raises(ConfigError, match="unknown key 'joined' at training; allowed are context, labels"):
         resolve({"experiments": {"mess3": {"training": {"joined": []}}}})
 
 

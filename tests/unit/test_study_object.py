@@ -21,6 +21,7 @@ EXPERIMENTS = {
     "exact": {"task": MESS3 | {"context": 6}, "training": {"labels": "exact"}},
     "tree": {"task": MESS3 | {"context": 5}, "training": {"labels": "full_distribution"}},
     "gru": {"task": MESS3, "model": {"architecture": "gru", "n_layers": 2}},
+    "beyond": {"task": MESS3, "model": {"architecture": "gru"}, "training": {"context": 4}},
     "attending": {"task": MESS3 | {"context": 9}, "attention": True},
     "one_file": {
         "task": MESS3 | {"context": 7},
@@ -103,6 +104,16 @@ def test_sequences_are_those_that_a_training_samples(experiment, sequences, n_se
     assert study.sequences(experiment, "seed_3") == sequences
     assert study.n_sequences(experiment, "seed_3") == n_sequences
     assert study.n_sequences(experiment, "random_init") is None
+
+
+def test_training_knows_its_own_context_alone(study_of):
+    study = study_of("beyond", "belief", "one_file")
+    assert study.task("beyond")["context"] == 8 and study.trained_task("beyond") == study.task("beyond") | {
+        "context": 4
+    }
+    assert "context" not in study.training("beyond")
+    assert all(study.trained_task(name) == study.task(name) for name in ("belief", "one_file"))
+    assert sorted(study.shared_tasks["mess3_0.05_0.85_context8"]) == ["belief", "beyond"]
 
 
 def test_settings_reach_only_what_depends_on_them(study_of):

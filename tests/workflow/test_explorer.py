@@ -31,6 +31,7 @@ ARCHITECTURES = [
     {"architecture": "transformer", "activation": "relu"} | MODEL | {"output": "stablemax"},
     *({"architecture": name, "n_layers": 2, "d_model": 8} | PLAIN for name in ("rnn", "gru", "lstm")),
     {"architecture": "kuramoto", "n_layers": 1, "d_model": 8} | PLAIN | OSCILLATORS,
+    {"architecture": "selective_ssm", "n_layers": 2, "d_model": 8, "d_state": 2} | PLAIN | {"bos": True},
 ]
 
 

@@ -436,11 +436,13 @@ TOKENS = ["<img src=x onerror=alert(1)>", "/etc"]
 
 @pytest.fixture(scope="session")
 def recurrent(made_once) -> Study:
-    """The study of an LSTM on a process whose states and tokens have hostile names, run to its end."""
+    """The study of recurrent networks on a process whose states and tokens have hostile names, run to its end."""
     tensor = [[[0.5, 0.0], [0.3, 0.0]], [[0.0, 0.5], [0.0, 0.7]]]
     parameters = {"transition_tensor": tensor, "state_names": STATES, "token_names": TOKENS}
-    experiment = {"task": {"process": "custom", "parameters": parameters}, "model": {"architecture": "lstm"}}
-    override = {"seeds": [1], "only": ["hostile"], "experiments": {"hostile": experiment}}
+    task = {"process": "custom", "parameters": parameters}
+    models = {"hostile": {"architecture": "lstm"}, "selective": {"architecture": "selective_ssm", "d_state": 2}}
+    experiments = {name: {"task": task, "model": model} for name, model in models.items()}
+    override = {"seeds": [1], "only": list(models), "experiments": experiments}
     folder = made_once("recurrent", lambda folder: Study(folder / "study").run(override=override))
     return Study(folder / "study")
 
@@ -456,16 +458,34 @@ def test_hostile_names_of_states_and_tokens_stay_text(recurrent):
     assert not list(recurrent.folder.rglob("pwned"))
 
 
-def test_recurrent_network_is_probed_steered_and_drawn_like_a_transformer(recurrent):
+@pytest.mark.parametrize(
+    ("experiment", "outputs", "others"),
+    [("hostile", ["hook_h"], ["hook_c"]), ("selective", ["hook_h", "hook_resid_post"], [])],
+)
+def test_recurrent_network_is_probed_steered_and_drawn_like_a_transformer(experiment, outputs, others, recurrent):
     results = recurrent.folder / "results"
-    assert {path.name for path in (results / "figures/hostile").iterdir()} == set(FIGURES)
-    streams = ["layers.0.hook_h", "layers.1.hook_h"]
-    probe, steering = (read_table(results / "hostile/seed_1" / name) for name in ("probe.csv", "steering.csv"))
-    sites = {*streams, "layers.0.hook_c", "layers.1.hook_c", "concatenated"}
-    assert set(probe.loc[probe["features"] == "activations", "site"]) == sites
-    assert set(steering["site"]) == set(streams) and set(steering["tokens_later"]) == {0, 1}
+    assert {path.name for path in (results / "figures" / experiment).iterdir()} == set(FIGURES)
+    streams, rest = ({f"layers.{n}.{part}" for n in (0, 1) for part in parts} for parts in (outputs, others))
+    probe, steering = (read_table(results / experiment / "seed_1" / name) for name in ("probe.csv", "steering.csv"))
+    assert set(probe.loc[probe["features"] == "activations", "site"]) == streams | rest | {"concatenated"}
+    assert set(steering["site"]) == streams and set(steering["tokens_later"]) == {0, 1}
     claims = read_table(results / "claims.csv")
-    assert set(claims.loc[claims["claim"] == "causal", "site"]) == set(streams)
+    assert set(claims.loc[(claims["claim"] == "causal") & (claims["experiment"] == experiment), "site"]) == streams
+
+
+def test_network_is_scored_beyond_its_trained_context_and_not_trained_again_for_another(tmp_path):
+    def scored(context):
+        task = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": context}
+        experiment = {"task": task, "model": {"architecture": "gru"}, "training": {"context": 3}}
+        return {"seeds": [1], "only": ["beyond"], "experiments": {"beyond": experiment}}
+
+    study, table = Study(tmp_path / "beyond"), "results/beyond/seed_1/loss.csv"
+    study.run(table, override=scored(6))
+    assert read_table(study.folder / table)["position"].unique().tolist() == [1, 2, 3, 4, 5, 6]
+    with open_dataset(study.folder / "results/beyond/seed_1/sequences.zarr.zip") as sequences:
+        assert sequences.sizes["place"] == 4
+    planned = study.planned(table, override=scored(5))
+    assert planned.keys() == {"build_ground_truth", "extract_activations", "measure_loss"}
 
 
 def test_failed_job_names_its_cause_in_its_log(finished, tmp_path):

@@ -28,8 +28,12 @@ TRAINED_ACTIVATIONS = ["relu", "gelu"]
 ONLY_OF = {
     "transformer": ["n_heads", "d_head", "d_mlp", "activation", "normalization", "biases", "checkpoint", "format"],
     "kuramoto": ["oscillator_dim", "kuramoto_steps", "coupled"],
+    "selective_ssm": ["d_state"],
 }
 """Keys of the model section that no other architecture has."""
+
+DIVISORS = {"kuramoto": "oscillator_dim", "selective_ssm": "d_state"}
+"""The key of the model section that must divide d_model, by architecture."""
 
 
 class ConfigError(ValueError):
@@ -51,14 +55,13 @@ def check_architecture(model: Mapping, own: Mapping, where: str) -> None:
                 f"{where}: model.{key} is {value!r}, which only the architecture {only} has; "
                 f"model.architecture is {architecture!r}"
             )
-    if architecture == "kuramoto":
-        if model["n_layers"] != 1:
-            raise ConfigError(f"{where}: model.n_layers is {model['n_layers']}; the architecture kuramoto needs 1")
-        if model["d_model"] % model["oscillator_dim"]:
-            raise ConfigError(
-                f"{where}: model.d_model is {model['d_model']}; it must be a multiple of model.oscillator_dim, "
-                f"{model['oscillator_dim']}"
-            )
+    if architecture == "kuramoto" and model["n_layers"] != 1:
+        raise ConfigError(f"{where}: model.n_layers is {model['n_layers']}; the architecture kuramoto needs 1")
+    divisor = DIVISORS.get(architecture)
+    if divisor and model["d_model"] % model[divisor]:
+        raise ConfigError(
+            f"{where}: model.d_model is {model['d_model']}; it must be a multiple of model.{divisor}, {model[divisor]}"
+        )
 
 
 def probe_caution(experiment: Mapping, max_prefixes: int) -> str | None:
@@ -137,17 +140,36 @@ def check_attention(experiment: Mapping, task: Task, where: str) -> None:
         )
 
 
+def check_trained_context(experiment: Mapping, task: Task, where: str, max_prefixes: int) -> None:
+    """Raise a trained context that its task or architecture has not, or with more prefixes than one batch may have."""
+    training, architecture = experiment["training"], experiment["model"]["architecture"]
+    context, key = training["context"], "training.context"
+    if context > task.context:
+        raise ConfigError(
+            f"{where}: {key} is {context}; it must be at most task.context, {task.context}, which is scored"
+        )
+    if context < task.context and architecture == "transformer":
+        raise ConfigError(
+            f"{where}: {key} is {context} and task.context {task.context}, which only a recurrent network may have: a "
+            "transformer learns a vector for each position, and none beyond its trained context"
+        )
+    trained = task_of({**experiment["task"], "context": context})
+    if training["labels"] == "full_distribution" and not trained.has_every_prefix(max_prefixes):
+        raise ConfigError(
+            f"{where}: training.labels is 'full_distribution' and needs every prefix up to "
+            f"{key if context < task.context else 'task.context'} {context}; these are more than tree.max_prefixes, "
+            f"{max_prefixes}"
+        )
+
+
 def check_experiment(experiment: Mapping, task: Task, where: str, max_prefixes: int, memory_gb: float) -> None:
     """Raise what a schema cannot see: a setting the task does not go with, unknown sites, too much memory."""
     probe, training = experiment["probe"], experiment.get("training")  # none of a checkpoint
     check_variant(experiment["model"], task, bool(training), where)
     check_required_settings(experiment, task, where)
     check_attention(experiment, task, where)
-    if training and training["labels"] == "full_distribution" and not task.has_every_prefix(max_prefixes):
-        raise ConfigError(
-            f"{where}: training.labels is 'full_distribution' and needs every prefix up to task.context "
-            f"{task.context}; these are more than tree.max_prefixes, {max_prefixes}"
-        )
+    if training:
+        check_trained_context(experiment, task, where, max_prefixes)
     names = hook_point_names(experiment["model"])
     every = {**experiment["model"], "normalization": "LN", "d_mlp": 1}
     anywhere = [{**every, "architecture": other} for other in ARCHITECTURES]

@@ -84,7 +84,8 @@ def resolve_experiments(config: Mapping, schema: Mapping) -> dict[str, dict]:
         check_finite(whole, where)
         seeds = seeds_of_experiment(config, name)
         check_architecture(whole["model"], override.get("model", {}), where)
-        experiment = {**whole, "seeds": seeds, "model": of_its_architecture(whole["model"])}
+        training = {**whole["training"], "context": whole["training"]["context"] or whole["task"]["context"]}
+        experiment = {**whole, "seeds": seeds, "model": of_its_architecture(whole["model"]), "training": training}
         try:
             check_keys(experiment["model"], override.get("model", {}))
             if is_language_model(experiment["model"]):

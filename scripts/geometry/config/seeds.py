@@ -5,7 +5,8 @@ folder is `seed_1` or `seeds_1-5`. What a network is does not depend on the othe
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import product
 
 RUN = "seed_[0-9]+|seeds_[0-9]+-[0-9]+"
 """A pattern of the names of runs."""
@@ -29,6 +30,11 @@ def seeds_of(entry: Entry) -> list[int]:
 
 def all_seeds(entries: Sequence[Entry]) -> list[int]:
     return [seed for entry in entries for seed in seeds_of(entry)]
+
+
+def in_each(runs: Iterable[str], rules: Iterable[str]) -> list[str]:
+    """run/rule, run by run."""
+    return [f"{run}/{rule}" for run, rule in product(runs, rules)]
 
 
 MOST = 1000

@@ -25,7 +25,7 @@ TOKEN_SECONDS = 2e-8
 PAIRS = 3.4e6
 """Pairs of numbers on which a network and its controls are tried for the moduli up to 150."""
 
-OF_PRETRAINED = {"labels": None, "batch_size": 0, "snapshots": 2, "steps": 0}
+OF_PRETRAINED = {"context": 0, "labels": None, "batch_size": 0, "snapshots": 2, "steps": 0}
 """In place of the training section of a pretrained network: one at initialisation, and itself."""
 
 
@@ -103,14 +103,16 @@ def n_token_columns(n_tokens: int, n_states: int, context: int) -> int:
 def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, max_prefixes: int) -> Size:
     """The size of a task whose rows are the prefixes of a tree, at most `max_prefixes`."""
     n_ctx, n_layers = task.context + model["bos"], model["n_layers"]
+    n_trained = training["context"] + model["bos"]
     n_tokens, d_model, sites = task.n_tokens, model["d_model"], chosen_sites(model, probe)
     n_states, limits = task.n_components, ((task.context, max_prefixes), (MOST_TOKENS, MOST_BELIEFS))
     n_prefixes, node = count_at_most(n_tokens, task.context, max_prefixes), node_of(model, n_ctx)
     weights, table = n_layers * node.weights, 8 * n_prefixes * n_tokens
     stored = 4 * (weights + d_model * (2 * n_tokens + n_ctx)) * max(training["snapshots"], probe["random_networks"])
     # Distinct prefixes of a batch, at most.
-    words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_ctx + 1))
-    nodes = n_prefixes if training["labels"] == "full_distribution" else words
+    words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_trained + 1))
+    every = count_at_most(n_tokens, training["context"], max_prefixes)
+    nodes = every if training["labels"] == "full_distribution" else words
     tree = n_prefixes * (80 + 48 * n_states)
     # The probe holds the features of the concatenated sites once, some fifteen targets, and Gram matrices of each cell;
     # before, columns for the last token, and for the token at each lag. Predictions become components of each other.
@@ -162,7 +164,7 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
         circuit_bytes=0,
         train_seconds=training["steps"]
         * (
-            n_layers * (nodes * node.train_seconds + n_ctx * node.call_seconds)
+            n_layers * (nodes * node.train_seconds + n_trained * node.call_seconds)
             + nodes * n_tokens * (6 * d_model / FLOPS + TOKEN_SECONDS)
         ),
         extract_seconds=3 * n_prefixes * (weights + n_tokens * d_model) / FLOPS + TOKEN_SECONDS * n_prefixes * n_tokens,

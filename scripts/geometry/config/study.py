@@ -6,7 +6,6 @@ Files are named relative to the project's folder, as the rules name them.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from itertools import product
 
 from snakemake.exceptions import WorkflowError
 
@@ -15,7 +14,7 @@ from geometry.config.gathered import has_crate_of_another, replaced
 from geometry.config.pretrained import checkpoint_runs, is_pretrained
 from geometry.config.published import published_rows, tables_of
 from geometry.config.recorded import analyses_of_recording, is_recorded
-from geometry.config.seeds import all_seeds, run_name
+from geometry.config.seeds import all_seeds, in_each, run_name
 from geometry.networks.hook_points import chosen_sites, compared_sites, concatenated_sites, drawn_site
 from geometry.tasks.base import Analyses
 from geometry.tasks.task import task_name, task_of
@@ -88,8 +87,14 @@ class Study:
         return self.experiments[experiment]["model"]
 
     def training(self, experiment: str) -> Mapping:
-        """The training section; empty for a pretrained network."""
-        return self.experiments[experiment].get("training", {})
+        """The training section but for its context, see `trained_task`; empty for a pretrained network."""
+        section = self.experiments[experiment].get("training", {})
+        return {key: value for key, value in section.items() if key != "context"}
+
+    def trained_task(self, experiment: str) -> Mapping:
+        """The task of the training sequences: so a longer context that is scored alone reruns no training."""
+        one = self.experiments[experiment]
+        return {**one["task"], "context": one.get("training", one["task"])["context"]}
 
     def is_trained_here(self, experiment: str) -> bool:
         return experiment in self.trained
@@ -291,8 +296,3 @@ class Study:
         """The file of the research object; a study with a name leaves that of another alone."""
         left_alone = self.folder and has_crate_of_another(self.config["study"])
         return [] if left_alone else ["results/ro-crate-metadata.json"]
-
-
-def in_each(runs: Iterable[str], rules: Iterable[str]) -> list[str]:
-    """run/rule, run by run."""
-    return [f"{run}/{rule}" for run, rule in product(runs, rules)]

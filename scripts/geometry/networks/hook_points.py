@@ -18,7 +18,9 @@ INPUT, OPTIMUM, OUTPUT = "input", "optimal_output", "output"
 """Values of the column `site` for features that are no activations: tokens, optimal predictions, the network's."""
 
 STATES = {"rnn": ["hook_h"], "gru": ["hook_h"], "lstm": ["hook_c", "hook_h"], "kuramoto": ["hook_x"]}
-"""The hook points of the state that a recurrent layer carries forward to the next token, by architecture."""
+STATES |= {"selective_ssm": ["hook_h", "hook_resid_post"]}
+"""The hook points of a recurrent layer, by architecture: of the state that it carries forward to the next token, then
+of its output where that is another."""
 
 
 BLOCK = ["hook_resid_pre", "ln1.hook_normalized", "hook_attn_out", "hook_resid_mid"]
@@ -33,15 +35,15 @@ RECORDED = "recorded"
 
 
 def is_state(site: str) -> bool:
-    """True for the state of a recurrent layer that is the input of the next layer or of the unembedding.
+    """True for the state of a recurrent layer from which its output is read at the same token.
 
-    False for the cell state c of an LSTM, which affects them only through h.
+    False for the cell state c of an LSTM, which affects the output only through h.
     """
     return site.startswith("layers.") and site.endswith(("hook_h", "hook_x"))
 
 
 def is_behind_layer(site: str) -> bool:
-    """True for the residual stream after a block and for the state of a recurrent layer."""
+    """True for the residual stream after a block or layer, and for the state of a recurrent layer."""
     return site.endswith("hook_resid_post") or is_state(site)
 
 
@@ -59,7 +61,7 @@ def hook_point_names(model: Mapping) -> list[str]:
 
     A name here is that of an identity module which the forward pass calls (`transformer`, `recurrent`). Names are
     TransformerLens's for a transformer; a recurrent network has its layers' states, h and c as in PyTorch,
-    x for oscillators; a recording has those of its file.
+    x for oscillators, h of a selective state space with the residual stream; a recording has those of its file.
     """
     if model["architecture"] == RECORDED:
         return model["sites"]

@@ -41,6 +41,9 @@ def node_of(model: Mapping, n_ctx: int) -> Node:
     # By automatic differentiation: products of small matrices, and passes over what lies between them.
     if architecture == "kuramoto":
         weights, floats = d_model**2 * model["kuramoto_steps"], d_model * (8 + 9 * model["kuramoto_steps"])
+    elif architecture == "selective_ssm":
+        n_channels = d_model // model["d_state"]
+        weights, floats = d_model * (4 * n_channels + 2 * model["d_state"]), 14 * d_model + 8 * n_channels
     else:
         gates = {"rnn": 1, "gru": 3, "lstm": 4}[architecture]
         weights, floats = 2 * gates * d_model**2, d_model * (8 + 5 * gates)
