@@ -190,7 +190,7 @@ def test_nothing_made_yet_is_told_in_a_sentence_per_job(tmp_path, monkeypatch, f
     config = config_of(finished.folder)
     monkeypatch.chdir(tmp_path)
     sentences = found(config=config)
-    assert len(sentences) == 107 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
+    assert len(sentences) == 109 and all(s.endswith(": not made yet. Run: snakemake") for s in sentences)
 
 
 def test_missing_artefact_is_found(study):

@@ -21,7 +21,7 @@ MEMORY = {"measure_convergence": 4, "plot_convergence": 2}
 RECOVERY = {"recover_process": 4, "score_recovery": 4, "plot_recovery": 2}
 INVERSE = RECOVERY | {"find_symmetries": 4, "plot_symmetry": 2}
 FIGURES |= {"plot_recovery": 2, "plot_dimension": 2, "plot_symmetry": 2, "plot_convergence": 2, "plot_process": 2}
-AFTER_PROBE = CLOUDS | SCORES | CLAIMS | DIMENSION | MEMORY | {"measure_distances": 2, "plot_distances": 2}
+AFTER_PROBE = CLOUDS | SCORES | CLAIMS | DIMENSION | MEMORY | {"measure_distances": 4, "plot_distances": 2}
 AFTER_ACTIVATIONS = AFTER_PROBE | COMPONENTS | STEERING | INVERSE
 AFTER_ACTIVATIONS |= {"measure_loss": 4, "probe_beliefs": 4, "plot_loss": 2}
 AFTER_TRAINING = AFTER_ACTIVATIONS | {"extract_activations": 4}
@@ -110,7 +110,7 @@ CONFIGURATIONS = {
         {"seeds": [1, 2, 3]},
         {
             **{"sample_sequences": 1, "train_model": 2, "extract_activations": 2, "measure_loss": 2},
-            **{"probe_beliefs": 2, "steer_network": 2, "plot_loss": 2, "plot_steering": 2},
+            **{"probe_beliefs": 2, "measure_distances": 2, "steer_network": 2, "plot_loss": 2, "plot_steering": 2},
             **dict.fromkeys([*DIMENSION, *MEMORY, *INVERSE], 2),
             **SCORES,
             **CLAIMS,
