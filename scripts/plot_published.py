@@ -62,7 +62,8 @@ def draw_points(ax: Axes, values: pd.Series, places: np.ndarray, marker: str, la
     ax.plot(values[inside], places[inside], marker, linestyle="none", label=label, **look)
     for end, arrow in ((-LIMIT, "<"), (LIMIT, ">")):
         beyond = places[(values > LIMIT) if end > 0 else (values < -LIMIT)]
-        ax.plot(np.full(len(beyond), end), beyond, arrow, linestyle="none", clip_on=False, **look)
+        if len(beyond):  # a line of no points, not clipped, would be laid out too
+            ax.plot(np.full(len(beyond), end), beyond, arrow, linestyle="none", clip_on=False, **look)
 
 
 def plot_published(table: pd.DataFrame) -> Figure:
