@@ -53,7 +53,7 @@ function linear(x, W, b) {
 const plus = (a, b) => a.map((value, i) => value + b[i]);
 
 const OUTPUTS = {
-  softmax: (logits) => logSoftmax(logits),
+  softmax: logSoftmax,
   stablemax: (logits) => logSoftmax(Array.from(logits, (x) => Math.sign(x) * Math.log1p(Math.abs(x)))),
 };
 
