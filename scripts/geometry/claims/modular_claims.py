@@ -193,4 +193,5 @@ def circuit_claims_of(evidence: CircuitEvidence) -> Iterator[Claim]:
     if len(select(evidence.shift_symmetry, measure="prediction_change", permutation=SHIFT)):  # not of a polynomial
         yield from symmetric(evidence)
         yield from frequencies_detected(evidence)
-    yield from transferred(evidence)
+    if len(evidence.surgery):  # of addition and subtraction
+        yield from transferred(evidence)
