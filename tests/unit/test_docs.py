@@ -99,6 +99,33 @@ def test_snakemake_understands_the_command_and_finds_what_it_names(command, monk
     assert {setting.split("=")[0] for setting in args.config or []} <= {*SCHEMA["properties"], "artefact", "reference"}
 
 
+def experiments_of(args):
+    """The experiments of the study that a command runs."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_bytes())
+    for path in args.configfile:
+        update_config(config, yaml.safe_load((ROOT / path).read_bytes()))
+    return set(resolve_experiments(canonical_config(config, SCHEMA), SCHEMA))
+
+
+def are_of_the_study(command):
+    """True if every file of a network that the command names is of an experiment that its study runs."""
+    words = shlex.split(command, comments=True)
+    _, args = parse_args(words[words.index(".venv/bin/snakemake") + 1 :])
+    names = [re.match(r"results/([^/]+)/(?:seeds?_|random_init/|pretrained/)", target) for target in args.targets]
+    return {name[1] for name in names if name} <= experiments_of(args)
+
+
+@pytest.mark.parametrize("command", [command for command in WITH_SNAKEMAKE if "snakemake results/" in command])
+def test_file_of_a_command_is_of_an_experiment_of_its_study(command):
+    assert are_of_the_study(command)
+
+
+def test_file_of_an_experiment_that_the_study_leaves_out_is_noticed():
+    command = ".venv/bin/snakemake results/modular_addition/seed_1/model.safetensors"
+    assert are_of_the_study(command)
+    assert not are_of_the_study(f"{command} --configfile studies/modular_addition.yaml")
+
+
 def test_target_that_no_rule_makes_is_noticed():
     assert is_target("results/mess3/seed_1/probe.csv") and not is_target("results/mess3/seed_1/prob.csv")
     assert is_target("audit") and not is_target("audits")
