@@ -7,7 +7,8 @@ from geometry.claims.markup import Paragraph, as_html, as_markdown
 from geometry.claims.replication import agreement_with
 from geometry.files import write_text
 from geometry.provenance.job import Job, project_folder
-from geometry.tables import read_table, together
+from geometry.schemas.modular import Surgery
+from geometry.tables import empty, read_table, together
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with Job(snakemake) as job:
         claims = read_table(snakemake.input.claims)
-        tables = {name: together(snakemake.input[name]) for name in ("probe", "baselines", "circuit", "surgery")}
+        tables = {name: together(snakemake.input[name]) for name in ("probe", "baselines", "circuit")}
+        tables["surgery"] = together(snakemake.input.surgery, like=empty(Surgery))
         tables["random_init"] = together(snakemake.input.random_init, like=tables["probe"])
         parts = findings(claims, tables, snakemake.params.experiments, snakemake.params.claims)
         published = project_folder(snakemake) / "docs/claims.csv"

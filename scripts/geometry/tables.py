@@ -64,6 +64,11 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values=["nan"], converters=names)
 
 
+def empty(schema: type[Schema]) -> pd.DataFrame:
+    """A table without rows."""
+    return pd.DataFrame(columns=list(columns_of(schema)))
+
+
 def together(paths: list[str], like: pd.DataFrame | None = None) -> pd.DataFrame:
     """The rows of some tables of experiments, of which there may be none; then the columns are those of `like`.
 

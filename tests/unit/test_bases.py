@@ -18,8 +18,9 @@ from geometry.modular_circuit.bases import (
     packet_basis,
     wavelet_basis,
 )
-from geometry.modular_circuit.fourier import participation_ratio, powers_of_primitive_root
+from geometry.modular_circuit.fourier import participation_ratio
 from geometry.tables import select
+from geometry.tasks.modular_arithmetic import powers_of_primitive_root
 
 EVERYWHERE = {"fourier", "raw", "random", "fourier_of_shuffled_tokens"}
 WAVELETS = {"haar", "db4", "db4_packets", "db4_best_packets"}

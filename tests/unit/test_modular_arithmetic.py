@@ -17,7 +17,7 @@ from geometry.processes.process import ProcessError
 from geometry.storage import open_dataset
 from geometry.tables import select
 from geometry.tasks.ground_truth import modular_ground_truth
-from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
+from geometry.tasks.modular_arithmetic import ModularArithmetic, circles
 from geometry.training.batches import pair_batch
 from geometry.training.engines import gradient_engine
 from geometry.training.train import Recipe, TrainingRun
@@ -42,12 +42,32 @@ def test_ground_truth_asks_only_behind_the_equals_sign_and_knows_the_answer():
 @pytest.mark.parametrize("modulus", [2, 3, 6, 53])
 def test_circles_are_a_basis_of_all_functions_of_the_answer_but_the_constant(modulus):
     points = circles(np.arange(modulus), modulus)
-    assert points.shape == (modulus, modulus - 1) and len(component_names(modulus)) == modulus - 1
+    assert points.shape == (modulus, modulus - 1) and len(ModularArithmetic(modulus).component_names) == modulus - 1
     gram = points.T @ points
     np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-9)  # orthogonal, so independent
     np.testing.assert_allclose(points.sum(axis=0), 0, atol=1e-9)
     radius = (points**2).sum(axis=1)
     np.testing.assert_allclose(radius, modulus // 2)  # each circle has radius 1, that of p / 2 is the cosine's
+
+
+@pytest.mark.parametrize("modulus", [2, 3, 53])
+def test_product_stands_at_the_sum_of_the_angles_of_its_factors(modulus):
+    task = ModularArithmetic(modulus, "multiplication")
+    (first, second), places = task.pairs, task.places(task.answer)
+    assert places.shape == (modulus**2, modulus - 1) and len(task.component_names) == modulus - 1
+    np.testing.assert_array_equal(places[:, -1], (first == 0) | (second == 0))
+    assert not places[task.answer == 0, :-1].any()
+    for k in range((modulus - 2) // 2):  # the circles of a cosine and a sine
+        waves = slice(2 * k, 2 * k + 2)
+        turn = [task.places(number)[:, waves] @ (1, 1j) for number in (first, second)]
+        np.testing.assert_allclose(places[:, waves] @ (1, 1j), turn[0] * turn[1], atol=1e-12)
+    gram = task.places(np.arange(modulus)).T @ task.places(np.arange(modulus))
+    np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-9)
+
+
+def test_product_of_a_composite_modulus_stands_on_the_circles_of_residues():
+    task = ModularArithmetic(15, "multiplication")
+    np.testing.assert_array_equal(task.places(task.answer), circles(task.answer, 15))
 
 
 def test_split_depends_on_its_seed_alone():

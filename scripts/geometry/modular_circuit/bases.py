@@ -10,12 +10,8 @@ import pywt
 from jaxtyping import Float
 from numpy import ndarray
 
-from geometry.modular_circuit.fourier import (
-    OF_LOGARITHM,
-    fourier_basis,
-    fourier_basis_of_logarithm,
-    powers_of_primitive_root,
-)
+from geometry.modular_circuit.fourier import OF_LOGARITHM, fourier_basis, fourier_basis_of_logarithm
+from geometry.tasks.modular_arithmetic import powers_of_primitive_root
 
 WAVELET = "db4"
 

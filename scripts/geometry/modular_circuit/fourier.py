@@ -30,20 +30,6 @@ def fourier_basis(modulus: int) -> Float[ndarray, "vector token"]:
     return waves / np.linalg.norm(waves, axis=1, keepdims=True)
 
 
-def powers_of_primitive_root(modulus: int) -> Integer[ndarray, " logarithm"] | None:
-    """The powers g^0, ..., g^(p - 2) modulo p of the least g of which they are all residues but 0; or None.
-
-    The index of a residue is its discrete logarithm. There is such a g for every prime, and for no other modulus.
-    """
-    for root in range(1, modulus):
-        powers = [1]
-        while len(powers) < modulus - 1 and (power := powers[-1] * root % modulus) not in (0, 1):
-            powers.append(power)
-        if len(set(powers)) == modulus - 1:
-            return np.array(powers)
-    return None
-
-
 def fourier_basis_of_logarithm(powers: Integer[ndarray, " logarithm"]) -> Float[ndarray, "vector token"]:
     """Orthonormal rows: the residue 0 alone, then the waves of the discrete logarithm of the others."""
     basis = np.zeros((len(powers) + 1, len(powers) + 1))

@@ -138,19 +138,19 @@ def modular_design(task: ModularArithmetic, probe: Mapping) -> ProbeDesign:
     Control targets are the circles of each operand, of the answer to another operation, and of another pair's answer.
     """
     rng, p, (first, second) = np.random.default_rng(probe["seed"]), task.modulus, task.pairs
-    true = circles(task.answer, p)
+    true = task.places(task.answer)
     other = (first + second if task.operation == "subtraction" else first - second) % p
     control = {
         "shuffled_answer_circles": true[rng.permutation(len(true))],
-        "first_number_circles": circles(first, p),
-        "second_number_circles": circles(second, p),
+        "first_number_circles": task.places(first),
+        "second_number_circles": task.places(second),
         "other_operation_circles": circles(other, p),
     }
     draws = probe["folds"], probe["repeats"], rng
     prefix = passes({"held_out_prefix": by_prefix(len(true), *draws)})
     unseen = {"held_out_from_training": by_membership(task.is_trained), "held_out_subtree": by_first(first, *draws)}
     splits = [*prefix, *passes(unseen)]
-    parts = {("circle", int(k)): slice(2 * k - 2, min(2 * k, p - 1)) for k in frequencies(p)}
+    parts = {("circle", int(k)): slice(2 * k - 2, min(2 * k, task.period - 1)) for k in frequencies(task.period)}
     weights = {"probability": np.full(len(true), 1 / len(true))}
     true = {"answer_circles": true}
     return ProbeDesign(np.full(p**2, 3), true, control, weights, splits, parts=parts, estimator="least_squares")

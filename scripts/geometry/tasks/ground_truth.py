@@ -13,7 +13,7 @@ from geometry.processes.prefix_tree import PrefixTree, n_sequences_below, tree_o
 from geometry.processes.process import TOLERANCE, Process, ProcessError, check_distributions
 from geometry.processes.sampling import sampled_tree
 from geometry.tasks.base import COORDINATES, PROBABILITIES
-from geometry.tasks.modular_arithmetic import ModularArithmetic, circles, component_names
+from geometry.tasks.modular_arithmetic import ModularArithmetic
 from geometry.tasks.tabulated import TabulatedTask
 
 DISTINCT_DECIMALS = 6
@@ -168,7 +168,7 @@ def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
     tree, p = task.tree, task.modulus
     scored = slice(-(p**2), None)
     target, weight, answer = np.zeros((len(tree), p - 1)), np.zeros(len(tree)), np.full(len(tree), -1, np.int32)
-    target[scored], weight[scored], answer[scored] = circles(task.answer, p), p**-2.0, task.answer
+    target[scored], weight[scored], answer[scored] = task.places(task.answer), p**-2.0, task.answer
     next_token = np.zeros((len(tree), task.n_tokens))
     next_token[:p, :p] = 1 / p
     next_token[p : p + p**2, task.equals] = 1
@@ -178,7 +178,7 @@ def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
     return as_dataset(
         tree,
         {
-            "target": (("prefix", "component"), target, {"long_name": "cos and sin of 2 pi k answer / p, by k"}),
+            "target": (("prefix", "component"), target, {"long_name": "the place of the answer on the circles, by k"}),
             "probability": ("prefix", float(p) ** -np.minimum(tree.length, 2)),
             "weight": ("prefix", weight),
             "next_token_probability": (("prefix", "token"), next_token),
@@ -186,7 +186,7 @@ def modular_ground_truth(task: ModularArithmetic) -> xr.Dataset:
             "answer": ("prefix", answer, {"long_name": "the answer, or -1 where none is scored"}),
             "is_trained": ("prefix", is_trained, {"long_name": "whether a network is trained on the question"}),
         },
-        {"component": component_names(p), "token": list(task.token_names)},
+        {"component": task.component_names, "token": list(task.token_names)},
         {
             "target_name": "answer_circles",
             "process": task.name,

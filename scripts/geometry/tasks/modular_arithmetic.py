@@ -1,8 +1,9 @@
 """Modular arithmetic: sequences ``a b = c`` in which c is the answer of an operation on a and b modulo p.
 
 Its geometry is a circle for each frequency k: the answer c stands at the angle 2 pi k c / p (Nanda et al. 2023,
-arXiv 2301.05217). Tokens 0 to p - 1 are the numbers, token p is the equals sign, and only what follows it is
-scored. All pairs are in the order ``a * p + b``.
+arXiv 2301.05217). Products modulo a prime are sums of discrete logarithms modulo p - 1, whose circles are theirs.
+Tokens 0 to p - 1 are the numbers, token p is the equals sign, and only what follows it is scored. All pairs are in the
+order ``a * p + b``.
 """
 
 from dataclasses import dataclass
@@ -99,6 +100,33 @@ class ModularArithmetic:
         order = np.random.default_rng(self.split_seed).permutation(self.modulus**2)
         return order < self.n_trained
 
+    @cached_property
+    def powers(self) -> Integer[ndarray, " logarithm"] | None:
+        """The residue of each logarithm, where products are sums of logarithms; or None."""
+        return powers_of_primitive_root(self.modulus) if self.operation == "multiplication" else None
+
+    @property
+    def period(self) -> int:
+        """The modulus of what stands on the circles: p, or p - 1 of logarithms."""
+        return self.modulus if self.powers is None else self.modulus - 1
+
+    def places(self, residue: Integer[ndarray, " row"]) -> Float[ndarray, "row component"]:
+        """The place of each residue on the circle of every frequency, in p - 1 numbers.
+
+        Of logarithms the last number is 1 for the residue 0, which has none and is at the centre of all circles.
+        """
+        if self.powers is None:
+            return circles(residue, self.modulus)
+        logarithm, is_zero = np.argsort(self.powers)[residue - 1], residue == 0
+        return np.column_stack([np.where(is_zero[:, None], 0, circles(logarithm, self.period)), is_zero])
+
+    @property
+    def component_names(self) -> list[str]:
+        """The coordinates of `places`; of the frequency of half the period there is only a cosine."""
+        waves = [(wave, k) for k in frequencies(self.period) for wave in ("cos", "sin")]
+        names = [f"{wave} {k}" for wave, k in waves if not (wave == "sin" and 2 * k == self.period)]
+        return names if self.powers is None else [*names, "is 0"]
+
     @property
     def n_prefixes(self) -> int:
         return self.modulus + 2 * self.modulus**2
@@ -116,15 +144,23 @@ def frequencies(modulus: int) -> Integer[ndarray, " frequency"]:
     return np.arange(1, modulus // 2 + 1)
 
 
-def component_names(modulus: int) -> list[str]:
-    """The coordinates of `circles`; of frequency p / 2 there is only a cosine."""
-    waves = [(wave, k) for k in frequencies(modulus) for wave in ("cos", "sin")]
-    return [f"{wave} {k}" for wave, k in waves if not (wave == "sin" and 2 * k == modulus)]
-
-
 def circles(residue: Integer[ndarray, " row"], modulus: int) -> Float[ndarray, "row component"]:
     """The place of each residue on the circle of every frequency: cos and sin of 2 pi k residue / p."""
     turns = residue[:, None] * frequencies(modulus) % modulus
     angle = 2 * np.pi * turns / modulus
     both = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(len(residue), -1)
     return both[:, : modulus - 1]
+
+
+def powers_of_primitive_root(modulus: int) -> Integer[ndarray, " logarithm"] | None:
+    """The powers g^0, ..., g^(p - 2) modulo p of the least g of which they are all residues but 0; or None.
+
+    The index of a residue is its discrete logarithm. There is such a g for every prime, and for no other modulus.
+    """
+    for root in range(1, modulus):
+        powers = [1]
+        while len(powers) < modulus - 1 and (power := powers[-1] * root % modulus) not in (0, 1):
+            powers.append(power)
+        if len(set(powers)) == modulus - 1:
+            return np.array(powers)
+    return None
