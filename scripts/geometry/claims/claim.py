@@ -74,9 +74,14 @@ def lacking(name: str, site: str, seeds: Iterable[int], missing: str, source: st
 
 
 def best_random_init(like: Scores, scores: Scores) -> dict[str, Scores]:
-    """The scores of the best of the random networks, as a baseline for each seed."""
+    """The scores of the best of the random networks, as a baseline for each seed.
+
+    Random networks of the seeds themselves have read the words of these: each is the baseline for its own.
+    """
     if not len(scores):
         return {NO_RANDOM_NETWORK: for_each_seed(like, float("nan"))}
+    if scores.index.equals(like.index):
+        return {"random network": scores}
     means = over_draws(scores)
     best = scores.loc[means.idxmax()] if means.notna().any() else float("nan")
     return {f"best of {len(scores)} random networks": for_each_seed(like, best)}
