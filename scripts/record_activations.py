@@ -62,7 +62,7 @@ if __name__ == "__main__":
         layers = [files.sites.index(site) for site in params.sites]
         at_once = max(1, TOKENS_AT_ONCE // task.context)
         networks = (
-            (before, recorded(load(files, device, seed), words, ids, own["bos"], layers, at_once))
+            (before, recorded(load(files, device, seed), words, ids, own["bos"], layers, at_once, own["normalized"]))
             for before, seed in ((RANDOM, params.seed), ("", None))
         )
         job.info(f"{own['folder']}: {files.n_layers} layers of {files.d_model}, tokens {ids}")

@@ -18,7 +18,7 @@ from geometry.networks.language_files import language_model_files
 from geometry.networks.language_tokens import MISSING, token_ids
 from geometry.tasks.base import Task
 
-OF_LANGUAGE_MODELS = {"tokens", "token_ids", "sequences"}
+OF_LANGUAGE_MODELS = {"tokens", "token_ids", "sequences", "normalized"}
 """Keys of the model section that only language models have."""
 
 KEYS = {"checkpoint", "format", "bos", *OF_LANGUAGE_MODELS}
@@ -78,6 +78,7 @@ def language_experiment(name: str, experiment: Mapping, override: Mapping, task:
     n_numbers = files.n_bytes / (BYTES_PER_NUMBER if files.gguf else 2)
     language = {"folder": model["checkpoint"], "sequences": model["sequences"], "bos": model["bos"]}
     language |= {"tokens": model.get("tokens"), "token_ids": model.get("token_ids"), "n_numbers": n_numbers}
+    language["normalized"] = model.get("normalized", False)
     return {**found, "language": language}
 
 
