@@ -77,8 +77,8 @@ class Probe:
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The table of one snapshot, and the decoded beliefs of each site, shape (way, prefix, component)."""
         design = self.design_at(activations, index)
-        forms = {}  # of a recording without predictions
-        if "log_probability" in activations:
+        forms = {}  # of a recording without predictions, or a random network without them
+        if "log_probability" in activations and not np.isnan(activations["log_probability"][index]).any():
             predicted = activations["log_probability"][index].values.astype(np.float64)
             forms = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
         output = {name: prediction_features(of, self.weight) for name, of in forms.items()}

@@ -38,6 +38,7 @@ class PlannedRecording:
     n_tokens: int
     has_predictions: bool = True
     has_random_network: bool = True
+    all_predict: bool = True
 
 
 def is_language_model(model: Mapping) -> bool:

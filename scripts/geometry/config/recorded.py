@@ -18,6 +18,11 @@ FROM_THE_START = {"recover_process", "score_recovery", "find_symmetries"}
 """Rules that need predictions after all prefixes, the shortest ones too."""
 
 
+SHARED = ("sites", "n_features", "n_sequences", "n_positions", "has_predictions", "has_random_network")
+SHARED += ("all_predict",)
+"""What all recordings of an experiment must have in common."""
+
+
 def is_recorded(experiment: Mapping) -> bool:
     """True if the activations of an experiment are read from a file."""
     return "recording" in experiment
@@ -44,7 +49,7 @@ def recordings_of(experiment: Mapping, seeds: list[int]) -> dict[str, Recording]
                 raise RecordingError("it is under results/, whose files come and go; copy it to another folder")
             found[path] = Recording(path)
             first_path, first = next(iter(found.items()))
-            for what in ("sites", "n_features", "n_sequences", "n_positions", "has_predictions", "has_random_network"):
+            for what in SHARED:
                 own, others = getattr(found[path], what), getattr(first, what)
                 if own != others:
                     raise RecordingError(f"its {what} is {own}; it must be {others}, as of {first_path!r}")
@@ -98,6 +103,7 @@ def experiment_on(recording, path: str, pattern: str, experiment: Mapping, overr
             "n_tokens": recording.n_tokens,
             "n_features": recording.n_features,
             "has_random_network": recording.has_random_network,
+            "all_predict": recording.all_predict,
         },
     }
 
@@ -118,7 +124,7 @@ def check_recorded(experiment: Mapping, task: Task) -> None:
 def analyses_of_recording(analyses: Analyses, experiment: Mapping) -> Analyses:
     """Those analyses that need no more than a recording has; figures that compare need a random network."""
     from_start = experiment["task"]["first_position"] == 1
-    can_recover = from_start and experiment["recording"]["n_tokens"] is not None
+    can_recover = from_start and experiment["recording"]["all_predict"]
     left_out = {"steer_network", "steering", "measure_dimension", "dimension", "emergence", "loss"}
     if not can_recover:
         left_out |= {*FROM_THE_START, "recovery", "symmetry"}
