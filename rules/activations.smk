@@ -3,7 +3,7 @@
 Inputs:  results/tasks/{task}/ground_truth.zarr.zip
          results/{experiment}/{run}/snapshots.safetensors, or the file that model.activations names
          the folder of a language model
-Outputs: results/{experiment}/recording.zarr.zip
+Outputs: results/{experiment}/{run}/recording.zarr.zip
          results/{experiment}/{run}/activations.zarr.zip
          results/{experiment}/{run}/loss.csv
 """
@@ -46,16 +46,17 @@ if LANGUAGE:
         check_tokens(study.experiments)
 
     rule record_activations:
-        """Let the language model of {wildcards.experiment} read sequences"""
+        """Let the language model of {wildcards.experiment} read the words of {wildcards.run}"""
         input:
             weights=language_files_of,
         output:
-            recording="results/{experiment}/recording.zarr.zip",
-            record="results/provenance/{experiment}/record_activations.json",
+            recording="results/{experiment}/{run}/recording.zarr.zip",
+            record="results/provenance/{experiment}/{run}/record_activations.json",
         log:
-            "logs/record_activations/{experiment}.log",
+            "logs/record_activations/{experiment}_{run}.log",
         wildcard_constraints:
             experiment="|".join(LANGUAGE),
+            run=RUN,
         priority: 20  # all else waits for it
         conda:
             "../envs/study.yaml"
@@ -67,7 +68,8 @@ if LANGUAGE:
             task=task_of,
             language=language_of,
             sites=sites_of,
-            seed=config["tree"]["seed"],
+            tree_seed=config["tree"]["seed"],
+            seed=seed_of_run,
             device=config["device"],
             weights=language_digests_of,
             packages=content("envs/language.txt"),

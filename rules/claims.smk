@@ -47,6 +47,7 @@ rule judge_claims:
         **asks("judge_claims"),
     params:
         kind=kind_of,
+        samples=samples_of,
         claims=config["claims"],
         analysis={name: ANALYSIS[name] for name in ("recovery", "symmetry", "circuit", "loss")},
         code=code("judge_claims.py"),

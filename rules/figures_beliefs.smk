@@ -322,7 +322,7 @@ rule plot_recovery:
         fractal=in_first_run("fractal.zarr.zip"),
         recovery=in_runs("recovery.csv"),
         of_process=of_process("recovery.csv"),
-        random_init=f"results/{{experiment}}/{RANDOM_INIT}/recovery.csv",
+        random_init=in_random_init("recovery.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/recovery.{FORMAT}",
@@ -379,7 +379,7 @@ rule plot_symmetry:
     """Draw the symmetries of {wildcards.experiment}"""
     input:
         symmetry=in_runs("symmetry.csv"),
-        random_init=f"results/{{experiment}}/{RANDOM_INIT}/symmetry.csv",
+        random_init=in_random_init("symmetry.csv"),
     output:
         figure=report(
             f"results/figures/{{experiment}}/symmetry.{FORMAT}",

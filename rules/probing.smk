@@ -32,6 +32,8 @@ rule probe_beliefs:
         task=task_of,
         probe=regression_of,
         concatenated=concatenated_of,
+        seed=seed_of_run,
+        samples=samples_of,
         code=code("probe_beliefs.py"),
     script:
         "../scripts/probe_beliefs.py"

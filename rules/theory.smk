@@ -97,7 +97,7 @@ rule describe_process:
 rule score_baselines:
     """Baselines of {wildcards.experiment}"""
     input:
-        ground_truth=ground_truth_of,
+        ground_truth=ground_truths_of,
     output:
         baselines="results/{experiment}/baselines.csv",
         decoded="results/{experiment}/decoded_from_tokens.zarr.zip",
@@ -112,6 +112,7 @@ rule score_baselines:
     params:
         task=task_of,
         probe=regression_of,
+        samples=samples_of,
         code=code("score_baselines.py"),
     script:
         "../scripts/score_baselines.py"

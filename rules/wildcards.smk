@@ -41,10 +41,18 @@ concatenated_of = of_experiment(study.concatenated)
 drawn_site_of = of_experiment(study.drawn_site)
 compared_sites_of = of_experiment(study.compared_sites)
 last_layer_output_of = of_experiment(study.last_layer_output)
-ground_truth_of = of_experiment(study.ground_truth)
+ground_truths_of = of_experiment(study.ground_truths)
 checkpoint_of = of_run(study.checkpoint)
 checkpoint_format_of = of_experiment(study.checkpoint_format)
 sequences_of = of_run(study.sequences)
+
+
+def ground_truth_of(wildcards):
+    """The ground truth of a run or, for a job of the whole experiment, of its first run."""
+    return study.ground_truth(wildcards.experiment, wildcards.get("run"))
+
+
+samples_of = of_experiment(study.samples)
 
 
 def checkpoint_digest_of(wildcards):
@@ -142,7 +150,7 @@ def in_first_run(name):
 
 
 def in_random_init(name):
-    """A function of the wildcards: this file of the experiment's random networks, if there are any."""
+    """A function of the wildcards: this file with the experiment's random networks, if there are any."""
 
     def paths(wildcards):
         return study.in_random_init(name, [wildcards.experiment])

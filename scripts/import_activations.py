@@ -32,6 +32,10 @@ class Snapshot(NamedTuple):
     step: int
     origin: str
 
+    @property
+    def has_predictions(self) -> bool:
+        return self.recording.all_predict if self.prefix else self.recording.has_predictions
+
 
 def snapshots_of(recordings: list[Recording], run: str, seed: int, first_random_seed: int) -> list[Snapshot]:
     """The networks of a run: of `random_init` the random ones, else the one in its file after its random one."""
@@ -65,8 +69,10 @@ def arrays_of(snapshots: list[Snapshot], sites: list[str], truth: xr.Dataset) ->
         places = places_in[one.recording]
         for place, site in enumerate(sites):
             yield index, place, prefix_rows(one.recording, one.prefix + site, places)
-        if one.recording.has_predictions:
+        if one.has_predictions:
             yield index, -1, prefix_rows(one.recording, one.prefix + PREDICTIONS, places)
+        elif any(other.has_predictions for other in snapshots):
+            yield index, -1, np.full((len(places.first) - places.scored, truth.sizes["token"]), np.nan, np.float32)
 
 
 def import_activations(path: str, truth: xr.Dataset, snapshots: list[Snapshot], sites: list[str]) -> None:
@@ -83,7 +89,7 @@ def import_activations(path: str, truth: xr.Dataset, snapshots: list[Snapshot], 
         dims, shape = ("snapshot", "site", "prefix", "feature"), (len(snapshots), len(sites), n_prefixes, width)
         activation = archive.add_array("activation", dims, shape, np.float32, (1, 1, n_rows, width))
         prediction = None
-        if first.has_predictions:
+        if any(one.has_predictions for one in snapshots):
             dims, shape = ("snapshot", "prefix", "token"), (len(snapshots), n_prefixes, n_tokens)
             chunks = (1, n_rows, n_tokens)
             prediction = archive.add_array("log_probability", dims, shape, np.float32, chunks, units="nats")

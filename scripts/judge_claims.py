@@ -8,13 +8,13 @@ import pandas as pd
 
 from geometry.claims.by_kind import claims_from
 from geometry.claims.claim import Claim
-from geometry.claims.outcomes import interval_over_draws
+from geometry.claims.outcomes import NETWORK, SAMPLE, interval_over_draws
 from geometry.claims.power import scatter_of
 from geometry.claims.verdicts import bootstrap_interval, bound_of, interval, p_value, relative_gain, verdict
-from geometry.networks.origins import PRETRAINED
+from geometry.networks.origins import PRETRAINED, RANDOM_INIT
 from geometry.provenance.job import Job
 from geometry.schemas.study import ClaimsOfExperiment
-from geometry.tables import together, write_table
+from geometry.tables import select, together, write_table
 from geometry.tasks.loss import network_cautions
 
 if TYPE_CHECKING:
@@ -62,10 +62,13 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         tables: dict[str, pd.DataFrame] = {}
         for name, paths in snakemake.input.items():  # where there is no random network, its tables are empty
-            of_network = name.removeprefix("random_init").removeprefix("_") or "probe"
+            of_network = name.removeprefix(RANDOM_INIT).removeprefix("_") or "probe"
             tables[name] = together(paths, like=tables.get(of_network))
+            if name.startswith(RANDOM_INIT) and "origin" in tables[name]:  # others may stand in the same file
+                tables[name] = select(tables[name], origin=RANDOM_INIT)
         params = snakemake.params
         claims = judge(tables, snakemake.wildcards.experiment, params.kind, params.claims, params.analysis)
+        claims["unit"] = SAMPLE if params.samples else NETWORK
         write_table(claims, snakemake.output.claims, ClaimsOfExperiment)
         for row in claims.itertuples():
             against = f"{row.estimate:.4f} against {row.baseline:.4f} ({row.baseline_name})"

@@ -17,6 +17,7 @@ from geometry.figures.style import (
     scale_to_unexplained,
 )
 from geometry.networks.hook_points import CONCATENATED, short_site
+from geometry.networks.origins import RANDOM_INIT
 from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select, together
@@ -84,7 +85,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        random_networks = together(snakemake.input.random_init, like=probe)
+        random_networks = select(together(snakemake.input.random_init, like=probe), origin=RANDOM_INIT)
         figure = plot_controls(probe, read_table(snakemake.input.baselines), random_networks)
         n = probe["seed"].nunique()
         figure.suptitle(

@@ -12,7 +12,7 @@ from geometry.networks.origins import RANDOM_INIT
 from geometry.networks.snapshots import last_of_each
 from geometry.probing.baselines import optimal_prediction_features, prediction_features
 from geometry.probing.design import ProbeDesign, probe_design
-from geometry.probing.probe_table import kgram_scores
+from geometry.probing.probe_table import kgram_scores, of_sample
 from geometry.probing.score_rows import as_frame
 from geometry.probing.scores import KgramR2, SiteResult, evaluate, tables_of_features
 from geometry.processes.prefix_tree import scored_positions
@@ -46,10 +46,22 @@ def features_of_sites(
 
 
 class Probe:
-    """The probe of one run: its design, the covariates of partial R2, and sites that are also concatenated to one."""
+    """The probe of one run: its design, the covariates of partial R2, and sites that are also concatenated to one.
 
-    def __init__(self, truth: xr.Dataset, design: ProbeDesign, kgram_r2: KgramR2, concatenated: list[str]):
+    With `compares_random`, networks at initialisation are probed as those are that never train: claims compare with
+    these very ones.
+    """
+
+    def __init__(
+        self,
+        truth: xr.Dataset,
+        design: ProbeDesign,
+        kgram_r2: KgramR2,
+        concatenated: list[str],
+        compares_random: bool = False,
+    ):
         self.design, self.kgram_r2, self.concatenated = design, kgram_r2, concatenated
+        self.compares_random = compares_random
         where = scored_positions(truth)
         self.weight = truth["weight"].values[where]
         self.optimum = optimal_prediction_features(truth)
@@ -57,16 +69,16 @@ class Probe:
 
     def design_at(self, activations: xr.Dataset, index: int) -> ProbeDesign:
         """The whole design at the last snapshot of each trained network; less at others, which fewer results need."""
-        if index not in last_of_each(activations["seed"].values):
-            return self.design.brief()
         is_random = activations["origin"].values[index] == RANDOM_INIT
+        if index not in last_of_each(activations["seed"].values) and not (is_random and self.compares_random):
+            return self.design.brief()
         return self.design.without_controls() if is_random else self.design
 
     def snapshot(self, activations: xr.Dataset, index: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The table of one snapshot, and the decoded beliefs of each site, shape (way, prefix, component)."""
         design = self.design_at(activations, index)
-        forms = {}  # of a recording without predictions
-        if "log_probability" in activations:
+        forms = {}  # of a recording without predictions, or a random network without them
+        if "log_probability" in activations and not np.isnan(activations["log_probability"][index]).any():
             predicted = activations["log_probability"][index].values.astype(np.float64)
             forms = {"network_probability": np.exp(predicted), "network_log_probability": predicted}
         output = {name: prediction_features(of, self.weight) for name, of in forms.items()}
@@ -115,8 +127,9 @@ if __name__ == "__main__":
         ):
             design = probe_design(truth, params.task, params.probe)
             job.info(f"folds: {', '.join(f'{name} {fold.max() + 1}' for name, fold in design.folds.items())}")
-            known = kgram_scores(read_table(snakemake.input.baselines), design.main)
-            probe = Probe(truth, design, known, params.concatenated)
+            baselines = of_sample(read_table(snakemake.input.baselines), params.seed)
+            known = kgram_scores(baselines, design.main)
+            probe = Probe(truth, design, known, params.concatenated, bool(params.samples))
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)
         table = table.assign(experiment=snakemake.wildcards.experiment)
         write_table(table, snakemake.output.probe, ProbeTable)

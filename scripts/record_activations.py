@@ -1,4 +1,4 @@
-"""A recording of a language model that reads sequences of a process, and of one of its shape with random weights.
+"""A recording of a language model that reads a sample of words, and of one of its shape with random weights.
 
 It is what `model.activations` names where somebody else has made it (docs/files.md, "A file of activations").
 """
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 TOKENS_AT_ONCE = 2048
 """Tokens that a model reads together: its logits over all of its vocabulary are in memory."""
-
-NETWORKS = {RANDOM: 0, "": None}
-"""Before the names of a network's arrays: what stands there; the seed of its random weights, or none."""
 
 
 def write_networks(
@@ -60,12 +57,13 @@ if __name__ == "__main__":
         own, files = params.language, language_model_files(params.language["folder"])
         ids = own["token_ids"] or token_ids(files, own["tokens"])
         device = select_device(params.device, snakemake.threads)
-        words = sample_process(task.process, own["sequences"], task.context, np.random.default_rng(params.seed))
+        rng = np.random.default_rng([params.tree_seed, params.seed])
+        words = sample_process(task.process, own["sequences"], task.context, rng)
         layers = [files.sites.index(site) for site in params.sites]
         at_once = max(1, TOKENS_AT_ONCE // task.context)
         networks = (
-            (before, recorded(load(files, device, seed), words, ids, own["bos"], layers, at_once))
-            for before, seed in NETWORKS.items()
+            (before, recorded(load(files, device, seed), words, ids, own["bos"], layers, at_once, own["normalized"]))
+            for before, seed in ((RANDOM, params.seed), ("", None))
         )
         job.info(f"{own['folder']}: {files.n_layers} layers of {files.d_model}, tokens {ids}")
         with zarr_archive(snakemake.output.recording) as archive:

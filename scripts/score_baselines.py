@@ -37,15 +37,19 @@ def score_baselines(truth: xr.Dataset, design: ProbeDesign, coordinates: np.ndar
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        task = snakemake.params.task
-        with open_dataset(snakemake.input.ground_truth) as truth:
-            coordinates, design = coordinates_of(task), probe_design(truth, task, snakemake.params.probe)
-            job.info(f"{len(coordinates)} tokens, represented by {coordinates.shape[1]} columns at each lag")
-            table, decoded = score_baselines(truth, design, coordinates)
-            rows = np.arange(truth.sizes["prefix"], dtype=np.int32)[scored_positions(truth)]
-            variables = {"decoded_belief": (("prefix", "component"), decoded)}
-            of_tokens = xr.Dataset(variables, {"prefix": rows, "component": truth["component"]})
-            write_dataset(of_tokens, snakemake.output.decoded)
-        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        task, tables = snakemake.params.task, []
+        coordinates = coordinates_of(task)
+        job.info(f"{len(coordinates)} tokens, represented by {coordinates.shape[1]} columns at each lag")
+        for path, seed in zip(snakemake.input.ground_truth, snakemake.params.samples or [None], strict=True):
+            with open_dataset(path) as truth:
+                design = probe_design(truth, task, snakemake.params.probe)
+                table, decoded = score_baselines(truth, design, coordinates)
+                if not tables:
+                    rows = np.arange(truth.sizes["prefix"], dtype=np.int32)[scored_positions(truth)]
+                    variables = {"decoded_belief": (("prefix", "component"), decoded)}
+                    of_tokens = xr.Dataset(variables, {"prefix": rows, "component": truth["component"]})
+                    write_dataset(of_tokens, snakemake.output.decoded)
+            tables.append(table.assign(seed=seed))
+        table = pd.concat(tables).assign(experiment=snakemake.wildcards.experiment)
         write_table(table, snakemake.output.baselines, Baselines)
         job.info(f"{len(table)} scores of {table['features'].nunique()} baselines")

@@ -6,9 +6,10 @@ from geometry.claims.findings import findings
 from geometry.claims.markup import Paragraph, as_html, as_markdown
 from geometry.claims.replication import agreement_with
 from geometry.files import write_text
+from geometry.networks.origins import RANDOM_INIT
 from geometry.provenance.job import Job, project_folder
 from geometry.schemas.modular import Surgery
-from geometry.tables import empty, read_table, together
+from geometry.tables import empty, read_table, select, together
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -19,7 +20,8 @@ if __name__ == "__main__":
         claims = read_table(snakemake.input.claims)
         tables = {name: together(snakemake.input[name]) for name in ("probe", "baselines", "circuit")}
         tables["surgery"] = together(snakemake.input.surgery, like=empty(Surgery))
-        tables["random_init"] = together(snakemake.input.random_init, like=tables["probe"])
+        random_networks = together(snakemake.input.random_init, like=tables["probe"])
+        tables["random_init"] = select(random_networks, origin=RANDOM_INIT)
         parts = findings(claims, tables, snakemake.params.experiments, snakemake.params.claims)
         published = project_folder(snakemake) / "docs/claims.csv"
         if sentence := agreement_with(published, claims, snakemake.params.claims["confidence"]):

@@ -88,6 +88,7 @@ class Claims {
   }
 
   open(cell) {
+    const draws = `${cell.n_draws} draw${cell.n_draws === 1 ? "" : "s"} of folds`;
     const facts = [
       ["Verdict", `${cell.outcome}${cell.p_holm === null ? "" : `, p = ${number(cell.p_holm, 4)} (Holm)`}`],
       [
@@ -97,7 +98,7 @@ class Claims {
       ["Best baseline", `${cell.baseline_name}: ${number(cell.baseline, 4)}`],
       ["Exact predictions", cell.exact === null ? null : number(cell.exact, 4)],
       ["Gain", this.gain(cell)],
-      ["Networks", `${cell.n_seeds}, ${cell.n_draws} draw${cell.n_draws === 1 ? "" : "s"} of folds`],
+      [cell.unit === "network" ? "Networks" : "Samples of words, one network", `${cell.n_seeds}, ${draws}`],
       ["Caution", cell.caution || null],
       ["Figure", cell.figure && this.link(cell.figure)],
       ["Table", element("span", {}, ...cell.tables.flatMap((path) => [this.link(path), " "]))],

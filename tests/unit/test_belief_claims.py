@@ -1,14 +1,17 @@
 """Verdicts follow the rule, whatever the data; claims read the rows that they say."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis import ANALYSIS
-from geometry.claims.claim import Claim, best_elsewhere
+from geometry.claims.claim import Claim, best_elsewhere, best_random_init
+from geometry.claims.evidence import Evidence
 from geometry.claims.verdicts import bootstrap_interval, interval, verdict
+from geometry.probing.probe_table import PROBED
 from geometry.tables import select
 from judge_claims import claim_row, judge
 
@@ -190,7 +193,7 @@ def claims_of_tables(
     columns = ["experiment", "seed", "site", "intervention", "partner", "dose", "tokens_later", "metric", "value"]
     probe = probe_table((1, 2), (0, 10), scores, targets)
     is_baseline = probe["site"].isin(["input", "optimal_output"])
-    baselines = select(probe[is_baseline], seed=1, step=10).drop(columns=["seed", "step"])
+    baselines = select(probe[is_baseline], seed=1, step=10).drop(columns="step").assign(seed=pd.NA)
     recovery = recovery_table((1, 2), recovered)
     is_network = recovery["source"].str.contains("blocks|sampled")
     tables = {
@@ -404,3 +407,22 @@ def test_belief_that_was_there_before_the_mlp_is_not_made_by_it():
     tables = attention_table((1, 2), scores), attention_table((7, 8), {})
     row = claims_of_tables({}, attention=tables).loc[MLP]
     assert (row["baseline_name"], row["verdict"]) == ("the belief before the MLP", "not supported")
+
+
+def test_a_random_network_that_has_read_the_words_of_a_seed_is_the_baseline_of_this_seed_alone():
+    like = pd.DataFrame([[0.9, 0.9], [0.8, 0.8]], pd.Index([1, 2], name="seed"), [1, 2])
+    same_words, others = like - 0.5, (like - 0.5).set_axis(pd.Index([7, 8], name="seed"))
+    assert best_random_init(like, same_words)["random network"].equals(same_words)
+    assert (best_random_init(like, others)["best of 2 random networks"] == 0.4).all(axis=None)
+
+
+@pytest.mark.parametrize("by_seed", [True, False])
+def test_baselines_of_samples_of_words_are_those_of_each_seed(by_seed):
+    like = pd.DataFrame(0.9, pd.Index([1, 2], name="seed"), [1, 2])
+    rows = [(1, 1, 0.1), (1, 2, 0.2), (2, 1, 0.3), (2, 2, 0.4)] if by_seed else [(None, 1, 0.1), (None, 2, 0.2)]
+    table = pd.DataFrame(rows, columns=["seed", "draw", "value"])
+    where = {"site": "input", "features": "3_gram", "target": "belief_state", "metric": "r2_of_draw"}
+    evidence = SimpleNamespace(baselines=table.assign(**where, **PROBED | {"estimator": "k_gram"}))
+    found = Evidence.baseline(evidence, like, "3-gram", estimator="k_gram")
+    assert found.to_numpy().tolist() == [[0.1, 0.2], [0.3, 0.4] if by_seed else [0.1, 0.2]]
+    assert found.index.equals(like.index)

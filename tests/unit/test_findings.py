@@ -211,3 +211,13 @@ def test_claims_of_one_name_at_several_sites_of_an_experiment_have_the_site_in_t
         "linear",
         *(f"causal at {k} resid_post" for k in (0, 1)),
     ]
+
+
+def test_samples_of_words_are_not_told_as_networks():
+    own = document({"claim": "c", "unit": "sample of words"})
+    assert "\n5 samples of words, one network. Supported: c." in own and "5 networks" not in own
+    assert "They say nothing of other networks, however they are trained." in " ".join(own.split())
+    older = document({"claim": "c"})
+    assert "\n5 networks. Supported: c." in older and "samples of words" not in older
+    cell = overview(claims({"claim": "c", "experiment": "e", "unit": "sample of words"}), RULE).rows["c"][0]
+    assert "5 samples of words, one network, 95% intervals" in cell.note

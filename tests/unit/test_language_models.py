@@ -62,6 +62,21 @@ def test_states_and_predictions_are_those_of_a_direct_call(kind, beginning, tran
     torch.testing.assert_close(log_probability.exp(), probability / probability.sum(-1, keepdim=True))
 
 
+def test_normalized_states_are_those_that_the_next_layer_reads_but_for_its_scale(transformers, tmp_path):
+    network = toy(transformers, "llama")
+    network.save_pretrained(tmp_path)
+    read = []
+    network.model.layers[1].input_layernorm.variance_epsilon = 0  # its scale is one, as nothing has trained it
+    network.model.layers[1].input_layernorm.register_forward_hook(lambda *of: read.append(of[2]))
+    with torch.no_grad():
+        network(torch.tensor(IDS)[torch.from_numpy(WORDS)])
+    loaded = load(language_model_files(str(tmp_path)), CPU)
+    ((_, (plain,), predicted),) = recorded(loaded, WORDS, IDS, False, [1], 5)
+    ((_, (states,), same),) = recorded(loaded, WORDS, IDS, False, [1], 5, normalized=True)
+    torch.testing.assert_close(states, read[0], rtol=0, atol=1e-3)
+    assert (states - plain).abs().max() > 1 and torch.equal(predicted, same)
+
+
 def test_random_network_has_the_same_shape_and_other_weights(transformers, tmp_path):
     network = toy(transformers, "llama")
     network.save_pretrained(tmp_path)

@@ -95,7 +95,7 @@ def claims_with(estimates, baselines, kinds, testable=True):
     for number, (estimate, baseline, kind) in enumerate(zip(estimates, baselines, kinds, strict=True)):
         scores = pd.Series(estimate, range(1, len(estimate) + 1))
         claim = Claim(f"claim {number}", "site", scores, {"b": scores * 0 + baseline}, kind, testable=testable)
-        rows.append(claim_row(claim, "e", rule) | {"caution": ""})
+        rows.append(claim_row(claim, "e", rule) | {"caution": "", "unit": "network"})
     return checked(pd.DataFrame(rows), ClaimsOfExperiment)
 
 

@@ -60,6 +60,19 @@ def test_arrays_are_read_as_they_were_saved_in_every_format(ending, tmp_path):
         ).all()
 
 
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("of_random", [True, False])
+def test_either_network_may_lack_predictions(own, of_random, tmp_path):
+    arrays = arrays_of()
+    predictions = arrays.pop("log_probability")
+    arrays |= {f"random_init/{name}": values for name, values in arrays.items() if name.startswith("layers")}
+    arrays |= {"log_probability": predictions} if own else {}
+    arrays |= {"random_init/log_probability": predictions} if of_random else {}
+    save(arrays, tmp_path / "own.npz")
+    found = Recording(tmp_path / "own.npz")
+    assert found.has_random_network and found.has_predictions == own and found.all_predict == (own and of_random)
+
+
 @pytest.mark.parametrize("ending", ["npz", "zarr"])
 def test_compressed_arrays_are_read_again_from_their_beginning(ending, tmp_path):
     arrays = arrays_of(n_sequences=100)
@@ -224,7 +237,7 @@ BAD_ARRAYS = {
     "'tokens' is of type float32; it must be of integers": lambda a: {"tokens": a["tokens"].astype(np.float32)},
     "'tokens' has the shape (60,); it must be (sequence, position)": lambda a: {"tokens": a["tokens"].ravel()},
     "'output' cannot name a site": lambda a: {"output": a["layers.2"]},
-    "it has 'layers.10' but no 'random_init/layers.10'; the random network needs the same arrays": lambda a: {
+    "it has 'layers.10' but no 'random_init/layers.10'; the random network needs the same sites": lambda a: {
         "random_init/layers.2": a["layers.2"],
         "random_init/log_probability": a["log_probability"],
     },

@@ -1,5 +1,6 @@
 """The study as a plain object: its networks, files, figures and records, for small configurations."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from snakemake.exceptions import WorkflowError
 
 from geometry.config.compared import compared_networks
 from geometry.config.experiments import canonical_config, merged, resolve_experiments
+from geometry.config.explored import in_all_runs
+from geometry.config.job_costs import Estimates
 from geometry.config.study import Study
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +34,10 @@ EXPERIMENTS = {
         "task": MESS3 | {"context": 4},
         "model": CHECKPOINT | {"checkpoint": "./nets/../net_{seed}.safetensors"},
     },
+    "language": {
+        "task": MESS3 | {"first_position": 3},
+        "model": {"checkpoint": "toy", "format": "huggingface", "token_ids": [5, 1, 7], "sequences": 20},
+    },
     "sum": CONFIG["experiments"]["modular_addition"],
     "polynomial": merged(
         CONFIG["experiments"]["modular_addition"], {"task": {"parameters": {"operation": "polynomial"}}}
@@ -44,6 +51,10 @@ def study_of(tmp_path, monkeypatch):
     (tmp_path / "nets").mkdir()
     for seed in (3, 4):
         (tmp_path / f"net_{seed}.safetensors").write_bytes((ROOT / "tests/data/mess3.safetensors").read_bytes())
+    (tmp_path / "toy").mkdir()
+    sizes = json.dumps({"num_hidden_layers": 2, "hidden_size": 16})
+    (tmp_path / "toy/config.json").write_text(sizes, encoding="utf-8")
+    (tmp_path / "toy/model.safetensors").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
 
     def make(*names, **settings):
@@ -79,6 +90,30 @@ def test_run_is_a_seed_or_a_file(study_of):
         "results/belief/seed_4/loss.csv",
     ]
     assert study.in_random_init("probe.csv", ["belief"]) == ["results/belief/random_init/probe.csv"]
+
+
+def test_each_seed_of_a_language_model_is_a_sample_of_words_with_a_truth_and_random_network_of_its_own(study_of):
+    study = study_of("language", "belief")
+    runs = ["seed_3", "seed_4"]
+    assert study.runs("language") == study.random_runs("language") == runs and study.samples("language") == [3, 4]
+    assert study.samples("belief") == [] and study.random_runs("belief") == ["random_init"]
+    truths = [study.ground_truth("language", run) for run in runs]
+    assert truths == study.ground_truths("language") and len(set(truths)) == 2
+    assert study.ground_truth("language") == truths[0] == study.of_task("language", "ground_truth.zarr.zip")
+    assert study.ground_truth("belief", "seed_4") == study.ground_truth("belief", "random_init")
+    for run, path in zip(runs, truths, strict=True):
+        recording = f"results/language/{run}/recording.zarr.zip"
+        assert study.recordings("language", run) == [recording]
+        assert study.tasks[path.split("/")[2]]["recording"] == recording
+    records = [name.removeprefix("results/provenance/") for name in study.records()]
+    assert len(records) == len(set(records)) and not any(name.startswith("language/random_init") for name in records)
+    assert {f"language/{run}/record_activations.json" for run in runs} <= set(records)
+    made = [name for name in records if name.endswith(("build_ground_truth.json", "describe_process.json"))]
+    assert len(made) == 3 + 2  # each sample has a truth, and both a card: it tells of the process alone
+    assert in_all_runs(study, "probe.csv", ["language"]) == ["results/language/seed_3/probe.csv"]
+    estimates = Estimates(study.experiments, 1000)
+    for path in truths:
+        assert estimates.memory_bytes("build_ground_truth", {"task": path.split("/")[2]}) > 0
 
 
 def test_checkpoint_is_named_as_snakemake_spells_paths(study_of):

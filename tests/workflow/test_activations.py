@@ -82,6 +82,23 @@ def test_what_a_recording_lacks_makes_its_claims_not_testable(bare):
     assert "| emerges with training | not testable: no random network |" in text
 
 
+def test_random_network_without_predictions_is_compared_by_its_activations_alone(arrays, tmp_path):
+    sites = {name: values for name, values in arrays.items() if name != "random_init/log_probability"}
+    study, how = study_of(tmp_path, OWN, sites, "own.zarr")
+    study.run("results/findings.md", **how)
+    claims = read_table(study.folder / "results/claims/own.csv").set_index("claim")
+    lacking = claims[claims["baseline"].isna()]
+    assert set(lacking["verdict"]) == {"not testable"} and lacking["baseline_name"].to_dict() == {
+        "predicts near the optimum": "no predictions of the random network",
+        "shows the dimension of its process": "no predictions of the random network",
+        "its process can be recovered from it": "no predictions of the random network",
+        "has the symmetry of its process": "no predictions of the random network",
+        "causal": "no network to write into",
+    }
+    loss = read_table(study.folder / "results/own/pretrained/loss.csv")
+    assert set(loss["origin"]) == {"pretrained"} and loss["loss_nats"].notna().all()
+
+
 def test_sequences_and_blocks_of_positions_are_held_out_from_the_first_scored_position_on(bare):
     probe = read_table(bare[0].folder / "results/own/pretrained/probe.csv")
     r2 = select(probe, target="belief_state", metric="r2", estimator="ridge", weighting="probability")

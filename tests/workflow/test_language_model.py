@@ -10,9 +10,10 @@ import yaml
 from harness import Study
 
 from geometry.networks.recording import Recording
-from geometry.tables import read_table
+from geometry.tables import read_table, select
 
 STUDY = {
+    "seeds": [1, 2],
     "experiments": {
         "words": {
             "task": {"process": "z1r", "context": 12, "first_position": 4},
@@ -42,7 +43,8 @@ def test_toy_model_is_recorded_as_a_direct_call_gives_and_judged(tmp_path):
     network = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, vocab_size=20)).eval()
     network.save_pretrained(study.folder / "toy")
     study.run(**how)
-    recording = Recording(study.folder / "results/words/recording.zarr.zip")
+    recordings = [Recording(study.folder / f"results/words/seed_{seed}/recording.zarr.zip") for seed in (1, 2)]
+    recording = recordings[0]
     assert recording.sites == ["layers.0", "layers.2"] and recording.has_random_network
     words = recording.tokens(2)
     with torch.no_grad():
@@ -52,8 +54,16 @@ def test_toy_model_is_recorded_as_a_direct_call_gives_and_judged(tmp_path):
         np.testing.assert_allclose(recording.rows(site, 0, 30), states, rtol=0, atol=1e-5)
     predicted = expected.logits[..., [7, 3]].log_softmax(-1)
     np.testing.assert_allclose(recording.rows("log_probability", 0, 30), predicted, rtol=0, atol=1e-5)
+    assert (words != recordings[1].tokens(2)).any()  # each seed reads other words beside another random network
+    random = [one.rows("random_init/layers.0", 0, 30) for one in recordings]
+    assert np.unique(random[0].reshape(-1, 8), axis=0).shape == (2, 8) and random[0].std() != random[1].std()
     claims = read_table(study.folder / "results/claims.csv")
     assert set(claims["experiment"]) == {"words"} and "predict worse than" in claims["caution"].iloc[0]
+    assert set(claims["unit"]) == {"sample of words"} and set(claims["n_seeds"]) == {2}
+    assert "2 samples of words, one network" in (study.folder / "results/findings.md").read_text(encoding="utf-8")
+    probe = select(read_table(study.folder / "results/words/seed_2/probe.csv"), features="activations", metric="r2")
+    splits = {origin: set(rows["split"]) for origin, rows in probe.groupby("origin")}
+    assert splits["random_init"] == splits["pretrained"] >= {"held_out_subtree", "held_out_sequence"}
     assert "Sound: " in study.run("audit", **how) and study.planned(**how) == {}
 
 

@@ -12,6 +12,8 @@ from geometry.claims.claim import (
     AT_INITIALISATION,
     NO_NETWORK,
     NO_PREDICTIONS,
+    NO_RANDOM_NETWORK,
+    NO_RANDOM_PREDICTIONS,
     Claim,
     at_initialisation,
     best_elsewhere,
@@ -175,7 +177,7 @@ def attended(evidence: Evidence) -> Iterator[Claim]:
 def claims_of(evidence: Evidence) -> Iterator[Claim]:
     """Every claim of an experiment: some need layer outputs, some several, some long enough prefixes."""
     if len(evidence.loss):
-        yield from predicted(evidence.loss)
+        yield from predicted(evidence.loss, NO_RANDOM_PREDICTIONS if len(evidence.random_init) else NO_RANDOM_NETWORK)
     else:
         measure = "share of the avoidable loss"
         yield lacking("predicts near the optimum", OUTPUT, evidence.seeds, NO_PREDICTIONS, "loss.csv", measure)

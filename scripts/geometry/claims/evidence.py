@@ -61,11 +61,16 @@ class Evidence:
         return best_random_init(like, _r2_of_attention(self.random_init_attention, site, target))
 
     def baseline(self, like: Scores, name: str, target: str = "belief_state", **where) -> Scores:
-        """R2 of a baseline among `BASELINES`: the network's own outputs by seed, others the same for each seed."""
+        """R2 of a baseline among `BASELINES`: the network's own outputs by seed, others the same for each seed.
+
+        Of samples of words, the others are by seed too.
+        """
         site, features = BASELINES[name]
         if site == OUTPUT:
             return self.r2(site, target, features, **where)
         rows = select(self.baselines, site=site, features=features, target=target, **PROBED | where)
+        if rows["seed"].notna().any():
+            return by_draw(rows).reindex(like.index)
         return for_each_seed(like, select(rows, metric="r2_of_draw").set_index("draw")["value"])
 
     def baselines_of(self, like: Scores, names: list[str], target: str = "belief_state", **where) -> dict[str, Scores]:

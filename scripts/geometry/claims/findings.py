@@ -6,7 +6,7 @@ import pandas as pd
 
 from geometry.claims.markup import Cell, Heading, Matrix, Paragraph, Part, Section, Table
 from geometry.claims.multiplicity import multiplicity_in_words
-from geometry.claims.outcomes import OUTCOMES, counts_in_words, counts_of, range_in_network, with_outcomes
+from geometry.claims.outcomes import OUTCOMES, SAMPLE, counts_in_words, counts_of, range_in_network, with_outcomes
 from geometry.networks.hook_points import CONCATENATED
 from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
 from geometry.tables import select
@@ -25,6 +25,11 @@ beliefs, follow a word and change the belief of a running network, open explorer
 
 NEEDED = """One network alone is compared with its baselines by an interval over the draws of folds or, where nothing is
 drawn, by the gain itself. A verdict on the recipe that made it needs at least one more network, of another seed."""
+
+OF_SAMPLES = """The seeds of a language model are samples of words: each is a draw of sequences that one and the same
+pretrained network reads, beside a random network of its own, which reads the same words. Intervals and verdicts are
+over samples of words and over random networks, of this one network. They say nothing of other networks, however they
+are trained."""
 
 WAYS = {
     "held-out prefixes": ("held_out_prefix", "ridge", "probability"),
@@ -72,8 +77,9 @@ def range_of(low: float, high: float) -> str:
     return f"[{number(low)}, {number(high)}]"
 
 
-def networks(n: int) -> str:
-    return f"{n} network{'s' * (n != 1)}"
+def seeds_in_words(n: int, unit: str) -> str:
+    """So many networks or samples of words, over which an interval is."""
+    return f"{n} sample{'s' * (n != 1)} of words, one network" if unit == SAMPLE else f"{n} network{'s' * (n != 1)}"
 
 
 def gain_in_words(row) -> str:
@@ -104,7 +110,7 @@ def note_on(row, rule: dict) -> str:
         f"{row.measure}: {number(row.estimate)}{interval} at {row.site}",
         f"best baseline, {row.baseline_name}: {number(row.baseline)}".removesuffix(": "),
         f"gain: {gain_in_words(row) or 'none, as the baseline leaves nothing'} ({row.kind}, margin {rule['margin']:g})",
-        f"{networks(row.n_seeds)}, {rule['confidence']:.0%} intervals",
+        f"{seeds_in_words(row.n_seeds, row.unit)}, {rule['confidence']:.0%} intervals",
     ]
     if row.n_seeds == 1:
         lines.append(" ".join(NEEDED.split()))
@@ -165,7 +171,7 @@ def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
 
 def outcomes_in_words(claims: pd.DataFrame) -> str:
     """A sentence for each outcome, with the claims that have it."""
-    sentences = [f"{networks(int(claims['n_seeds'].max()))}."]
+    sentences = [f"{seeds_in_words(int(claims['n_seeds'].max()), claims['unit'].iloc[0]).capitalize()}."]
     for name in OUTCOMES:
         if len(found := select(claims, outcome=name)["name"]):
             sentences.append(f"{name.capitalize()}: {'; '.join(found)}.")
@@ -268,6 +274,7 @@ def findings(
         Heading("Findings", 1),
         Paragraph(f"{counts_in_words(claims)}. {READING}"),
         *[Paragraph(NEEDED)] * bool((claims["n_seeds"] == 1).any()),
+        *[Paragraph(OF_SAMPLES)] * bool((claims["unit"] == SAMPLE).any()),
         overview(claims, rule),
         Section(Heading("How a verdict is made"), rules_in_words(claims, rule)),
         Section(Heading("All claims"), [claims_table(claims, rule["confidence"])]),

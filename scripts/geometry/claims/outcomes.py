@@ -2,6 +2,8 @@
 
 One network has no interval over seeds, so that no verdict can rest on it. The interval that it can have is over the
 draws of folds: the range of its score, however the prefixes are assigned to folds.
+
+Of a language model, seeds are samples of words: an interval over seeds is over what one network reads.
 """
 
 from collections import Counter
@@ -14,6 +16,9 @@ from numpy import ndarray
 
 from geometry.claims.verdicts import bound_of, interval, verdict_of
 from geometry.networks.hook_points import short_site
+
+NETWORK, SAMPLE = "network", "sample of words"
+"""What the seeds of a claim stand for, the column `unit`."""
 
 
 class Mark(NamedTuple):
@@ -72,8 +77,9 @@ def full_names(claims: pd.DataFrame) -> list[str]:
 
 
 def with_outcomes(claims: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """The claims with their full ``name`` and ``outcome``."""
-    return claims.assign(name=full_names(claims), outcome=[outcome(row, margin) for row in claims.itertuples()])
+    """The claims with their full ``name``, ``outcome`` and ``unit``, which older tables lack."""
+    outcomes = [outcome(row, margin) for row in claims.itertuples()]
+    return claims.assign(name=full_names(claims), outcome=outcomes, unit=claims.get("unit", NETWORK))
 
 
 def counts_of(claims: pd.DataFrame) -> dict[str, int]:

@@ -8,6 +8,7 @@ import pandas as pd
 from geometry.claims.claim import (
     AT_INITIALISATION,
     NO_PREDICTIONS,
+    NO_RANDOM_PREDICTIONS,
     NOT_FROM_START,
     Claim,
     at_initialisation,
@@ -95,8 +96,11 @@ def beats_training_data_claim(evidence: Evidence, of_process: Claim) -> Claim:
 
 
 def without_predictions(evidence: Evidence, name: str, source: str, measure: str) -> Claim:
-    """A claim that needs predictions from the first token on, of a recording that lacks them."""
-    missing = NOT_FROM_START if len(evidence.loss) else NO_PREDICTIONS
+    """A claim that needs predictions from the first token on, of a recording or random network that lacks them."""
+    if not len(evidence.loss):
+        missing = NO_PREDICTIONS
+    else:
+        missing = NO_RANDOM_PREDICTIONS if evidence.loss["position"].min() == 1 else NOT_FROM_START
     return lacking(name, evidence.layer_outputs[-1], evidence.seeds, missing, source, measure)
 
 

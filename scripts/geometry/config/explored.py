@@ -12,9 +12,15 @@ def in_first_runs(study: Study, name: str, experiments: Iterable[str]) -> list[s
 
 
 def in_all_runs(study: Study, name: str, experiments: Iterable[str]) -> list[str]:
-    """This file of every run of some experiments, behind those of each that of its random networks."""
-    runs = study.in_every_run, study.in_random_init
-    return [path for one in experiments for of in runs for path in of(name, [one])]
+    """This file of every run of some experiments, behind those of each that of its random networks.
+
+    Of samples of words it is that of the first, as one ground truth is shown.
+    """
+    found = []
+    for one in experiments:
+        runs = study.runs(one)[:1] if study.samples(one) else study.runs(one) + study.random_runs(one)
+        found += [f"results/{one}/{run}/{name}" for run in runs]
+    return found
 
 
 def explorer_settings(study: Study, key_share: float) -> dict[str, dict]:

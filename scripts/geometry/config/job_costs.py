@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from geometry.config.recorded import tasks_of
 from geometry.config.seeds import seeds_of
 from geometry.config.sizes import TOKEN_SECONDS, Size, size_of
 from geometry.interventions.steering import MOST_FOLLOWED
@@ -198,7 +199,7 @@ class Estimates:
     def __init__(self, experiments: Mapping[str, Mapping], max_prefixes: int, gpus: int = 0):
         self.on_gpu = ON_GPU if gpus else ()
         self.sizes = {name: size_of(experiment, max_prefixes) for name, experiment in experiments.items()}
-        self.tasks = {name: task_name(experiment["task"]) for name, experiment in experiments.items()}
+        self.tasks = {name: [*map(task_name, tasks_of(experiment))] for name, experiment in experiments.items()}
 
     def memory_bytes(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """About how much memory a job takes."""
@@ -213,13 +214,14 @@ class Estimates:
         is_drawing = rule.startswith(("plot_", "animate_"))
         start = START_TORCH if loads_torch(rule) else START_DRAWING if is_drawing else START
         work = max((SECONDS[rule](size) for size in self._behind(wildcards) if rule in SECONDS), default=0.0)
-        return start + work * n_networks_of(wildcards)
+        n_scored = len(self.tasks[wildcards["experiment"]]) if rule == "score_baselines" else 1  # all in one job
+        return start + work * n_networks_of(wildcards) * n_scored
 
     def _behind(self, wildcards: Mapping[str, str]) -> list[Size]:
         """The sizes of the experiments that a job works for: of one, of those of one task, or of all."""
         if "experiment" in wildcards:
             return [self.sizes[wildcards["experiment"]]]
-        return [size for name, size in self.sizes.items() if wildcards.get("task") in (None, self.tasks[name])]
+        return [size for name, size in self.sizes.items() if wildcards.get("task") in (None, *self.tasks[name])]
 
 
 def peak_memory_gb(experiment: Mapping, max_prefixes: int) -> float:

@@ -1,4 +1,7 @@
-"""Experiments on language models, which a job of the study has read sequences of the process: planned recordings."""
+"""Experiments on language models, which a job of the study has read sequences of the process: planned recordings.
+
+Each seed is a sample of words: other sequences, which the same model reads beside a random network of that seed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +9,16 @@ from importlib.util import find_spec
 
 from snakemake.exceptions import WorkflowError
 
+from geometry.config.pretrained import PLACEHOLDER
 from geometry.config.recorded import experiment_on
+from geometry.config.seeds import all_seeds
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.hook_points import RECORDED, chosen_sites
 from geometry.networks.language_files import language_model_files
 from geometry.networks.language_tokens import MISSING, token_ids
 from geometry.tasks.base import Task
 
-OF_LANGUAGE_MODELS = {"tokens", "token_ids", "sequences"}
+OF_LANGUAGE_MODELS = {"tokens", "token_ids", "sequences", "normalized"}
 """Keys of the model section that only language models have."""
 
 KEYS = {"checkpoint", "format", "bos", *OF_LANGUAGE_MODELS}
@@ -33,6 +38,7 @@ class PlannedRecording:
     n_tokens: int
     has_predictions: bool = True
     has_random_network: bool = True
+    all_predict: bool = True
 
 
 def is_language_model(model: Mapping) -> bool:
@@ -65,13 +71,15 @@ def language_experiment(name: str, experiment: Mapping, override: Mapping, task:
     if len(model[given]) != task.n_tokens:
         raise CheckpointError(f"model.{given} has {len(model[given])} entries; the task has {task.n_tokens} tokens")
     planned = PlannedRecording(files.sites, files.d_model, model["sequences"], task.context, task.n_tokens)
-    path, probe = f"results/{name}/recording.zarr.zip", experiment["probe"]
+    pattern, probe = f"results/{name}/seed_{PLACEHOLDER}/recording.zarr.zip", experiment["probe"]
+    first = pattern.replace(PLACEHOLDER, str(all_seeds(experiment["seeds"])[0]))
     if chosen_sites({"architecture": RECORDED, "sites": files.sites}, probe):  # of defaults, too
         override = {**override, "probe": {**override.get("probe", {}), "sites": probe["sites"]}}
-    found = experiment_on(planned, path, path, experiment, override)
+    found = experiment_on(planned, first, pattern, experiment, override)
     n_numbers = files.n_bytes / (BYTES_PER_NUMBER if files.gguf else 2)
     language = {"folder": model["checkpoint"], "sequences": model["sequences"], "bos": model["bos"]}
     language |= {"tokens": model.get("tokens"), "token_ids": model.get("token_ids"), "n_numbers": n_numbers}
+    language["normalized"] = model.get("normalized", False)
     return {**found, "language": language}
 
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from geometry.config.pretrained import checkpoint_runs
+from geometry.config.seeds import all_seeds
 from geometry.networks.hook_points import RECORDED, concatenated_sites, is_layer_output
 from geometry.networks.recorded_prefixes import MOST_COLUMNS, n_columns_read
 from geometry.networks.recording import Recording, RecordingError
 from geometry.tasks.base import Analyses, Task
+from geometry.tasks.task import task_of
 
 LONGEST_CONTEXT = 1024
 
@@ -16,9 +18,26 @@ FROM_THE_START = {"recover_process", "score_recovery", "find_symmetries"}
 """Rules that need predictions after all prefixes, the shortest ones too."""
 
 
+SHARED = ("sites", "n_features", "n_sequences", "n_positions", "has_predictions", "has_random_network")
+SHARED += ("all_predict",)
+"""What all recordings of an experiment must have in common."""
+
+
 def is_recorded(experiment: Mapping) -> bool:
     """True if the activations of an experiment are read from a file."""
     return "recording" in experiment
+
+
+def sampled_seeds(experiment: Mapping) -> list[int]:
+    """The seeds of an experiment, if each is a sample of words that one language model reads; else none."""
+    return all_seeds(experiment["seeds"]) if "language" in experiment else []
+
+
+def tasks_of(experiment: Mapping) -> list[Mapping]:
+    """The task sections of an experiment: one or, where each seed has words of its own, one for each of these."""
+    task, seeds = experiment["task"], sampled_seeds(experiment)
+    paths = checkpoint_runs(experiment["recording"]["path"], seeds) if seeds else {}
+    return [{**task, "recording": path} for path in paths.values()] or [task]
 
 
 def recordings_of(experiment: Mapping, seeds: list[int]) -> dict[str, Recording]:
@@ -30,7 +49,7 @@ def recordings_of(experiment: Mapping, seeds: list[int]) -> dict[str, Recording]
                 raise RecordingError("it is under results/, whose files come and go; copy it to another folder")
             found[path] = Recording(path)
             first_path, first = next(iter(found.items()))
-            for what in ("sites", "n_features", "n_sequences", "n_positions", "has_predictions", "has_random_network"):
+            for what in SHARED:
                 own, others = getattr(found[path], what), getattr(first, what)
                 if own != others:
                     raise RecordingError(f"its {what} is {own}; it must be {others}, as of {first_path!r}")
@@ -84,6 +103,7 @@ def experiment_on(recording, path: str, pattern: str, experiment: Mapping, overr
             "n_tokens": recording.n_tokens,
             "n_features": recording.n_features,
             "has_random_network": recording.has_random_network,
+            "all_predict": recording.all_predict,
         },
     }
 
@@ -104,7 +124,7 @@ def check_recorded(experiment: Mapping, task: Task) -> None:
 def analyses_of_recording(analyses: Analyses, experiment: Mapping) -> Analyses:
     """Those analyses that need no more than a recording has; figures that compare need a random network."""
     from_start = experiment["task"]["first_position"] == 1
-    can_recover = from_start and experiment["recording"]["n_tokens"] is not None
+    can_recover = from_start and experiment["recording"]["all_predict"]
     left_out = {"steer_network", "steering", "measure_dimension", "dimension", "emergence", "loss"}
     if not can_recover:
         left_out |= {*FROM_THE_START, "recovery", "symmetry"}
@@ -116,3 +136,11 @@ def analyses_of_recording(analyses: Analyses, experiment: Mapping) -> Analyses:
     parts = ("every_network", "runs", "first_run", "over_training", "figures", "animations")
     retained = {part: tuple(one for one in getattr(analyses, part) if one not in left_out) for part in parts}
     return replace(analyses, **retained, with_attention=None)
+
+
+def analyses_of(experiment: Mapping) -> Analyses:
+    """The rules and figures of an experiment besides those of all experiments, with its attention if it asks for it."""
+    analyses = task_of(experiment["task"]).analyses
+    if is_recorded(experiment):
+        return analyses_of_recording(analyses, experiment)
+    return analyses.with_attention if experiment["attention"] else analyses

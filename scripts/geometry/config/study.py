@@ -13,10 +13,9 @@ from geometry.config.checks import probe_caution
 from geometry.config.gathered import has_crate_of_another, replaced
 from geometry.config.pretrained import checkpoint_runs, is_pretrained
 from geometry.config.published import published_rows, tables_of
-from geometry.config.recorded import analyses_of_recording, is_recorded
+from geometry.config.recorded import analyses_of, is_recorded, sampled_seeds, tasks_of
 from geometry.config.seeds import all_seeds, in_each, run_name
 from geometry.networks.hook_points import chosen_sites, compared_sites, concatenated_sites, drawn_site
-from geometry.tasks.base import Analyses
 from geometry.tasks.task import task_name, task_of
 
 RANDOM_INIT = "random_init"
@@ -27,14 +26,6 @@ BEHIND = dict(published="hold_against_published", comparison="compare_experiment
 
 OF_SITES_AND_NETWORKS = {"sites", "concatenated", "snapshots", "random_networks"}
 """Keys of the probe section that choose what is probed, not how."""
-
-
-def analyses_of(experiment: Mapping) -> Analyses:
-    """The rules and figures of an experiment besides those of all experiments, with its attention if it asks for it."""
-    analyses = task_of(experiment["task"]).analyses
-    if is_recorded(experiment):
-        return analyses_of_recording(analyses, experiment)
-    return analyses.with_attention if experiment["attention"] else analyses
 
 
 class Known(dict):
@@ -50,7 +41,8 @@ class Study:
     def __init__(self, config: Mapping, experiments: Mapping[str, Mapping]):
         self.config = config
         self.experiments = Known(experiments)
-        self.tasks = Known((task_name(one["task"]), one["task"]) for one in experiments.values())
+        self.tasks = Known((task_name(task), task) for one in experiments.values() for task in tasks_of(one))
+        self.described = {task_name(one["task"]): one["task"] for one in experiments.values()}  # one of several samples
         self.folder = f"studies/{config['study']}/" if config["study"] else ""
         self.format = config["figures"]["format"]
         self.pretrained = [name for name, one in experiments.items() if is_pretrained(one)]
@@ -68,8 +60,8 @@ class Study:
         return [name for name, analyses in self.analyses.items() if rule in analyses.rules]
 
     def tasks_analysed_by(self, rule: str) -> list[str]:
-        """The tasks that have a rule, by their names in paths."""
-        return [name for name, section in self.tasks.items() if rule in task_of(section).analyses.rules]
+        """The tasks that have a rule, by their names in paths; of those that differ in their words, the first."""
+        return [name for name, section in self.described.items() if rule in task_of(section).analyses.rules]
 
     def cautions(self) -> Iterable[str]:
         """Sentences on the experiments that are shown before anything runs."""
@@ -132,9 +124,9 @@ class Study:
         """False for a recording without predictions."""
         return not (experiment in self.recorded and self.experiments[experiment]["recording"]["n_tokens"] is None)
 
-    def has_random_networks(self, experiment: str) -> bool:
-        """False for a recording without a random network."""
-        return experiment not in self.recorded or self.experiments[experiment]["recording"]["has_random_network"]
+    def samples(self, experiment: str) -> list[int]:
+        """The seeds whose words are samples of their own; none where all networks are scored on the same prefixes."""
+        return sampled_seeds(self.experiments[experiment])
 
     def sites(self, experiment: str) -> list[str]:
         """The hook points that the probe's patterns choose."""
@@ -182,16 +174,28 @@ class Study:
         """This file of every run of some experiments."""
         return [f"results/{one}/{run}/{name}" for one in experiments for run in self.runs(one)]
 
+    def random_runs(self, experiment: str) -> list[str]:
+        """The runs with an experiment's random networks, if it has any: one or, of samples of words, all."""
+        if self.samples(experiment):
+            return self.runs(experiment)
+        return [RANDOM_INIT] * self.experiments[experiment].get("recording", {}).get("has_random_network", True)
+
     def in_random_init(self, name: str, experiments: Iterable[str]) -> list[str]:
-        """This file of the random networks of some experiments, of those that have any."""
-        return [f"results/{one}/{RANDOM_INIT}/{name}" for one in experiments if self.has_random_networks(one)]
+        """This file of the random networks of some experiments; its rows of other origins are of no random network."""
+        return [f"results/{one}/{run}/{name}" for one in experiments for run in self.random_runs(one)]
 
     def of_task(self, experiment: str, name: str) -> str:
-        """This file of the experiment's task."""
+        """This file of the experiment's task; of samples of words, that of the first."""
         return f"results/tasks/{task_name(self.task(experiment))}/{name}"
 
-    def ground_truth(self, experiment: str) -> str:
-        return self.of_task(experiment, "ground_truth.zarr.zip")
+    def ground_truths(self, experiment: str) -> list[str]:
+        """The ground truth of an experiment's task or, of samples of words, of each by itself."""
+        return [f"results/tasks/{task_name(t)}/ground_truth.zarr.zip" for t in tasks_of(self.experiments[experiment])]
+
+    def ground_truth(self, experiment: str, run: str | None = None) -> str:
+        """The ground truth of a run; without one, of the first, which figures of one network show."""
+        known = self.ground_truths(experiment)
+        return known[self.runs(experiment).index(run)] if run and len(known) > 1 else known[0]
 
     def sequences(self, experiment: str, run: str) -> list[str]:
         """The file of a run's training sequences, if it reads any."""
@@ -247,19 +251,17 @@ class Study:
 
     def network_records(self, experiment: str) -> list[str]:
         """The records of the jobs of an experiment's networks: run/rule."""
-        analyses, runs, trained_here = (
-            self.analyses[experiment],
-            self.runs(experiment),
-            self.is_trained_here(experiment),
-        )
+        analyses, runs = self.analyses[experiment], self.runs(experiment)
+        trained_here = self.is_trained_here(experiment)
         first, never = ["train_model" if trained_here else "import_model"], ["initialize_networks"]
         first, never = ([*made, "extract_activations"] for made in (first, never))
         if experiment in self.recorded:
-            first, never = ["import_activations"], ["import_activations"]
-        every_network, random_init = ["probe_beliefs", *analyses.every_network], self.has_random_networks(experiment)
+            never = ["import_activations"]
+            first = [*never, *["record_activations"] * bool(self.samples(experiment))]
+        every_network, random_init = ["probe_beliefs", *analyses.every_network], self.random_runs(experiment)
         return [
             *in_each(runs, [*first, *every_network, *["measure_loss"] * self.predicts(experiment)]),
-            *in_each([RANDOM_INIT] * random_init, [*never, *every_network]),
+            *in_each([run for run in random_init if run not in runs], [*never, *every_network]),
             *in_each(runs, analyses.runs),
             *in_each(runs[:1], analyses.first_run),
             *in_each(runs if trained_here else [], analyses.over_training),
@@ -275,7 +277,7 @@ class Study:
             *(self.folder + name for name in of_study),
             *(f"{self.folder}claims/{name}/judge_claims" for name in self.experiments),
             *(f"tasks/{task}/build_ground_truth" for task in self.tasks),
-            *(f"tasks/{name}/{rule}" for name, one in self.tasks.items() for rule in task_of(one).analyses.of_task),
+            *(f"tasks/{name}/{rule}" for name, one in self.described.items() for rule in task_of(one).analyses.of_task),
             *(f"{name}/score_baselines" for name in self.experiments),
             *(f"{name}/{run}/sample_sequences" for name in with_sequences for run in self.runs(name)),
             *(f"{one}/{name}" for one, name in self._of_each(self.network_records)),

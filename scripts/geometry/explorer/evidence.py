@@ -24,7 +24,7 @@ MADE_BY = {
 
 SHOWN = ["claim", "experiment", "site", "measure", "n_seeds", "n_draws", "estimate", "ci_low", "ci_high", "exact"]
 SHOWN += ["baseline", "baseline_name", "kind", "gain", "gain_ci_low", "gain_ci_high", "gain_over_draws_low"]
-SHOWN += ["gain_over_draws_high", "verdict", "p_holm", "caution", "name", "outcome"]
+SHOWN += ["gain_over_draws_high", "verdict", "p_holm", "caution", "unit", "name", "outcome"]
 
 
 def evidence_of(row, runs: Mapping[str, list[str]], figures: Mapping[str, list[str]], suffix: str) -> dict:

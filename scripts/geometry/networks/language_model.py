@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch import Tensor, nn
+from torch.nn.functional import rms_norm
 
 from geometry.networks.checkpoint_layouts import CheckpointError
 from geometry.networks.language_files import LanguageModelFiles
@@ -52,12 +53,14 @@ def recorded(
     beginning: bool,
     layers: list[int],
     at_once: int,
+    normalized: bool = False,
 ) -> Iterator[tuple[slice, list[Float[Tensor, "sequence position feature"]], Float[Tensor, "sequence position token"]]]:
     """For some sequences at a time: the states behind some layers, and log-probabilities of the process's tokens.
 
     Layer 0 is the embedding, and the state behind the last layer is normalised, as in the ``hidden_states`` of
     transformers. Predictions are normalised over these tokens. With `beginning`, the model's token for the beginning
-    of a sequence comes before each.
+    of a sequence comes before each. `normalized` states are divided by their root mean square at each position, as
+    the RMSNorm of the layer that reads them does.
     """
     device, vocabulary = next(network.parameters()).device, torch.tensor(ids)
     first = network.config.bos_token_id
@@ -69,5 +72,7 @@ def recorded(
             tokens = torch.cat([torch.full((len(tokens), 1), first), tokens], dim=1)
         output = network(tokens.to(device), output_hidden_states=True, use_cache=False)
         states = [output.hidden_states[layer][:, int(beginning) :].float().cpu() for layer in layers]
+        if normalized:
+            states = [rms_norm(state, state.shape[-1:]) for state in states]
         logits = output.logits[:, int(beginning) :, ids].float().cpu()
         yield slice(start, start + len(tokens)), states, logits.log_softmax(-1)

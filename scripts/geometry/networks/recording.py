@@ -39,7 +39,8 @@ NOT_NORMALISED = 0.05
 class Recording:
     """A file of activations whose headers fit each other; raises `RecordingError`.
 
-    `sites` are in the order of a forward pass, as far as their names tell.
+    `sites` are in the order of a forward pass, as far as their names tell. Of a random network, predictions may be
+    missing: not `all_predict`. What a random network alone predicts is not read.
     """
 
     def __init__(self, path: str | Path):
@@ -58,17 +59,19 @@ class Recording:
                 )
         self.sites: list[str] = in_forward_order(names)
         self.has_predictions = PREDICTIONS in self._arrays
-        own = {*names, *[PREDICTIONS] * self.has_predictions}
+        own = [*names, *[PREDICTIONS] * self.has_predictions]
         beside = {name.removeprefix(RANDOM) for name in self._arrays if name.startswith(RANDOM)}
         self.has_random_network = bool(beside)
-        for name in sorted(own ^ beside) if beside else []:
-            known, other = (name, RANDOM + name) if name in own else (RANDOM + name, name)
-            raise RecordingError(f"it has {known!r} but no {other!r}; the random network needs the same arrays")
-        for name in [*own, *(RANDOM + name for name in beside)]:
+        self.all_predict = self.has_predictions and (PREDICTIONS in beside or not beside)
+        for name in sorted({*names} ^ (beside - {PREDICTIONS})) if beside else []:
+            known, other = (name, RANDOM + name) if name in names else (RANDOM + name, name)
+            raise RecordingError(f"it has {known!r} but no {other!r}; the random network needs the same sites")
+        compared = [*own, *(RANDOM + name for name in own if name in beside)]
+        for name in compared:
             if len(self._arrays[name].shape) != 3:
                 shape, last = self._arrays[name].shape, "token" if name.endswith(PREDICTIONS) else "feature"
                 raise RecordingError(f"{name!r} has the shape {shape}; it must be (sequence, position, {last})")
-        for name in [*own, *(RANDOM + name for name in beside)]:
+        for name in compared:
             self._check_shape(name)
 
     @property

@@ -39,14 +39,19 @@ def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
     ]
 
 
+def of_sample(baselines: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The scores on the words of one seed; all of them where all networks are scored on the same prefixes."""
+    return baselines[baselines["seed"].isna() | (baselines["seed"] == seed)]
+
+
 def baseline_r2(baselines: pd.DataFrame, name: str) -> float:
-    """R2 of held-out prefixes of one of the `BASELINES` without a network."""
+    """R2 of held-out prefixes of one of the `BASELINES` without a network; of samples of words, of the first."""
     site, features = BASELINES[name]
     where = {"site": site, "features": features, "target": "belief_state", "metric": "r2"}
     rows = estimated(
         select(baselines, **where, split=PROBED["split"], weighting=PROBED["weighting"]), PROBED["estimator"]
     )
-    return rows["value"].item()
+    return of_sample(rows, rows["seed"].iloc[0])["value"].item()
 
 
 def kgram_scores(baselines: pd.DataFrame, target: str) -> dict[tuple[str, str], list[float]]:

@@ -44,5 +44,6 @@ def _planned(job) -> PlannedJob:
     outputs = [str(path) for path in job.output if path != job.output.record]
     params = json.loads(json.dumps({key: value for key, value in job.params.items() if key != "code"}))
     wildcards = dict(job.wildcards.items())
-    inputs, n_gpus = [str(path) for path in job.input], job.resources.get("gpu", 0)
+    inputs = list(dict.fromkeys(map(str, job.input)))  # one of two names is there once
+    n_gpus = job.resources.get("gpu", 0)
     return PlannedJob(job.rule.name, wildcards, inputs, outputs, str(job.output.record), params, n_gpus)

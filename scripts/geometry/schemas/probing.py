@@ -44,7 +44,10 @@ class Baselines(OfExperiment, OfScore):
     """Scores of the probe on features that need no network: tokens, k-grams, and optimal next-token predictions."""
 
     path = "results/{experiment}/baselines.csv"
-    key = KEY
+    key = ("seed", *KEY)
+
+    seed: int | None
+    """sample of words that the score is of, where each seed has words of its own; else empty, and of all networks"""
 
 
 class Probe(OfSnapshot, OfScore):

@@ -16,8 +16,10 @@ class OfClaim(Schema):
     """hook point, or how it is chosen"""
     measure: str
     """what the estimate is"""
+    unit: str
+    """what a seed stands for: `network`, or `sample of words` that one and the same pretrained network reads"""
     n_seeds: int
-    """networks"""
+    """networks, or samples of words"""
     n_draws: int
     """draws of the folds that all networks share; 1 where there are no folds"""
     estimate: float

@@ -10,7 +10,8 @@ import xarray as xr
 def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
     """Loss, optimum and gap in nats, by snapshot and number of observed tokens, in expectation over the prefixes.
 
-    Beside them the loss of the uniform distribution over the tokens that occur, and of their frequencies (unigram).
+    A snapshot without predictions (nan) has none. Beside them the loss of the uniform distribution over the tokens that
+    occur, and of their frequencies (unigram).
     """
     truth = truth.isel(prefix=activations["prefix"].values)
     optimal = truth["next_token_probability"].values
@@ -26,7 +27,10 @@ def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
     known["unigram_loss_nats"] = by_position(np.log(np.where(frequency > 0, frequency, 1))[None])
     tables = []
     for index in range(activations.sizes["snapshot"]):
-        loss = by_position(activations["log_probability"][index].values.astype(np.float64))
+        predicted = activations["log_probability"][index].values.astype(np.float64)
+        if np.isnan(predicted).any():
+            continue
+        loss = by_position(predicted)
         network = {name: activations[name].values[index] for name in ("seed", "step", "origin")}
         columns = {**network, "position": positions, "loss_nats": loss}
         columns |= {"optimal_loss_nats": entropy, "gap_nats": loss - entropy}
