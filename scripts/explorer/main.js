@@ -96,6 +96,7 @@ class App {
       this.follow.open();
       this.steer.open();
     } else this.circles.open();
+    this.claims.showColumn(experiment.name);
     this.isOpen = true;
     this.redraw();
     document.body.classList.remove("busy");

@@ -251,6 +251,30 @@ def test_evidence_of_each_claim_is_there(opened, finished):
     assert sum(cell["figure"] is not None for cell in cells) > 0.8 * len(cells)
 
 
+def test_verdict_leaves_its_claims_alone_and_undecided_ones_say_what_would_decide_them(opened, finished):
+    claims, power = (read_table(finished.folder / f"results/{name}.csv") for name in ("claims", "power"))
+    outcome, n = opened.js("Object.entries(app.study.claims.counts)[0]")
+    opened.js("document.querySelector('.filter').click()")
+    cells = "[...document.querySelectorAll('.matrix tbody tr:not([hidden]) .cell:not(.other)')]"
+    shown = f"{cells}.map((cell) => cell.dataset.outcome)"
+    assert opened.js(shown) == [outcome] * n
+    opened.js("document.querySelector('.filter').click()")
+    assert len(opened.js(shown)) == len(claims)
+    choose(opened, "rrxor")
+    assert opened.js("[...document.querySelectorAll('.current')].map((c) => c.textContent)") == ["rrxor"]
+    plan = power.set_index(["claim", "experiment", "site"])["seeds_to_decide"]
+    for cell in opened.js("app.study.claims.cells"):
+        expected = plan[cell["claim"], cell["experiment"], cell["site"]]
+        assert cell["seeds_to_decide"] == (expected if np.isfinite(expected) else None)
+    cell = '{verdict: "undecided", n_seeds: %d, seeds_to_decide: %s, expected_verdict: "supported"}'
+    for n_seeds, seeds, said in (
+        (1, "null", "not known"),
+        (2, "null", "Not 1,000"),
+        (2, "40", "40 networks in place of 2"),
+    ):
+        assert said in opened.js(f"app.claims.decided({cell % (n_seeds, seeds)})")
+
+
 CONTROLS = {"button", "combobox", "slider", "textbox", "checkbox", "spinbutton", "image", "img", "link", "dialog"}
 
 
