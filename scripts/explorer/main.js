@@ -109,6 +109,11 @@ class App {
     return words.reduce((best, word) => (new Set(word).size > new Set(best).size ? word : best));
   }
 
+  /** The network that runs in the page, named as its clouds are. */
+  networkName() {
+    return this.experiment.networks?.[0]?.label ?? this.network.label;
+  }
+
   describe({ process, parameters, context, network, tensor, surgery }) {
     const numbers = Object.entries(parameters).filter(([, value]) => typeof value !== "object");
     const settings = numbers.map(([key, value]) => `${key} = ${value}`).join(", "),
@@ -116,8 +121,14 @@ class App {
     const parts = [`Process ${process}${settings && ` (${settings})`}, words of up to ${context} tokens.`];
     if (model) {
       const layers = `${model.n_layers} layer${model.n_layers === 1 ? "" : "s"}`;
-      parts.push(`Network: ${model.architecture}, ${layers}, width ${model.d_model}; it runs in this page.`);
+      parts.push(`Network: ${model.architecture}, ${layers}, width ${model.d_model}.`);
     }
+    const [part] = tensor && this.experiment.composed === "mixture" ? this.experiment.parts : [];
+    if (part) {
+      const [state] = this.experiment.states;
+      parts.push(`State ${state} is state ${state.replace(/^1:/, "")} of its component 1, ${part.name}.`);
+    }
+    if (model) parts.push(`One of them, ${this.networkName()}, runs in this page.`);
     if (!tensor && !surgery)
       parts.push("Of this kind of task there are no clouds or circles in this page; its claims are below.");
     return parts.join(" ");
