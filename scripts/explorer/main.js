@@ -121,14 +121,14 @@ class App {
     const parts = [`Process ${process}${settings && ` (${settings})`}, words of up to ${context} tokens.`];
     if (model) {
       const layers = `${model.n_layers} layer${model.n_layers === 1 ? "" : "s"}`;
-      parts.push(`Network: ${model.architecture}, ${layers}, width ${model.d_model}.`);
+      const kind = `${model.architecture}, ${layers}, width ${model.d_model}`;
+      parts.push(`Networks: ${kind}, of which this page runs ${this.networkName()}.`);
     }
     const [part] = tensor && this.experiment.composed === "mixture" ? this.experiment.parts : [];
     if (part) {
       const [state] = this.experiment.states;
-      parts.push(`State ${state} is state ${state.replace(/^1:/, "")} of its component 1, ${part.name}.`);
+      parts.push(`State ${state} is state ${state.replace(/^1:/, "")} of component 1, ${part.name}.`);
     }
-    if (model) parts.push(`One of them, ${this.networkName()}, runs in this page.`);
     if (!tensor && !surgery)
       parts.push("Of this kind of task there are no clouds or circles in this page; its claims are below.");
     return parts.join(" ");

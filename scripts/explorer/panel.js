@@ -239,16 +239,21 @@ class Panel {
     context.stroke();
     context.textAlign = "center";
     const middle = this.canvas.width / 2,
-      cut = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text);
+      cut = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text),
+      named = []; // corners at one place share a label
     corners.forEach(([x, y], place) => {
       context.fillStyle = rgb(anchor(this.view.chosen?.[place] ?? place));
       context.beginPath();
       context.arc(x, y, 4 * ratio, 0, 7);
       context.fill();
       const label = this.view.labels[place] ?? "",
-        text = cut(/^\d+$/.test(label) ? `state ${label}` : label);
-      this.drawText(context, ratio, text, x, y + (y > middle ? 18 : -10) * ratio);
+        near = named.find((one) => Math.hypot(one.x - x, one.y - y) < 10 * ratio);
+      if (near) near.names.push(label);
+      else named.push({ x, y, names: [label] });
     });
+    const prefix = this.view.labels.some((label) => /^\d+$/.test(label)) ? "state " : "";
+    for (const { x, y, names } of named)
+      this.drawText(context, ratio, cut(prefix + names.join(", ")), x, y + (y > middle ? 18 : -10) * ratio);
   }
 
   drawRing(context, ratio, x, y, strong) {

@@ -212,7 +212,7 @@ class Steer {
         : `After ${word_}, writing the belief into ${site} closes ${share("pattern")} of the divergence between the ` +
           `network's prediction and the optimum of the written belief, if it is written along the pattern; along the ` +
           `probe's weights ${share("filter")}; along this random direction ${share("random")}` +
-          `${["filter", "random"].some((way) => share(way).startsWith("−")) ? " (negative: further away)" : ""}.`;
+          `${Object.keys(WAYS).some((way) => share(way).startsWith("−")) ? " (negative: further away)" : ""}.`;
     this.draw();
   }
 
