@@ -1,6 +1,6 @@
 """The explorer: one page, to be opened from disk, in which beliefs are turned, words followed and networks run.
 
-Inputs:  results/claims.csv                                    in results/studies/{study}/ if the study has a name
+Inputs:  results/claims.csv, power.csv                         in results/studies/{study}/ if the study has a name
          results/tasks/{task}/ground_truth.zarr.zip
          results/{experiment}/{run}/decoded.zarr.zip, probe.csv, activations.zarr.zip, model.safetensors, steering.csv
          or, of modular arithmetic, model.safetensors, surgery.csv
@@ -14,6 +14,7 @@ rule build_explorer:
     """Build the explorer"""
     input:
         claims=f"results/{STUDY}claims.csv",
+        power=f"results/{STUDY}power.csv",
         ground_truth=[
             f"results/tasks/{task}/ground_truth.zarr.zip" for task in study.tasks_analysed_by("measure_process")
         ],

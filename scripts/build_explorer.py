@@ -99,7 +99,8 @@ if __name__ == "__main__":
             spare -= content["n_weights"] if "network" in content else 0
             data[f"experiment-{number}"] = as_json(content)
         runs, figures = ({name: one[key] for name, one in experiments.items()} for key in ("runs", "figures"))
-        claims = claims_content(read_table(source.claims), params.claims, runs, figures, params.format)
+        tables = read_table(source.claims), read_table(source.power)
+        claims = claims_content(*tables, params.claims, runs, figures, params.format)
         study = {"name": params.study, "experiments": list(experiments), "root": params.root, "share": share}
         data["study"] = as_json(study | {"claims": claims})
         folder = project_folder(snakemake) / "scripts/explorer"

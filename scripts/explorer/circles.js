@@ -82,7 +82,6 @@ class Circles {
   constructor(app) {
     this.app = app;
     this.camera = new Camera();
-    this.numbers = [3, 4];
     this.hovered = -1;
     this.controls = element("div", { class: "controls" });
     this.grid = element("div", { class: "grid" });
@@ -93,7 +92,8 @@ class Circles {
       "Circles of a network that adds",
       "The network represents a number t by its angle 2πkt/p at a few key frequencies k. Each panel is the " +
         "plane of one of them in the embedding. Surgery evaluates the same circles at the angles 2πk't/p' of " +
-        "another modulus p': the network then adds modulo p', without training.",
+        "another modulus p', for the whole numbers k' that best separate the right answer from the others: the " +
+        "network then adds modulo p', without training.",
       this.controls,
       this.answer,
       this.grid,
@@ -110,6 +110,7 @@ class Circles {
       frequencies = [0, ...windings.map(([k]) => k)],
       width = network.model.d_model;
     this.p = p;
+    this.wanted = [Math.round(0.6 * p), Math.round(0.7 * p)]; // whose sum is beyond the modulus, before and after
     network.nTokens = p + 1;
     const unembed = new Float32Array(network.w["unembed.W_U"].length),
       columns = p + 1;
@@ -170,7 +171,7 @@ class Circles {
 
   change(modulus) {
     this.modulus = modulus;
-    this.numbers = this.numbers.map((value) => Math.min(value, modulus - 1));
+    this.numbers = this.wanted.map((value) => Math.min(value, modulus - 1));
     this.now = this.operated(modulus);
     this.buildControls();
     this.draw();
@@ -199,6 +200,7 @@ class Circles {
         id: `number-${i}`,
         oninput: () => {
           this.numbers[i] = Math.max(0, Math.min(this.modulus - 1, Math.round(Number(input.value)) || 0));
+          this.wanted[i] = this.numbers[i];
           this.draw();
           this.say();
         },
@@ -281,7 +283,7 @@ class Circles {
 
   select(t) {
     if (t < 0) return;
-    this.numbers[0] = t;
+    this.numbers[0] = this.wanted[0] = t;
     this.buildControls();
     this.mark();
     this.say();

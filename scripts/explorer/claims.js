@@ -10,7 +10,7 @@ class Claims {
       "tr",
       {},
       element("th", { scope: "col" }, "Claim"),
-      ...experiments.map((name) => element("th", { scope: "col" }, name)),
+      ...experiments.map((name) => element("th", { scope: "col", "data-experiment": name }, name)),
     );
     const rows = names.map((name) =>
       element(
@@ -29,8 +29,23 @@ class Claims {
         }),
       ),
     );
-    const legend = Object.entries(counts).map(([outcome, n]) =>
-      element("li", { class: marks[outcome][1] }, `${marks[outcome][0]} ${n} ${outcome}`),
+    const legend = Object.entries(counts).map(([outcome, n]) => {
+      const attributes = { type: "button", class: `filter ${marks[outcome][1]}`, "aria-pressed": "false" };
+      return element(
+        "li",
+        {},
+        element(
+          "button",
+          { ...attributes, "data-outcome": outcome, onclick: () => this.showOnly(outcome) },
+          `${marks[outcome][0]} ${n} ${outcome}`,
+        ),
+      );
+    });
+    this.head = head;
+    this.rows = rows;
+    this.table = scrolling(
+      "Verdicts",
+      element("table", { class: "matrix" }, element("thead", {}, head), element("tbody", {}, ...rows)),
     );
     this.dialog = element("dialog", { "aria-labelledby": "evidence-title" });
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
@@ -38,13 +53,12 @@ class Claims {
       "claims",
       "What may be claimed",
       `A claim is supported if its gain over the best baseline exceeds ${rule.margin} with ` +
-        `${100 * rule.confidence} % confidence over networks. ` +
-        "Each cell is the estimate over its best baseline; open it for its evidence.",
+        `${100 * rule.confidence} % confidence over networks. The gain is the share of what the baseline leaves ` +
+        `unexplained that the estimate explains: 0.998 over 0.996 is a gain of 0.5. Of claims of "no more" it must ` +
+        `stay below ${rule.margin}, of "no less" above −${rule.margin}. Each cell is the estimate over its best ` +
+        "baseline; open it for its evidence. Press a verdict to see only the claims that have it.",
       element("ul", { class: "legend" }, ...legend),
-      scrolling(
-        "Verdicts",
-        element("table", { class: "matrix" }, element("thead", {}, head), element("tbody", {}, ...rows)),
-      ),
+      this.table,
       this.dialog,
     );
   }
@@ -54,7 +68,51 @@ class Claims {
     const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`,
       onclick = () => this.open(cell);
     const attributes = { type: "button", class: `cell ${style}`, onclick, "aria-label": label };
+    attributes["data-outcome"] = cell.outcome;
     return element("button", attributes, element("b", {}, symbol), ` ${numbers}`);
+  }
+
+  /** Leave only the claims of an outcome; of all, if it was chosen already. */
+  showOnly(outcome) {
+    this.only = this.only === outcome ? null : outcome;
+    const is = ({ dataset }) => this.only === null || dataset.outcome === this.only;
+    for (const row of this.rows) {
+      const cells = [...row.querySelectorAll(".cell")];
+      cells.forEach((cell) => cell.classList.toggle("other", !is(cell)));
+      row.hidden = !cells.some(is);
+    }
+    for (const button of this.root.querySelectorAll(".legend button"))
+      button.setAttribute("aria-pressed", String(button.dataset.outcome === this.only));
+  }
+
+  /** Mark the column of the experiment that the page shows, and bring it into view where the table is wider. */
+  showColumn(experiment) {
+    const heads = [...this.head.children];
+    for (const head of heads) head.classList.toggle("current", head.dataset.experiment === experiment);
+    const head = heads.find((one) => one.dataset.experiment === experiment);
+    if (head) this.table.scrollLeft = head.offsetLeft - heads[0].offsetWidth;
+  }
+
+  /** How the p-value is to be read beside the verdict. */
+  corrected({ p_holm }) {
+    if (p_holm === null) return "";
+    const n = this.app.study.claims.cells.filter((cell) => cell.p_holm !== null).length;
+    return `; by its interval, for this claim alone. Corrected for ${n} claims (Holm): p = ${number(p_holm, 4)}`;
+  }
+
+  /** What would decide an undecided claim: networks, if its gain and the scatter of it are as estimated. */
+  decided({ verdict, n_seeds, seeds_to_decide, expected_verdict }) {
+    if (verdict !== "undecided") return null;
+    if (n_seeds === 1) return "More networks than one: the scatter over networks is not known.";
+    if (seeds_to_decide === null)
+      return (
+        "Not 1,000 networks: the gain is at the margin, or scatters with the draws of folds by more than its " +
+        "distance from the margin."
+      );
+    return (
+      `${seeds_to_decide} networks in place of ${n_seeds} (probability 0.9; it is then "${expected_verdict}"), ` +
+      "if the gain and its scatter are as estimated."
+    );
   }
 
   interval(low, high) {
@@ -90,7 +148,7 @@ class Claims {
   open(cell) {
     const draws = `${cell.n_draws} draw${cell.n_draws === 1 ? "" : "s"} of folds`;
     const facts = [
-      ["Verdict", `${cell.outcome}${cell.p_holm === null ? "" : `, p = ${number(cell.p_holm, 4)} (Holm)`}`],
+      ["Verdict", `${cell.outcome}${this.corrected(cell)}`],
       [
         "Estimate",
         `${cell.measure}: ${number(cell.estimate, 4)}${this.interval(cell.ci_low, cell.ci_high)} at ${cell.site}`,
@@ -98,6 +156,7 @@ class Claims {
       ["Best baseline", `${cell.baseline_name}: ${number(cell.baseline, 4)}`],
       ["Exact predictions", cell.exact === null ? null : number(cell.exact, 4)],
       ["Gain", this.gain(cell)],
+      ["To be decided by", this.decided(cell)],
       [cell.unit === "network" ? "Networks" : "Samples of words, one network", `${cell.n_seeds}, ${draws}`],
       ["Caution", cell.caution || null],
       ["Figure", cell.figure && this.link(cell.figure)],

@@ -23,9 +23,18 @@ class Clouds extends CloudGroup {
     this.root = section(
       "clouds",
       "Clouds of beliefs",
-      "Each point is a word that the network has read. Its place is the belief of an optimal observer (true) " +
-        "or what a linear probe decodes from the network (decoded). The same word has the same colour " +
-        "everywhere: point at it, or click it, to see it in all panels.",
+      "Each point is a word, a prefix that the network has read. Its place is the belief of an optimal observer " +
+        "(true) or what a linear probe decodes from a site of the network (decoded). Of a transformer, " +
+        "blocks.0.hook_resid_post is the output of the first layer; concatenated stands for several sites side by " +
+        "side. The same word has the same colour everywhere: point at it, or click it, to see it in all panels.",
+      element(
+        "details",
+        {},
+        element("summary", {}, "Marking many words, and keys"),
+        "Drag a box about points (with shift where dragging turns or moves the view) to mark their words in all " +
+          "panels, or name the tokens that they end in. Keys on a panel: arrows go to a neighbouring word and, with " +
+          "shift, turn the view; + and − zoom; Esc unmarks.",
+      ),
       this.controls,
       this.legend,
       this.grid,
@@ -41,6 +50,9 @@ class Clouds extends CloudGroup {
     this.view = 0;
     this.spinning = null;
     this.camera.reset();
+    this.hovered = -1;
+    this.marks = null;
+    this.ending = this.markedText = "";
     const chosen = [
       { network: TRUE_BELIEFS },
       { network: 0, snapshot: SLIDER, site: last },
@@ -63,6 +75,7 @@ class Clouds extends CloudGroup {
   newPanel(choice) {
     const panel = new Panel(this, "cloud");
     panel.choice = choice;
+    panel.nameOf = (point) => this.nameOf(point);
     panel.head = element("div", { class: "panel-head" });
     panel.note = element("p", { class: "panel-note" });
     panel.root = element("figure", { class: "panel" }, panel.head, panel.canvas, panel.note);
@@ -87,7 +100,11 @@ class Clouds extends CloudGroup {
 
   currentView() {
     const view = this.experiment.views[this.view];
-    return view.chosen ? threeCorners(this.experiment, this.corners) : view;
+    if (!view.chosen) return view;
+    const key = this.corners.join();
+    if (this.three?.of !== view || this.three.key !== key)
+      this.three = { of: view, key, view: threeCorners(this.experiment, this.corners) };
+    return this.three.view;
   }
 
   /** Everything anew: controls, heads of the panels, points, colours. */
@@ -104,6 +121,9 @@ class Clouds extends CloudGroup {
     this.buildKey();
     this.panels.forEach((panel) => this.fill(panel));
     this.mark();
+    if (!this.app.isOpen) return;
+    this.app.follow.refresh();
+    this.app.steer.draw();
   }
 
   /** Points, colours and texts of a panel, from its beliefs. */
@@ -119,7 +139,8 @@ class Clouds extends CloudGroup {
       for (let j = 0; j < width; j++) row[j] = beliefs[i * width + j];
       points.set(placed(view, row, view.lift ? experiment.word(i).length : 0), 3 * i);
     }
-    panel.show(view, points, this.colorsOf(panel, n), n);
+    const colors = this.colorsOf(panel, n);
+    panel.show(view, points, this.marks ? pixelColors(n, (i) => this.marked(colors, i)) : colors, n, this.marks);
     this.buildHead(panel, cloud, n);
   }
 
@@ -209,7 +230,8 @@ class Clouds extends CloudGroup {
         );
     }
     panel.head.replaceChildren(...fields);
-    panel.note.textContent = this.noteOn(panel, cloud, n);
+    const n_ = this.marks?.subarray(0, n).reduce((sum, mark) => sum + mark, 0);
+    panel.note.textContent = this.noteOn(panel, cloud, n) + (this.marks ? ` Marked: ${n_}.` : "");
     panel.canvas.setAttribute("aria-label", `${panel.note.textContent} Arrow keys select a neighbouring word.`);
   }
 
@@ -316,11 +338,7 @@ class Clouds extends CloudGroup {
           "remove the last panel",
         ),
       );
-    for (const [text, label, factor] of [
-      ["+", "zoom in", 1.5],
-      ["−", "zoom out", 1 / 1.5],
-    ])
-      parts.push(element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text));
+    parts.push(this.zoomButtons());
     if (this.currentView().turns)
       parts.push(
         element(
@@ -330,9 +348,10 @@ class Clouds extends CloudGroup {
         ),
       );
     else this.spinning = null;
+    parts.push(...this.markers());
     const focused = document.activeElement?.id;
     this.controls.replaceChildren(...parts);
-    if (["training", "play", "spin"].includes(focused)) document.getElementById(focused)?.focus();
+    if (["training", "play", "spin", "ending"].includes(focused)) document.getElementById(focused)?.focus();
   }
 
   async preset(name) {

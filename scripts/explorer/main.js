@@ -96,6 +96,7 @@ class App {
       this.follow.open();
       this.steer.open();
     } else this.circles.open();
+    this.claims.showColumn(experiment.name);
     this.isOpen = true;
     this.redraw();
     document.body.classList.remove("busy");
@@ -108,6 +109,11 @@ class App {
     return words.reduce((best, word) => (new Set(word).size > new Set(best).size ? word : best));
   }
 
+  /** The network that runs in the page, named as its clouds are. */
+  networkName() {
+    return this.experiment.networks?.[0]?.label ?? this.network.label;
+  }
+
   describe({ process, parameters, context, network, tensor, surgery }) {
     const numbers = Object.entries(parameters).filter(([, value]) => typeof value !== "object");
     const settings = numbers.map(([key, value]) => `${key} = ${value}`).join(", "),
@@ -115,7 +121,13 @@ class App {
     const parts = [`Process ${process}${settings && ` (${settings})`}, words of up to ${context} tokens.`];
     if (model) {
       const layers = `${model.n_layers} layer${model.n_layers === 1 ? "" : "s"}`;
-      parts.push(`Network: ${model.architecture}, ${layers}, width ${model.d_model}; it runs in this page.`);
+      const kind = `${model.architecture}, ${layers}, width ${model.d_model}`;
+      parts.push(`Networks: ${kind}, of which this page runs ${this.networkName()}.`);
+    }
+    const [part] = tensor && this.experiment.composed === "mixture" ? this.experiment.parts : [];
+    if (part) {
+      const [state] = this.experiment.states;
+      parts.push(`State ${state} is state ${state.replace(/^1:/, "")} of component 1, ${part.name}.`);
     }
     if (!tensor && !surgery)
       parts.push("Of this kind of task there are no clouds or circles in this page; its claims are below.");

@@ -45,9 +45,12 @@ class Panel {
     this.listen();
   }
 
-  /** The first `n` points at places (x, y, z), in colours of four bytes, within the frame of a view. */
-  show(view, points, colors, n) {
-    Object.assign(this, { view, points, colors, shown: n });
+  /**
+   * The first `n` points at places (x, y, z), in colours of four bytes, within the frame of a view; those that `front`
+   * has as 1 are drawn over the others.
+   */
+  show(view, points, colors, n, front = null) {
+    Object.assign(this, { view, points, colors, shown: n, front });
   }
 
   listen() {
@@ -60,6 +63,8 @@ class Panel {
       from = [event.clientX, event.clientY];
       moved = 0;
       dragging = this.group.drag && this.group.grabs(this.placeOf(event));
+      const isFree = event.shiftKey || !(this.view?.turns || camera.zoom > 1);
+      if (this.group.pick && isFree && event.pointerType !== "touch") this.box = [this.placeOf(event)];
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {
@@ -70,6 +75,10 @@ class Panel {
         size = canvas.clientWidth;
       moved += Math.abs(dx) + Math.abs(dy);
       from = [event.clientX, event.clientY];
+      if (this.box) {
+        this.box[1] = this.placeOf(event);
+        return this.draw();
+      }
       if (this.view?.turns) {
         camera.yaw += dx * 0.01;
         camera.pitch = Math.max(-1.5, Math.min(1.5, camera.pitch + dy * 0.01));
@@ -80,12 +89,14 @@ class Panel {
       this.group.redraw();
     });
     canvas.addEventListener("pointerup", (event) => {
-      from = null;
-      if (dragging) this.group.drag(this.placeOf(event));
+      const box = this.box;
+      from = this.box = null;
+      if (box && moved >= 6) this.group.pick(this, box[0], this.placeOf(event));
+      else if (dragging) this.group.drag(this.placeOf(event));
       else if (moved < 6) this.group.select(this.nearest(event), this.placeOf(event));
     });
     canvas.addEventListener("pointercancel", () => {
-      from = null;
+      from = this.box = null;
     });
     canvas.addEventListener("pointerleave", () => this.group.hover(-1));
     canvas.addEventListener("keydown", (event) => this.group.keydown?.(event, this));
@@ -145,8 +156,8 @@ class Panel {
     this.at = (p) => [xx * p[0] + xy * p[1] + xz * p[2] + x0, yx * p[0] + yy * p[1] + yz * p[2] + y0];
   }
 
-  /** Each point as a square of pixels. */
-  splat(pixels, size, wide) {
+  /** Each point as a square of pixels; with `front`, those alone that have this place. */
+  splat(pixels, size, wide, front = null) {
     const { xs, ys, colors, shown } = this,
       half = wide >> 1,
       most = size - wide;
@@ -154,6 +165,7 @@ class Panel {
       const left = (xs[i] | 0) - half,
         top = (ys[i] | 0) - half,
         color = colors[i];
+      if (front !== null && this.front[i] !== front) continue;
       if (left < 0 || top < 0 || left > most || top > most) continue;
       for (let y = 0, row = top * size + left; y < wide; y++, row += size)
         for (let x = 0; x < wide; x++) pixels[row + x] = color;
@@ -173,11 +185,8 @@ class Panel {
     const pixels = new Uint32Array(this.image.data.buffer);
     pixels.fill(0);
     this.project();
-    this.splat(
-      pixels,
-      size,
-      Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : this.shown > 200 ? 3.2 : 6) * ratio),
-    );
+    const wide = Math.round((this.shown > 6000 ? 1.4 : this.shown > 1500 ? 2 : this.shown > 200 ? 3.2 : 6) * ratio);
+    for (const front of this.front ? [0, 1] : [null]) this.splat(pixels, size, wide, front);
     context.putImageData(this.image, 0, 0);
     this.drawFrame(context, ratio);
     for (const line of this.path) this.drawLine(context, ratio, line);
@@ -185,13 +194,31 @@ class Panel {
     for (const [point, strong] of this.marked)
       if (point < this.shown) {
         this.drawRing(context, ratio, this.xs[point], this.ys[point], strong);
-        if (this.nameOf) this.drawName(context, ratio, this.xs[point], this.ys[point], this.nameOf(point));
+        const name = this.nameOf?.(point);
+        if (name) this.drawName(context, ratio, this.xs[point], this.ys[point], name);
       }
+    if (this.box?.[1]) {
+      const [[left, top], [right, bottom]] = this.box;
+      context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--accent");
+      context.lineWidth = 1.5 * ratio;
+      context.strokeRect(left, top, right - left, bottom - top);
+    }
+  }
+
+  /** Text with a halo of the paper's colour, to be read over points. */
+  drawText(context, ratio, text, x, y) {
+    const style = getComputedStyle(document.documentElement);
+    context.font = `${12 * ratio}px system-ui, sans-serif`;
+    context.lineJoin = "round";
+    context.lineWidth = 3 * ratio;
+    context.strokeStyle = style.getPropertyValue("--paper");
+    context.strokeText(text, x, y);
+    context.fillStyle = style.getPropertyValue("--ink");
+    context.fillText(text, x, y);
   }
 
   drawFrame(context, ratio) {
-    const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink"),
-      corners = this.view.corners.map(this.at);
+    const corners = this.view.corners.map(this.at);
     context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--line");
     context.lineWidth = ratio;
     context.beginPath();
@@ -210,19 +237,23 @@ class Panel {
       });
     }
     context.stroke();
-    context.font = `${12 * ratio}px system-ui, sans-serif`;
     context.textAlign = "center";
     const middle = this.canvas.width / 2,
-      cut = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text);
+      cut = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text),
+      named = []; // corners at one place share a label
     corners.forEach(([x, y], place) => {
       context.fillStyle = rgb(anchor(this.view.chosen?.[place] ?? place));
       context.beginPath();
       context.arc(x, y, 4 * ratio, 0, 7);
       context.fill();
-      context.fillStyle = ink;
-      const label = this.view.labels[place] ?? "";
-      context.fillText(cut(/^\d+$/.test(label) ? `state ${label}` : label), x, y + (y > middle ? 18 : -10) * ratio);
+      const label = this.view.labels[place] ?? "",
+        near = named.find((one) => Math.hypot(one.x - x, one.y - y) < 10 * ratio);
+      if (near) near.names.push(label);
+      else named.push({ x, y, names: [label] });
     });
+    const prefix = this.view.labels.some((label) => /^\d+$/.test(label)) ? "state " : "";
+    for (const { x, y, names } of named)
+      this.drawText(context, ratio, cut(prefix + names.join(", ")), x, y + (y > middle ? 18 : -10) * ratio);
   }
 
   drawRing(context, ratio, x, y, strong) {
@@ -239,10 +270,12 @@ class Panel {
   }
 
   drawName(context, ratio, x, y, name) {
-    const outwards = this.canvas.width / 2 > x ? 1 : -1;
-    context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink");
-    context.textAlign = outwards > 0 ? "left" : "right";
-    context.fillText(name, x + outwards * 12 * ratio, y + 4 * ratio);
+    const inwards = this.canvas.width / 2 > x ? 1 : -1,
+      width = context.measureText(name).width;
+    context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--paper");
+    context.fillRect(x + (inwards > 0 ? 9 * ratio : -width - 13 * ratio), y - 8 * ratio, width + 4 * ratio, 16 * ratio);
+    context.textAlign = inwards > 0 ? "left" : "right";
+    this.drawText(context, ratio, name, x + inwards * 12 * ratio, y + 4 * ratio);
   }
 
   /** A line {points, color, dashed, dots, closed, width} through places in the view, with a dot at each. */

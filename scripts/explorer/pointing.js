@@ -1,5 +1,7 @@
 // A group of linked clouds: one camera, one point that is hovered over, one selected word, and what is read of them.
 
+const MOST_LETTERS = 21; // of a word beside its ring
+
 class CloudGroup {
   constructor(app) {
     this.app = app;
@@ -45,7 +47,80 @@ class CloudGroup {
         return element("li", {}, swatch, name);
       });
     const lift = this.currentView().lift ? element("li", {}, "Height: length of the word.") : null;
-    this.legend.replaceChildren(...entries, ...(lift ? [lift] : []));
+    const marked = element("li", { role: "status", id: "marked" }, this.markedText || "No words marked.");
+    this.legend.replaceChildren(...entries, ...(lift ? [lift] : []), marked);
+  }
+
+  /** The word beside its ring: of the point that is hovered over or, where there is none, of the selected one. */
+  nameOf(point) {
+    if (this.hovered >= 0 && point !== this.hovered) return "";
+    const name = wordText(this.experiment, this.experiment.word(point));
+    return name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS)}…` : name;
+  }
+
+  /** The colour of a point where some are marked: the others are faint. */
+  marked(colors, i) {
+    const color = [colors[i] & 255, (colors[i] >> 8) & 255, (colors[i] >> 16) & 255];
+    return this.marks[i] ? color : faint(color, 0.12);
+  }
+
+  /** Mark points in all panels, as 1 of each point of the experiment; null marks none. */
+  markPoints(marks, text = "") {
+    this.marks = marks;
+    this.markedText = text;
+    this.refresh();
+  }
+
+  /** Mark the points of a panel within a box on its canvas. */
+  pick(panel, [x, y], [x1, y1]) {
+    const { experiment } = this,
+      marks = new Uint8Array(experiment.n),
+      isIn = (value, a, b) => value >= Math.min(a, b) && value <= Math.max(a, b);
+    for (let i = 0; i < panel.shown; i++) marks[i] = Number(isIn(panel.xs[i], x, x1) && isIn(panel.ys[i], y, y1));
+    const n = marks.reduce((sum, mark) => sum + mark, 0);
+    this.ending = "";
+    this.markPoints(n ? marks : null, n ? `${n} words marked, by a box.` : "No point is in the box.");
+  }
+
+  /** Mark the words that end in some tokens, as they are typed; none for an empty text. */
+  markEnding(text) {
+    const { experiment } = this,
+      { word, refusal } = tokensOf(experiment, text);
+    this.ending = text;
+    if (refusal || !word.length) return this.markPoints(null, refusal);
+    const marks = Uint8Array.from({ length: experiment.n }, (_, i) => {
+      const own = experiment.word(i);
+      return Number(own.length >= word.length && word.every((token, k) => own[own.length - word.length + k] === token));
+    });
+    const n = marks.reduce((sum, mark) => sum + mark, 0);
+    this.markPoints(n ? marks : null, `${n} words end in ${wordText(experiment, word)}.`);
+  }
+
+  /** The field and the button that mark points. */
+  markers() {
+    const field = element("input", {
+      type: "text",
+      id: "ending",
+      value: this.ending ?? "",
+      autocomplete: "off",
+      spellcheck: "false",
+      onchange: () => this.markEnding(field.value),
+    });
+    const clear = { type: "button", id: "unmark", disabled: !this.marks, onclick: () => this.markEnding("") };
+    return [
+      element("label", { class: "field" }, element("span", {}, "Mark words that end in"), field),
+      element("button", clear, "unmark"),
+    ];
+  }
+
+  zoomButtons() {
+    const buttons = [
+      ["+", "zoom in", 1.5],
+      ["−", "zoom out", 1 / 1.5],
+    ].map(([text, label, factor]) =>
+      element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text),
+    );
+    return element("span", { class: "field" }, element("span", {}, "Zoom"), ...buttons);
   }
 
   /** Turn the view slowly, or stop. */
@@ -80,6 +155,7 @@ class CloudGroup {
   keydown(event, panel) {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (event.key === "+" || event.key === "-") this.zoom(event.key === "+" ? 1.5 : 1 / 1.5);
+    if (event.key === "Escape" && this.marks) this.markEnding("");
     if (!way) return;
     event.preventDefault();
     if (event.shiftKey && panel.view.turns) {
@@ -114,15 +190,23 @@ class CloudGroup {
     const belief = beliefsOf(experiment, word).at(-1),
       width = belief.length,
       rows = [["true belief", belief, null]];
+    const named = new Set(),
+      without = new Set();
     for (const panel of this.panels) {
-      if (!panel.cloud || point < 0 || point >= panel.shown) continue;
+      const name = panel.note.textContent.split(": R²")[0];
+      if (!panel.cloud || point < 0 || named.has(name)) continue;
+      if (point >= panel.shown) {
+        without.add(name);
+        continue;
+      }
+      named.add(name);
       const decoded = Array.from(panel.beliefs.subarray(point * width, (point + 1) * width));
-      rows.push([`decoded: ${panel.note.textContent.split(": R²")[0]}`, decoded, this.errorOf(panel, point)]);
+      rows.push([`decoded: ${name}`, decoded, this.errorOf(panel, point)]);
     }
     const predicted = [["optimum", prediction(experiment, belief), null]];
     if (app.network && word.length) {
       const log = app.network.run(word).logProbability.at(-1);
-      predicted.push([`network (${app.network.label})`, log.map(Math.exp), null]);
+      predicted.push([`network (${app.networkName()})`, log.map(Math.exp), null]);
     }
     const absent = point < 0 ? "; it is not among the points, of which there are a sample" : "";
     this.card.replaceChildren(
@@ -132,6 +216,7 @@ class CloudGroup {
         "Word: ",
         element("strong", { id: "hovered" }, wordText(experiment, word)),
         ` (${word.length} tokens${absent}). Point at a point to read its word here.`,
+        without.size ? ` Panels of fewer words lack it: ${[...without].join("; ")}.` : "",
       ),
       element(
         "div",

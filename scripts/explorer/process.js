@@ -276,6 +276,12 @@ function graded(value) {
   return stops[low].map((start, i) => start + (x - low) * (stops[low + 1][i] - start));
 }
 
+/** A colour nearly that of the paper, for points behind others. */
+function faint(color, share) {
+  const paper = isDark() ? 22 : 255;
+  return color.map((x) => share * x + (1 - share) * paper);
+}
+
 function rgb(color) {
   return `rgb(${color.map(Math.round).join(" ")})`;
 }

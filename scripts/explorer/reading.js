@@ -30,6 +30,15 @@ function wordText(experiment, word) {
   return word.length ? word.map((token) => experiment.tokens[token]).join(" ") : "(empty)";
 }
 
+/** A typed word: names of tokens between spaces or, of one character each, without; with a refusal if one is none. */
+function tokensOf({ tokens }, text) {
+  const one = tokens.every((name) => name.length === 1),
+    parts = one ? [...text.replace(/[\s,]/g, "")] : text.split(/[\s,]+/).filter(Boolean),
+    word = parts.map((part) => tokens.indexOf(part)),
+    unknown = parts.find((_, i) => word[i] < 0);
+  return { word, refusal: unknown === undefined ? "" : `${unknown} is no token; tokens are ${tokens.join(", ")}.` };
+}
+
 /** Shares as small bars with their numbers; of many, the three largest with their names. */
 function bars(values, names, few) {
   const shown = values.map((value, i) => [value, i]);

@@ -193,7 +193,7 @@ class Steer {
       `next token: ${experiment.tokens.join(", ")}`,
       "KL from the optimum of the written belief (nats)",
       "KL from the optimum of the word (nats)",
-      "the former, mean over the study's pairs at dose 1",
+      "KL from the optimum of the written belief, mean over the study's pairs at dose 1 (nats)",
     ];
     this.result.replaceChildren(
       element(
@@ -204,13 +204,15 @@ class Steer {
       ),
     );
     const before = klNats(wanted, found.none),
-      share = (way) => `${Math.round(100 * (1 - klNats(wanted, found[way]) / before))} %`;
+      share = (way) => `${Math.round(100 * (1 - klNats(wanted, found[way]) / before))} %`.replace("-", "−");
     const word_ = wordText(experiment, word);
     this.summary.textContent =
       before < 1e-3
         ? `After ${word_}, the written belief predicts almost what the network predicts anyway: drag it further.`
         : `After ${word_}, writing the belief into ${site} closes ${share("pattern")} of the divergence between the ` +
-          `network's prediction and the optimum of the written belief; this random direction ${share("random")}.`;
+          `network's prediction and the optimum of the written belief, if it is written along the pattern; along the ` +
+          `probe's weights ${share("filter")}; along this random direction ${share("random")}` +
+          `${Object.keys(WAYS).some((way) => share(way).startsWith("−")) ? " (negative: further away)" : ""}.`;
     this.draw();
   }
 
@@ -239,13 +241,11 @@ class Steer {
       for (let i = 0; i < n; i++) points.set(placed(view, experiment.belief(i), experiment.word(i).length), 3 * i);
       this.cloud = { view, points };
     }
-    const faint = isDark() ? 0.45 : 0.4,
-      paper = isDark() ? 22 : 255;
     this.panel.show(
       view,
       this.cloud.points,
       pixelColors(n, (i) =>
-        beliefColor(experiment, experiment.belief(i), view.part).map((x) => faint * x + (1 - faint) * paper),
+        faint(beliefColor(experiment, experiment.belief(i), view.part), isDark() ? 0.45 : 0.4),
       ),
       n,
     );
@@ -264,9 +264,17 @@ class Steer {
           .join(", ")
       : "";
     const written = `Ring: belief that is written (${named}). Drag it, or use the arrow keys.`;
-    this.legend.textContent = `Dot: belief of the word. ${written}`;
+    const among = this.isFree() ? "" : " It goes to the nearest of the beliefs that occur.";
+    const shown = experiment.views.length > 1 ? `View: ${view.name}. ` : "";
+    this.legend.textContent = `${shown}Dot: belief of the word. ${written}${among}`;
     this.panel.canvas.setAttribute("aria-label", this.legend.textContent);
     this.panel.draw();
+  }
+
+  /** True where the ring can be at any belief: in the triangle of three states. */
+  isFree() {
+    const view = this.view();
+    return view.matrix === view.corners && this.experiment.states.length === 3;
   }
 
   /** True if dragging from a place on the canvas moves the ring; else it turns the view. */
@@ -280,7 +288,7 @@ class Steer {
   drag(place) {
     const view = this.view(),
       { experiment, panel } = this;
-    if (view.matrix === view.corners && experiment.states.length === 3)
+    if (this.isFree())
       this.target = barycentric(view.corners.map(panel.at), place);
     else {
       const point = panel.nearestTo(...place);
@@ -299,7 +307,7 @@ class Steer {
     }
     const [x, y] = this.panel.at(this.handle),
       step = 0.03 * this.panel.canvas.width;
-    if (this.view().matrix === this.view().corners && this.experiment.states.length === 3)
+    if (this.isFree())
       return this.drag([x + step * way[0], y + step * way[1]]);
     const now = this.panel.nearestTo(x, y),
       next = this.panel.neighbour(now, ...way);

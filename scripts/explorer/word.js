@@ -12,6 +12,7 @@ class Word {
     this.controls = element("div", { class: "controls" });
     this.panel = new Panel(this, "path of the belief");
     this.steps = scrolling("Steps of the word");
+    this.caption = element("p", { class: "panel-note" });
     this.legend = element("p", { class: "panel-note" });
     this.root = section(
       "word",
@@ -24,7 +25,7 @@ class Word {
         "div",
         { class: "pair" },
         element("figure", { class: "panel large" }, this.panel.canvas, this.legend),
-        this.steps,
+        element("div", {}, this.caption, this.steps),
       ),
     );
   }
@@ -107,7 +108,9 @@ class Word {
         this.draw();
       },
     });
-    parts.push(element("label", { class: "field" }, box, element("span", {}, "maps of the tokens")), this.message);
+    if (this.maps(this.view()).length)
+      parts.push(element("label", { class: "field" }, box, element("span", {}, "maps of the tokens")));
+    parts.push(this.message);
     const focused = document.activeElement,
       label = this.controls.contains(focused) ? (focused.getAttribute("aria-label") ?? focused.id) : null;
     this.controls.replaceChildren(...parts);
@@ -122,16 +125,8 @@ class Word {
   typed(text) {
     const { experiment } = this,
       names = experiment.tokens,
-      one = names.every((name) => name.length === 1);
-    const parts = one
-      ? [...text.replace(/[\s,]/g, "")]
-      : text
-          .trim()
-          .split(/[\s,]+/)
-          .filter(Boolean);
-    const word = parts.map((part) => names.indexOf(part));
-    const unknown = parts.find((_, i) => word[i] < 0);
-    if (unknown !== undefined) return this.refuse(`${unknown} is no token; tokens are ${names.join(", ")}.`);
+      { word, refusal } = tokensOf(experiment, text);
+    if (refusal) return this.refuse(refusal);
     if (word.length > experiment.context)
       return this.refuse(`The word has ${word.length} tokens; the network reads at most ${experiment.context}.`);
     const path = [experiment.initial];
@@ -165,7 +160,8 @@ class Word {
   buildSteps(ran) {
     const { experiment, app } = this,
       { states, tokens } = experiment,
-      few = states.length <= 5 && tokens.length <= 6;
+      few = states.length <= 5,
+      fewTokens = tokens.length <= 6;
     const heads = [
       "",
       "token",
@@ -180,37 +176,45 @@ class Word {
         found = ran && i > 0 ? ran.logProbability[i - 1] : null;
       const cells = [String(i), i ? tokens[app.word[i - 1]] : "start", bars(belief, states, few)];
       if (ran) cells.push(i ? bars(this.decoded[i - 1], states, few) : "");
-      cells.push(bars(optimum, tokens, few));
+      cells.push(bars(optimum, tokens, fewTokens));
       if (ran)
-        cells.push(found ? bars(found.map(Math.exp), tokens, few) : "", found ? number(klNats(optimum, found), 5) : "");
+        cells.push(
+          found ? bars(found.map(Math.exp), tokens, fewTokens) : "",
+          found ? number(klNats(optimum, found), 5) : "",
+        );
       return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
     });
     const caption =
-      `States: ${states.join(", ")}. Tokens: ${tokens.join(", ")}.` +
+      `States: ${states.join(", ")}${few ? "" : ", of which the three largest are shown"}. ` +
+      `Tokens: ${tokens.join(", ")}${fewTokens ? "" : ", likewise"}.` +
       (ran
         ? ` Decoded by the least-squares probe of all prefixes at ${this.siteNames()[this.site]}.`
         : ` ${app.absent}`);
+    this.caption.textContent = caption;
     this.steps.replaceChildren(
       element(
         "table",
         { class: "steps" },
-        element("caption", {}, caption),
         element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
         element("tbody", {}, ...rows),
       ),
     );
   }
 
-  /** Points of the chaos game, always the same ones: tokens drawn by their probability, beliefs moved by their maps. */
+  /**
+   * Points of the chaos game, always the same ones: tokens drawn by their probability, beliefs moved by their maps.
+   * That of a mixture begins again after as many tokens as a word has: a longer one is of one component alone.
+   */
   points() {
-    if (this.game) return this.game;
+    const view = this.view();
+    if (this.game?.view === view) return this.game;
     const { experiment } = this,
       draw = random(1),
-      view = this.view(),
       points = new Float32Array(3 * CHAOS_POINTS),
       last = new Uint8Array(CHAOS_POINTS);
     let belief = experiment.initial;
     for (let i = -10; i < CHAOS_POINTS; i++) {
+      if (this.restarts() && i % experiment.context === 0) belief = experiment.initial;
       let left = draw(),
         token = 0;
       const probability = prediction(experiment, belief);
@@ -226,7 +230,11 @@ class Word {
         last[i] = token;
       }
     }
-    return (this.game = { points, last });
+    return (this.game = { view, points, last });
+  }
+
+  restarts() {
+    return this.experiment.composed === "mixture";
   }
 
   view() {
@@ -273,10 +281,12 @@ class Word {
         width: 2,
       });
     this.legend.textContent = [
+      experiment.views.length > 1 && `View: ${view.name}.`,
       "Solid: true belief.",
       this.decoded.length && "Dashed: decoded belief.",
       this.showsMaps && panel.path.length > 2 && "Small outlines: where each token's map sends the whole simplex.",
       this.chaos && `Chaos game: ${this.chaos} points, coloured by their last token.`,
+      this.chaos && this.restarts() && `It begins again after each ${experiment.context} tokens.`,
     ]
       .filter(Boolean)
       .join(" ");

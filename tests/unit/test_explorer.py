@@ -96,6 +96,12 @@ def test_first_networks_have_most_points_and_alone_are_in_sample():
     assert n_points(first, 0, HELD_OUT, 300, 2, 1.0) == 300 and n_points(first, 0, HELD_OUT, 300, 2, 0.01) == 200
 
 
+def power_of(claims, seeds=40.0):
+    """What would decide some claims, in another order than theirs."""
+    plan = claims[["claim", "experiment", "site"]].assign(expected_verdict="supported", seeds_to_decide=seeds)
+    return plan.iloc[::-1]
+
+
 def test_every_published_claim_has_its_evidence():
     claims = read_table(ROOT / "docs/claims.csv")
     experiments = list(claims["experiment"].unique())
@@ -104,9 +110,11 @@ def test_every_published_claim_has_its_evidence():
         {name: [figure for _, figure in MADE_BY.values()] for name in experiments},
     )
     rule = {"margin": 0.1, "confidence": 0.95}
-    content = claims_content(claims, rule, runs, figures, "png")
+    content = claims_content(claims, power_of(claims), rule, runs, figures, "png")
     assert len(content["cells"]) == len(claims) and sum(content["counts"].values()) == len(claims)
+    assert [cell["claim"] for cell in content["cells"]] == claims["claim"].tolist()
     for cell in content["cells"]:
+        assert cell["seeds_to_decide"] == 40 and cell["expected_verdict"] == "supported"
         assert cell["figure"].startswith(f"results/figures/{cell['experiment']}/")
         assert all(path.startswith(f"results/{cell['experiment']}/seeds_1-5/") for path in cell["tables"])
 

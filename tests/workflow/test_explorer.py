@@ -92,6 +92,46 @@ def test_pointing_at_a_point_names_its_word_and_a_click_selects_it_everywhere(op
     assert len(marked) == 4 and all(marked)
 
 
+def test_word_stands_beside_its_ring(opened):
+    word = "app.clouds.nameOf(app.clouds.selected())"
+    assert opened.js(word).replace(" ", "") == "".join(map(str, opened.js("app.word")))
+    point = opened.js(ALONE)
+    opened.mouse("mouseMoved", *place_of(opened, "app.clouds.panels[1]", point))
+    assert opened.js(word) == "" and opened.js(f"app.clouds.nameOf({point})") == opened.js(
+        "document.getElementById('hovered').textContent"
+    )
+
+
+def test_words_are_marked_by_their_end_or_by_a_box_in_all_panels(opened):
+    opened.js("document.getElementById('ending').focus()")
+    opened.type("0 1")
+    opened.key("Enter")
+    opened.wait("app.clouds.marks && app.clouds.panels.every((panel) => panel.front)")
+    marks = np.array(opened.js("Array.from(app.clouds.marks)"))
+    words = opened.js("Array.from({length: app.experiment.n}, (_, i) => app.experiment.word(i))")
+    assert marks.tolist() == [int(word[-2:] == [0, 1]) for word in words] and 0 < marks.sum() < len(words)
+    for shown, note in opened.js("app.clouds.panels.map((panel) => [panel.shown, panel.note.textContent])"):
+        assert note.endswith(f" Marked: {marks[:shown].sum()}.")
+    opened.js("document.getElementById('ending').value = ''")
+    opened.type("0 7")
+    opened.key("Enter")
+    opened.wait("document.getElementById('marked').textContent === '7 is no token; tokens are 0, 1, 2.'")
+    point = opened.js(ALONE)
+    x, y = place_of(opened, "app.clouds.panels[1]", point)
+    opened.drag([x - 30, y - 20], [x + 30, y + 20])
+    opened.wait("app.clouds.marks")
+    x, y = opened.js(f"(() => {{ const p = app.clouds.panels[1]; return [p.xs[{point}], p.ys[{point}]]; }})()")
+    ratio = opened.js("app.clouds.panels[1].canvas.width / app.clouds.panels[1].canvas.clientWidth")
+    places = np.array(opened.js("[app.clouds.panels[1].xs, app.clouds.panels[1].ys].map((xs) => Array.from(xs))"))
+    distance = np.abs(places - [[x], [y]]) / ratio
+    marks = np.array(opened.js("Array.from(app.clouds.marks)"))[: places.shape[1]]
+    assert marks[point] and marks[(distance < [[28], [18]]).all(axis=0)].all()
+    assert not marks[(distance > [[32], [22]]).any(axis=0)].any()
+    opened.js("app.clouds.panels[0].canvas.focus()")
+    opened.key("Escape")
+    assert opened.js("app.clouds.marks") is None
+
+
 @pytest.mark.parametrize("experiment", ["mess3", "rrxor"])
 def test_network_and_beliefs_of_the_page_are_those_of_the_study(experiment, opened, finished):
     choose(opened, experiment)
@@ -174,6 +214,12 @@ def test_dragging_the_ring_writes_the_belief_under_it(opened):
     opened.drag(*start)
     np.testing.assert_allclose(opened.js("app.steer.target"), [0, 1, 0], atol=0.02)
     assert opened.js("document.getElementById('summary').textContent") != before
+    share = r"\u2212?\d+ %"
+    said = f"closes {share} of .*; along the probe's weights {share}; along this random direction {share}( .negative)?"
+    for _ in range(5):
+        opened.js("(app.steer.seed++, app.steer.update())")
+        found = re.search(said, opened.js("document.getElementById('summary').textContent"))
+        assert ("\N{MINUS SIGN}" in found[0]) == bool(found[1])
     opened.js("app.steer.panel.canvas.focus()")
     opened.key("ArrowLeft")
     assert opened.js("app.steer.target[1]") < 0.98
@@ -242,6 +288,18 @@ def test_chaos_game_has_the_beliefs_of_the_process(opened, finished):
     )
 
 
+def test_chaos_game_is_in_the_view_that_is_shown_and_of_a_mixture_begins_again(opened):
+    choose(opened, "rrxor")
+    points = "Array.from(app.follow.points().points.subarray(0, 600))"
+    before = opened.js(points)
+    opened.js("(app.clouds.view = 1, app.clouds.refresh())")
+    after = opened.js(points)
+    assert after != before and after == opened.js(f"(app.follow.game = null, {points})")
+    first = "(app.experiment.composed = 'mixture', app.follow.game = null, app.follow.points().points)"
+    places = np.array(opened.js(f"Array.from({first})")).reshape(-1, 3)[:: opened.js("app.experiment.context")]
+    assert len(np.unique(places, axis=0)) <= opened.js("app.experiment.tokens.length")
+
+
 def test_evidence_of_each_claim_is_there(opened, finished):
     cells = opened.js("app.study.claims.cells")
     assert len(cells) == len(read_table(finished.folder / "results/claims.csv"))
@@ -249,6 +307,30 @@ def test_evidence_of_each_claim_is_there(opened, finished):
         for path in [*cell["tables"], *cell["records"], *filter(None, [cell["figure"]])]:
             assert (finished.folder / path).is_file(), path
     assert sum(cell["figure"] is not None for cell in cells) > 0.8 * len(cells)
+
+
+def test_verdict_leaves_its_claims_alone_and_undecided_ones_say_what_would_decide_them(opened, finished):
+    claims, power = (read_table(finished.folder / f"results/{name}.csv") for name in ("claims", "power"))
+    outcome, n = opened.js("Object.entries(app.study.claims.counts)[0]")
+    opened.js("document.querySelector('.filter').click()")
+    cells = "[...document.querySelectorAll('.matrix tbody tr:not([hidden]) .cell:not(.other)')]"
+    shown = f"{cells}.map((cell) => cell.dataset.outcome)"
+    assert opened.js(shown) == [outcome] * n
+    opened.js("document.querySelector('.filter').click()")
+    assert len(opened.js(shown)) == len(claims)
+    choose(opened, "rrxor")
+    assert opened.js("[...document.querySelectorAll('.current')].map((c) => c.textContent)") == ["rrxor"]
+    plan = power.set_index(["claim", "experiment", "site"])["seeds_to_decide"]
+    for cell in opened.js("app.study.claims.cells"):
+        expected = plan[cell["claim"], cell["experiment"], cell["site"]]
+        assert cell["seeds_to_decide"] == (expected if np.isfinite(expected) else None)
+    cell = '{verdict: "undecided", n_seeds: %d, seeds_to_decide: %s, expected_verdict: "supported"}'
+    for n_seeds, seeds, said in (
+        (1, "null", "not known"),
+        (2, "null", "Not 1,000"),
+        (2, "40", "40 networks in place of 2"),
+    ):
+        assert said in opened.js(f"app.claims.decided({cell % (n_seeds, seeds)})")
 
 
 CONTROLS = {"button", "combobox", "slider", "textbox", "checkbox", "spinbutton", "image", "img", "link", "dialog"}
@@ -322,6 +404,9 @@ def test_numbers_stand_on_circles_and_surgery_makes_the_network_of_the_study(bro
     browser.open(study.folder / "results/explorer.html")
     browser.wait(f"{READY} === 'sums'")
     circles = open_dataset(study.folder / "results/sums/seed_1/surgery.zarr.zip")
+    for modulus in (11, 5, 11):
+        a, b = browser.js(f"(app.circles.change({modulus}), app.circles.numbers)")
+        assert modulus <= a + b and max(a, b) < modulus
     modulus, chosen = circles.sizes["token"], circles["chosen_frequency"].values.tolist()
     browser.js(f"app.circles.change({modulus})")
     assert browser.js("app.circles.now.choice") == chosen

@@ -22,9 +22,13 @@ MADE_BY = {
 }
 """The rule that makes a table of claims, and the figure that shows it."""
 
+OF_A_CLAIM = ["claim", "experiment", "site"]
+"""The columns that tell claims apart."""
+
 SHOWN = ["claim", "experiment", "site", "measure", "n_seeds", "n_draws", "estimate", "ci_low", "ci_high", "exact"]
 SHOWN += ["baseline", "baseline_name", "kind", "gain", "gain_ci_low", "gain_ci_high", "gain_over_draws_low"]
 SHOWN += ["gain_over_draws_high", "verdict", "p_holm", "caution", "unit", "name", "outcome"]
+SHOWN += ["expected_verdict", "seeds_to_decide"]
 
 
 def evidence_of(row, runs: Mapping[str, list[str]], figures: Mapping[str, list[str]], suffix: str) -> dict:
@@ -41,10 +45,16 @@ def evidence_of(row, runs: Mapping[str, list[str]], figures: Mapping[str, list[s
 
 
 def claims_content(
-    claims: pd.DataFrame, rule: Mapping, runs: Mapping[str, list[str]], figures: Mapping[str, list[str]], suffix: str
+    claims: pd.DataFrame,
+    power: pd.DataFrame,
+    rule: Mapping,
+    runs: Mapping[str, list[str]],
+    figures: Mapping[str, list[str]],
+    suffix: str,
 ) -> dict:
-    """The claims with their outcomes and evidence, the rule of verdicts, and the symbol of each outcome."""
-    claims = with_outcomes(claims, rule["margin"])
+    """The claims with their outcomes, evidence and what would decide them, the rule of verdicts, and the symbols."""
+    plan = power[[*OF_A_CLAIM, "expected_verdict", "seeds_to_decide"]]
+    claims = with_outcomes(claims, rule["margin"]).merge(plan, on=OF_A_CLAIM, how="left", validate="one_to_one")
     cells = [
         {name: getattr(row, name) for name in SHOWN} | evidence_of(row, runs, figures, suffix)
         for row in claims.fillna({"caution": ""}).itertuples()
