@@ -135,7 +135,7 @@ class Study:
         symmetries = self.symmetry, self.process_symmetry, symmetry
         unmeasured = pd.DataFrame(columns=["experiment"])
         tables = never, self.loss, steering, *recoveries, *symmetries, *[unmeasured] * 4
-        return list(claims_of(Evidence(self.probe, self.baselines, *tables, ANALYSIS)))
+        return list(claims_of(Evidence(self.probe, self.baselines.assign(seed=None), *tables, ANALYSIS)))
 
     def draw(self):
         training = pd.DataFrame({"step": [0, 7], "gap_nats": [0.0, 0.0]})
