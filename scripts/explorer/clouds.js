@@ -109,7 +109,8 @@ class Clouds extends CloudGroup {
 
   /** Everything anew: controls, heads of the panels, points, colours. */
   async refresh() {
-    const started = ++this.app.turn;
+    const started = ++this.app.turn,
+      focused = this.focused();
     this.buildControls();
     const clouds = this.panels.map((panel) => this.cloudOf(panel.choice));
     const beliefs = [];
@@ -120,6 +121,7 @@ class Clouds extends CloudGroup {
     this.mostError = Math.max(this.experiment.unit, ...this.panels.map((panel) => this.largeError(panel)));
     this.buildKey();
     this.panels.forEach((panel) => this.fill(panel));
+    this.focus(focused);
     this.mark();
     if (!this.app.isOpen) return;
     this.app.follow.refresh();
@@ -349,9 +351,9 @@ class Clouds extends CloudGroup {
       );
     else this.spinning = null;
     parts.push(...this.markers());
-    const focused = document.activeElement?.id;
+    const focused = this.focused();
     this.controls.replaceChildren(...parts);
-    if (["training", "play", "spin", "ending"].includes(focused)) document.getElementById(focused)?.focus();
+    this.focus(focused);
   }
 
   async preset(name) {

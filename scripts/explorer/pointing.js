@@ -2,6 +2,13 @@
 
 const MOST_LETTERS = 21; // of a word beside its ring
 
+/** What a control is called; nothing of a canvas, of which a panel has one. */
+function controlName(control) {
+  if (control.tagName === "CANVAS") return "";
+  const label = control.labels?.[0]?.firstElementChild.textContent;
+  return label ?? control.getAttribute("aria-label") ?? control.textContent;
+}
+
 class CloudGroup {
   constructor(app) {
     this.app = app;
@@ -121,6 +128,21 @@ class CloudGroup {
       element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text),
     );
     return element("span", { class: "field" }, element("span", {}, "Zoom"), ...buttons);
+  }
+
+  /** Which control or panel has the focus, to be found among those that replace it; null of those elsewhere. */
+  focused() {
+    const { activeElement: at } = document;
+    if (!this.root.contains(at)) return null;
+    return { panel: this.panels.findIndex((panel) => panel.root.contains(at)), tag: at.tagName, name: controlName(at) };
+  }
+
+  /** Give the focus back, where it was lost with an element that was replaced. */
+  focus(place) {
+    if (!place || document.activeElement !== document.body) return;
+    const { panel, tag, name } = place,
+      within = panel < 0 ? this.controls : this.panels[panel]?.root;
+    [...(within?.querySelectorAll(tag) ?? [])].find((one) => controlName(one) === name)?.focus({ preventScroll: true });
   }
 
   /** Turn the view slowly, or stop. */

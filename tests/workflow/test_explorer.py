@@ -230,6 +230,11 @@ def test_keyboard_alone_reaches_and_moves_everything(opened):
     before = opened.js("app.word")
     opened.key("ArrowRight")
     assert opened.js("app.word") != before
+    has_focus = "document.activeElement === app.clouds.{}"
+    for place in ("controls.querySelector('select')", "panels[1].head.querySelector('select')", "panels[1].canvas"):
+        opened.js(f"app.clouds.{place}.focus()")
+        opened.js("app.clouds.refresh()")
+        assert opened.js(has_focus.format(place))
     opened.js("document.getElementById('training').focus()")
     opened.key("ArrowLeft")
     opened.wait("!app.clouds.panels[1].note.textContent.includes('step 30,')")
