@@ -33,21 +33,16 @@ experiments:
     model: {checkpoint: recut.safetensors, format: transformer_lens, normalization: none}
     probe: {folds: 3, random_networks: 2}
 """
-OTHERS = """
+PRODUCTS = """
 seeds: [1]
-only: [products, values]
+only: [products]
 figures: {explainer: null}
 experiments:
   products:
     task: {process: modular_arithmetic, parameters: {modulus: 11, operation: multiplication}, context: 3}
-    model: &model {n_layers: 1, n_heads: 2, d_model: 24, d_head: 8, d_mlp: 32, normalization: none, biases: mlp}
-    training: &training {labels: full_distribution, learning_rate: 0.02, weight_decay: 0.5, steps: 50, snapshots: 2}
-    probe: &probe {folds: 3, random_networks: 2}
-  values:
-    task: {process: modular_arithmetic, parameters: {modulus: 11, operation: polynomial}, context: 3}
-    model: *model
-    training: *training
-    probe: *probe
+    model: {n_layers: 1, n_heads: 2, d_model: 24, d_head: 8, d_mlp: 32, normalization: none, biases: mlp}
+    training: {labels: full_distribution, learning_rate: 0.02, weight_decay: 0.5, steps: 50, snapshots: 2}
+    probe: {folds: 3, random_networks: 1}
 """
 NANDA = """
 seeds: [1]
@@ -79,12 +74,10 @@ def sums(made_once):
     return Study(folder / "study"), {"configs": [folder / "modular.yaml"]}
 
 
-def test_tasks_without_surgery_have_claims_and_findings(tmp_path):
-    study, how = study_of(tmp_path, OTHERS)
+def test_task_without_surgery_has_claims_and_findings(tmp_path):
+    study, how = study_of(tmp_path, PRODUCTS)
     study.run("results/findings.md", **how)
-    claims = read_table(study.folder / "results/claims.csv")
-    found = {name: set(of["claim"]) for name, of in claims.groupby("experiment")}
-    assert "Fourier-sparse in the logarithm" in found["products"] and "Fourier-sparse" in found["values"]
+    assert "Fourier-sparse in the logarithm" in set(read_table(study.folder / "results/claims.csv")["claim"])
     assert "seed 1" in (study.folder / "results/findings.md").read_text(encoding="utf-8")
 
 
