@@ -17,10 +17,9 @@ from geometry.figures.style import (
     scale_to_unexplained,
 )
 from geometry.networks.hook_points import CONCATENATED, short_site
-from geometry.networks.origins import RANDOM_INIT
-from geometry.probing.probe_table import BASELINES, estimated, last_layer_output
+from geometry.probing.probe_table import BASELINES, estimated, last_layer_output, of_random_networks
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select, together
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -85,7 +84,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        random_networks = select(together(snakemake.input.random_init, like=probe), origin=RANDOM_INIT)
+        random_networks = of_random_networks(snakemake.input.random_init, like=probe)
         figure = plot_controls(probe, read_table(snakemake.input.baselines), random_networks)
         n = probe["seed"].nunique()
         figure.suptitle(

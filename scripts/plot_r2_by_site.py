@@ -22,10 +22,9 @@ from geometry.figures.style import (
 )
 from geometry.figures.summaries import mean_over_seeds
 from geometry.networks.hook_points import CONCATENATED, short_site
-from geometry.networks.origins import RANDOM_INIT
-from geometry.probing.probe_table import BASELINES, estimated
+from geometry.probing.probe_table import BASELINES, estimated, of_random_networks
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select, together
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -109,7 +108,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
-        random_networks = select(together(snakemake.input.random_init, like=probe), origin=RANDOM_INIT)
+        random_networks = of_random_networks(snakemake.input.random_init, like=probe)
         figure = plot_r2_by_site(probe, read_table(snakemake.input.baselines), random_networks)
         n, never = probe["seed"].nunique(), random_networks["seed"].nunique()
         title = f"{snakemake.wildcards.experiment}: {n} trained and {never} random networks (marks), means (lines)"

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from geometry.figures.recovered_maps import draw_eigenvalues, draw_fractals, frequent_tokens
 from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import OUTPUT, short_site
-from geometry.networks.origins import PRETRAINED, RANDOM_INIT
+from geometry.networks.origins import PRETRAINED
+from geometry.probing.probe_table import of_random_networks
 from geometry.provenance.job import Job
 from geometry.recovery.sources import EXACT, SAMPLED, SUPPORT, TRUTH, UNIGRAM, is_identifiable
 from geometry.storage import open_dataset
-from geometry.tables import read_table, select, together
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -124,7 +125,7 @@ if __name__ == "__main__":
         plt.style.use(STYLE_SHEET)
         scores = pd.concat([read_table(path) for path in snakemake.input.recovery])
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.fractal) as fractal:
-            random_networks = select(together(snakemake.input.random_init), origin=RANDOM_INIT)
+            random_networks = of_random_networks(snakemake.input.random_init)
             params, n = snakemake.params, scores["seed"].nunique()
             of_process = read_table(snakemake.input.of_process)
             figure = plot_recovery(truth, fractal, scores, of_process, random_networks, params.max_points)

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from geometry.figures.series import draw_series, name_sites
 from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
-from geometry.networks.origins import RANDOM_INIT
 from geometry.probing.part_subspaces import BELIEF_STATE, PART_BELIEFS
+from geometry.probing.probe_table import of_random_networks
 from geometry.provenance.job import Job
-from geometry.tables import read_table, select, together
+from geometry.tables import read_table, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -65,7 +65,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         subspaces = pd.concat([read_table(path) for path in snakemake.input.subspaces])
-        random_networks = select(together(snakemake.input.random_init, like=subspaces), origin=RANDOM_INIT)
+        random_networks = of_random_networks(snakemake.input.random_init, like=subspaces)
         figure = plot_subspaces(subspaces, random_networks, snakemake.params.site)
         n = subspaces["seed"].nunique()
         figure.suptitle(f"{snakemake.wildcards.experiment}: {n} trained networks", fontsize=9)

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, draw_unit_circle, note, save_figure
 from geometry.networks.hook_points import short_site
-from geometry.networks.origins import RANDOM_INIT
+from geometry.probing.probe_table import of_random_networks
 from geometry.provenance.job import Job
-from geometry.tables import by_seed, select, together
+from geometry.tables import by_seed, select
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -108,7 +108,7 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         plt.style.use(STYLE_SHEET)
         trained = by_seed(snakemake.input.symmetry)
-        random_networks = select(together(snakemake.input.random_init), origin=RANDOM_INIT)
+        random_networks = of_random_networks(snakemake.input.random_init)
         figure = plot_symmetry(trained, random_networks, snakemake.params.site, snakemake.params.symmetry)
         never = random_networks["seed"].nunique()
         n = f"{len(trained)} trained networks, the same at initialisation and {never} random ones"

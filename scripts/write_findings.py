@@ -6,10 +6,10 @@ from geometry.claims.findings import findings
 from geometry.claims.markup import Paragraph, as_html, as_markdown
 from geometry.claims.replication import agreement_with
 from geometry.files import write_text
-from geometry.networks.origins import RANDOM_INIT
+from geometry.probing.probe_table import of_random_networks
 from geometry.provenance.job import Job, project_folder
 from geometry.schemas.modular import Surgery
-from geometry.tables import empty, read_table, select, together
+from geometry.tables import empty, read_table, together
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -20,8 +20,7 @@ if __name__ == "__main__":
         claims = read_table(snakemake.input.claims)
         tables = {name: together(snakemake.input[name]) for name in ("probe", "baselines", "circuit")}
         tables["surgery"] = together(snakemake.input.surgery, like=empty(Surgery))
-        random_networks = together(snakemake.input.random_init, like=tables["probe"])
-        tables["random_init"] = select(random_networks, origin=RANDOM_INIT)
+        tables["random_init"] = of_random_networks(snakemake.input.random_init, like=tables["probe"])
         parts = findings(claims, tables, snakemake.params.experiments, snakemake.params.claims)
         published = project_folder(snakemake) / "docs/claims.csv"
         if sentence := agreement_with(published, claims, snakemake.params.claims["confidence"]):

@@ -183,7 +183,8 @@ def test_figure_has_a_row_for_each_number_and_a_mark_in_the_band_for_what_is_rep
 
 
 @pytest.mark.parametrize(
-    ("other", "n_shared"), [(None, 2), ("attention", 3), ("fewest_heads", 5), ("composed", 2), ("architectures", 2)]
+    ("other", "n_shared"),
+    [(None, 2), ("attention", 3), ("fewest_heads", 5), ("composed", 2), ("architectures", 2), ("grokking", 2)],
 )
 def test_experiments_of_the_study_share_their_results_with_the_studies_that_they_are_from(other, n_shared):
     """Also by their seeds, whose entries name the runs."""

@@ -1,4 +1,4 @@
-"""Reading the probe's results: scores out of its tidy table, beliefs out of its archive."""
+"""Reading results on networks: scores of the probe out of its tidy table, beliefs out of its archive."""
 
 import pandas as pd
 import xarray as xr
@@ -6,7 +6,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.networks.hook_points import INPUT, OPTIMUM, OUTPUT, is_layer_output
-from geometry.tables import of_first_seed, select
+from geometry.networks.origins import RANDOM_INIT
+from geometry.tables import of_first_seed, select, together
 
 ALL_TOKENS = "all tokens, additive"
 
@@ -20,6 +21,11 @@ BASELINES = {
     "network's log-probabilities": (OUTPUT, "network_log_probability"),
 }
 """Features other than activations from which a belief is decoded, by name: their site and their name in the table."""
+
+
+def of_random_networks(paths: list[str], like: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The rows of random networks in some tables, which may hold other networks too; see `tables.together`."""
+    return select(together(paths, like), origin=RANDOM_INIT)
 
 
 def decoded_beliefs(decoded: xr.Dataset, site: str) -> Float[ndarray, "snapshot prefix component"]:
