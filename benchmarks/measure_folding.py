@@ -27,10 +27,10 @@ def measure(modulus: int) -> dict:
     run = TrainingRun(network, Recipe("full_distribution", "adamw", 0.005, 2.0, "one_cycle", 0.05, sys.maxsize))
     engine = gradient_engine(network, run.vector, batch.kind)
     first, second, answer = batch.trained
-    words = torch.from_numpy(np.stack([first, second, np.full_like(first, task.equals)], axis=1))
+    tokens = torch.from_numpy(np.stack([first, second, np.full_like(first, task.equals)], axis=1))
 
     def plain() -> torch.Tensor:
-        logits = network(words.flatten(), DenseSequences(len(words), 3, words.device))[2::3]
+        logits = network(tokens.flatten(), DenseSequences(len(tokens), 3, tokens.device))[2::3]
         gradients = torch.autograd.grad(F.cross_entropy(logits, torch.from_numpy(answer)), run.parameters)
         return torch.cat([gradient.flatten() for gradient in gradients])
 
@@ -39,7 +39,7 @@ def measure(modulus: int) -> dict:
 
     apart = float((plain() - folded()).norm() / plain().norm())
     found = alternate({f.__name__: lambda f=f: seconds(f) for f in (folded, plain)}, ROUNDS)
-    row = {"modulus": modulus, "pairs": len(words), **{f"{name}_seconds": value for name, value in found.items()}}
+    row = {"modulus": modulus, "pairs": len(tokens), **{f"{name}_seconds": value for name, value in found.items()}}
     return {**row, "speedup": found["plain"] / found["folded"], "relative_difference": apart}
 
 

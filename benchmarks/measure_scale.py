@@ -1,6 +1,6 @@
-"""What a training step costs as the task and the network grow, in a tree and with words side by side.
+"""What a training step costs as the task and the network grow, in a tree of prefixes and with dense sequences.
 
-The column `share` is that of distinct prefixes among the words' positions, by which a study chooses.
+The column `share` is that of distinct prefixes among the positions of the sequences, by which a study chooses.
 """
 
 import sys
@@ -20,7 +20,7 @@ from timing import CONTEXT, MESS3, PUBLISHED_MODEL, alternate, report, seconds
 
 ROUNDS = 3
 STEPS = 2
-WORDS = 512
+SEQUENCES = 512
 
 
 def random_process(n_tokens: int, n_states: int = 3) -> Process:
@@ -30,8 +30,9 @@ def random_process(n_tokens: int, n_states: int = 3) -> Process:
 
 
 def measure(what: str, value: int, process: Process, context: int = CONTEXT, d_model: int = PUBLISHED_MODEL["d_model"]):
-    """Seconds a step in both forms, on the same words."""
-    words = sample_process(process, STEPS * WORDS, context + 1, np.random.default_rng(0)).reshape(STEPS, WORDS, -1)
+    """Seconds a step in both forms, on the same sequences."""
+    drawn = sample_process(process, STEPS * SEQUENCES, context + 1, np.random.default_rng(0))
+    sequences = drawn.reshape(STEPS, SEQUENCES, -1)
     model = {**PUBLISHED_MODEL, "d_model": d_model, "d_mlp": 4 * d_model}
 
     def step(form) -> float:
@@ -40,13 +41,13 @@ def measure(what: str, value: int, process: Process, context: int = CONTEXT, d_m
         run = TrainingRun(network, Recipe("sampled", "sgd", 0.01, 0.0, "constant", 0.0, sys.maxsize))
         kind = "packed" if form is packed_batch else "dense"
         engine = gradient_engine(network, run.vector, kind)
-        batches = (form(batch, process, False, "sampled", False) for batch in words)
+        batches = (form(batch, process, False, "sampled", False) for batch in sequences)
         return seconds(lambda: train(run, engine, batches, [], set(), lambda run: None)) / STEPS
 
     found = alternate({form.__name__: partial(step, form) for form in (packed_batch, dense_batch)}, ROUNDS)
-    n_nodes = len(packed_batch(words[0], process, False, "sampled", False).tokens)
-    times = {"tree_ms": found["packed_batch"] * 1e3, "side_by_side_ms": found["dense_batch"] * 1e3}
-    share = n_nodes / words[0, :, 1:].size
+    n_nodes = len(packed_batch(sequences[0], process, False, "sampled", False).tokens)
+    times = {"tree_ms": found["packed_batch"] * 1e3, "dense_ms": found["dense_batch"] * 1e3}
+    share = n_nodes / sequences[0, :, 1:].size
     return {"what": what, "value": value, "prefixes": n_nodes, "share": share, **times}
 
 

@@ -11,8 +11,8 @@ from geometry.processes.sampling import sample_process
 from timing import CONTEXT, MESS3, alternate, report, seconds
 
 ROUNDS = 3
-WORDS = 100_000
-WORDS_BY_LOOP = 500
+SEQUENCES = 100_000
+BY_LOOP = 500
 
 
 class Node:
@@ -53,13 +53,13 @@ if __name__ == "__main__":
         {
             "tree": lambda: seconds(lambda: ground_truth(process)),
             "tree by loop": lambda: seconds(lambda: Node(*maps, (), process.initial_state, 1.0, CONTEXT)),
-            "words": lambda: seconds(lambda: sample_process(process, WORDS, CONTEXT + 1, rng)) / WORDS,
-            "words by loop": lambda: seconds(lambda: sample(process, WORDS_BY_LOOP, CONTEXT + 1)) / WORDS_BY_LOOP,
+            "sequences": lambda: seconds(lambda: sample_process(process, SEQUENCES, CONTEXT + 1, rng)) / SEQUENCES,
+            "sequences by loop": lambda: seconds(lambda: sample(process, BY_LOOP, CONTEXT + 1)) / BY_LOOP,
         },
         ROUNDS,
     )
     rows = [
         {"what": what, "seconds": found[name], "by_loop": found[f"{name} by loop"]}
-        for what, name in (("ground truth of mess3 to 10 tokens", "tree"), ("one word of 11 tokens", "words"))
+        for what, name in (("ground truth of mess3 to 10 tokens", "tree"), ("one sequence of 11 tokens", "sequences"))
     ]
     report([{**row, "speedup": row["by_loop"] / row["seconds"]} for row in rows], sys.argv[1])

@@ -1,7 +1,7 @@
 """Time until the probe reaches the published checkpoint's R2 on mess3, beside the published recipe.
 
-The probe and its score are the published ones: in sample, all words alike at every position. The
-time is that of training alone, drawing of words included, with kernels compiled before (2 s, once for a
+The probe and its score are the published ones: in sample, uniform over sequences at every position. The
+time is that of training alone, drawing of sequences included, with kernels compiled before (2 s, once for a
 machine); the published recipe is taken as its number of steps times TransformerLens's time for one,
 measured in the same run.
 """
@@ -31,7 +31,7 @@ PUBLISHED_R2 = 0.9965
 PUBLISHED_STEPS = 983_140
 PUBLISHED_BATCH = 64
 SITE = "blocks.3.hook_resid_post"
-RECIPES = {  # words in a batch, and how to train on them
+RECIPES = {  # sequences in a batch, and how to train on them
     "sampled labels, as the default study": (1024, Recipe("sampled", "adamw", 0.02, 0.01, "one_cycle", 0.1, 1200)),
     "exact labels": (256, Recipe("exact", "adamw", 0.02, 0.01, "one_cycle", 0.1, 700)),
 }
@@ -64,8 +64,8 @@ def run_until(batch: int, recipe: Recipe, seed: int) -> dict:
                 reached.update(step=run.step, seconds=spent)
             begin = time.perf_counter()
 
-    words = (sample_process(process, batch, CONTEXT + 1, rng) for _ in range(recipe.steps + 1))
-    batches = (packed_batch(word, process, False, recipe.labels, False) for word in words)
+    drawn = (sample_process(process, batch, CONTEXT + 1, rng) for _ in range(recipe.steps + 1))
+    batches = (packed_batch(sequences, process, False, recipe.labels, False) for sequences in drawn)
     run = TrainingRun(network, recipe)
     train(run, gradient_engine(network, run.vector, "packed"), batches, [], set(), look)
     return {"step": np.nan, "seconds": np.nan, **reached, "last_r2": r2}
@@ -74,7 +74,9 @@ def run_until(batch: int, recipe: Recipe, seed: int) -> dict:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     peer, rows = Peer(), []
-    step = alternate({"peer": lambda: peer(task="train", batch=PUBLISHED_BATCH, steps=20)}, 7)["peer"]
+    step = alternate({"peer": lambda: peer(task="train", model="published", batch=PUBLISHED_BATCH, steps=20)}, 7)[
+        "peer"
+    ]
     for name, (batch, recipe) in RECIPES.items():
         for seed in (1, 2, 3):
             found = run_until(batch, recipe, seed)

@@ -1,4 +1,4 @@
-"""Cost against work: words a second by batch, and what a step costs as context and vocabulary grow."""
+"""Cost against work: sequences per second by batch, and what a step costs as context and vocabulary grow."""
 
 import sys
 
@@ -20,23 +20,23 @@ def plot_cost(training: pd.DataFrame, scale: pd.DataFrame) -> Figure:
 
 
 def draw_rates(ax: Axes, training: pd.DataFrame) -> None:
-    batch, ours = training["batch_words"], training["words_per_second"]
+    batch, ours = training["batch_sequences"], training["sequences_per_second"]
     peer = batch / training["transformer_lens_step_ms"] * 1e3
     ax.plot(batch, ours / training["share_of_products_rate"], "--", color=CONTROL, label="matrix products alone")
     ax.plot(batch, ours, "o-", color=TRAINED, label="this study")
     ax.plot(batch, peer, "s-", color=AT_INITIALISATION, label="TransformerLens")
     for x, y, factor in zip(batch, ours, training["speedup"], strict=True):
         ax.annotate(f"{factor:.1f} x", (x, y), (2, -11), textcoords="offset points", fontsize=7)
-    ax.set(xscale="log", yscale="log", xlabel="words in a batch", ylabel="words a second")
+    ax.set(xscale="log", yscale="log", xlabel="sequences in a batch", ylabel="sequences per second")
     ax.set(xlim=(45, 12_000), ylim=(1500, 300_000), xticks=batch)
     ax.set_title("Training mess3, one core")
     label_plainly(ax)
 
 
 def draw_steps(ax: Axes, rows: pd.DataFrame, label: str) -> None:
-    ax.plot(rows["value"], rows["side_by_side_ms"], "s-", color=AT_INITIALISATION, label="words side by side")
-    ax.plot(rows["value"], rows["tree_ms"], "o-", color=TRAINED, label="their tree")
-    ax.set(xscale="log", yscale="log", xlabel=label, ylabel="one step of 512 words (ms)")
+    ax.plot(rows["value"], rows["dense_ms"], "s-", color=AT_INITIALISATION, label="dense sequences")
+    ax.plot(rows["value"], rows["tree_ms"], "o-", color=TRAINED, label="their tree of prefixes")
+    ax.set(xscale="log", yscale="log", xlabel=label, ylabel="one step of 512 sequences (ms)")
     ax.set(ylim=(2, 20_000), xticks=rows["value"])
     ax.set_title(f"By {label.split(maxsplit=1)[0]}")
     label_plainly(ax)
@@ -53,4 +53,5 @@ def label_plainly(ax: Axes) -> None:
 if __name__ == "__main__":
     training, scale, path = sys.argv[1:]
     plt.style.use(STYLE_SHEET)
-    plot_cost(pd.read_csv(training), pd.read_csv(scale)).savefig(path, dpi=250, metadata={"Software": None})
+    of_published = pd.read_csv(training).query("model == 'published'")
+    plot_cost(of_published, pd.read_csv(scale)).savefig(path, dpi=250, metadata={"Software": None})

@@ -22,6 +22,12 @@ PUBLISHED_MODEL = {
     "normalization": "LN",
     "bos": False,
 }
+MODELS = {
+    "published": (PUBLISHED_MODEL, CONTEXT),
+    "wide": ({**PUBLISHED_MODEL, "n_heads": 4, "d_model": 128, "d_head": 32, "d_mlp": 512}, 16),
+}
+"""Models by name, with the context that each is for."""
+
 SITES = ["blocks.0.hook_resid_pre", *(f"blocks.{n}.hook_resid_post" for n in range(4)), "ln_final.hook_normalized"]
 
 
