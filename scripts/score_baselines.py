@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from geometry.networks.hook_points import INPUT, OPTIMUM
-from geometry.probing.baselines import optimal_prediction_features, token_features
+from geometry.probing.baselines import in_context_bigrams, optimal_prediction_features, token_features
 from geometry.probing.design import ProbeDesign, coordinates_of, probe_design
 from geometry.probing.kgram import LONGEST_KGRAM, kgram_ids
 from geometry.probing.score_rows import as_frame
@@ -29,6 +29,8 @@ def score_baselines(truth: xr.Dataset, design: ProbeDesign, coordinates: np.ndar
     tables = [as_frame(rows, site=INPUT, features=f"{k}_gram") for k, rows in enumerate(kgram_rows(design, ids), 1)]
     tokens = token_features(tree, coordinates)[where]
     of_tokens = {"last_token": tokens[:, : coordinates.shape[1]], "additive_tokens": tokens}
+    if (bigrams := in_context_bigrams(tree)) is not None:
+        of_tokens["in_context_bigrams"] = bigrams[where]
     results = dict(results_of_features(design, of_tokens, {}))
     tables += [as_frame(result.rows, site=INPUT, features=name) for name, result in results.items()]
     tables += tables_of_features(design, optimal_prediction_features(truth), OPTIMUM, {})

@@ -14,7 +14,7 @@ WAYS = [
 ]
 RIVALS = [f"{of}_{form}probability" for of in ("next_token", "network") for form in ("", "log_")]
 BASELINES = {
-    "input": ["last_token", "additive_tokens", *(f"{k}_gram" for k in range(1, 7))],
+    "input": ["last_token", "additive_tokens", "in_context_bigrams", *(f"{k}_gram" for k in range(1, 7))],
     "optimal_output": RIVALS[:2],
 }
 WRONG = ["shuffled_belief_state", *(f"suffix_{k}_belief_state" for k in (1, 2, 3)), "markov_1_state", "markov_2_state"]

@@ -1,10 +1,12 @@
 """Baselines, wrong targets and splits: the published numbers, and what each must mean."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from reference_tree import words_of
 
-from geometry.probing.baselines import log_probability, token_features
+from geometry.probing.baselines import in_context_bigrams, log_probability, token_features
 from geometry.probing.control_targets import control_targets, group_ids, true_targets
 from geometry.probing.cross_validation import CELLS_AT_ONCE, by_length, by_prefix, by_stem, passes
 from geometry.probing.gram_matrices import cell_gram_matrices
@@ -81,6 +83,24 @@ def test_token_features_tell_each_lag(mess3):
         expected = [*reversed(words[row])]
         assert features[row, : len(expected)].argmax(axis=1).tolist() == expected
         assert features[row].sum() == len(expected)
+
+
+def test_in_context_bigrams_are_those_of_the_whole_prefix_beside_its_last_tokens(mess3):
+    tree, words = mess3[1], words_of(mess3[1])
+    features = in_context_bigrams(tree)
+    assert features.shape == (len(tree), 9 + 3 + 9 + 27)
+    ends = {}
+    for row in (0, 2, 11, 50, 80_000, 88_000):
+        pairs = list(pairwise(words[row]))
+        expected = [pairs.count(divmod(pair, 3)) / max(len(pairs), 1) for pair in range(9)]
+        np.testing.assert_allclose(features[row, :9], expected, rtol=1e-6)
+        assert sorted(features[row, 9:])[-2:] == [0, 1]
+        ends.setdefault(tuple(words[row][-3:]), set()).add(features[row, 9:].argmax().item())
+    assert len(ends) == 6 and all(len(columns) == 1 for columns in ends.values())
+
+
+def test_in_context_bigrams_of_many_tokens_are_left_out():
+    assert in_context_bigrams(complete_tree(build_process("many", np.full((23, 1, 1), 1 / 23)), 2, 10**4)) is None
 
 
 # --- Targets ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from geometry.probing.kgram import kgram_ids
 from geometry.probing.principal_components import principal_scores
 from geometry.probing.regression import NOISE
 from geometry.processes.prefix_tree import PrefixTree, scored_positions
@@ -21,6 +22,9 @@ def log_probability(probability: Float[ndarray, "prefix token"]) -> Float[ndarra
 
 MOST_TOKEN_FEATURES = 512
 """One-hot columns of the tokens at all lags, at most; where there would be more, tokens have `token_coordinates`."""
+
+BIGRAM_SUFFIX = 3
+"""Last tokens of a prefix that stand beside the frequencies of its bigrams."""
 
 MOST_PREDICTION_COLUMNS = 128
 """Columns of predictions used as features, at most; of more tokens, this many principal components are used."""
@@ -77,3 +81,23 @@ def token_features(
         node = tree.parent[node]
         row, node = row[node >= 0], node[node >= 0]
     return features.reshape(len(tree), -1)
+
+
+def in_context_bigrams(tree: PrefixTree) -> Float[ndarray, "prefix column"] | None:
+    """The frequency of each pair of neighbouring tokens in a prefix, beside its last tokens together, one-hot.
+
+    What distinguishes the sources of a mixture shows in these frequencies, of the whole prefix, where a k-gram of its
+    last tokens has little of it. None where there would be more than `MOST_TOKEN_FEATURES` columns.
+    """
+    n_tokens, last = int(tree.last_token.max()) + 1, kgram_ids(tree, BIGRAM_SUFFIX)[-1]
+    n_pairs, n_last = n_tokens**2, int(last.max()) + 1
+    if n_pairs + n_last > MOST_TOKEN_FEATURES:
+        return None
+    count = np.zeros((len(tree), n_pairs), dtype=np.float32)
+    for level in tree.levels[1:]:
+        parent = tree.parent[level]
+        pair = tree.last_token[parent] * n_tokens + tree.last_token[level]
+        count[level] = count[parent]
+        count[level][np.arange(len(pair)), pair] += 1
+    frequency = count / np.maximum(tree.length - 1, 1)[:, None].astype(np.float32)
+    return np.concatenate([frequency, np.eye(n_last, dtype=np.float32)[last]], axis=1)

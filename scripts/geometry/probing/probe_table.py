@@ -15,6 +15,7 @@ BASELINES = {
     "last token": (INPUT, "last_token"),
     ALL_TOKENS: (INPUT, "additive_tokens"),
     **{f"{k}-gram": (INPUT, f"{k}_gram") for k in range(2, 7)},
+    "in-context bigrams": (INPUT, "in_context_bigrams"),
     "optimal probabilities": (OPTIMUM, "next_token_probability"),
     "optimal log-probabilities": (OPTIMUM, "next_token_log_probability"),
     "network's probabilities": (OUTPUT, "network_probability"),
