@@ -64,8 +64,17 @@ def test_network_worse_than_uniform_is_told():
     said = network_cautions(
         losses(MESS3, lambda optimal, *_: softmax(noise(2, optimal))), is_pretrained=True, limits=ANALYSIS["loss"]
     )
-    assert said.startswith("seed 4: positions 1, 2, 3, 4, 5 predict worse than uniform (")
+    assert said.startswith("seed 4: positions 1 to 5 predict worse than uniform (")
     assert "it has reached 0% of what can be predicted beyond token frequencies; its model.activation" in said
+
+
+def test_positions_that_follow_one_another_are_told_as_a_range():
+    def ignorant(optimal, length, _):
+        there = np.isin(length, (1, 3, 4))[:, None]
+        return np.where(there, softmax(noise(2, optimal)), np.log(optimal))
+
+    said = network_cautions(losses(MESS3, ignorant), is_pretrained=False, limits=ANALYSIS["loss"])
+    assert said.startswith("seed 4: positions 1, 3, 4 predict worse than uniform (")
 
 
 def test_last_position_that_was_never_trained_is_told():

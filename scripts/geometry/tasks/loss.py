@@ -1,10 +1,13 @@
 """The exact loss of a network at each position, beside those of simpler predictors; and cautions drawn from it."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import Integer
+from numpy import ndarray
 
 
 def loss_table(truth: xr.Dataset, activations: xr.Dataset) -> pd.DataFrame:
@@ -64,9 +67,16 @@ def cautions(loss: pd.DataFrame, is_pretrained: bool, limits: Mapping[str, float
         yield f"it has reached {max(reached, 0):.0%} of what can be predicted beyond token frequencies{hint}"
 
 
+def _ranges(numbers: Integer[ndarray, " _"]) -> str:
+    """Ascending numbers as text, three or more that follow one another as a range."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+    parts = [[f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run) for run in runs]
+    return ", ".join(chain.from_iterable(parts))
+
+
 def _sentence(rows: pd.DataFrame, how: str, reference: pd.Series, against: str = "against") -> str:
     """Positions, how they predict, and by which losses."""
-    one, places = len(rows) == 1, ", ".join(rows["position"].astype(str))
+    one, places = len(rows) == 1, _ranges(rows["position"].to_numpy())
     worst = (rows["loss_nats"] - reference).idxmax()
     losses = f"{rows.loc[worst, 'loss_nats']:.3f} nats {against} {reference[worst]:.3f}"
     return (
