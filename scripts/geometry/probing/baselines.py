@@ -84,14 +84,15 @@ def token_features(
 
 
 def in_context_bigrams(tree: PrefixTree) -> Float[ndarray, "prefix column"] | None:
-    """The frequency of each pair of neighbouring tokens in a prefix, beside its last tokens together, one-hot.
+    """The frequency of each pair of neighbouring tokens in a prefix, beside its last tokens, one-hot.
 
+    The last token, the last two and the last three, so that a new combination has what is known of a shorter one.
     What distinguishes the sources of a mixture shows in these frequencies, of the whole prefix, where a k-gram of its
     last tokens has little of it. None where there would be more than `MOST_TOKEN_FEATURES` columns.
     """
-    n_tokens, last = int(tree.last_token.max()) + 1, kgram_ids(tree, BIGRAM_SUFFIX)[-1]
-    n_pairs, n_last = n_tokens**2, int(last.max()) + 1
-    if n_pairs + n_last > MOST_TOKEN_FEATURES:
+    n_tokens, kgrams = int(tree.last_token.max()) + 1, kgram_ids(tree, BIGRAM_SUFFIX)[1:]
+    n_pairs, n_kgrams = n_tokens**2, [int(ids.max()) + 1 for ids in kgrams]
+    if n_pairs + sum(n_kgrams) > MOST_TOKEN_FEATURES:
         return None
     count = np.zeros((len(tree), n_pairs), dtype=np.float32)
     for level in tree.levels[1:]:
@@ -100,4 +101,5 @@ def in_context_bigrams(tree: PrefixTree) -> Float[ndarray, "prefix column"] | No
         count[level] = count[parent]
         count[level][np.arange(len(pair)), pair] += 1
     frequency = count / np.maximum(tree.length - 1, 1)[:, None].astype(np.float32)
-    return np.concatenate([frequency, np.eye(n_last, dtype=np.float32)[last]], axis=1)
+    last = [np.eye(n, dtype=np.float32)[ids] for n, ids in zip(n_kgrams, kgrams, strict=True)]
+    return np.concatenate([frequency, *last], axis=1)
