@@ -21,6 +21,7 @@ from geometry.tables import read_table, select
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium")
 
 READY = "document.body && document.body.dataset.ready"
+NEXT_FRAME = "new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
 MODEL = {"n_layers": 2, "n_heads": 2, "d_model": 8, "d_head": 4, "d_mlp": 12, "normalization": "LN", "bos": True}
 MODEL |= {"output": "softmax"}
 PLAIN = {"bos": False, "output": "softmax"}
@@ -324,7 +325,7 @@ def test_verdict_leaves_its_claims_alone_and_undecided_ones_say_what_would_decid
     opened.js("document.querySelector('.filter').click()")
     assert len(opened.js(shown)) == len(claims)
     choose(opened, "rrxor")
-    assert opened.js("[...document.querySelectorAll('.current')].map((c) => c.textContent)") == ["rrxor"]
+    assert opened.js("[...document.querySelectorAll('th.current')].map((c) => c.textContent)") == ["rrxor"]
     plan = power.set_index(["claim", "experiment", "site"])["seeds_to_decide"]
     for cell in opened.js("app.study.claims.cells"):
         expected = plan[cell["claim"], cell["experiment"], cell["site"]]
@@ -349,17 +350,37 @@ def test_each_control_and_picture_has_a_name_for_a_screen_reader(opened):
     assert opened.js("document.documentElement.lang") == "en"
 
 
+@pytest.mark.parametrize("experiment", ["mess3", "rrxor"])
+def test_tables_are_read_on_a_phone_without_scrolling(experiment, opened):
+    choose(opened, experiment)
+    opened.resize(390, 844, 2, phone=True)
+    opened.js(NEXT_FRAME)
+    tables = opened.js("[...document.querySelectorAll('.scroll')].map((one) => [one.scrollWidth, one.clientWidth])")
+    heads = opened.js(
+        "[...document.querySelectorAll('.stacked td')].map((td) => getComputedStyle(td, '::before').content)"
+    )
+    roles = [role for role, _ in opened.accessibility()]
+    experiments = "[...document.querySelectorAll('.matrix td')].filter((td) => td.offsetWidth)"
+    experiments += ".map((td) => td.dataset.experiment)"
+    alone = opened.js(experiments)
+    opened.resize(1300, 1000)
+    assert len(tables) == 5 and [wide for wide, room in tables if wide > room] == []
+    assert len(heads) > 20 and all(len(head.strip('"')) > 0 and head != "none" for head in heads)
+    assert {"table", "row", "rowheader", "columnheader", "cell"} <= set(roles)
+    assert set(alone) == {experiment} and {"mess3", "rrxor"} <= set(opened.js(experiments))
+
+
 @pytest.mark.parametrize("width", [360, 1300])
 def test_page_is_no_wider_than_the_screen(width, opened):
     opened.resize(width, 800, 2, phone=width < 500)
-    opened.js("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    opened.js(NEXT_FRAME)
     assert opened.js("document.documentElement.scrollWidth") <= width
     opened.resize(1300, 1000)
 
 
 def test_dark_page_is_dark_and_what_is_black_is_light(opened):
     opened.dark(True)
-    opened.js("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    opened.js(NEXT_FRAME)
     assert opened.js("isDark()") and opened.js("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 26)"
     assert opened.js("anchor(2)") == [0xF4, 0xF4, 0xF4]
     opened.dark(False)
