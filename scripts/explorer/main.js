@@ -126,7 +126,7 @@ class App {
     if (model) {
       const layers = `${model.n_layers} layer${model.n_layers === 1 ? "" : "s"}`;
       const kind = `${model.architecture}, ${layers}, width ${model.d_model}`;
-      parts.push(`Networks: ${kind}. The one that runs in this page is “${this.networkName()}”.`);
+      parts.push(`Networks: ${kind}. Running in this page: ${this.networkName()}.`);
     }
     const { composed, parts: members, states } = this.experiment;
     if (composed) {
