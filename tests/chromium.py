@@ -124,6 +124,12 @@ class Browser:
         self.mouse("mouseMoved", *end, True)
         self.mouse("mouseReleased", *end)
 
+    def touch(self, *places):
+        """A finger at one place after another, from its touch to its end."""
+        for kind, place in [("touchStart", places[0]), *(("touchMove", one) for one in places[1:]), ("touchEnd", None)]:
+            points = [{"x": place[0], "y": place[1]}] if place else []
+            self.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
     def key(self, name):
         text = {"text": "\r"} if name == "Enter" else {}
         common = {"key": name, "code": name, "windowsVirtualKeyCode": KEYS[name]}

@@ -21,7 +21,7 @@ class Claims {
           const cell = cells.find((one) => one.name === name && one.experiment === experiment);
           return element(
             "td",
-            {},
+            { "data-experiment": experiment },
             cell
               ? this.button(cell, marks[cell.outcome])
               : element("span", { class: "none", "aria-label": "no such claim" }, "·"),
@@ -47,6 +47,7 @@ class Claims {
       "Verdicts",
       element("table", { class: "matrix" }, element("thead", {}, head), element("tbody", {}, ...rows)),
     );
+    this.alone = element("p", { class: "alone" });
     this.dialog = element("dialog", { "aria-labelledby": "evidence-title" });
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
     this.root = section(
@@ -58,6 +59,7 @@ class Claims {
         `stay below ${rule.margin}, of "no less" above −${rule.margin}. Each cell is the estimate over its best ` +
         "baseline; open it for its evidence. Press a verdict to see only the claims that have it.",
       element("ul", { class: "legend" }, ...legend),
+      this.alone,
       this.table,
       this.dialog,
     );
@@ -85,12 +87,14 @@ class Claims {
       button.setAttribute("aria-pressed", String(button.dataset.outcome === this.only));
   }
 
-  /** Mark the column of the experiment that the page shows, and bring it into view where the table is wider. */
+  /** Mark the column of the page's experiment, which a narrow page shows alone; elsewhere bring it into view. */
   showColumn(experiment) {
-    const heads = [...this.head.children];
-    for (const head of heads) head.classList.toggle("current", head.dataset.experiment === experiment);
-    const head = heads.find((one) => one.dataset.experiment === experiment);
-    if (head) this.table.scrollLeft = head.offsetLeft - heads[0].offsetWidth;
+    for (const cell of this.table.querySelectorAll("[data-experiment]"))
+      cell.classList.toggle("current", cell.dataset.experiment === experiment);
+    this.alone.textContent = `Below are the claims of ${experiment} alone; choose another experiment at the top.`;
+    const [first] = this.head.children,
+      head = this.head.querySelector(".current");
+    if (head) this.table.scrollLeft = head.offsetLeft - first.offsetWidth;
   }
 
   /** How the p-value is to be read beside the verdict. */

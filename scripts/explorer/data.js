@@ -52,8 +52,13 @@ function scrolling(label, ...parts) {
   return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, ...parts);
 }
 
+/** A number to some digits, with a minus sign unless it is 0 to these; a dash where there is none. */
 function number(value, digits = 3) {
-  return value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(digits);
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  return value
+    .toFixed(digits)
+    .replace(/^-(?=[0.]+$)/, "")
+    .replace("-", "−");
 }
 
 /** A random generator with a seed (mulberry32), so that what is drawn is the same each time. */

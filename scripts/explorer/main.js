@@ -11,7 +11,6 @@ class App {
     this.steer = new Steer(this);
     this.circles = new Circles(this);
     this.claims = new Claims(this);
-    this.title = document.getElementById("experiment");
     this.about = element("p", { id: "about" });
     const choice = chooser(
       "Experiment",
@@ -22,8 +21,14 @@ class App {
     choice.querySelector("select").id = "experiments";
     const theme = element(
       "button",
-      { type: "button", id: "theme", onclick: () => this.setTheme(isDark() ? "light" : "dark") },
-      "light or dark",
+      {
+        type: "button",
+        id: "theme",
+        "aria-label": "light or dark",
+        title: "light or dark",
+        onclick: () => this.setTheme(isDark() ? "light" : "dark"),
+      },
+      "◐",
     );
     document.getElementById("controls").append(choice, theme);
     document
@@ -45,7 +50,7 @@ class App {
   recolour() {
     if (!this.isOpen) return;
     if (this.isMarkov()) {
-      this.clouds.refresh();
+      this.clouds.paint();
       this.follow.refresh();
       this.steer.refresh();
     } else if (!this.circles.root.hidden) this.circles.draw();
@@ -115,19 +120,22 @@ class App {
   }
 
   describe({ process, parameters, context, network, tensor, surgery }) {
-    const numbers = Object.entries(parameters).filter(([, value]) => typeof value !== "object");
-    const settings = numbers.map(([key, value]) => `${key} = ${value}`).join(", "),
+    const settings = settingsText(parameters),
       model = network?.model;
     const parts = [`Process ${process}${settings && ` (${settings})`}, words of up to ${context} tokens.`];
     if (model) {
       const layers = `${model.n_layers} layer${model.n_layers === 1 ? "" : "s"}`;
       const kind = `${model.architecture}, ${layers}, width ${model.d_model}`;
-      parts.push(`Networks: ${kind}, of which this page runs ${this.networkName()}.`);
+      parts.push(`Networks: ${kind}. Running in this page: ${this.networkName()}.`);
     }
-    const [part] = tensor && this.experiment.composed === "mixture" ? this.experiment.parts : [];
-    if (part) {
-      const [state] = this.experiment.states;
-      parts.push(`State ${state} is state ${state.replace(/^1:/, "")} of component 1, ${part.name}.`);
+    const { composed, parts: members, states } = this.experiment;
+    if (composed) {
+      const names = members.map(({ label }, i) => (composed === "mixture" ? `${i + 1} is ${label}` : label)).join(", ");
+      parts.push(
+        composed === "mixture"
+          ? `Of its components, ${names}; state ${states[0]} is of the first.`
+          : `Its factors: ${names}.`,
+      );
     }
     if (!tensor && !surgery)
       parts.push("Of this kind of task there are no clouds or circles in this page; its claims are below.");

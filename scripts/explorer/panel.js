@@ -34,7 +34,7 @@ class Camera {
 const NEAR = 14; // CSS pixels within which a point is hovered over
 
 class Panel {
-  /** `group` has camera, redraw(), hover(point), select(point), keydown(event, panel). */
+  /** `group` has camera, redraw(), hover(point), select(point), and may have keydown, pick, holds, grabs and drag. */
   constructor(group, label) {
     this.group = group;
     this.canvas = element("canvas", { tabindex: 0, role: "img", "aria-label": label });
@@ -59,12 +59,17 @@ class Panel {
     let from = null,
       moved = 0,
       dragging = false;
+    const held = (event) => {
+      if (event.cancelable && this.group.holds?.(this.placeOf(event.touches[0]))) event.preventDefault();
+    };
+    canvas.addEventListener("touchstart", held, { passive: false });
     canvas.addEventListener("pointerdown", (event) => {
       from = [event.clientX, event.clientY];
       moved = 0;
       dragging = this.group.drag && this.group.grabs(this.placeOf(event));
-      const isFree = event.shiftKey || !(this.view?.turns || camera.zoom > 1);
-      if (this.group.pick && isFree && event.pointerType !== "touch") this.box = [this.placeOf(event)];
+      const isFree = event.shiftKey || !(this.view?.turns || camera.zoom > 1),
+        boxes = this.group.boxing || (isFree && event.pointerType !== "touch");
+      if (this.group.pick && boxes) this.box = [this.placeOf(event)];
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {

@@ -1,6 +1,7 @@
 // A group of linked clouds: one camera, one point that is hovered over, one selected word, and what is read of them.
 
 const MOST_LETTERS = 21; // of a word beside its ring
+const MOST_ENTRIES = 24; // of the legend
 
 /** What a control is called; nothing of a canvas, of which a panel has one. */
 function controlName(control) {
@@ -16,46 +17,65 @@ class CloudGroup {
     this.panels = [];
     this.hovered = -1;
     this.card = element("div", { class: "card", role: "status", "aria-live": "polite", id: "reading" });
+    this.markedNote = element("span", { role: "status", id: "marked" });
+    this.unmark = element("button", { type: "button", id: "unmark", onclick: () => this.markEnding("") }, "unmark");
   }
 
   get experiment() {
     return this.app.experiment;
   }
 
-  /** What the colours mean: [colour, name], with a scale as its two ends. */
+  /** What the colours mean: [what they are of, [colour, name] of each], with a scale as its two ends. */
   key() {
     const { experiment } = this,
-      { part } = this.currentView();
+      { part } = this.currentView(),
+      own = (title, names, from = 0) => [title, names.map((name, i) => [anchor(from + i), `state ${name}`])];
     if (this.color === "error")
       return [
-        [graded(0), "error 0"],
-        [graded(1), `${number(this.mostError, 2)} or more`],
+        [
+          "",
+          [
+            [graded(0), "error 0"],
+            [graded(1), `${number(this.mostError, 2)} or more`],
+          ],
+        ],
       ];
     if (this.color === "length")
       return [
-        [graded(1 / experiment.context), "1 token"],
-        [graded(1), `${experiment.context} tokens`],
+        [
+          "",
+          [
+            [graded(1 / experiment.context), "1 token"],
+            [graded(1), `${experiment.context} tokens`],
+          ],
+        ],
       ];
-    if (this.color === "next") return experiment.tokens.map((name, i) => [anchor(i), `token ${name}`]);
-    const names = part
-      ? part.readout.map((_, i) => `state ${i} of ${part.name}`)
-      : experiment.generalized
-        ? []
-        : experiment.states.map((name) => `state ${name}`);
-    return names.map((name, i) => [anchor(i), name]);
+    if (this.color === "next") return [["", experiment.tokens.map((name, i) => [anchor(i), `token ${name}`])]];
+    if (part) return [own(part.label, [...part.readout.keys()])];
+    if (experiment.generalized) return [];
+    if (experiment.composed !== "mixture") return [own("", experiment.states)];
+    let from = 0;
+    return experiment.parts.map(({ label, readout }) => {
+      const names = experiment.states.slice(from, from + readout.length);
+      return own(label, names, (from += names.length) - names.length);
+    });
   }
 
   buildKey() {
-    const entries = this.key()
-      .slice(0, 12)
-      .map(([color, name]) => {
+    const entries = this.key().flatMap(([title, names]) => [
+      ...(title ? [element("li", {}, `${title}:`)] : []),
+      ...names.map(([color, name]) => {
         const swatch = element("span", { class: "swatch", "aria-hidden": "true" });
         swatch.style.backgroundColor = rgb(color);
         return element("li", {}, swatch, name);
-      });
-    const lift = this.currentView().lift ? element("li", {}, "Height: length of the word.") : null;
-    const marked = element("li", { role: "status", id: "marked" }, this.markedText || "No words marked.");
-    this.legend.replaceChildren(...entries, ...(lift ? [lift] : []), marked);
+      }),
+    ]);
+    const left = entries.length - MOST_ENTRIES;
+    if (left > 0) entries.splice(MOST_ENTRIES, left, element("li", {}, `and ${left} more`));
+    if (this.currentView().lift) entries.push(element("li", {}, "Height: length of the word."));
+    this.legend.replaceChildren(...entries);
+    this.markedNote.textContent = this.markedText;
+    this.unmark.disabled = !this.marks;
   }
 
   /** The word beside its ring: of the point that is hovered over or, where there is none, of the selected one. */
@@ -75,7 +95,8 @@ class CloudGroup {
   markPoints(marks, text = "") {
     this.marks = marks;
     this.markedText = text;
-    this.refresh();
+    this.endingInput.value = this.ending;
+    this.paint();
   }
 
   /** Mark the points of a panel within a box on its canvas. */
@@ -103,8 +124,8 @@ class CloudGroup {
     this.markPoints(n ? marks : null, `${n} words end in ${wordText(experiment, word)}.`);
   }
 
-  /** The field and the button that mark points. */
-  markers() {
+  /** The field whose tokens mark the words that end in them. */
+  endingField() {
     const field = element("input", {
       type: "text",
       id: "ending",
@@ -113,11 +134,15 @@ class CloudGroup {
       spellcheck: "false",
       onchange: () => this.markEnding(field.value),
     });
-    const clear = { type: "button", id: "unmark", disabled: !this.marks, onclick: () => this.markEnding("") };
-    return [
-      element("label", { class: "field" }, element("span", {}, "Mark words that end in"), field),
-      element("button", clear, "unmark"),
-    ];
+    this.endingInput = field;
+    return element("label", { class: "field" }, element("span", {}, "Mark words that end in"), field);
+  }
+
+  /** Whether dragging on a cloud makes a box, by any pointer, or turns and moves the view. */
+  setBoxing(isOn) {
+    this.boxing = isOn;
+    this.grid.classList.toggle("boxing", isOn);
+    document.getElementById("box").setAttribute("aria-pressed", String(isOn));
   }
 
   zoomButtons() {
@@ -127,7 +152,7 @@ class CloudGroup {
     ].map(([text, label, factor]) =>
       element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text),
     );
-    return element("span", { class: "field" }, element("span", {}, "Zoom"), ...buttons);
+    return element("span", { class: "field zoom" }, element("span", {}, "Zoom"), ...buttons);
   }
 
   /** Which control or panel has the focus, to be found among those that replace it; null of those elsewhere. */
@@ -141,7 +166,7 @@ class CloudGroup {
   focus(place) {
     if (!place || document.activeElement !== document.body) return;
     const { panel, tag, name } = place,
-      within = panel < 0 ? this.controls : this.panels[panel]?.root;
+      within = panel < 0 ? this.root : this.panels[panel]?.root;
     [...(within?.querySelectorAll(tag) ?? [])].find((one) => controlName(one) === name)?.focus({ preventScroll: true });
   }
 
@@ -243,8 +268,16 @@ class CloudGroup {
       element(
         "div",
         { class: "tables" },
-        beliefTable("Belief", experiment.states, rows),
-        beliefTable("Next token", experiment.tokens, predicted),
+        beliefTable(
+          "Belief",
+          experiment.states.map((name) => `state ${name}`),
+          rows,
+        ),
+        beliefTable(
+          "Next token",
+          experiment.tokens.map((name) => `token ${name}`),
+          predicted,
+        ),
       ),
     );
   }

@@ -25,6 +25,26 @@ async function unpackProcess(experiment) {
     states.map((i) => Array.from(values.subarray((token * n + i) * n, (token * n + i + 1) * n))),
   );
   experiment.emission = states.map((i) => experiment.tensor.map((matrix) => dot(matrix[i], experiment.readout)));
+  labelParts(experiment);
+}
+
+/** The parameters of a process that are numbers or names, as text. */
+function settingsText(parameters = {}) {
+  const plain = Object.entries(parameters).filter(([, value]) => typeof value !== "object");
+  return plain.map(([key, value]) => `${key} = ${value}`).join(", ");
+}
+
+/** Each part of a composed process gets a label: its name in the tables of the study, with its parameters. */
+function labelParts({ parameters, parts }) {
+  let inner = parameters;
+  while (inner.of) inner = inner.of.parameters; // noise on a process
+  const members = inner.components ?? inner.factors ?? [];
+  parts.forEach((part, i) => {
+    const { parameters: own, by, depends_on: before } = members[i] ?? {},
+      variants = by && `${by.map(settingsText).join(" or ")} by the ${before} of the factor before`,
+      settings = [settingsText(own), variants].filter(Boolean).join("; ");
+    part.label = settings ? `${part.name} (${settings})` : part.name;
+  });
 }
 
 /** The optimal prediction: the probability of each token. */
@@ -153,7 +173,7 @@ function partView(process, part) {
             [1, 0, 0],
           ]
         : simplexCorners(n);
-  const name = scaled ? `component ${part.name}, scaled by its posterior` : `factor ${part.name}`;
+  const name = scaled ? `component ${part.label}, scaled by its posterior` : `factor ${part.label}`;
   if (!corners) return null;
   const labels = part.readout.map((_, state) => String(state));
   return {

@@ -2,27 +2,37 @@
 
 const MOST_COLUMNS = 9;
 
+/**
+ * A table that scrolls by itself: names of its columns, and rows of cells, the first of which names the row.
+ * Where it is narrow, each row is a list, with the column's name before each cell. Roles are named, since its style is
+ * then not that of a table.
+ */
+function table(label, heads, rows) {
+  const row = (cells) => element("tr", { role: "row" }, ...cells);
+  const head = row(heads.map((name) => element("th", { scope: "col", role: "columnheader" }, name)));
+  const body = rows.map(([name, ...cells]) =>
+    row([
+      element("th", { scope: "row", role: "rowheader" }, name),
+      ...cells.map((cell, i) => element("td", { role: "cell", "data-head": heads[i + 1] }, cell)),
+    ]),
+  );
+  const parts = [element("thead", { role: "rowgroup" }, head), element("tbody", { role: "rowgroup" }, ...body)];
+  return scrolling(label, element("table", { class: "stacked", role: "table" }, ...parts));
+}
+
 /** A table of numbers by names: rows are [name, values, error]. */
 function beliefTable(title, names, rows) {
   const shown = names.slice(0, MOST_COLUMNS),
     hasError = rows.some(([, , error]) => error !== null);
-  const head = element(
-    "tr",
-    {},
-    element("th", { scope: "col" }, title),
-    ...shown.map((name) => element("th", { scope: "col" }, name)),
-    hasError ? element("th", { scope: "col" }, "error") : null,
+  return table(
+    title,
+    [title, ...shown, ...(hasError ? ["error"] : [])],
+    rows.map(([name, values, error]) => [
+      name,
+      ...shown.map((_, i) => number(values[i])),
+      ...(hasError ? [error === null ? "" : number(error)] : []),
+    ]),
   );
-  const body = rows.map(([name, values, error]) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, name),
-      ...shown.map((_, i) => element("td", {}, number(values[i]))),
-      hasError ? element("td", {}, error === null ? "" : number(error)) : null,
-    ),
-  );
-  return scrolling(title, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 
 /** A word as its tokens' names. */

@@ -42,7 +42,7 @@ class Steer {
     this.controls = element("div", { class: "controls" });
     this.panel = new Panel(this, "belief to be written");
     this.legend = element("p", { class: "panel-note" });
-    this.result = scrolling("Predictions after writing a belief");
+    this.result = element("div", { class: "steps" });
     this.summary = element("p", { class: "summary", role: "status", "aria-live": "polite", id: "summary" });
     this.root = section(
       "steer",
@@ -173,36 +173,24 @@ class Steer {
     for (const way of Object.keys(WAYS))
       found[way] = steered(experiment, network, word, site, this.target, way, this.dose, this.seed);
     const few = experiment.tokens.length <= 6,
-      row = (name, values, log, means) =>
-        element(
-          "tr",
-          {},
-          element("th", { scope: "row" }, name),
-          element("td", {}, bars(values, experiment.tokens, few)),
-          ...(log
-            ? [klNats(wanted, log), klNats(optimum, log)].map((kl) => element("td", {}, number(kl, 4)))
-            : [element("td", {}), element("td", {})]),
-          element("td", {}, means),
-        );
+      row = (name, values, log, means) => [
+        name,
+        bars(values, experiment.tokens, few),
+        ...[wanted, optimum].map((one) => (log ? number(klNats(one, log), 4) : "")),
+        means,
+      ];
     const body = [row("network, nothing written", found.none.map(Math.exp), found.none, this.mean(site, "pattern", 0))];
     for (const [way, name] of Object.entries(WAYS))
       body.push(row(`network, ${name}`, found[way].map(Math.exp), found[way], this.mean(site, way, 1)));
     body.push(row("optimum of the written belief", wanted, null, ""), row(`optimum of the word`, optimum, null, ""));
     const heads = [
-      "",
+      "prediction",
       `next token: ${experiment.tokens.join(", ")}`,
       "KL from the optimum of the written belief (nats)",
       "KL from the optimum of the word (nats)",
       "KL from the optimum of the written belief, mean over the study's pairs at dose 1 (nats)",
     ];
-    this.result.replaceChildren(
-      element(
-        "table",
-        { class: "steps" },
-        element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
-        element("tbody", {}, ...body),
-      ),
-    );
+    this.result.replaceChildren(table("Predictions after writing a belief", heads, body));
     const before = klNats(wanted, found.none),
       share = (way) => `${Math.round(100 * (1 - klNats(wanted, found[way]) / before))} %`.replace("-", "−");
     const word_ = wordText(experiment, word);
@@ -244,9 +232,7 @@ class Steer {
     this.panel.show(
       view,
       this.cloud.points,
-      pixelColors(n, (i) =>
-        faint(beliefColor(experiment, experiment.belief(i), view.part), isDark() ? 0.45 : 0.4),
-      ),
+      pixelColors(n, (i) => faint(beliefColor(experiment, experiment.belief(i), view.part), isDark() ? 0.45 : 0.4)),
       n,
     );
     const style = getComputedStyle(document.documentElement),
@@ -277,19 +263,22 @@ class Steer {
     return view.matrix === view.corners && this.experiment.states.length === 3;
   }
 
-  /** True if dragging from a place on the canvas moves the ring; else it turns the view. */
-  grabs(place) {
-    if (!this.view().turns) return true;
+  /** True if a place on the canvas is at the ring: a touch there drags it, and scrolls nothing. */
+  holds(place) {
     const [x, y] = this.panel.at(this.handle);
     return Math.hypot(x - place[0], y - place[1]) < 25 * devicePixelRatio;
+  }
+
+  /** True if dragging from a place on the canvas moves the ring; else it turns the view. */
+  grabs(place) {
+    return !this.view().turns || this.holds(place);
   }
 
   /** The ring is dragged to a place: any belief of three states; of others the nearest that occurs. */
   drag(place) {
     const view = this.view(),
       { experiment, panel } = this;
-    if (this.isFree())
-      this.target = barycentric(view.corners.map(panel.at), place);
+    if (this.isFree()) this.target = barycentric(view.corners.map(panel.at), place);
     else {
       const point = panel.nearestTo(...place);
       if (point >= 0) this.target = experiment.belief(point);
@@ -307,8 +296,7 @@ class Steer {
     }
     const [x, y] = this.panel.at(this.handle),
       step = 0.03 * this.panel.canvas.width;
-    if (this.isFree())
-      return this.drag([x + step * way[0], y + step * way[1]]);
+    if (this.isFree()) return this.drag([x + step * way[0], y + step * way[1]]);
     const now = this.panel.nearestTo(x, y),
       next = this.panel.neighbour(now, ...way);
     if (next >= 0) this.target = this.experiment.belief(next);
@@ -320,7 +308,7 @@ class Steer {
   select() {}
 
   redraw() {
-    this.draw();
+    this.panel.draw();
   }
 }
 

@@ -11,7 +11,7 @@ class Word {
     this.showsMaps = true;
     this.controls = element("div", { class: "controls" });
     this.panel = new Panel(this, "path of the belief");
-    this.steps = scrolling("Steps of the word");
+    this.steps = element("div", { class: "steps" });
     this.caption = element("p", { class: "panel-note" });
     this.legend = element("p", { class: "panel-note" });
     this.root = section(
@@ -108,9 +108,8 @@ class Word {
         this.draw();
       },
     });
-    if (this.maps(this.view()).length)
-      parts.push(element("label", { class: "field" }, box, element("span", {}, "maps of the tokens")));
-    parts.push(this.message);
+    this.mapsChoice = element("label", { class: "field" }, box, element("span", {}, "maps of the tokens"));
+    parts.push(this.mapsChoice, this.message);
     const focused = document.activeElement,
       label = this.controls.contains(focused) ? (focused.getAttribute("aria-label") ?? focused.id) : null;
     this.controls.replaceChildren(...parts);
@@ -163,7 +162,7 @@ class Word {
       few = states.length <= 5,
       fewTokens = tokens.length <= 6;
     const heads = [
-      "",
+      "step",
       "token",
       "true belief",
       ran ? "decoded belief" : null,
@@ -182,7 +181,7 @@ class Word {
           found ? bars(found.map(Math.exp), tokens, fewTokens) : "",
           found ? number(klNats(optimum, found), 5) : "",
         );
-      return element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
+      return cells;
     });
     const caption =
       `States: ${states.join(", ")}${few ? "" : ", of which the three largest are shown"}. ` +
@@ -191,14 +190,7 @@ class Word {
         ? ` Decoded by the least-squares probe of all prefixes at ${this.siteNames()[this.site]}.`
         : ` ${app.absent}`);
     this.caption.textContent = caption;
-    this.steps.replaceChildren(
-      element(
-        "table",
-        { class: "steps" },
-        element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
-        element("tbody", {}, ...rows),
-      ),
-    );
+    this.steps.replaceChildren(table("Steps of the word", heads, rows));
   }
 
   /**
@@ -268,7 +260,9 @@ class Word {
       this.chaos,
     );
     const place = (belief, length) => placed(view, belief, length);
-    panel.path = this.showsMaps ? this.maps(view) : [];
+    const maps = this.maps(view);
+    this.mapsChoice.hidden = !maps.length;
+    panel.path = this.showsMaps ? maps : [];
     const ink = getComputedStyle(document.documentElement),
       color = (name) => ink.getPropertyValue(name);
     panel.path.push({ points: this.path.map(place), color: color("--ink"), dots: true, width: 2 });

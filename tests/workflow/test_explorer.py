@@ -21,6 +21,7 @@ from geometry.tables import read_table, select
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium")
 
 READY = "document.body && document.body.dataset.ready"
+NEXT_FRAME = "new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
 MODEL = {"n_layers": 2, "n_heads": 2, "d_model": 8, "d_head": 4, "d_mlp": 12, "normalization": "LN", "bos": True}
 MODEL |= {"output": "softmax"}
 PLAIN = {"bos": False, "output": "softmax"}
@@ -103,7 +104,7 @@ def test_word_stands_beside_its_ring(opened):
 
 
 def test_words_are_marked_by_their_end_or_by_a_box_in_all_panels(opened):
-    opened.js("document.getElementById('ending').focus()")
+    opened.js("(document.getElementById('more').open = true, document.getElementById('ending').focus())")
     opened.type("0 1")
     opened.key("Enter")
     opened.wait("app.clouds.marks && app.clouds.panels.every((panel) => panel.front)")
@@ -130,6 +131,55 @@ def test_words_are_marked_by_their_end_or_by_a_box_in_all_panels(opened):
     opened.js("app.clouds.panels[0].canvas.focus()")
     opened.key("Escape")
     assert opened.js("app.clouds.marks") is None
+
+
+@pytest.mark.parametrize("experiment", ["mess3", "rrxor"])
+def test_words_are_marked_by_a_box_of_a_finger_that_neither_scrolls_nor_turns(experiment, opened):
+    choose(opened, experiment)
+    opened.js("document.getElementById('box').click()")
+    assert opened.js("document.getElementById('box').getAttribute('aria-pressed')") == "true"
+    x, y = place_of(opened, "app.clouds.panels[1]", 0)
+    before = opened.js("[scrollY, app.clouds.camera.yaw]")
+    opened.touch([x - 15, y - 60], [x, y - 20], [x + 15, y + 20])
+    opened.wait("app.clouds.marks")
+    assert opened.js("app.clouds.marks[0]") == 1
+    assert 0 < opened.js("app.clouds.marks.reduce((sum, mark) => sum + mark, 0)") < opened.js("app.experiment.n")
+    assert opened.js("[scrollY, app.clouds.camera.yaw]") == before
+    opened.js("document.getElementById('unmark').click()")
+    assert opened.js("app.clouds.marks") is None and opened.js("document.getElementById('unmark').disabled")
+    x, y = place_of(opened, "app.clouds.panels[1]", 0)
+    opened.drag([x - 15, y - 60], [x + 15, y + 20])
+    assert opened.js("app.clouds.marks[0]") == 1
+    opened.js("document.getElementById('box').click()")
+    opened.js("document.getElementById('unmark').click()")
+    x, y = place_of(opened, "app.clouds.panels[1]", 0)
+    opened.touch([x - 40, y], [x, y], [x + 40, y])
+    assert opened.js("app.clouds.marks") is None
+    assert (opened.js("app.clouds.camera.yaw") != before[1]) == (experiment == "rrxor")
+
+
+def test_sections_below_are_drawn_again_only_for_another_view(opened):
+    """A change of colours, marks or panels leaves the path of the word and the written belief as they are."""
+    choose(opened, "rrxor")
+    opened.js(
+        "(window.drawn = [], [app.follow, app.steer].forEach((part) => ['draw', 'refresh', 'update'].forEach((name) =>"
+        "{ const own = part[name]; part[name] = () => { drawn.push(name); return own?.call(part); }; })))"
+    )
+    select = "((s) => {{ s.selectedIndex = {1}; s.dispatchEvent(new Event('change')); }})({0}.querySelector('select'))"
+    views, colours = (f"app.clouds.controls.children[{place}]" for place in (0, 1))
+    for change in (
+        select.format(colours, 1),
+        select.format("app.clouds.panels[0].head", 1),
+        "app.clouds.markEnding('0')",
+        "app.clouds.preset('sites')",
+        "app.clouds.panelChoice.querySelector('button').click()",
+    ):
+        opened.js(change)
+        opened.js("new Promise((go) => setTimeout(go, 100))")
+        assert opened.js("drawn") == []
+    opened.js(select.format(views, 1))
+    opened.wait("drawn.length")
+    assert opened.js("drawn") == ["draw", "draw"]
 
 
 @pytest.mark.parametrize("experiment", ["mess3", "rrxor"])
@@ -223,6 +273,16 @@ def test_dragging_the_ring_writes_the_belief_under_it(opened):
     opened.js("app.steer.panel.canvas.focus()")
     opened.key("ArrowLeft")
     assert opened.js("app.steer.target[1]") < 0.98
+    ring = (
+        "(() => { const { canvas, at } = app.steer.panel, box = canvas.getBoundingClientRect();"
+        "const ratio = box.width / canvas.width, [x, y] = at(app.steer.handle);"
+        "return [box.left + x * ratio, box.top + y * ratio]; })()"
+    )
+    opened.js(NEXT_FRAME)
+    (x, y), scrolled = opened.js(ring), opened.js("scrollY")
+    opened.touch([x, y], [x, y - 30], [x, y - 60])
+    np.testing.assert_allclose(opened.js(ring), [x, y - 60], atol=25)  # it stays within the triangle
+    assert opened.js("scrollY") == scrolled and abs(opened.js(ring)[1] - y) > 30
 
 
 def test_keyboard_alone_reaches_and_moves_everything(opened):
@@ -305,6 +365,33 @@ def test_chaos_game_is_in_the_view_that_is_shown_and_of_a_mixture_begins_again(o
     assert len(np.unique(places, axis=0)) <= opened.js("app.experiment.tokens.length")
 
 
+SLOW, FAST = ({"process": "mess3", "parameters": {"x": x, "alpha": 0.95}} for x in (0.2, 0.4667))
+FOLLOWING = {"process": "mess3", "parameters": {"alpha": 0.6}, "depends_on": "token", "by": [{"x": 0.05}, {"x": 0.4}]}
+BY_TOKEN = "mess3_2 (alpha = 0.6; x = 0.05 or x = 0.4 by the token of the factor before)"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "labels"),
+    [
+        ({"components": [SLOW, FAST]}, ["mess3_1 (x = 0.2, alpha = 0.95)", "mess3_2 (x = 0.4667, alpha = 0.95)"]),
+        ({"factors": [SLOW, FOLLOWING]}, ["mess3_1 (x = 0.2, alpha = 0.95)", BY_TOKEN]),
+        ({"epsilon": 0.1, "of": {"parameters": {"factors": [SLOW]}}}, ["mess3_1 (x = 0.2, alpha = 0.95)"]),
+    ],
+)
+def test_parts_are_named_by_process_and_parameters(parameters, labels, opened):
+    parts = [{"name": f"mess3_{n}", "readout": [1, 1, 1]} for n in range(1, len(labels) + 1)]
+    states = [f"{part}:{state}" for part in range(1, len(labels) + 1) for state in "ABC"]
+    content = {"parameters": parameters, "parts": parts, "states": states, "composed": "mixture"}
+    key = "{experiment, color: 'belief', currentView: () => ({})}"
+    found = opened.js(
+        f"(() => {{ const experiment = {json.dumps(content)}; labelParts(experiment);"
+        f"return [experiment.parts.map((one) => one.label), app.clouds.key.call({key})]; }})()"
+    )
+    assert found[0] == labels and [title for title, _ in found[1]] == labels
+    assert [name for _, names in found[1] for _, name in names] == [f"state {name}" for name in states]
+    assert len({str(color) for _, names in found[1] for color, _ in names}) == len(states)
+
+
 def test_evidence_of_each_claim_is_there(opened, finished):
     cells = opened.js("app.study.claims.cells")
     assert len(cells) == len(read_table(finished.folder / "results/claims.csv"))
@@ -324,7 +411,7 @@ def test_verdict_leaves_its_claims_alone_and_undecided_ones_say_what_would_decid
     opened.js("document.querySelector('.filter').click()")
     assert len(opened.js(shown)) == len(claims)
     choose(opened, "rrxor")
-    assert opened.js("[...document.querySelectorAll('.current')].map((c) => c.textContent)") == ["rrxor"]
+    assert opened.js("[...document.querySelectorAll('th.current')].map((c) => c.textContent)") == ["rrxor"]
     plan = power.set_index(["claim", "experiment", "site"])["seeds_to_decide"]
     for cell in opened.js("app.study.claims.cells"):
         expected = plan[cell["claim"], cell["experiment"], cell["site"]]
@@ -349,17 +436,53 @@ def test_each_control_and_picture_has_a_name_for_a_screen_reader(opened):
     assert opened.js("document.documentElement.lang") == "en"
 
 
+WINDOWS = [(1280, 900), (1366, 768), (1440, 900), (1920, 1080), (390, 844)]
+
+
+@pytest.mark.parametrize("experiment", ["mess3", "rrxor"])
+@pytest.mark.parametrize(("width", "height"), WINDOWS)
+def test_clouds_are_whole_in_the_window_at_first(width, height, experiment, opened):
+    """All four of a wide window, the first of a phone's."""
+    choose(opened, experiment)
+    opened.resize(width, height, phone=width < 500)
+    opened.js(NEXT_FRAME)
+    boxes = opened.js("app.clouds.panels.map((p) => p.canvas.getBoundingClientRect()).map((b) => [b.width, b.bottom])")
+    opened.resize(1300, 1000)
+    shown = boxes[:1] if width < 500 else boxes
+    assert min(wide for wide, _ in shown) > 250 and max(bottom for _, bottom in shown) <= height
+
+
+@pytest.mark.parametrize("experiment", ["mess3", "rrxor"])
+def test_tables_are_read_on_a_phone_without_scrolling(experiment, opened):
+    choose(opened, experiment)
+    opened.resize(390, 844, 2, phone=True)
+    opened.js(NEXT_FRAME)
+    tables = opened.js("[...document.querySelectorAll('.scroll')].map((one) => [one.scrollWidth, one.clientWidth])")
+    heads = opened.js(
+        "[...document.querySelectorAll('.stacked td')].map((td) => getComputedStyle(td, '::before').content)"
+    )
+    roles = [role for role, _ in opened.accessibility()]
+    experiments = "[...document.querySelectorAll('.matrix td')].filter((td) => td.offsetWidth)"
+    experiments += ".map((td) => td.dataset.experiment)"
+    alone = opened.js(experiments)
+    opened.resize(1300, 1000)
+    assert len(tables) == 5 and [wide for wide, room in tables if wide > room] == []
+    assert len(heads) > 20 and all(len(head.strip('"')) > 0 and head != "none" for head in heads)
+    assert {"table", "row", "rowheader", "columnheader", "cell"} <= set(roles)
+    assert set(alone) == {experiment} and {"mess3", "rrxor"} <= set(opened.js(experiments))
+
+
 @pytest.mark.parametrize("width", [360, 1300])
 def test_page_is_no_wider_than_the_screen(width, opened):
     opened.resize(width, 800, 2, phone=width < 500)
-    opened.js("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    opened.js(NEXT_FRAME)
     assert opened.js("document.documentElement.scrollWidth") <= width
     opened.resize(1300, 1000)
 
 
 def test_dark_page_is_dark_and_what_is_black_is_light(opened):
     opened.dark(True)
-    opened.js("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    opened.js(NEXT_FRAME)
     assert opened.js("isDark()") and opened.js("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 26)"
     assert opened.js("anchor(2)") == [0xF4, 0xF4, 0xF4]
     opened.dark(False)
@@ -378,7 +501,9 @@ def test_name_that_is_markup_stays_a_name(browser, page, tmp_path):
     browser.open(other)
     browser.wait(f"{READY} && location.href.includes({tmp_path.name!r})")
     assert browser.js("document.images.length") == 0 and browser.problems == []
-    assert browser.js(f"[...document.querySelectorAll('th')].some((th) => th.textContent === {json.dumps(hostile)})")
+    assert browser.js(
+        f"[...document.querySelectorAll('th')].some((th) => th.textContent === {json.dumps('state ' + hostile)})"
+    )
 
 
 def test_policy_lets_no_other_script_run_and_nothing_be_loaded(browser, page):

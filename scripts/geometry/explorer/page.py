@@ -5,8 +5,8 @@ import hashlib
 from collections.abc import Mapping
 from html import escape
 
-SCRIPTS = ["data", "process", "beliefs", "reading", "network", "panel", "pointing", "clouds", "word", "steer"]
-SCRIPTS += ["circles", "claims", "main"]
+SCRIPTS = ["data", "process", "beliefs", "reading", "network", "panel", "pointing", "choices", "clouds"]
+SCRIPTS += ["word", "steer", "circles", "claims", "main"]
 """The names of the scripts, in the order in which they stand in the page: each uses those before it."""
 
 POLICY = (
