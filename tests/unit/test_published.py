@@ -111,6 +111,14 @@ def test_number_is_that_of_the_last_step_and_the_mean_where_the_row_names_it():
         numbers(LOSS, selector)
 
 
+@pytest.mark.parametrize("seed", [{}, {"seed": np.nan}])
+def test_number_of_no_network_is_found_whether_or_not_there_is_a_column_for_seeds(seed):
+    """Baselines that all networks share have the column, empty."""
+    table = pd.DataFrame({"features": ["last_token", "additive_tokens"], "value": [0.5, 0.7], **seed})
+    selector = {"file": "baselines.csv", "column": "value", "where": {"features": "additive_tokens"}}
+    assert numbers(table, selector).tolist() == [0.7]
+
+
 def test_value_that_is_none_selects_what_has_none():
     table = LOSS.assign(head=[np.nan, 0.0, 1.0] * 4)
     found = numbers(table, {"file": "a.csv", "column": "gap_nats", "where": {"head": None}})

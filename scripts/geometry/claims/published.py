@@ -12,7 +12,7 @@ from geometry.tables import together
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 
 NO_NETWORK = -1
-"""The seed that stands for a table of no network."""
+"""The seed that stands for rows of no network: of all networks alike, or in a table of a process."""
 
 
 Numbers = float | pd.Series
@@ -29,7 +29,7 @@ def numbers(table: pd.DataFrame, selector: Mapping) -> pd.Series:
     are left that differ in other columns than `mean_over`.
     """
     where, over, column = selector.get("where", {}), selector.get("mean_over", []), selector["column"]
-    rows = table if "seed" in table else table.assign(seed=NO_NETWORK)
+    rows = table.assign(seed=table["seed"].fillna(NO_NETWORK) if "seed" in table else NO_NETWORK)
     seeds = rows["seed"].unique()
     if "step" in rows and "step" not in where and "reaching" not in selector:
         rows = rows[rows["step"] == rows.groupby("seed")["step"].transform("max")]
