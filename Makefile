@@ -18,7 +18,7 @@ quick: environment
 	@$(QUICK) --quiet all || $(QUICK)
 
 test: cluster check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --durations=20 -n 4 --dist worksteal  # threads of each would only get in the others' way
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs --durations=20 -n 3 --dist worksteal  # threads of each would only get in the others' way
 
 check: environment
 	$(BIN)/ruff check
