@@ -3,28 +3,14 @@
 import fcntl
 import os
 import shutil
-from itertools import islice
 
 import pytest
 from harness import SMALLEST, Study
 
-LONGEST = [
-    "test_study_on_slurm_is_the_study_at_home_byte_for_byte_whatever_befalls_it",
-    "test_study_in_object_storage_is_the_study_at_home_and_is_made_once",
-    "test_study_killed_in_each_of_its_rules_elsewhere_on_more_cores_ends_in_the_same_bytes",
-]
 
-
-def pytest_collection_modifyitems(config, items):
-    """The longest tests begin first, on different workers: one that began last would keep the others waiting."""
-    first = sorted((item for item in items if item.name in LONGEST), key=lambda item: LONGEST.index(item.name))
-    others = iter([item for item in items if item.name not in LONGEST])
-    left, n_workers, ordered = len(items), getattr(config, "workerinput", {}).get("workercount", 1), []
-    for worker in range(n_workers):  # pytest-xdist gives each of them as many tests that follow one another
-        own, size = first[worker::n_workers], left // (n_workers - worker)
-        ordered += [*own, *islice(others, max(0, size - len(own)))]
-        left -= size
-    items[:] = [*ordered, *others]
+def pytest_collection_modifyitems(items):
+    """The test on a cluster begins first: it takes longest, and mostly waits."""
+    items.sort(key=lambda item: item.path.name != "test_slurm.py")
 
 
 @pytest.fixture(scope="session")
