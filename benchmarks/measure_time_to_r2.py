@@ -74,9 +74,8 @@ def run_until(batch: int, recipe: Recipe, seed: int) -> dict:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     peer, rows = Peer(), []
-    step = alternate({"peer": lambda: peer(task="train", model="published", batch=PUBLISHED_BATCH, steps=20)}, 7)[
-        "peer"
-    ]
+    question = {"task": "train", "model": "published", "batch": PUBLISHED_BATCH, "steps": 20}
+    step = alternate({"peer": lambda: peer(**question)}, 7)["peer"]
     for name, (batch, recipe) in RECIPES.items():
         for seed in (1, 2, 3):
             found = run_until(batch, recipe, seed)

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 def score_baselines(truth: xr.Dataset, design: ProbeDesign, coordinates: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """The scores of every baseline, for the true targets of a design, and the target decoded from all tokens."""
     tree, where = tree_of(truth), scored_positions(truth)
-    ids = [np.unique(one[where], return_inverse=True)[1] for one in kgram_ids(tree, LONGEST_KGRAM)]
+    of_tree = kgram_ids(tree, LONGEST_KGRAM)
+    ids = [np.unique(one[where], return_inverse=True)[1] for one in of_tree]
     tables = [as_frame(rows, site=INPUT, features=f"{k}_gram") for k, rows in enumerate(kgram_rows(design, ids), 1)]
     tokens = token_features(tree, coordinates)[where]
     of_tokens = {"last_token": tokens[:, : coordinates.shape[1]], "additive_tokens": tokens}
-    if (bigrams := in_context_bigrams(tree)) is not None:
+    if (bigrams := in_context_bigrams(tree, of_tree)) is not None:
         of_tokens["in_context_bigrams"] = bigrams[where]
     results = dict(results_of_features(design, of_tokens, {}))
     tables += [as_frame(result.rows, site=INPUT, features=name) for name, result in results.items()]

@@ -87,7 +87,7 @@ def test_token_features_tell_each_lag(mess3):
 
 def test_in_context_bigrams_are_those_of_the_whole_prefix_beside_its_last_tokens(mess3):
     tree, words = mess3[1], words_of(mess3[1])
-    features = in_context_bigrams(tree)
+    features = in_context_bigrams(tree, kgram_ids(tree, 3))
     assert features.shape == (len(tree), 9 + 3 + (3 + 9) + (3 + 9 + 27))
     ends = {}
     for row in (0, 2, 11, 50, 80_000, 88_000):
@@ -100,7 +100,8 @@ def test_in_context_bigrams_are_those_of_the_whole_prefix_beside_its_last_tokens
 
 
 def test_in_context_bigrams_of_many_tokens_are_left_out():
-    assert in_context_bigrams(complete_tree(build_process("many", np.full((23, 1, 1), 1 / 23)), 2, 10**4)) is None
+    tree = complete_tree(build_process("many", np.full((23, 1, 1), 1 / 23)), 2, 10**4)
+    assert in_context_bigrams(tree, kgram_ids(tree, 3)) is None
 
 
 # --- Targets ------------------------------------------------------------------------------------------------------

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from geometry.probing.kgram import kgram_ids
 from geometry.probing.principal_components import principal_scores
 from geometry.probing.regression import NOISE
 from geometry.processes.prefix_tree import PrefixTree, scored_positions
@@ -83,15 +82,18 @@ def token_features(
     return features.reshape(len(tree), -1)
 
 
-def in_context_bigrams(tree: PrefixTree) -> Float[ndarray, "prefix column"] | None:
+def in_context_bigrams(
+    tree: PrefixTree, ids: list[Integer[ndarray, " prefix"]]
+) -> Float[ndarray, "prefix column"] | None:
     """The frequency of each pair of neighbouring tokens in a prefix, beside its last tokens, one-hot.
 
-    The last token, the last two and the last three, so that a new combination has what is known of a shorter one.
-    What distinguishes the sources of a mixture shows in these frequencies, of the whole prefix, where a k-gram of its
-    last tokens has little of it. None where there would be more than `MOST_TOKEN_FEATURES` columns.
+    The last token, the last two and the last three, whose `ids` are from `kgram_ids`: a new combination then has what
+    is known of a shorter one. What distinguishes the sources of a mixture shows in these frequencies, of the whole
+    prefix, where a k-gram of its last tokens has little of it. None where there would be more than
+    `MOST_TOKEN_FEATURES` columns.
     """
-    n_tokens, kgrams = int(tree.last_token.max()) + 1, kgram_ids(tree, BIGRAM_SUFFIX)[1:]
-    n_pairs, n_kgrams = n_tokens**2, [int(ids.max()) + 1 for ids in kgrams]
+    n_tokens, kgrams = int(tree.last_token.max()) + 1, ids[1 : BIGRAM_SUFFIX + 1]
+    n_pairs, n_kgrams = n_tokens**2, [int(one.max()) + 1 for one in kgrams]
     if n_pairs + sum(n_kgrams) > MOST_TOKEN_FEATURES:
         return None
     count = np.zeros((len(tree), n_pairs), dtype=np.float32)
@@ -101,5 +103,5 @@ def in_context_bigrams(tree: PrefixTree) -> Float[ndarray, "prefix column"] | No
         count[level] = count[parent]
         count[level][np.arange(len(pair)), pair] += 1
     frequency = count / np.maximum(tree.length - 1, 1)[:, None].astype(np.float32)
-    last = [np.eye(n, dtype=np.float32)[ids] for n, ids in zip(n_kgrams, kgrams, strict=True)]
+    last = [np.eye(n, dtype=np.float32)[one] for n, one in zip(n_kgrams, kgrams, strict=True)]
     return np.concatenate([frequency, *last], axis=1)
