@@ -25,6 +25,7 @@ def study() -> dict:
     }
     return {
         "seeds": [1],
+        "memory_gb": 16,
         "tree": {"max_prefixes": 2_000_000},
         "experiments": {"million": experiment},
         "only": ["million"],

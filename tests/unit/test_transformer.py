@@ -1,7 +1,5 @@
 """The network that reads trees against a loop over single words, in its values, gradients and names."""
 
-from copy import deepcopy
-
 import numpy as np
 import pytest
 import reference_transformer
@@ -138,21 +136,6 @@ def test_networks_together_have_the_losses_and_gradients_of_each_alone():
         assert loss.item() == pytest.approx(expected[0], rel=1e-12)
         np.testing.assert_allclose(log_probability[: len(batch.tokens)], expected[1], rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(found, expected[2], rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_captured_step_replays_what_evaluation_gives():
-    process, shape = process_from_config("mess3", {"x": 0.1, "alpha": 0.7}), {**SHAPES[0], "bos": True}
-    network = random_network(shape, 3, 5, torch.float32)
-    vectors = torch.stack([torch.cat([p.detach().flatten() for p in network.parameters()])] * 2).cuda()
-    on_cpu, captured = EnsembleGradient(network), EnsembleGradient(deepcopy(network).cuda())
-    for n in (20, 400, 20, 400):  # each size is captured once and replayed, the weights moving in between
-        vectors += 0.01
-        words = sample_process(process, 2 * n, 6, np.random.default_rng(n)).reshape(2, n, 6)
-        batches = [packed_batch(word, process, True, "sampled", False) for word in words]
-        for value, wanted in zip(captured(vectors, batches), on_cpu(vectors.cpu(), batches), strict=True):
-            torch.testing.assert_close(value.cpu(), wanted, rtol=1e-4, atol=1e-5)
-    assert len(captured.graphs) == 2
 
 
 def test_gradient_by_hand_keeps_nothing_from_one_batch_to_the_next():

@@ -109,15 +109,19 @@ def statements(path: Path) -> str:
 @cache
 def _read(path: Path) -> tuple[frozenset[str], str]:
     """A file's imports and the digest of its syntax tree, in one pass, since each start of Snakemake waits for it."""
-    names = set()
+    names, parts = set(), []
 
-    def form(node) -> list | str:
-        """A syntax tree as nested lists, without empty fields, in which versions of Python differ."""
-        if isinstance(node, list):
-            return [form(item) for item in node]
-        if not isinstance(node, ast.AST):
-            return repr(node)
+    def write(node) -> None:
+        """A syntax tree as text, without empty fields, in which versions of Python differ."""
         kind = type(node)
+        if kind is list:
+            for item in node:
+                write(item)
+                parts.append(",")
+            return
+        if not isinstance(node, ast.AST):
+            parts.append(repr(node))
+            return
         if kind in WITH_BODY:
             node.body = list(_that_runs(node.body))
         elif kind is ast.Import:
@@ -126,11 +130,16 @@ def _read(path: Path) -> tuple[frozenset[str], str]:
             raise LockError(f"{path} imports relatively ({ast.unparse(node)}); import by the absolute name")
         elif kind is ast.ImportFrom:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-        fields = ((name, getattr(node, name, None)) for name in kind._fields)
-        return [kind.__name__, *[[name, form(value)] for name, value in fields if value is not None and value != []]]
+        parts.append(f"{kind.__name__}(")
+        for name in kind._fields:
+            if (value := getattr(node, name, None)) is not None and value != []:
+                parts.append(f"{name}=")
+                write(value)
+                parts.append(";")
+        parts.append(")")
 
-    syntax = form(ast.parse(path.read_bytes(), filename=str(path)))
-    return frozenset(names), _sha256(str(syntax).encode())
+    write(ast.parse(path.read_bytes(), filename=str(path)))
+    return frozenset(names), _sha256("".join(parts).encode())
 
 
 WITH_BODY = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

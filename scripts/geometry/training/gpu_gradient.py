@@ -33,19 +33,25 @@ class EnsembleGradient:
         self, vectors: Float[Tensor, "network parameter"], batches: list[Batch]
     ) -> tuple[Float[Tensor, " network"], Float[Tensor, "network node token"], Float[Tensor, "network parameter"]]:
         """The loss, log-probabilities (padding included) and gradient by network; overwritten by the next call."""
-        n_nodes = padded_size(max(len(batch.tokens) for batch in batches))
-        columns = zip(*(padded(batch, n_nodes) for batch in batches), strict=True)
-        tokens, parent, position, target = (torch.from_numpy(np.stack(arrays)) for arrays in columns)
-        inputs = [tokens, parent, position, target.to(vectors.dtype)]
+        inputs = self.inputs(vectors, batches)
         if vectors.device.type == "cuda":
             gradient, (loss, log_probability) = self._replay(vectors, inputs)
         else:
-            gradient, (loss, log_probability) = self._evaluate(
+            gradient, (loss, log_probability) = self.evaluate(
                 vectors, *(values.to(vectors.device) for values in inputs)
             )
         return loss, log_probability, gradient
 
-    def _evaluate(self, vectors, *inputs):
+    @staticmethod
+    def inputs(vectors: Float[Tensor, "network parameter"], batches: list[Batch]) -> list[Tensor]:
+        """Tokens, parents, positions and targets of all batches, padded to one size, in the memory of the CPU."""
+        n_nodes = padded_size(max(len(batch.tokens) for batch in batches))
+        columns = zip(*(padded(batch, n_nodes) for batch in batches), strict=True)
+        tokens, parent, position, target = (torch.from_numpy(np.stack(arrays)) for arrays in columns)
+        return [tokens, parent, position, target.to(vectors.dtype)]
+
+    def evaluate(self, vectors, *inputs):
+        """The gradient, and the loss and the log-probabilities, by network; step by step, without a captured graph."""
         return vmap(grad_and_value(self._loss, has_aux=True))(vectors, *inputs)
 
     def _loss(self, vector, tokens, parent, position, target):
@@ -71,11 +77,11 @@ class EnsembleGradient:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):
-                self._evaluate(vectors, *static)
+                self.evaluate(vectors, *static)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            outputs = self._evaluate(vectors, *static)
+            outputs = self.evaluate(vectors, *static)
         return graph, static, outputs
 
 
