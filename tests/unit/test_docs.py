@@ -65,6 +65,12 @@ def test_readme_is_read_in_two_minutes():
     assert len(text_of(PAGES[0]).splitlines()) <= 150 and len(PAGES[0].read_bytes()) <= 12_000
 
 
+def test_changes_begin_with_the_version_that_is_cited_or_with_what_is_not_released():
+    cited = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
+    first = re.search(r"(?m)^## (.*)$", text_of(ROOT / "CHANGELOG.md"))[1]
+    assert first in (f"{cited['version']} ({cited['date-released']})", "Unreleased")
+
+
 def test_commands_are_found_in_blocks_and_sentences():
     text = (
         "Call `make test`:\n\n    A=1 .venv/bin/snakemake -n  # why\n\n```\nmake docs\n```\nnot `maker` or `x.make`\n"
