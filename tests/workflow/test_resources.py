@@ -14,11 +14,13 @@ def test_every_rule_asks_by_its_own_name():
             assert f'resources:\n        **asks("{name}"),\n' in block, f"{name} in {path.name}"
 
 
-def test_gpus_are_asked_for_by_training_and_extraction_alone(tmp_path):
+def test_gpus_are_asked_for_by_the_jobs_that_run_a_network_on_the_device(tmp_path):
+    scripts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.py")}
     said = Study(tmp_path / "study").run("--dry-run", override={"gpus": 2})
     asked = dict(re.findall(r"^rule (\w+):.*?^    resources: (.*?)$", said, re.S | re.M))
     del asked["all"]  # no job
-    assert {rule for rule, resources in asked.items() if "gpu=2" in resources} == {"train_model", "extract_activations"}
+    on_device = {rule for rule in asked if "select_device(" in scripts[rule]}
+    assert {rule for rule, resources in asked.items() if "gpu=2" in resources} == on_device > {"train_model"}
     assert all(
         re.search(r"mem_mb=\d+", resources) and re.search(r"runtime=\d+", resources) for resources in asked.values()
     )

@@ -15,7 +15,7 @@ RESAMPLES = 9_999
 RESOLUTION = 1e-6
 """The smallest share that gains are relative to. A baseline that leaves less counts as explaining everything.
 
-Rounding leaves up to 2e-9 where theory leaves nothing, which moves a gain by less than a hundredth of the margin.
+Rounding leaves up to 2e-9 where theory leaves nothing, which moves a gain by a fiftieth of the margin.
 """
 
 LEAST_P = 1e-100

@@ -184,8 +184,8 @@ def loads_torch(rule: str) -> bool:
     return any("torch" in third_party_imports(path, SCRIPTS) for path in files)
 
 
-ON_GPU = ("train_model", "extract_activations")
-"""The rules that ask for GPUs."""
+ON_GPU = ("train_model", "extract_activations", "record_activations", "measure_attention", "steer_network")
+"""The rules that run networks on the configured device, and ask for GPUs."""
 
 
 def n_networks_of(wildcards: Mapping[str, str]) -> int:
