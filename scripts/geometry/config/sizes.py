@@ -4,8 +4,9 @@ The constants are measured on one core of a small virtual machine; benchmarks/me
 beside what the jobs of a finished study took.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from math import comb, factorial
 
 from geometry.networks.hook_points import PREFIXES_AT_ONCE, chosen_sites, concatenated_sites
@@ -14,7 +15,7 @@ from geometry.networks.recording import CHUNK_NUMBERS
 from geometry.probing.baselines import MOST_PREDICTION_COLUMNS, MOST_TOKEN_FEATURES
 from geometry.probing.cross_validation import CELLS_AT_ONCE
 from geometry.processes.entropy import MOST_BELIEFS, MOST_CHILDREN, MOST_TOKENS
-from geometry.processes.prefix_tree import count_at_most
+from geometry.processes.prefix_counts import count_prefixes, count_sequences
 from geometry.recovery.token_symmetry import MOST_SWAPS
 from geometry.tasks.base import Task
 from geometry.tasks.task import task_of
@@ -78,10 +79,23 @@ class Size:
         return self.n_probed * (self.n_sites + 2) + 15
 
 
-def count_complete(n_tokens: int, context: int, limit: int) -> int:
-    """The number of prefixes up to the greatest length with at most `limit`; at least those of one token."""
-    counts = [count_at_most(n_tokens, length, limit + 1) for length in range(1, context + 1)]
-    return max([n_tokens, *(count for count in counts if count <= limit)])
+def prefixes_by_length(task: Task, context: int, limit: int) -> tuple[int, ...]:
+    """The number of prefixes of each length from 1 to `context`, or `limit` if it is less; at most, of some tasks."""
+    if task.kind == "markov":
+        return count_prefixes(task.process, context, limit)
+    return count_sequences(task.n_tokens, context, limit)
+
+
+def n_in_tree(by_length: Sequence[int], max_prefixes: int) -> tuple[int, int]:
+    """The prefixes of a tree, at most, and those of them up to the length up to which all are there.
+
+    Of more than `max_prefixes`, they are those of sampled sequences.
+    """
+    if sum(by_length) <= max_prefixes:
+        return sum(by_length), sum(by_length)
+    n_sequences = max(1, max_prefixes // len(by_length))
+    n_complete = sum(takewhile(lambda n: n <= n_sequences, by_length))
+    return sum(min(n, n_sequences) for n in by_length), max(by_length[0], n_complete)
 
 
 def count_continued(n_tokens: int, context: int, limit: int) -> int:
@@ -106,12 +120,13 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
     n_trained = training["context"] + model["bos"]
     n_tokens, d_model, sites = task.n_tokens, model["d_model"], chosen_sites(model, probe)
     n_states, limits = task.n_components, ((task.context, max_prefixes), (MOST_TOKENS, MOST_BELIEFS))
-    n_prefixes, node = count_at_most(n_tokens, task.context, max_prefixes), node_of(model, n_ctx)
+    by_length, node = prefixes_by_length(task, n_ctx, max_prefixes), node_of(model, n_ctx)
+    n_prefixes, n_complete = n_in_tree(by_length[: task.context], max_prefixes)
     weights, table = n_layers * node.weights, 8 * n_prefixes * n_tokens
     stored = 4 * (weights + d_model * (2 * n_tokens + n_ctx)) * max(training["snapshots"], probe["random_networks"])
     # Distinct prefixes of a batch, at most.
-    words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_trained + 1))
-    every = count_at_most(n_tokens, training["context"], max_prefixes)
+    words = sum(min(n, training["batch_size"]) for n in by_length[:n_trained])
+    every = min(max_prefixes, sum(by_length[: training["context"]]))
     nodes = every if training["labels"] == "full_distribution" else words
     tree = n_prefixes * (80 + 48 * n_states)
     # The probe holds the features of the concatenated sites once, some fifteen targets, and Gram matrices of each cell;
@@ -127,7 +142,6 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
     fits = (len(sites) + 1) * (probe["folds"] * (2 * probe["repeats"] + 1) + task.context + 2)
     left = 36 * fits * (d_model + columns) ** 2 * columns
     components = (n_prefixes * n_tokens**2 + 10 * n_tokens**3) * (n_tokens > known)
-    n_complete = count_complete(n_tokens, task.context, n_prefixes)
     continuation_probabilities = n_complete * n_tokens**2 + 10 * n_tokens**3
     return Size(
         n_tokens=n_tokens,
