@@ -43,7 +43,7 @@ class Size:
     n_sites: int
     n_snapshots: int  # of a training
     n_random_networks: int
-    n_probed: int  # of these, at most
+    n_probed: int  # of these, at most; of networks that are never trained, one each
     stored_bytes: int  # the weights of all snapshots
     train_bytes: int
     tree_bytes: int
@@ -58,6 +58,7 @@ class Size:
     probe_seconds: float  # of the last snapshot of a training
     recovery_seconds: float  # of one snapshot
     surgery_seconds: float
+    n_compared: int = 2  # of these, at random initialisation and at the end
     imported_bytes: int = 0  # of a recording
     import_seconds: float = 0.0  # of one site of it
     language_bytes: float = 0.0  # of a language model that reads the sequences
@@ -67,6 +68,11 @@ class Size:
     def table_bytes(self) -> float:
         """Bytes of a table with a number for each prefix and token."""
         return 8.0 * self.n_prefixes * self.n_tokens
+
+    @property
+    def of_random(self) -> "Size":
+        """The size of the run of networks that are never trained."""
+        return replace(self, n_probed=self.n_random_networks, n_compared=self.n_random_networks)
 
     @property
     def n_networks(self) -> int:
@@ -184,10 +190,10 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
         extract_seconds=3 * n_prefixes * (weights + n_tokens * d_model) / FLOPS + TOKEN_SECONDS * n_prefixes * n_tokens,
         baselines_seconds=(13 * n_prefixes * gram_of_tokens + 900 * of_tokens**3 + 4 * components) / FLOPS,
         probe_seconds=(
-            (20 + 5 * repeats) * n_prefixes * gram + (1550 + 250 * repeats) * features**3 + left + 4 * components
+            (12 + 3 * repeats) * n_prefixes * gram + (1550 + 250 * repeats) * features**3 + left + 4 * components
         )
         / FLOPS,
-        recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3 + 4 * continuation_probabilities) / FLOPS,
+        recovery_seconds=(3 * n_prefixes * features**2 + 350 * features**3 + 4 * continuation_probabilities) / FLOPS,
         surgery_seconds=0.0,
     )
 
@@ -217,13 +223,13 @@ def size_of_pairs(task: Task, model: Mapping, training: Mapping, probe: Mapping,
         tree_bytes=tree,
         extract_bytes=tree + stored,
         baselines_bytes=tree + n_pairs * 100 * p + 9 * cells * (5 * p) ** 2,
-        probe_bytes=tree + n_pairs * (18 * d_model + 130 * p) + 9 * cells * columns**2,
+        probe_bytes=tree + n_pairs * (20 * d_model + 145 * p) + 10 * cells * columns**2,
         recovery_bytes=0,
         circuit_bytes=60 * p**3 + stored,
-        train_seconds=training["steps"] * (4.5 * process.n_trained * weights / FLOPS + 0.01),
+        train_seconds=training["steps"] * (3 * process.n_trained * weights / FLOPS + 0.01),
         extract_seconds=2 * n_pairs * weights / FLOPS,
-        baselines_seconds=0.0,
-        probe_seconds=28 * n_pairs * columns**2 / FLOPS,
+        baselines_seconds=28 * n_pairs * (5 * p) ** 2 / FLOPS,
+        probe_seconds=20 * n_pairs * columns**2 / FLOPS,
         recovery_seconds=0.0,
         surgery_seconds=PAIRS * 2 * (model["d_mlp"] + width) * (width + 75) / FLOPS,
     )
