@@ -280,7 +280,8 @@ def estimates(n_tokens):
 
 def test_estimates_know_the_number_of_tokens():
     few, many = estimates(27), estimates(1000)
-    of_points = {"write_report", "animate_emergence", "build_explorer", "record_activations"}
+    of_points = {"write_report", "animate_emergence", "build_explorer", "record_activations", "measure_distances"}
+    of_points |= {"describe_process", "judge_claims", "write_findings"}
     for rule in sorted(SECONDS.keys() & BYTES.keys() - of_points - set(OF_MODULAR)):
         scored_positions, took = (
             [getattr(of, what)(rule, name) for of, name in (few, many)] for what in ("memory_bytes", "seconds")

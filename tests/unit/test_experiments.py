@@ -10,7 +10,7 @@ import yaml
 
 from geometry.config.checks import probe_caution
 from geometry.config.experiments import ConfigError, canonical, canonical_config, merged, resolve_experiments
-from geometry.config.job_costs import peak_memory_gb
+from geometry.config.job_costs import Estimates, peak_memory_gb
 from geometry.config.sizes import size_of
 from geometry.networks.hook_points import chosen_sites, concatenated_sites, drawn_site, probed_sites
 from geometry.tasks.task import process_of, task_name
@@ -242,6 +242,24 @@ def test_training_costs_what_the_trained_context_does_and_all_else_what_the_scor
     short, beyond, long = size(6, None), size(12, 6), size(12, None)
     assert short.train_seconds == beyond.train_seconds < long.train_seconds
     assert short.extract_seconds < beyond.extract_seconds == long.extract_seconds
+
+
+def test_full_distribution_costs_what_the_possible_prefixes_do():
+    def size(n_tokens):
+        return size_of(resolve({"experiments": {"z1r": {"task": {"context": n_tokens}}}})["z1r"], 10**6)
+
+    assert size(14).n_prefixes == size(14).n_complete == 366  # of 32,766 sequences
+    assert size(14).train_seconds < 4 * size(10).train_seconds  # which has 134; sequences, a sixteenth
+
+
+@pytest.mark.parametrize("rule", ["probe_beliefs", "recover_process", "find_symmetries", "extract_activations"])
+def test_random_networks_cost_by_their_number_and_trained_ones_by_their_snapshots(rule):
+    def seconds(run, n_random):
+        override = {"experiments": {"mess3": {"probe": {"random_networks": n_random}}}}
+        return Estimates(resolve(override), 10**6).seconds(rule, {"experiment": "mess3", "run": run})
+
+    assert seconds("random_init", 5) < seconds("random_init", 10)
+    assert seconds("seed_1", 5) == seconds("seed_1", 10) < seconds("seeds_1-5", 5)
 
 
 FORMER_NAMES = [

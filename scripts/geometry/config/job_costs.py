@@ -1,21 +1,22 @@
 """Memory and time that a job takes, by rule, estimated from the configuration.
 
-Memory is meant to be above what a job takes, and below twice that. Time is that of one core of the virtual machine on
-which the constants were measured; `slowness` is the factor of another one.
+Memory is meant to be above what a job takes, and below twice that. Time is CPU time of the virtual machine on which the
+constants were measured, a small one with two cores, both in use; `slowness` is the factor of another one.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 from geometry.config.recorded import tasks_of
 from geometry.config.seeds import seeds_of
 from geometry.config.sizes import TOKEN_SECONDS, Size, size_of
 from geometry.interventions.steering import MOST_FOLLOWED
+from geometry.networks.origins import RANDOM_INIT
 from geometry.processes.prefix_tree import NUMBERS_AT_ONCE
 from geometry.provenance.code_digest import reachable_files, third_party_imports
 from geometry.tasks.task import task_name
@@ -35,7 +36,7 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "build_ground_truth": lambda size: (
         SCIENCE + max(0.03e9, 80 * size.n_continued) + 3 * size.tree_bytes + 2 * size.table_bytes + size.imported_bytes
     ),
-    "train_model": lambda size: TORCH + 0.05e9 + size.train_bytes,
+    "train_model": lambda size: TORCH + 0.05e9 + 1.4 * size.train_bytes,
     "initialize_networks": lambda size: TORCH + size.stored_bytes,
     "import_model": lambda size: TORCH + size.stored_bytes + size.extract_bytes,
     "extract_activations": lambda size: TORCH + 2 * size.extract_bytes,
@@ -117,44 +118,53 @@ SECONDS: Mapping[str, Callable[[Size], float]] = {
     "build_ground_truth": lambda size: 1e-6 * size.n_continued + TOKEN_SECONDS * size.n_prefixes * size.n_tokens,
     "measure_loss": lambda size: TOKEN_SECONDS * size.n_probed * size.n_prefixes * size.n_tokens,
     "measure_process": lambda size: (
-        3
-        + 5e-5 * size.n_prefixes
+        0.5
+        + 3e-6 * size.n_prefixes
         + TOKEN_SECONDS / 2 * LONG_PREFIXES * size.n_tokens * 10
         + 1e-7 * size.n_complete * size.n_permutations
         + 6e-3 * size.n_tokens
     ),
-    "score_baselines": lambda size: 1.5 + size.baselines_seconds,
-    "probe_beliefs": lambda size: (  # at random initialisation 0.7 times as long as at the end, between a quarter
-        0.5 + size.probe_seconds * max(1.2 + 0.25 * size.n_probed, 0.7 * size.n_random_networks)
+    "score_baselines": lambda size: 0.3 + 5e-6 * size.n_prefixes + size.baselines_seconds,
+    "probe_beliefs": lambda size: (  # of a random network 0.7, of the end of a training 1.15, of others 0.25
+        0.4 + size.probe_seconds * (0.7 * size.n_compared + 0.25 * (size.n_probed - size.n_compared))
     ),
     "steer_network": lambda size: (
-        2 + 24 * TOKEN_SECONDS * STEERED * size.n_sites * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
+        0.1
+        + 30 * STEERED * size.n_sites * size.extract_seconds / size.n_prefixes
+        + 24 * TOKEN_SECONDS * STEERED * size.n_sites * min(size.n_tokens, MOST_FOLLOWED) * size.n_tokens
     ),
-    "recover_process": lambda size: 0.5 + size.n_probed * size.recovery_seconds,
+    "recover_process": lambda size: 0.1 + size.n_probed * size.recovery_seconds,
     "score_recovery": lambda size: (
-        0.8 + 2e-5 * size.n_prefixes + TOKEN_SECONDS / 2 * LONG_PREFIXES * size.n_tokens * (size.n_read + 30)
+        0.25 + 4e-6 * size.n_prefixes + TOKEN_SECONDS / 2 * LONG_PREFIXES * size.n_tokens * (size.n_read + 30)
     ),
     "find_symmetries": lambda size: (
-        4e-7 * size.n_complete * size.n_permutations * size.n_sites * max(2, size.n_random_networks)
+        2e-7 * size.n_complete * size.n_permutations * size.n_sites * size.n_compared
         + 2e-9 * size.n_tokens**3
-        + 1e-7 * size.n_permutations**2 * size.n_tokens * size.n_sites * max(2, size.n_random_networks)
+        + 1e-7 * size.n_permutations**2 * size.n_tokens * size.n_sites * size.n_compared
     ),
-    "measure_dimension": lambda size: 1.5 + 3e-5 * size.n_prefixes + 2e-3 * size.n_tokens * (1 + size.n_probed),
+    "measure_dimension": lambda size: (
+        size.n_probed * (0.06 + 7e-5 * min(size.n_prefixes, 4000)) + 2e-3 * size.n_tokens * (1 + size.n_probed)
+    ),
+    "sample_sequences": lambda size: 0.1,
+    "measure_distances": lambda size: 0.1,
+    "measure_subspaces": lambda size: 0.25,
     "measure_convergence": lambda size: 4e-3 * size.n_tokens,
-    "measure_attention": lambda size: (
-        max(1, size.n_random_networks / 2) * (0.2 + size.extract_seconds + 5e-6 * size.n_prefixes)
-    ),
-    "animate_emergence": lambda size: 1 + 5e-5 * size.n_prefixes,
+    "measure_attention": lambda size: size.n_compared / 2 * (0.2 + size.extract_seconds + 5e-6 * size.n_prefixes),
+    "animate_emergence": lambda size: 0.2 + 1.2e-5 * size.n_prefixes,
     "measure_circuit": lambda size: 5 * size.n_snapshots * size.extract_seconds,
-    "find_shift_symmetry": lambda size: 2.5e-5 * size.n_probed * size.n_prefixes,
-    "measure_surgery": lambda size: 6 + size.surgery_seconds,
+    "find_shift_symmetry": lambda size: 1.5e-5 * size.n_probed * size.n_prefixes,
+    "measure_surgery": lambda size: 1 + size.surgery_seconds,
     "write_report": lambda size: 4,
-    "build_explorer": lambda size: 2 + 2e-5 * size.n_prefixes * size.n_sites,
+    "build_explorer": lambda size: 1 + 2e-5 * size.n_prefixes * size.n_sites,
+    **dict.fromkeys(
+        ["describe_process", "judge_claims", "plot_claims", "plot_recovery", "plot_spectrum"], lambda size: 0.5
+    ),
+    **dict.fromkeys(["collect_claims", "write_findings", "play_chaos_game"], lambda size: 1.1),
 }
-"""Seconds of one core for the work of a job; of the rules that are not here, less than half a second."""
+"""Seconds of one core for the work of a job; of rules that are not here, less than half a second (10,000 prefixes)."""
 
-START, START_DRAWING, START_TORCH = 1.3, 2.1, 2.7
-"""Seconds until a job has begun and ended besides: Snakemake, the interpreter, its packages, the record."""
+START, START_DRAWING, START_TORCH = 0.8, 1.3, 1.9
+"""Seconds until a job has begun and ended besides: the interpreter, its packages, the record."""
 
 SPEED_TEST = """
 import pandas, torch, xarray, zarr
@@ -162,17 +172,20 @@ torch.set_num_threads(1)
 for _ in range(30):
     torch.ones(1000, 1000) @ torch.ones(1000, 1000)
 """
-SPEED_TEST_SECONDS = 2.5
-"""Seconds of the speed test, which starts Python and multiplies matrices, on the machine of the constants."""
+SPEED_TEST_SECONDS = 2.7
+"""CPU seconds of the speed test, which starts Python and multiplies matrices, on the machine of the constants.
+
+The median of 24 tries while others used both cores, as the jobs of a study do."""
 
 
 def slowness() -> float:
-    """The time of the speed test here over that on the machine of the constants: the median of three tries."""
+    """The CPU time of the speed test here over that on the machine of the constants: the median of three tries."""
 
     def tried() -> float:
-        begin = perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-c", SPEED_TEST], check=True)
-        return perf_counter() - begin
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
     return median(tried() for _ in range(3)) / SPEED_TEST_SECONDS
 
@@ -213,7 +226,10 @@ class Estimates:
         """About how long a job takes on one core."""
         is_drawing = rule.startswith(("plot_", "animate_"))
         start = START_TORCH if loads_torch(rule) else START_DRAWING if is_drawing else START
-        work = max((SECONDS[rule](size) for size in self._behind(wildcards) if rule in SECONDS), default=0.0)
+        sizes = self._behind(wildcards)
+        if wildcards.get("run") == RANDOM_INIT:
+            sizes = [size.of_random for size in sizes]
+        work = max((SECONDS[rule](size) for size in sizes if rule in SECONDS), default=0.0)
         n_scored = len(self.tasks[wildcards["experiment"]]) if rule == "score_baselines" else 1  # all in one job
         return start + work * n_networks_of(wildcards) * n_scored
 

@@ -4,8 +4,9 @@ The constants are measured on one core of a small virtual machine; benchmarks/me
 beside what the jobs of a finished study took.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from math import comb, factorial
 
 from geometry.networks.hook_points import PREFIXES_AT_ONCE, chosen_sites, concatenated_sites
@@ -14,7 +15,7 @@ from geometry.networks.recording import CHUNK_NUMBERS
 from geometry.probing.baselines import MOST_PREDICTION_COLUMNS, MOST_TOKEN_FEATURES
 from geometry.probing.cross_validation import CELLS_AT_ONCE
 from geometry.processes.entropy import MOST_BELIEFS, MOST_CHILDREN, MOST_TOKENS
-from geometry.processes.prefix_tree import count_at_most
+from geometry.processes.prefix_counts import count_prefixes, count_sequences
 from geometry.recovery.token_symmetry import MOST_SWAPS
 from geometry.tasks.base import Task
 from geometry.tasks.task import task_of
@@ -42,7 +43,7 @@ class Size:
     n_sites: int
     n_snapshots: int  # of a training
     n_random_networks: int
-    n_probed: int  # of these, at most
+    n_probed: int  # of these, at most; of networks that are never trained, one each
     stored_bytes: int  # the weights of all snapshots
     train_bytes: int
     tree_bytes: int
@@ -57,6 +58,7 @@ class Size:
     probe_seconds: float  # of the last snapshot of a training
     recovery_seconds: float  # of one snapshot
     surgery_seconds: float
+    n_compared: int = 2  # of these, at random initialisation and at the end
     imported_bytes: int = 0  # of a recording
     import_seconds: float = 0.0  # of one site of it
     language_bytes: float = 0.0  # of a language model that reads the sequences
@@ -66,6 +68,11 @@ class Size:
     def table_bytes(self) -> float:
         """Bytes of a table with a number for each prefix and token."""
         return 8.0 * self.n_prefixes * self.n_tokens
+
+    @property
+    def of_random(self) -> "Size":
+        """The size of the run of networks that are never trained."""
+        return replace(self, n_probed=self.n_random_networks, n_compared=self.n_random_networks)
 
     @property
     def n_networks(self) -> int:
@@ -78,10 +85,23 @@ class Size:
         return self.n_probed * (self.n_sites + 2) + 15
 
 
-def count_complete(n_tokens: int, context: int, limit: int) -> int:
-    """The number of prefixes up to the greatest length with at most `limit`; at least those of one token."""
-    counts = [count_at_most(n_tokens, length, limit + 1) for length in range(1, context + 1)]
-    return max([n_tokens, *(count for count in counts if count <= limit)])
+def prefixes_by_length(task: Task, context: int, limit: int) -> tuple[int, ...]:
+    """The number of prefixes of each length from 1 to `context`, or `limit` if it is less; at most, of some tasks."""
+    if task.kind == "markov":
+        return count_prefixes(task.process, context, limit)
+    return count_sequences(task.n_tokens, context, limit)
+
+
+def n_in_tree(by_length: Sequence[int], max_prefixes: int) -> tuple[int, int]:
+    """The prefixes of a tree, at most, and those of them up to the length up to which all are there.
+
+    Of more than `max_prefixes`, they are those of sampled sequences.
+    """
+    if sum(by_length) <= max_prefixes:
+        return sum(by_length), sum(by_length)
+    n_sequences = max(1, max_prefixes // len(by_length))
+    n_complete = sum(takewhile(lambda n: n <= n_sequences, by_length))
+    return sum(min(n, n_sequences) for n in by_length), max(by_length[0], n_complete)
 
 
 def count_continued(n_tokens: int, context: int, limit: int) -> int:
@@ -106,12 +126,13 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
     n_trained = training["context"] + model["bos"]
     n_tokens, d_model, sites = task.n_tokens, model["d_model"], chosen_sites(model, probe)
     n_states, limits = task.n_components, ((task.context, max_prefixes), (MOST_TOKENS, MOST_BELIEFS))
-    n_prefixes, node = count_at_most(n_tokens, task.context, max_prefixes), node_of(model, n_ctx)
+    by_length, node = prefixes_by_length(task, n_ctx, max_prefixes), node_of(model, n_ctx)
+    n_prefixes, n_complete = n_in_tree(by_length[: task.context], max_prefixes)
     weights, table = n_layers * node.weights, 8 * n_prefixes * n_tokens
     stored = 4 * (weights + d_model * (2 * n_tokens + n_ctx)) * max(training["snapshots"], probe["random_networks"])
     # Distinct prefixes of a batch, at most.
-    words = sum(min(n_tokens**length, training["batch_size"]) for length in range(1, n_trained + 1))
-    every = count_at_most(n_tokens, training["context"], max_prefixes)
+    words = sum(min(n, training["batch_size"]) for n in by_length[:n_trained])
+    every = min(max_prefixes, sum(by_length[: training["context"]]))
     nodes = every if training["labels"] == "full_distribution" else words
     tree = n_prefixes * (80 + 48 * n_states)
     # The probe holds the features of the concatenated sites once, some fifteen targets, and Gram matrices of each cell;
@@ -127,7 +148,6 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
     fits = (len(sites) + 1) * (probe["folds"] * (2 * probe["repeats"] + 1) + task.context + 2)
     left = 36 * fits * (d_model + columns) ** 2 * columns
     components = (n_prefixes * n_tokens**2 + 10 * n_tokens**3) * (n_tokens > known)
-    n_complete = count_complete(n_tokens, task.context, n_prefixes)
     continuation_probabilities = n_complete * n_tokens**2 + 10 * n_tokens**3
     return Size(
         n_tokens=n_tokens,
@@ -170,10 +190,10 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
         extract_seconds=3 * n_prefixes * (weights + n_tokens * d_model) / FLOPS + TOKEN_SECONDS * n_prefixes * n_tokens,
         baselines_seconds=(13 * n_prefixes * gram_of_tokens + 900 * of_tokens**3 + 4 * components) / FLOPS,
         probe_seconds=(
-            (20 + 5 * repeats) * n_prefixes * gram + (1550 + 250 * repeats) * features**3 + left + 4 * components
+            (12 + 3 * repeats) * n_prefixes * gram + (1550 + 250 * repeats) * features**3 + left + 4 * components
         )
         / FLOPS,
-        recovery_seconds=(4 * n_prefixes * features**2 + 230 * features**3 + 4 * continuation_probabilities) / FLOPS,
+        recovery_seconds=(3 * n_prefixes * features**2 + 350 * features**3 + 4 * continuation_probabilities) / FLOPS,
         surgery_seconds=0.0,
     )
 
@@ -203,13 +223,13 @@ def size_of_pairs(task: Task, model: Mapping, training: Mapping, probe: Mapping,
         tree_bytes=tree,
         extract_bytes=tree + stored,
         baselines_bytes=tree + n_pairs * 100 * p + 9 * cells * (5 * p) ** 2,
-        probe_bytes=tree + n_pairs * (18 * d_model + 130 * p) + 9 * cells * columns**2,
+        probe_bytes=tree + n_pairs * (20 * d_model + 145 * p) + 10 * cells * columns**2,
         recovery_bytes=0,
         circuit_bytes=60 * p**3 + stored,
-        train_seconds=training["steps"] * (4.5 * process.n_trained * weights / FLOPS + 0.01),
+        train_seconds=training["steps"] * (3 * process.n_trained * weights / FLOPS + 0.01),
         extract_seconds=2 * n_pairs * weights / FLOPS,
-        baselines_seconds=0.0,
-        probe_seconds=28 * n_pairs * columns**2 / FLOPS,
+        baselines_seconds=28 * n_pairs * (5 * p) ** 2 / FLOPS,
+        probe_seconds=20 * n_pairs * columns**2 / FLOPS,
         recovery_seconds=0.0,
         surgery_seconds=PAIRS * 2 * (model["d_mlp"] + width) * (width + 75) / FLOPS,
     )

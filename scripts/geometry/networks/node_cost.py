@@ -12,7 +12,8 @@ FLOPS = 50e9
 """Operations per second of one core in products of matrices."""
 
 PASS_SECONDS, CALL_SECONDS = 3e-9, 3e-4
-"""Of training by automatic differentiation: for each stored number, and for each generation of a layer."""
+"""Of training: for each number that is attended to, or stored by automatic differentiation; for each generation of a
+layer, by automatic differentiation."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def node_of(model: Mapping, n_ctx: int) -> Node:
         width = model["n_heads"] * model["d_head"]
         weights = d_model * (4 * width + 2 * model["d_mlp"])
         floats = 10 * d_model + 3 * model["d_mlp"] + 10 * width + n_ctx * model["n_heads"]
-        return Node(weights, floats, 2 * width, 2.7 * weights / FLOPS)
+        return Node(weights, floats, 2 * width, 2.7 * weights / FLOPS + PASS_SECONDS * n_ctx * width)
     # By automatic differentiation: products of small matrices, and passes over what lies between them.
     if architecture == "kuramoto":
         weights, floats = d_model**2 * model["kuramoto_steps"], d_model * (8 + 9 * model["kuramoto_steps"])
