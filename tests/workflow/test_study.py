@@ -379,12 +379,12 @@ def test_published_recipe_is_planned_in_full(tmp_path):
 
 def test_first_steps_of_the_published_recipe_learn(tmp_path):
     study = Study(tmp_path / "paper")
-    override = {"experiments": {"mess3_paper": {"training": {"steps": 1000, "log_rows": 11}}}}
+    override = {"experiments": {"mess3_paper": {"training": {"steps": 200, "log_rows": 11}}}}
     table = "results/mess3_paper/seed_1/training.csv"
     study.run(table, configs=[ROOT / "studies/paper.yaml"], override=override)
     training = read_table(study.folder / table)
-    assert training["tokens_seen"].iloc[-1] == 1000 * 64 * 10
-    assert training["gap_nats"].iloc[-1] < 0.5 * training["gap_nats"].iloc[0]
+    assert training["tokens_seen"].iloc[-1] == 200 * 64 * 10
+    assert training["gap_nats"].iloc[-1] < 0.1 * training["gap_nats"].iloc[0]
 
 
 @pytest.mark.parametrize(
