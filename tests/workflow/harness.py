@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -37,9 +39,24 @@ class Study:
 
     def snakemake(self, *arguments, environment=None, **settings) -> subprocess.CompletedProcess:
         """Run Snakemake from a folder that is neither the project nor the results."""
+        if "--dry-run" in arguments and environment is None:
+            return self.plan(*arguments, **settings)
         environment = {**os.environ, **(environment or {})}
         command = self.command(*arguments, **settings)
         return subprocess.run(command, cwd="/", env=environment, capture_output=True, encoding="utf-8", check=False)
+
+    def plan(self, *arguments, **settings) -> subprocess.CompletedProcess:
+        """Run Snakemake where it is to plan or to refuse: in a fork of a process that has imported it, half the work.
+
+        Results are made by processes of their own, in which sets have another order, as they have for a user.
+        """
+        command, server = self.command(*arguments, **settings), warm_start()
+        with tempfile.TemporaryDirectory() as folder:
+            said = [Path(folder) / name for name in ("output", "errors")]
+            call = {"arguments": command[3:], "output": str(said[0]), "errors": str(said[1])}
+            print(json.dumps(call), file=server.stdin, flush=True)
+            status = int(server.stdout.readline())
+            return subprocess.CompletedProcess(command, status, *(path.read_text(encoding="utf-8") for path in said))
 
     def run(self, *arguments, **settings) -> str:
         """What Snakemake says, which must succeed."""
@@ -57,6 +74,13 @@ class Study:
         """The same results, dates and all, in another folder."""
         shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
         return Study(folder, self.project)
+
+
+@cache
+def warm_start() -> subprocess.Popen:
+    """The process that imported Snakemake, until that of the tests ends."""
+    command = [sys.executable, Path(__file__).with_name("warm_start.py")]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", encoding="utf-8")
 
 
 def hashes(study: Study) -> dict[str, str]:

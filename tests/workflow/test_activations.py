@@ -31,20 +31,24 @@ def study_of(folder, config, arrays, name):
     return study, {"configs": [SMALLEST, path]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def arrays(smallest):
     (truth,) = smallest.folder.glob("results/tasks/mess3_*/ground_truth.zarr.zip")
     return exported(truth, smallest.folder / "results/mess3/seed_1/activations.zarr.zip")
 
 
-@pytest.fixture(scope="module")
-def bare(arrays, tmp_path_factory):
+@pytest.fixture(scope="session")
+def bare(arrays, made_once):
     """A study of some sequences in any order, without predictions and a random network, from position 2 on."""
-    kept = np.random.default_rng(0).permutation(81)[:60]
-    sites = {name: values[kept] for name, values in arrays.items() if "/" not in name and name != "log_probability"}
-    study, how = study_of(tmp_path_factory.mktemp("bare"), BARE, sites, "bare.npz")
-    study.run("results/findings.md", "results/figures/own/r2_by_site.png", "results/figures/own/sites.png", **how)
-    return study, how
+
+    def run(folder):
+        kept = np.random.default_rng(0).permutation(81)[:60]
+        sites = {name: values[kept] for name, values in arrays.items() if "/" not in name and name != "log_probability"}
+        study, how = study_of(folder, BARE, sites, "bare.npz")
+        study.run("results/findings.md", "results/figures/own/r2_by_site.png", "results/figures/own/sites.png", **how)
+
+    folder = made_once("bare", run)
+    return Study(folder / "study"), {"configs": [SMALLEST, folder / "own.yaml"]}
 
 
 def test_exported_activations_give_the_probe_rows_of_their_network(smallest, arrays, tmp_path):
@@ -85,7 +89,7 @@ def test_what_a_recording_lacks_makes_its_claims_not_testable(bare):
 def test_random_network_without_predictions_is_compared_by_its_activations_alone(arrays, tmp_path):
     sites = {name: values for name, values in arrays.items() if name != "random_init/log_probability"}
     study, how = study_of(tmp_path, OWN, sites, "own.zarr")
-    study.run("results/findings.md", **how)
+    study.run("results/claims/own.csv", **how)
     claims = read_table(study.folder / "results/claims/own.csv").set_index("claim")
     lacking = claims[claims["baseline"].isna()]
     assert set(lacking["verdict"]) == {"not testable"} and lacking["baseline_name"].to_dict() == {
@@ -153,7 +157,7 @@ def test_bad_recording_stops_before_anything_is_written(old, new, sentence, arra
     if "rrxor" in new:
         config = config.replace(CONTROL, "")
     study, how = study_of(tmp_path, config, arrays, "own.zarr")
-    result = study.snakemake(**how)
+    result = study.plan(**how)
     assert result.returncode != 0 and "Traceback" not in result.stderr
     assert any("experiment 'own': " in line and sentence in line for line in result.stderr.splitlines())
     assert {path.name for path in study.folder.iterdir()} <= {".snakemake", "own.zarr"}

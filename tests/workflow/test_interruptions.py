@@ -81,20 +81,20 @@ RULES = sorted(RULES - NOT_THERE)  # that study is of networks that it trains on
 
 
 def test_study_killed_in_each_of_its_rules_elsewhere_on_more_cores_ends_in_the_same_bytes(smallest, tmp_path):
-    """At a random moment of each; the job, Snakemake, or both by turns."""
+    """At a random moment of each; the job, Snakemake, or both by turns. Of many jobs at once, so that few starts do."""
     study, moments, spared, attempts = Study(tmp_path / "a folder with spaces"), random.Random(0), list(RULES), 0
     assert len(RULES) == 43
     forced = []
     while spared:
         attempts += 1
         assert attempts < 100
-        process = start(study, *forced, configs=[SMALLEST], cores=4)
+        process = start(study, *forced, configs=[SMALLEST], cores=8)
         if not wait_for(lambda: set(jobs_of(process)) & set(spared), process):  # noqa: B023
             assert process.wait() == 0
             forced = [f"--forcerun={spared[0]}"]  # finished: so let one run again that has not been killed yet
             continue
         began = set(jobs_of(process))
-        time.sleep(moments.uniform(0, 0.8))
+        time.sleep(moments.uniform(0, 1.6))
         rules = (began | set(jobs_of(process))) & set(spared)
         victim = ["job", "snakemake", "both"][attempts % 3]
         kill(victim, process, rules)

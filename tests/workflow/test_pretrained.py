@@ -126,7 +126,7 @@ def test_networks_of_several_seeds_stand_beside_trained_ones(tmp_path):
 )
 def test_bad_checkpoint_stops_before_anything_is_written(old, new, sentence, tmp_path):
     study, how = study_of(tmp_path, MINE.replace(old, new))
-    result = study.snakemake(**how)
+    result = study.plan(**how)
     assert result.returncode != 0 and "Traceback" not in result.stderr
     assert [
         line

@@ -67,7 +67,7 @@ def test_beliefs_decoded_from_the_tokens_have_the_r2_of_their_draw_of_folds(fini
 
 
 def test_study_without_belief_states_has_no_preview(tmp_path):
-    result = Study(tmp_path / "study").snakemake("preview", configs=[], override={"only": ["modular_addition"]})
+    result = Study(tmp_path / "study").plan("preview", configs=[], override={"only": ["modular_addition"]})
     assert (
         result.returncode != 0
         and "no experiment of this study has belief states to draw" in result.stdout + result.stderr

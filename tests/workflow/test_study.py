@@ -272,16 +272,16 @@ def test_exact_loss_agrees_with_the_training_curve(finished):
 def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
-    first, second = (Study(tmp_path / name, clone(tmp_path / f"{name}_project")) for name in ("first", "second"))
-    targets = [f"results/{e}/seed_{s}/activations.zarr.zip" for e in EXPERIMENTS for s in (1, 2)]
+    first, second = Study(tmp_path / "first"), Study(tmp_path / "second", clone(tmp_path / "project"))
+    targets = [f"results/{e}/seed_1/activations.zarr.zip" for e in EXPERIMENTS]
     environment, cpu = {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}, {"device": "cpu"}
     said = [s.run("--cache", *targets, environment=environment, override=cpu) for s in (first, second)]
     said = [re.findall(r"\d\d:\d\d:\d\d (\w+ [\w. ]+):", text) for text in said]  # wherever on a line: others write too
     for rule, count in {
         "build_ground_truth": 2,
-        "sample_sequences": 2,
-        "train_model": 4,
-        "extract_activations": 4,
+        "sample_sequences": 1,
+        "train_model": 2,
+        "extract_activations": 2,
     }.items():
         assert [len({job for job in jobs if job.split()[0] == rule}) for jobs in said] == [count, 0]
     assert hashes(first) == hashes(second)
@@ -379,12 +379,12 @@ def test_published_recipe_is_planned_in_full(tmp_path):
 
 def test_first_steps_of_the_published_recipe_learn(tmp_path):
     study = Study(tmp_path / "paper")
-    override = {"experiments": {"mess3_paper": {"training": {"steps": 1000, "log_rows": 11}}}}
+    override = {"experiments": {"mess3_paper": {"training": {"steps": 200, "log_rows": 11}}}}
     table = "results/mess3_paper/seed_1/training.csv"
     study.run(table, configs=[ROOT / "studies/paper.yaml"], override=override)
     training = read_table(study.folder / table)
-    assert training["tokens_seen"].iloc[-1] == 1000 * 64 * 10
-    assert training["gap_nats"].iloc[-1] < 0.5 * training["gap_nats"].iloc[0]
+    assert training["tokens_seen"].iloc[-1] == 200 * 64 * 10
+    assert training["gap_nats"].iloc[-1] < 0.1 * training["gap_nats"].iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_first_steps_of_the_published_recipe_learn(tmp_path):
 )
 def test_bad_configuration_stops_before_anything_is_written(override, sentence, tmp_path):
     study = Study(tmp_path / "bad")
-    result = study.snakemake(override=override)
+    result = study.plan(override=override)
     assert result.returncode != 0
     assert [line for line in result.stderr.splitlines() if sentence in line], result.stderr
     assert "Traceback" not in result.stderr

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import chi2, norm
+from scipy.special import gammaincinv, ndtr
 
 from geometry.claims.verdicts import half_width, has_interval
 
@@ -18,6 +18,11 @@ MOST_SEEDS = 1000
 
 QUANTILES = (np.arange(200) + 0.5) / 200
 """Probabilities at which the distribution of an estimated variance is evaluated."""
+
+
+def relative_variances(freedom: int) -> Float[ndarray, " quantile"]:
+    """Quantiles of an estimated variance relative to the true one, which follow a scaled chi-squared distribution."""
+    return 2 * gammaincinv(freedom / 2, QUANTILES) / freedom
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,11 @@ class Plan:
         over_draws, rest = (np.nan_to_num([self.scatter.over_draws, self.scatter.rest]) ** 2).tolist()
         of_draw = max(over_draws - rest / self.n_seeds, 0)
         estimated = of_seed / n, (of_draw + rest / n) / self.n_draws
-        by_seeds = estimated[0] * chi2.ppf(QUANTILES, n - 1)[:, None] / (n - 1)
-        by_draws = estimated[1] * (chi2.ppf(QUANTILES, self.n_draws - 1) / (self.n_draws - 1) if estimated[1] else 1)
+        by_seeds = estimated[0] * relative_variances(n - 1)[:, None]
+        by_draws = estimated[1] * (relative_variances(self.n_draws - 1) if estimated[1] else 1)
         half = half_width(by_seeds, by_draws, n, self.n_draws, 1 - self.confidence)
         error = math.sqrt(of_seed / n + of_draw / self.n_draws)
-        return float(norm.cdf((self.distance - half) / max(error, np.finfo(float).tiny)).mean())
+        return float(ndtr((self.distance - half) / max(error, np.finfo(float).tiny)).mean())
 
     def seeds_to_decide(self) -> float:
         """The least number of seeds that decides the claim with enough probability; infinite where none does.

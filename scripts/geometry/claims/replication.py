@@ -61,13 +61,13 @@ def standard_errors(claims: pd.DataFrame, quantity: str, confidence: float) -> F
     Where the draws of folds widen the interval by fewer degrees of freedom than seeds have, it is larger than the
     standard error of the mean: too large, never too small.
     """
-    from scipy.stats import t as student_t  # planning reads a reference, and would wait for it
+    from scipy.special import stdtrit  # planning reads a reference, and would wait for it
 
     low, high = (claims[name].to_numpy(float) for name in INTERVALS[quantity])
     n_seeds = claims["n_seeds"].to_numpy(float)
     with np.errstate(invalid="ignore"):
         half = np.where((n_seeds > 1) & np.isfinite(high - low), high - low, np.nan) / 2
-        return half / student_t.ppf((1 + confidence) / 2, n_seeds - 1)
+        return half / stdtrit(n_seeds - 1, (1 + confidence) / 2)
 
 
 def shifts(here: pd.DataFrame, there: pd.DataFrame, quantity: str, confidence: float) -> Float[ndarray, " claim"]:

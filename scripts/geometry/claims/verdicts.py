@@ -3,9 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.optimize import brentq
-from scipy.stats import bootstrap, norm
-from scipy.stats import t as student_t
+from scipy.special import ndtr, stdtrit
 
 FEWEST_FOR_BOOTSTRAP = 5
 """Seeds below which there is no bootstrap interval."""
@@ -30,7 +28,7 @@ def half_width(
     The level is one minus the confidence. The quantile is the mean of theirs by variance (Cochran and Cox 1950), that
     of draws no less than that of seeds: a second source of error narrows no interval.
     """
-    by_seeds, by_draws = student_t.isf(level / 2, [n - 1, min(n, max(n_draws, 2)) - 1])
+    by_seeds, by_draws = -stdtrit([n - 1, min(n, max(n_draws, 2)) - 1], level / 2)
     variance = of_seeds + of_draws
     return (of_seeds * by_seeds + of_draws * by_draws) / np.sqrt(np.where(variance > 0, variance, 1))
 
@@ -66,6 +64,8 @@ def p_value(values: Float[ndarray, "seed draw"], bound: float) -> float:
     """
     if not has_interval(values):
         return np.nan
+    from scipy.optimize import brentq  # figures and pages import this module too, and would wait for it
+
     distance, variance = abs(values.mean() - bound), variance_of_mean(values)
 
     def excess(log_p: float) -> float:
@@ -87,8 +87,10 @@ def bootstrap_interval(values: Float[ndarray, " seed"], confidence: float) -> tu
         return np.nan, np.nan
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    quantile = student_t.ppf((1 + confidence) / 2, n - 1)
-    widened = 1 - 2 * norm.cdf(-np.sqrt(n / (n - 1)) * quantile)
+    from scipy.stats import bootstrap  # its import takes longer than all else here, and few networks need none
+
+    quantile = stdtrit(n - 1, (1 + confidence) / 2)
+    widened = 1 - 2 * ndtr(-np.sqrt(n / (n - 1)) * quantile)
     settings = {"n_resamples": RESAMPLES, "method": "percentile", "rng": np.random.default_rng(0)}
     found = bootstrap((values,), np.mean, confidence_level=widened, **settings).confidence_interval
     return float(found.low), float(found.high)

@@ -88,8 +88,8 @@ BYTES: Mapping[str, Callable[[Size], float]] = {
     "measure_surgery": lambda size: TORCH + size.stored_bytes,
     "export_surgery": lambda size: TORCH + size.stored_bytes,
     "judge_claims": lambda size: 0.22e9 + 9000 * size.n_permutations * size.n_sites * (2 + size.n_random_networks),
-    "write_findings": lambda size: 0.25e9,
-    "build_explorer": lambda size: TORCH + size.probe_bytes,
+    "write_findings": lambda size: 0.21e9,
+    "build_explorer": lambda size: (TORCH if size.circuit_bytes else 0.23e9) + size.probe_bytes,  # of circuits alone
     "write_report": lambda size: 0.17e9,
     "draw_provenance": lambda size: 0.05e9,
     "export_crate": lambda size: 0.08e9,

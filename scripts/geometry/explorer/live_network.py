@@ -9,7 +9,6 @@ from numpy import ndarray
 
 from geometry.explorer.packing import pack
 from geometry.interventions.steering import METRICS, fit_all, fit_site
-from geometry.modular_circuit.surgery import best_torus
 from geometry.networks.hook_points import CONCATENATED
 from geometry.networks.snapshots import by_prefix, last_of_each
 from geometry.probing.regression import AffineMap
@@ -63,6 +62,8 @@ def steering_content(steering: pd.DataFrame) -> list[dict]:
 
 def surgery_content(weights: Mapping[str, ndarray], sign: int, key_share: float, surgery: pd.DataFrame) -> dict:
     """The torus of a network for modular addition, and its frequencies and accuracy after surgery for each modulus."""
+    from geometry.modular_circuit.surgery import best_torus  # PyTorch, which other explorers do without
+
     torus = best_torus(dict(weights), key_share, sign)
     own = select(surgery, seed=surgery["seed"].iloc[0], network="surgery")
     own = own[own["step"] == own["step"].max()]

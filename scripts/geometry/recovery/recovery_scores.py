@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Complex, Float, Integer
 from numpy import ndarray
-from scipy.optimize import linear_sum_assignment
 
 from geometry.processes.belief_states import belief_states, images_after
 from geometry.processes.minimal_realization import minimal_process
@@ -63,6 +62,8 @@ def eigenvalue_error(
 
     Each is compared with the one that it is paired with where all differences together are least.
     """
+    from scipy.optimize import linear_sum_assignment  # of the recovery's scores alone; others would wait for it
+
     n_dimensions, errors = max(recovered.shape[-1], exact.shape[-1]), []
     for found, true in zip(eigenvalues(recovered, n_dimensions), eigenvalues(exact, n_dimensions), strict=True):
         difference = np.abs(found[:, None] - true)
