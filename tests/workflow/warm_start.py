@@ -22,4 +22,4 @@ for line in sys.stdin:
         for stream, name in [(1, "output"), (2, "errors")]:
             os.dup2(os.open(call[name], os.O_WRONLY | os.O_CREAT), stream)
         sys.argv[1:] = call["arguments"]
-        main()
+        sys.exit(main())
