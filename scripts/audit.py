@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from geometry.files import files_below
 from geometry.provenance.audit import (
+    MADE_OTHERWISE,
     MOVE_AWAY,
     broken_environment,
     broken_files,
@@ -77,6 +78,8 @@ if __name__ == "__main__":
     Path(snakemake.log[0]).write_text(f"{len(found)} breaks\n", encoding="utf-8")
     if found:
         what_to_run = "What is to be run needs the same --configfile and --directory as the audit."
+        if sum(MADE_OTHERWISE in sentence for sentence in found) > 1:
+            what_to_run += f" For all that was {MADE_OTHERWISE}, run snakemake alone first, and audit again."
         sys.exit("\n".join([*found, f"{len(found)} breaks. {what_to_run}"]))
     records = [read_record(path) for path in record_paths()]
     print(
