@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from geometry.files import files_below
 from geometry.provenance.audit import (
+    MADE_OTHERWISE,
     MOVE_AWAY,
     broken_environment,
     broken_files,
@@ -74,10 +75,13 @@ def breaks(project: Path, config: dict) -> Iterator[str]:
 
 if __name__ == "__main__":
     found = list(breaks(project_folder(snakemake), snakemake.params.config))
-    Path(snakemake.log[0]).write_text(f"{len(found)} breaks\n", encoding="utf-8")
+    count = f"{len(found)} break" if len(found) == 1 else f"{len(found)} breaks"
+    Path(snakemake.log[0]).write_text(f"{count}\n", encoding="utf-8")
     if found:
         what_to_run = "What is to be run needs the same --configfile and --directory as the audit."
-        sys.exit("\n".join([*found, f"{len(found)} breaks. {what_to_run}"]))
+        if sum(MADE_OTHERWISE in sentence for sentence in found) > 1:
+            what_to_run += f" For all that was {MADE_OTHERWISE}, run snakemake alone first, and audit again."
+        sys.exit("\n".join([*found, f"{count}. {what_to_run}"]))
     records = [read_record(path) for path in record_paths()]
     print(
         f"Sound: {sum(len(record.outputs) for record in records)} files of {len(records)} jobs have the content, "

@@ -94,7 +94,7 @@ def draw_training(ax: Axes, scores: pd.DataFrame, of_process: pd.DataFrame, site
     ax.set(yscale="log", ylabel="divergence, nats per token")
     if PRETRAINED not in set(scores["origin"]):
         ax.set_xscale("symlog", linthresh=10)
-        ax.set(xlabel="training step", title="Over training")
+        ax.set(xlim=(-2, None), xlabel="training step", title="Over training")  # no step is negative
     else:
         ax.set_xticks([0, ends], ["random network", "pretrained"])
         ax.set(xlim=(-0.4, 1.4), title="Random and pretrained")

@@ -18,6 +18,7 @@ from geometry.processes.catalog import PROCESSES, process_from_config
 from geometry.tasks.ground_truth import markov_ground_truth
 from measure_surgery import circles_dataset, shown_modulus
 from plot_process import plot_process
+from plot_recovery import draw_training
 
 PARAMETERS = {name: {"x": 0.05, "alpha": 0.85} for name in ("mess3", "mess3_duplicated")} | {
     "mess": {"n": 4, "x": 0.05, "alpha": 0.85},
@@ -116,3 +117,13 @@ def test_figures_look_the_same_whatever_the_user_has_set(tmp_path):
     command = [sys.executable, "-c", code]
     said = subprocess.run(command, env=environment, check=True, capture_output=True, encoding="utf-8").stdout
     assert said.split() == ["True"] * 4
+
+
+def test_steps_of_a_recovery_are_not_negative():
+    rows = [(site, step, 0.1) for site in ("blocks.0.hook_resid_post", "output") for step in (0, 100, 900)]
+    scores = pd.DataFrame(rows, columns=["source", "step", "value"])
+    scores = scores.assign(measure="kl_rate_nats", seed=1, origin="trained")
+    _, ax = plt.subplots()
+    draw_training(ax, scores, scores.assign(source="unigram"), "blocks.0.hook_resid_post")
+    low, high = ax.get_xlim()
+    assert [step for step in ax.get_xticks() if low <= step <= high and step <= 0] == [0]

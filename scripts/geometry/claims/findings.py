@@ -19,8 +19,9 @@ where exact predictions on the same prefixes do not show what is claimed, or whe
 is compared with. Intervals are Student's t over seeds and,
 of what is scored on folds, over the draws of folds that all networks share."""
 
-READING = """Each cell is the estimate over its best baseline. The interval, the gain, the baseline and the networks
-behind it appear at the foot of the page while it is pointed at, tapped, or reached with the tab key. To turn the
+READING = """Each cell is the estimate over its best baseline. A few claims, such as that a network predicts near the
+optimum, are of no less than the baseline, or of no more. The interval, the gain, the baseline and the networks
+behind a cell appear at the foot of the page while it is pointed at, tapped, or reached with the tab key. To turn the
 beliefs, follow a word and change the belief of a running network, open explorer.html, in the folder of this page."""
 
 NEEDED = """One network alone is compared with its baselines by an interval over the draws of folds or, where nothing is

@@ -74,7 +74,7 @@ table {border-collapse: collapse; font-size: 13px}
 th, td {text-align: left; padding: .25em .8em .25em 0; border-bottom: 1px solid var(--line); vertical-align: top}
 thead th {border-bottom: 2px solid var(--line)}
 .matrix th, .matrix td {padding: .2em .6em; white-space: nowrap}
-.matrix th:first-child {position: sticky; left: 0; min-width: 25em; padding-left: 0; white-space: normal;
+.matrix th:first-child {position: sticky; left: 0; min-width: 22em; padding-left: 0; white-space: normal;
   font-weight: normal; background: var(--paper)}
 .matrix td, .legend li {border: 2px solid var(--paper)}
 .matrix b, .legend b {display: inline-block; min-width: 1.5em; text-align: center}

@@ -108,7 +108,9 @@ def broken_plan(job: PlannedJob, record: Record | None, code: Code, pins: Mappin
     if record.content["code"]["digest"] != code.digest and not differences:
         differences.append("the lock had other pins")
     if differences:
-        yield f"{first}: made otherwise than now: {'; '.join(differences)}. {remedy(first, job.outputs)}"
+        named, others = differences[:MOST_NAMED], len(differences) - MOST_NAMED
+        listed = "; ".join([*named, f"and {others} more"] if others > 0 else named)
+        yield f"{first}: {MADE_OTHERWISE}: {listed}. {remedy(first, job.outputs)}"
 
 
 def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
@@ -120,6 +122,11 @@ def broken_environment(pins: Mapping[str, Pin]) -> Iterator[str]:
         elif not is_pinned(installed, pin.version):
             yield f"envs/requirements.txt: pins {name}=={pin.version}, installed is {installed}; {HOW_TO_INSTALL}"
 
+
+MADE_OTHERWISE = "made otherwise than now"
+
+MOST_NAMED = 5
+"""Differences between a recorded and a planned job that one sentence names."""
 
 MOVE_AWAY = "Move it out of results/"
 
