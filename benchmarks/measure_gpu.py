@@ -2,8 +2,8 @@
 
 Milliseconds for the losses and gradients of some networks (each on its own sequences, already packed), on the GPU with
 and without a captured graph, and for the activations of all sites. A difference is the largest one over the largest
-value on the CPU, the median over networks; the time of one core is that of
-one network times their number. Needs a CUDA device and no peers:
+value on the CPU, the median over networks; the time of one core is that of one network times their number. Needs a CUDA
+device and no peers:
 
     PYTHONPATH=scripts .venv/bin/python benchmarks/measure_gpu.py benchmarks/results/gpu.csv
 """
@@ -23,6 +23,7 @@ from geometry.processes.catalog import process_from_config
 from geometry.processes.sampling import sample_process, sampled_tree
 from geometry.training.batches import Batch, packed_batch
 from geometry.training.cpu_gradient import TreeGradient
+from geometry.training.engines import flattened
 from geometry.training.gpu_gradient import EnsembleGradient
 from timing import MESS3, MODELS, SITES, alternate, report, seconds
 
@@ -54,7 +55,7 @@ def timed(function: Callable[[], object], times: int) -> Callable[[], float]:
 
 def difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
     """Of tensors whose first axis is the network."""
-    shift, scale = ((values.flatten(1).abs().max(1).values) for values in (found.cpu() - wanted, wanted))
+    shift, scale = (values.flatten(1).abs().max(1).values for values in (found.cpu() - wanted, wanted))
     return float((shift / scale).median())
 
 
@@ -67,7 +68,7 @@ def measure_step(name: str, n_networks: int, n_sequences: int, device: torch.dev
     """Losses and gradients of some networks."""
     networks = [new_network(name, seed) for seed in range(1, n_networks + 1)]
     batches = step_batches(name, n_networks, n_sequences)
-    vectors = torch.stack([torch.cat([p.detach().flatten() for p in one.parameters()]) for one in networks]).to(device)
+    vectors = torch.stack([flattened(one.parameters()) for one in networks]).detach().to(device)
     on_gpu, on_cpu = EnsembleGradient(new_network(name).to(device)), [TreeGradient(one) for one in networks]
     nodes = [(batch.tokens, batch.parent, batch.position, batch.target) for batch in batches]
     inputs = [tensor.to(device) for tensor in on_gpu.inputs(vectors, batches)]

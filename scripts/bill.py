@@ -47,7 +47,7 @@ def bill(jobs: dict[str, PlannedJob], seconds: dict[str, float]) -> str:
     lines += ["", f"{'workers':>7}  {'time':>9}"]
     lines += [f"{n:7}  {duration(makespan(seconds, needs, n)):>9}" for n in WORKERS]
     if on_gpu := sum(seconds[name] * job.n_gpus for name, job in jobs.items()):
-        lines += ["", f"GPU-hours: {on_gpu / 3600:.2f} if a GPU is no faster than a core (no GPU was measured)."]
+        lines += ["", f"GPU-hours: {on_gpu / 3600:.2f} if a GPU is no faster than a core."]
     return "\n".join(lines)
 
 

@@ -58,6 +58,13 @@ def trained(model, recipe, device, each_step=lambda run: None, run=None, form=pa
     return run
 
 
+def assert_equal_bytes(run, wanted):
+    found, expected = run.state(), wanted.state()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
 def test_small_network_agrees_with_the_cpu(gpu):
     assert disagreement_with_cpu(gpu) < 1e-5
 
@@ -81,8 +88,7 @@ def test_training_follows_that_on_the_cpu_and_ends_in_equal_bytes_each_time(gpu,
     on_cpu, on_gpu, again = (trained(model, RECIPE, device, form=form) for device in ("cpu", gpu, gpu))
     for row, wanted in zip(on_gpu.rows, on_cpu.rows, strict=True):
         np.testing.assert_allclose(astuple(row), astuple(wanted), rtol=1e-3, atol=1e-4)
-    for name, value in on_gpu.state().items():
-        np.testing.assert_array_equal(again.state()[name], value)
+    assert_equal_bytes(again, on_gpu)
 
 
 @pytest.mark.parametrize("own", [{}, {"optimizer": "sgd"}, {"grokfast": {"alpha": 0.9, "amplitude": 2.0}}])
@@ -94,13 +100,10 @@ def test_run_that_goes_on_from_its_saved_state_ends_in_the_same_bytes(gpu, model
         if run.step == 13:
             saved.update(run.state())
 
-    undisturbed = trained(model, recipe, gpu, save).state()
+    undisturbed = trained(model, recipe, gpu, save)
     resumed = new_run(model, recipe, gpu, seed=5)
     resumed.restore(saved)
-    found = trained(model, recipe, gpu, run=resumed).state()
-    assert found.keys() == undisturbed.keys()
-    for name, value in undisturbed.items():
-        np.testing.assert_array_equal(found[name], value)
+    assert_equal_bytes(trained(model, recipe, gpu, run=resumed), undisturbed)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=IDS)
@@ -134,5 +137,4 @@ def test_modular_addition_trains_as_on_the_cpu(gpu):
     on_cpu, on_gpu = run_on("cpu"), run_on(gpu)
     for row, wanted in zip(on_gpu.rows, on_cpu.rows, strict=True):
         np.testing.assert_allclose(astuple(row), astuple(wanted), rtol=1e-3, atol=1e-4)
-    for name, value in on_gpu.state().items():
-        np.testing.assert_array_equal(run_on(gpu).state()[name], value)
+    assert_equal_bytes(run_on(gpu), on_gpu)

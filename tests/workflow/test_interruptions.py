@@ -81,7 +81,7 @@ RULES = sorted(RULES - NOT_THERE)  # that study is of networks that it trains on
 
 
 def test_study_killed_in_each_of_its_rules_elsewhere_on_more_cores_ends_in_the_same_bytes(smallest, tmp_path):
-    """At a random moment of each; the job, Snakemake, or both by turns. Of many jobs at once, so that few starts do."""
+    """At a random moment of each; the job, Snakemake, or both by turns. Many jobs at once, so few starts suffice."""
     study, moments, spared, attempts = Study(tmp_path / "a folder with spaces"), random.Random(0), list(RULES), 0
     assert len(RULES) == 43
     forced = []

@@ -128,14 +128,3 @@ def n_sequences_below(tree: PrefixTree) -> Integer[ndarray, " prefix"]:
     for level in reversed(tree.levels[1:]):
         np.add.at(count, tree.parent[level], count[level])
     return count
-
-
-def count_at_most(n_tokens: int, context: int, limit: int) -> int:
-    """The number of sequences of 1 to `context` tokens, or `limit` if there are more."""
-    count, level = 0, 1
-    for _ in range(context):
-        level *= n_tokens
-        count += level
-        if count > limit:
-            return limit
-    return count

@@ -12,7 +12,7 @@ import numpy as np
 from geometry.processes.belief_states import complete_tree, extend_beliefs
 from geometry.processes.catalog import PROCESSES, process_from_config
 from geometry.processes.composition import MIXTURE, PRODUCT
-from geometry.processes.prefix_tree import count_at_most
+from geometry.processes.prefix_counts import count_sequences
 from geometry.processes.process import ParameterError, Process, ProcessError
 from geometry.tasks.base import COORDINATES, PROBABILITIES, Analyses, Task, TaskError
 
@@ -101,7 +101,7 @@ class MarkovTask(Task):
 
     def has_every_prefix(self, max_prefixes: int) -> bool:
         """The tree is grown only where the number of token sequences leaves it open."""
-        few_sequences = count_at_most(self.n_tokens, self.context, max_prefixes) < max_prefixes
+        few_sequences = sum(count_sequences(self.n_tokens, self.context, max_prefixes)) < max_prefixes
         return few_sequences or complete_tree(self.process, self.context, max_prefixes) is not None
 
     def n_prefixes_if_fewer(self, needed: int, max_prefixes: int) -> int | None:
