@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
-from snakemake.dag import DAG
+from snakemake.dag import DAG, ScriptProcessor
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.sourcecache import LocalSourceFile
@@ -35,7 +35,7 @@ from geometry.config.study import RANDOM_INIT, Study
 from geometry.provenance.code_digest import code_of, content_digest, file_digest
 from geometry.provenance.requirements_lock import LockError, hidden_package, read_lock
 
-work_around_snakemake(DAG, LocalSourceFile, logger)
+work_around_snakemake(DAG, ScriptProcessor, LocalSourceFile, logger)
 ARTEFACT = config.pop("artefact", None)  # questions on the command line, no part of a study
 REFERENCE = config.pop("reference", None)
 SCHEMA = yaml.safe_load((PROJECT / "rules/schemas/config.schema.yaml").read_bytes())

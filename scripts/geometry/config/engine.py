@@ -26,6 +26,10 @@ async def allow_any_date(dag, job, outputs) -> None:
     """In place of a check that fails a job whose input is dated in the future; content decides what is repeated."""
 
 
+def look_at_no_script(processor) -> None:
+    """In place of a look at the script of each job, a fifth of planning: the digest of its code has found it."""
+
+
 MOST_FILES = 5
 """More files of a job than these are counted and not named, in what Snakemake prints of it."""
 
@@ -45,8 +49,8 @@ def _few(names: list[str]) -> list[str]:
     return names if len(names) <= MOST_FILES else [*names[:MOST_FILES], f"... ({len(names)} files)"]
 
 
-def work_around_snakemake(dag: type, local_source_file: type, log: logging.Logger) -> None:
-    """Change two classes of the running Snakemake, `DAG` and `LocalSourceFile`, and its log; repeatable."""
+def work_around_snakemake(dag: type, script_processor: type, local_source_file: type, log: logging.Logger) -> None:
+    """Change three classes of the running Snakemake, whose names the parameters have, and its log; repeatable."""
     # Planning makes objects that stay: to look for garbage among them after every 700 takes a tenth of the time.
     gc.set_threshold(50_000)
     # It calls the interpreter unquoted, and so fails in a folder whose path has a space (its issue 2645).
@@ -55,6 +59,7 @@ def work_around_snakemake(dag: type, local_source_file: type, log: logging.Logge
     # It takes braces in the path of the project's folder for wildcards when it looks for the environment of a rule.
     local_source_file.format = lambda path, **wildcards: path
     dag.check_output_mtime = allow_any_date
+    script_processor.process = look_at_no_script
     log.addFilter(few_files)
 
 
