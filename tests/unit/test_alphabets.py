@@ -10,7 +10,7 @@ import xarray as xr
 import yaml
 
 from alphabets import random_tensor, study
-from analysis import SYMMETRY_LIMITS
+from configuration import SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.config.job_costs import BYTES, SECONDS, Estimates

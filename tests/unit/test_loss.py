@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from analysis import ANALYSIS
+from configuration import ANALYSIS
 from geometry.processes.catalog import process_from_config
 from geometry.processes.process import build_process
 from geometry.tasks.ground_truth import markov_ground_truth

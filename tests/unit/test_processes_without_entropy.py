@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
 
-from analysis import ANALYSIS, SYMMETRY_LIMITS
+from configuration import ANALYSIS, SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.claims.belief_claims import claims_of
 from geometry.claims.evidence import Evidence

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from reference_tree import words_of
 
-from analysis import SYMMETRY_LIMITS
+from configuration import SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.probing.principal_components import principal_scores
 from geometry.processes.belief_states import complete_tree, complete_tree_with_beliefs
