@@ -1,6 +1,6 @@
 """Networks made by TransformerLens 2.16.1, with what it computes on a few words: the files of tests/data/.
 
-TrainingRun by hand, in the environment of the benchmarks' peers:
+Run by hand, in the environment of the benchmarks' peers:
 
     python3 -m venv .venv-peers && .venv-peers/bin/pip install -r benchmarks/peers.txt
     .venv-peers/bin/python tests/make_transformer_lens.py
@@ -76,9 +76,8 @@ def train(network: HookedTransformer, generator: torch.Generator, steps: int = 3
 def answers(network: HookedTransformer, words: torch.Tensor) -> dict[str, torch.Tensor]:
     """The activations at every hook point that this project names, and the logits."""
     normalization = "LN" if network.cfg.normalization_type else "none"
-    names = hook_point_names(
-        {"architecture": "transformer", "n_layers": network.cfg.n_layers, "normalization": normalization}
-    )
+    model = {"architecture": "transformer", "n_layers": network.cfg.n_layers, "normalization": normalization}
+    names = hook_point_names(model)
     logits, cache = network.run_with_cache(words, names_filter=names)
     of_every_word = {name: cache[name].expand(len(words), -1, -1) for name in names}
     return {"words": words, "logits": logits, **{name: value.clone() for name, value in of_every_word.items()}}

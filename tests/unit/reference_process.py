@@ -1,7 +1,9 @@
-"""Slow, literal reference for hidden Markov processes, ordinary and generalized, in plain Python."""
+"""Slow, literal reference for hidden Markov processes, ordinary and generalized, word by word."""
 
 import itertools
-import math
+
+import numpy as np
+from scipy.special import entr
 
 
 def all_words(n_tokens, length):
@@ -11,92 +13,45 @@ def all_words(n_tokens, length):
 
 def row_after_word(tensor, initial, word):
     """The initial row vector times the matrices of the word's tokens in order, unnormalized."""
-    n_states = len(initial)
-    row = [float(value) for value in initial]
+    row = np.asarray(initial, dtype=float)
     for token in word:
-        after = [0.0] * n_states
-        for to_state in range(n_states):
-            for from_state in range(n_states):
-                after[to_state] += row[from_state] * tensor[token][from_state][to_state]
-        row = after
+        row = row @ tensor[token]
     return row
-
-
-def dot(left, right):
-    """Sum of the products of two equally long lists."""
-    total = 0.0
-    for index in range(len(left)):
-        total += left[index] * right[index]
-    return total
 
 
 def word_probability(tensor, initial, readout, word):
     """Probability that the process emits the word from the initial row vector."""
-    return dot(row_after_word(tensor, initial, word), readout)
-
-
-def path_probability(tensor, initial, word):
-    """Probability of the word in an ordinary HMM, summed over every hidden-state path."""
-    n_states = len(initial)
-    total = 0.0
-    for path in itertools.product(range(n_states), repeat=len(word) + 1):
-        probability = initial[path[0]]
-        for step in range(len(word)):
-            probability *= tensor[word[step]][path[step]][path[step + 1]]
-        total += probability
-    return total
+    return row_after_word(tensor, initial, word) @ readout
 
 
 def belief_state(tensor, initial, readout, word):
     """Row vector after the word, scaled so that its dot product with the readout is one."""
     row = row_after_word(tensor, initial, word)
-    norm = dot(row, readout)
-    return [value / norm for value in row]
+    return row / (row @ readout)
 
 
 def ground_truth(tensor, initial, readout, context):
     """One record per possible word of length 1 to context, breadth first, lexicographic within a length."""
-    n_tokens = len(tensor)
-    records = []
-    index_of_word = {}
-    for length in range(1, context + 1):
-        for word in all_words(n_tokens, length):
-            probability = word_probability(tensor, initial, readout, word)
-            if not probability > 1e-12:
-                continue
-            next_token_probability = []
-            for token in range(n_tokens):
-                longer = word_probability(tensor, initial, readout, (*word, token))
-                next_token_probability.append(longer / probability)
-            index_of_word[word] = len(records)
-            records.append(
-                {
-                    "word": word,
-                    "length": length,
-                    "last_token": word[-1],
-                    "parent": -1 if length == 1 else index_of_word[word[:-1]],
-                    "probability": probability,
-                    "belief": belief_state(tensor, initial, readout, word),
-                    "next_token_probability": next_token_probability,
-                }
-            )
+    records, index_of_word = [], {(): -1}
+    for word in itertools.chain.from_iterable(all_words(len(tensor), length) for length in range(1, context + 1)):
+        probability = word_probability(tensor, initial, readout, word)
+        if not probability > 1e-12:
+            continue
+        longer = [word_probability(tensor, initial, readout, (*word, token)) for token in range(len(tensor))]
+        index_of_word[word] = len(records)
+        record = {"length": len(word), "last_token": word[-1], "parent": index_of_word[word[:-1]]}
+        record |= {"probability": probability, "belief": belief_state(tensor, initial, readout, word)}
+        records.append(record | {"next_token_probability": np.array(longer) / probability})
     return records
 
 
 def block_entropy_nats(tensor, initial, readout, length):
     """Entropy in nats of the distribution over all words of the given length."""
-    entropy = 0.0
-    for word in all_words(len(tensor), length):
-        probability = word_probability(tensor, initial, readout, word)
-        if probability > 0.0:
-            entropy -= probability * math.log(probability)
-    return entropy
+    words = all_words(len(tensor), length)
+    probability = np.array([word_probability(tensor, initial, readout, word) for word in words])
+    return entr(probability.clip(min=0)).sum()
 
 
 def optimal_loss_nats(tensor, initial, readout, context):
     """Entropy of the next token after 0 to context observed tokens, as differences of block entropies."""
-    losses = []
-    for length in range(context + 1):
-        longer = block_entropy_nats(tensor, initial, readout, length + 1)
-        losses.append(longer - block_entropy_nats(tensor, initial, readout, length))
-    return losses
+    return np.diff([block_entropy_nats(tensor, initial, readout, length) for length in range(context + 2)])

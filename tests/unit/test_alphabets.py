@@ -2,17 +2,14 @@
 
 import tracemalloc
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
-import yaml
+from run_datasets import activations_dataset
 
 from alphabets import random_tensor, study
-from analysis import SYMMETRY_LIMITS
+from configuration import SYMMETRY_LIMITS, resolve
 from find_symmetries import find_symmetries
-from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.config.job_costs import BYTES, SECONDS, Estimates
 from geometry.figures.recovered_maps import MOST_TOKENS, frequent_tokens
 from geometry.interventions import steering
@@ -42,7 +39,6 @@ from geometry.recovery.spectral_learning import Recovery, generator
 from geometry.recovery.token_symmetry import MOST_SWAPS, cycles, image_of_prefixes, swap_changes, token_permutations
 from geometry.tasks.ground_truth import markov_ground_truth
 
-ROOT = Path(__file__).parents[2]
 OF_MODULAR = ["measure_circuit", "find_shift_symmetry", "measure_surgery"]
 
 
@@ -115,18 +111,7 @@ def test_noise_has_no_symmetry_of_many_tokens_and_the_planted_belief_has_that_of
     belief = truth["target"].values @ rng().normal(size=(3, 8))
     values = np.stack([rng().normal(size=belief.shape), belief])[:, None].astype(np.float32)
     output = np.log(truth["next_token_probability"].values)
-    activations = xr.Dataset(
-        {
-            "activation": (("snapshot", "site", "prefix", "feature"), values),
-            "log_probability": (("snapshot", "prefix", "token"), np.stack([output, output])),
-        },
-        coords={
-            "step": ("snapshot", [0, 9]),
-            "origin": ("snapshot", ["random_init", "trained"]),
-            "seed": ("snapshot", [1, 1]),
-            "site": ["blocks.0.hook_resid_post"],
-        },
-    )
+    activations = activations_dataset(values, np.stack([output, output]), ["blocks.0.hook_resid_post"])
     table = find_symmetries(truth, activations, [0, 1], 2, SYMMETRY_LIMITS)
     accepted = table[(table["measure"] == "is_symmetry") & (table["value"] == 1)]
     assert set(accepted.loc[accepted["step"] == 0, "permutation"]) == {"()"}
@@ -172,9 +157,8 @@ def test_scores_and_draws_are_the_same_a_few_rows_at_a_time(monkeypatch):
     process = process_of(20, 3)
     tree = complete_tree(process, 3, 10**5)
     belief, _ = belief_states(process, tree)
-    recovered = (
-        Recovery(NextTokenModel(tree, process.next_token_probability(belief)), rng(), 0.01).from_outputs(2).process
-    )
+    model = NextTokenModel(tree, process.next_token_probability(belief))
+    recovered = Recovery(model, rng(), 0.01).from_outputs(2).process
     monkeypatch.setattr(recovery_scores, "N_SEQUENCES", 20)
 
     def found():
@@ -272,10 +256,8 @@ def test_labels_are_in_the_order_of_the_rows(n_columns):
 
 
 def estimates(n_tokens):
-    config = {**yaml.safe_load((ROOT / "config.yaml").read_bytes()), "only": None}
-    config = merged(config, study((n_tokens, 3, 3)) | {"memory_gb": 1000})
-    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
-    return Estimates(resolve_experiments(canonical(config), schema), 20000), {"experiment": f"tokens_{n_tokens}"}
+    experiments = resolve(study((n_tokens, 3, 3)), {"memory_gb": 1000})
+    return Estimates(experiments, 20000), {"experiment": f"tokens_{n_tokens}"}
 
 
 def test_estimates_know_the_number_of_tokens():
@@ -283,10 +265,10 @@ def test_estimates_know_the_number_of_tokens():
     of_points = {"write_report", "animate_emergence", "build_explorer", "record_activations", "measure_distances"}
     of_points |= {"describe_process", "judge_claims", "write_findings"}
     for rule in sorted(SECONDS.keys() & BYTES.keys() - of_points - set(OF_MODULAR)):
-        scored_positions, took = (
+        held, took = (
             [getattr(of, what)(rule, name) for of, name in (few, many)] for what in ("memory_bytes", "seconds")
         )
-        assert scored_positions[0] < scored_positions[1] < 8e9, rule
+        assert held[0] < held[1] < 8e9, rule
         assert took[0] < took[1] < 600, rule
 
 

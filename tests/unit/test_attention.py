@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from test_constrained_updates import ASYMMETRIC
-from test_transformer import random_network
+from test_transformer import SHAPES, random_network
 
 from geometry.networks.extraction import tree_activations
 from geometry.networks.first_attention import branches, first_attention, patterns
@@ -31,16 +31,7 @@ from geometry.tasks.ground_truth import markov_ground_truth
 from measure_attention import Comparison
 from plot_attention import plot_attention
 
-SHAPE = {
-    "architecture": "transformer",
-    "n_layers": 2,
-    "n_heads": 2,
-    "d_model": 12,
-    "d_head": 5,
-    "d_mlp": 20,
-    "activation": "relu",
-    "biases": "all",
-}
+SHAPE = SHAPES[0] | {"biases": "all"}
 PROBE = {"folds": 3, "repeats": 2, "seed": 0}
 
 
@@ -120,9 +111,8 @@ def test_each_factor_of_a_product_has_the_kernel_of_the_head_that_writes_it():
     encoder = np.random.default_rng(1).normal(size=(6, 12))
     stream = comparison.updates @ np.hstack(maps) @ encoder
     kernel = np.stack([0.7 ** np.arange(4), 0.4 ** np.arange(4)], axis=1)
-    written = np.stack(
-        [comparison.evidence @ own @ part for own, part in zip(maps, np.split(encoder, 2), strict=True)], axis=2
-    )
+    by_head = zip(maps, np.split(encoder, 2), strict=True)
+    written = np.stack([comparison.evidence @ own @ part for own, part in by_head], axis=2)
     means = []
     for level, tokens in zip(tree.levels, branches(tree, None), strict=True):
         pattern = np.broadcast_to(kernel[: tokens.shape[1]][::-1], (*tokens.shape, 2))
@@ -236,9 +226,8 @@ def test_regression_finds_planted_constrained_updates_and_belief():
         table = pd.DataFrame(regression_rows(comparison.design, {"here": (target @ mix).astype(np.float32)}))
         r2 = select(table, measure="r2").set_index("target")["value"]
         assert r2[name] > 0.9999 and r2.drop(name).item() < 0.999
-    np.testing.assert_allclose(
-        comparison.design.true["constrained_update"], constrained_updates(process, comparison.tree)[comparison.rows]
-    )
+    updates = constrained_updates(process, comparison.tree)[comparison.rows]
+    np.testing.assert_allclose(comparison.design.true["constrained_update"], updates)
 
 
 def test_figure_is_drawn_with_and_without_a_decay(measured):

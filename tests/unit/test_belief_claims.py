@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import ANALYSIS
+from configuration import ANALYSIS
 from geometry.claims.claim import Claim, best_elsewhere, best_random_init
 from geometry.claims.evidence import Evidence
 from geometry.claims.verdicts import bootstrap_interval, interval, verdict
@@ -101,21 +101,8 @@ def probe_table(seeds, steps, scores, targets):
                         for (weighting, v), draw in product((("probability", value), ("uniform", 0.5)), (1, 2)):
                             place = "e", seed, step, site, features, target, weighting, split, estimator
                             rows.append((*place, "r2_of_draw", v + 0.002 * (3 - 2 * draw) * (v < 1), draw))
-    names = [
-        "experiment",
-        "seed",
-        "step",
-        "site",
-        "features",
-        "target",
-        "weighting",
-        "split",
-        "estimator",
-        "metric",
-        "value",
-        "draw",
-    ]
-    return pd.DataFrame(rows, columns=names)
+    key = ["experiment", "seed", "step", "site", "features", "target", "weighting", "split", "estimator"]
+    return pd.DataFrame(rows, columns=[*key, "metric", "value", "draw"])
 
 
 def recovery_table(seeds, rows):
@@ -170,15 +157,11 @@ def attention_table(seeds, scores):
 
 
 NOT_MEASURED = pd.DataFrame({"experiment": []})
+NO_ATTENTION = NOT_MEASURED, NOT_MEASURED
 
 
 def claims_of_tables(
-    scores,
-    targets=TARGETS,
-    symmetries=("()", "(0 1)"),
-    recovered=RECOVERED,
-    attention=(NOT_MEASURED, NOT_MEASURED),
-    is_recording=False,
+    scores, targets=TARGETS, symmetries=("()", "(0 1)"), recovered=RECOVERED, attention=NO_ATTENTION, is_recording=False
 ):
     ways = [("any", 0), ("equal_next_token", 1)]
     level = {"pattern": [0.1, 0.2, 0.1], "filter": [0.9] * 3, "random": [0.5, 0.6, 0.5]}  # by stream, at full dose
@@ -196,12 +179,11 @@ def claims_of_tables(
     baselines = select(probe[is_baseline], seed=1, step=10).drop(columns="step").assign(seed=pd.NA)
     recovery = recovery_table((1, 2), recovered)
     is_network = recovery["source"].str.contains("blocks|sampled")
+    never_trained = {("blocks.1.hook_resid_post", "belief_state", "held_out_prefix"): 0.3}
     tables = {
         "probe": probe[~is_baseline].copy(),
         "baselines": baselines,
-        "random_init": probe_table(
-            (7, 8), (0,), {("blocks.1.hook_resid_post", "belief_state", "held_out_prefix"): 0.3}, targets
-        ),
+        "random_init": probe_table((7, 8), (0,), never_trained, targets),
         "loss": pd.DataFrame(
             {"experiment": "e", "seed": [1, 1, 2, 2], "step": [0, 10, 0, 10], "gap_nats": [1, 0.1, 2, 0.4]}
             | {"position": 1, "loss_nats": [1, 0.1, 2, 7.4], "optimal_loss_nats": [0.0, 0, 0, 7]}
@@ -264,9 +246,8 @@ def test_recording_without_a_random_network_is_compared_with_what_there_is():
 
 
 def test_baseline_of_fewer_draws_stands_for_the_others_by_its_mean():
-    scores = {
-        ("blocks.1.hook_resid_post", "belief_state", "held_out_prefix", step): r2 for step, r2 in ((10, 0.8), (0, 0.5))
-    }
+    place = "blocks.1.hook_resid_post", "belief_state", "held_out_prefix"
+    scores = {(*place, 10): 0.8, (*place, 0): 0.5}
     every = claims_of_tables(scores).loc["emerges with training"]
     assert every["baseline_name"] == "at initialisation" and every["n_draws"] == 2
     claim = Claim("c", "s", pd.DataFrame([[0.8, 0.6]]), {"b": pd.DataFrame([[0.5]], columns=[0])})
@@ -377,10 +358,7 @@ ATTENTION, MLP = "first attention adds up evidence token by token", "first MLP t
                 ("blocks.0.hook_attn_out", "constrained_update"): 0.85,
                 ("blocks.0.hook_resid_post", "belief_state"): 0.97,
             },
-            {
-                ATTENTION: (0.9, 0.85, "best of 2 random networks"),
-                MLP: (0.99, 0.97, "best of 2 random networks"),
-            },
+            {ATTENTION: (0.9, 0.85, "best of 2 random networks"), MLP: (0.99, 0.97, "best of 2 random networks")},
         ),
     ],
 )

@@ -15,6 +15,7 @@ GPT2 = load_file(DATA / "gpt2.safetensors")
 ANSWERS = load_file(DATA / "gpt2.answers.safetensors")
 LAYER_OUTPUTS = {f"hidden.{n + 1}": f"blocks.{n}.hook_resid_post" for n in (0, 1)} | {"logits": "logits"}
 LAYER_OUTPUTS["hidden.0"] = "blocks.0.hook_resid_pre"
+NANOGPT = {"format": "nanogpt"}
 MATRICES = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 
 
@@ -24,9 +25,8 @@ def network_in(path, layout, n_heads=None, activation="gelu_new", normalization=
     assert {name: values.shape for name, values in weights.items()} == shapes  # the headers tell the same
     sizes = check_shapes(shapes, normalization)
     network = Transformer(TransformerConfig(**sizes, activation=activation, normalization=normalization))
-    network.set_parameters(
-        {name: v.copy() for name, v in network_parameters(weights, sizes["n_ctx"], normalization).items()}
-    )
+    parameters = network_parameters(weights, sizes["n_ctx"], normalization)
+    network.set_parameters({name: values.copy() for name, values in parameters.items()})
     return network
 
 
@@ -44,9 +44,8 @@ def files_of_one_network(folder):
     save_file(tied, folder / "tied.safetensors")
     save_file(as_nanogpt(GPT2), folder / "nanogpt.safetensors")
     compiled = {f"_orig_mod.{name}": torch.from_numpy(values) for name, values in as_nanogpt(GPT2).items()}
-    torch.save(
-        {"model": compiled, "model_args": {"n_head": 2}, "iter_num": 9, "best_val_loss": 0.5}, folder / "ckpt.pt"
-    )
+    checkpoint = {"model": compiled, "model_args": {"n_head": 2}, "iter_num": 9, "best_val_loss": 0.5}
+    torch.save(checkpoint, folder / "ckpt.pt")
     save_file(read(DATA / "gpt2.safetensors", "nanogpt", 2), folder / "hooked.safetensors")
     yield DATA / "gpt2.safetensors", "nanogpt"
     yield DATA / "bridge.safetensors", "transformer_lens"
@@ -83,21 +82,13 @@ def test_nanogpt_without_biases_has_zeros_in_their_place(tmp_path):
 @pytest.mark.parametrize(
     ("file", "model", "sentence"),
     [
-        (
-            "gpt2",
-            {"format": "nanogpt", "n_heads": 2},
-            "model.activation must be given with the format nanogpt: gelu",
-        ),
-        (
-            "gpt2",
-            {"format": "nanogpt", "activation": "gelu"},
-            "the file does not hold the number of heads; model.n_heads",
-        ),
+        ("gpt2", NANOGPT | {"n_heads": 2}, "model.activation must be given with the format nanogpt: gelu"),
+        ("gpt2", NANOGPT | {"activation": "gelu"}, "the file does not hold the number of heads; model.n_heads"),
         ("bridge", {}, "the file does not hold the number of heads; model.n_heads must be given with it"),
         ("bridge", {"n_heads": 5}, "has shape (12,), not one that is divided into heads"),
-        ("gpt2", {"format": "nanogpt", "n_heads": 8, "activation": "gelu"}, "not one that is divided into heads"),
+        ("gpt2", NANOGPT | {"n_heads": 8, "activation": "gelu"}, "not one that is divided into heads"),
         ("gpt2", {}, "it looks like the state dict of a GPT-2 of Hugging Face, or of nanoGPT"),
-        ("plain", {"format": "nanogpt", "activation": "gelu"}, "the state dict of a network of TransformerLens"),
+        ("plain", NANOGPT | {"activation": "gelu"}, "the state dict of a network of TransformerLens"),
         ("plain", {"format": "progress_measures"}, "blocks.0.attn.W_O is no matrix"),
     ],
 )
@@ -106,14 +97,9 @@ def test_a_layout_that_is_not_the_stated_one_is_refused(file, model, sentence):
 
 
 def test_layouts_of_other_libraries_pass_the_checks_of_a_study():
-    for file, model in (
-        ("gpt2", {"format": "nanogpt", "activation": "gelu_new"}),
-        ("bridge", {"activation": "gelu_new"}),
-    ):
-        experiment = resolve(DATA / f"{file}.safetensors", model={**model, "n_heads": 2})
-        assert {name: experiment["model"][name] for name in ("n_layers", "d_head", "d_mlp")} == {
-            "n_layers": 2, "d_head": 6, "d_mlp": 20,
-        }  # fmt: skip
+    for file, model in (("gpt2", NANOGPT), ("bridge", {})):
+        found = resolve(DATA / f"{file}.safetensors", model=model | {"activation": "gelu_new", "n_heads": 2})["model"]
+        assert (found["n_layers"], found["d_head"], found["d_mlp"]) == (2, 6, 20)
 
 
 def random_weights(shapes, seed=0):
@@ -185,9 +171,8 @@ def test_attention_without_an_mlp_is_read_and_has_the_hook_points_of_transformer
     for name, values in found.items():
         np.testing.assert_array_equal(values, same[name])
     assert resolve(tmp_path / "network.safetensors")["model"]["d_mlp"] == 0
-    assert "attention is true, which needs an MLP behind it" in refusal(
-        tmp_path / "network.safetensors", attention=True
-    )
+    said = refusal(tmp_path / "network.safetensors", attention=True)
+    assert "attention is true, which needs an MLP behind it" in said
 
 
 @pytest.mark.parametrize(

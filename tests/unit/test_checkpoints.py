@@ -9,29 +9,27 @@ import struct
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from geometry.config.experiments import ConfigError, canonical_config, merged, resolve_experiments
+from configuration import CONFIG, ROOT
+from configuration import resolve as resolved
+from geometry.config.experiments import ConfigError
 from geometry.networks.checkpoint_file import check_shapes, describe, network_parameters, read
 from geometry.networks.checkpoint_layouts import parameter_shapes
 from geometry.networks.hook_points import hook_point_names
 from geometry.networks.input_layout import DenseSequences
 from geometry.networks.transformer import Transformer, TransformerConfig
 
-ROOT = Path(__file__).parents[2]
 NORMS = [f"blocks__{layer}__{norm}" for layer in (0, 1) for norm in ("ln1", "ln2")] + ["ln_final"]
 DATA = ROOT / "tests/data"
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
 TASK = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": 8}
+RRXOR = {"process": "rrxor", "context": 8}
 NETWORKS = [
     ("plain.safetensors", "relu", "LN"),
     ("mess3.safetensors", "gelu", "LN"),  # folded: LayerNorm without weights
@@ -90,8 +88,8 @@ def test_other_floats_become_float32(dtype, suffix, tmp_path):
 
 def parameters(**changes):
     """A good state dict, changed: None leaves a name out."""
-    good = {name: values for name, values in load_file(DATA / "plain.safetensors").items()}
-    changed = {**good, **{name.replace("__", "."): values for name, values in changes.items()}}
+    changed = load_file(DATA / "plain.safetensors")
+    changed |= {name.replace("__", "."): values for name, values in changes.items()}
     return {name: values for name, values in changed.items() if values is not None}
 
 
@@ -101,7 +99,7 @@ def resolve(path, model=None, seeds=(1,), **sections):
     experiment = {"task": TASK, "model": model, **sections}
     others = dict.fromkeys(CONFIG["experiments"])
     override = {"seeds": list(seeds), "experiments": {**others, "mine": experiment}, "figures": {"explainer": None}}
-    return resolve_experiments(canonical_config(merged(CONFIG, override), SCHEMA), SCHEMA)["mine"]
+    return resolved(override)["mine"]
 
 
 def refusal(path, **settings):
@@ -137,11 +135,9 @@ def test_each_seed_has_a_file_of_its_own(tmp_path):
     assert resolve(tmp_path / "network_{seed}.safetensors", seeds=[3, 5])["model"]["d_model"] == 12
     sentence = refusal(tmp_path / "network_{seed}.safetensors", seeds=[3, 4])
     assert "network_4.safetensors': there is no such file" in sentence
-    narrow = load_file(DATA / "mess3.safetensors")
-    save_file(narrow, tmp_path / "network_4.safetensors")
-    assert "network_4.safetensors' has d_model 16; it must have 12, as" in refusal(
-        tmp_path / "network_{seed}.safetensors", seeds=[3, 4]
-    )
+    shutil.copyfile(DATA / "mess3.safetensors", tmp_path / "network_4.safetensors")
+    sentence = refusal(tmp_path / "network_{seed}.safetensors", seeds=[3, 4])
+    assert "network_4.safetensors' has d_model 16; it must have 12, as" in sentence
     assert "of braces only {seed} is allowed" in refusal(tmp_path / "{run}.safetensors")
 
 
@@ -157,10 +153,7 @@ def test_each_seed_has_a_file_of_its_own(tmp_path):
         ({"model": {"format": "gpt2"}}, "model.format is 'gpt2'; allowed are transformer_lens, nanogpt, progress_meas"),
         ({"model": {"checkpoint": 5}}, "model.checkpoint is 5, a int; it must be of type string"),
         ({"task": {**TASK, "context": 9}}, "n_ctx is 8; task.context is 9 and must be at most 8"),
-        (
-            {"task": {"process": "rrxor", "context": 8}},
-            "d_vocab is 3; it must be 2, the task's 2 tokens .3 with model.bos.",
-        ),
+        ({"task": RRXOR}, "d_vocab is 3; it must be 2, the task's 2 tokens .3 with model.bos."),
         ({"training": {"steps": 5}}, "training is set, but the network of model.checkpoint is not trained here"),
     ],
 )
@@ -180,20 +173,20 @@ def test_shape_of_one_experiment_is_not_that_of_the_next():
     experiments = {**dict.fromkeys(CONFIG["experiments"]), "one": {}, "other": {"model": {"d_model": 16}}}
     override = {"defaults": {"task": TASK, "model": model}, "experiments": experiments, "figures": {"explainer": None}}
     experiments["other"]["model"]["checkpoint"] = str(DATA / "mess3.safetensors")
-    found = resolve_experiments(canonical_config(merged(CONFIG, override), SCHEMA), SCHEMA)
+    found = resolved(override)
     assert [found[name]["model"]["d_model"] for name in ("one", "other")] == [12, 16]
 
 
 def test_checkpoint_and_format_belong_together():
     experiment = {"model": {"checkpoint": "x.safetensors"}}
     with pytest.raises(ConfigError, match="key 'format' is missing at model"):
-        resolve_experiments(merged(CONFIG, {"experiments": {"mess3": experiment}}), SCHEMA)
+        resolved({"experiments": {"mess3": experiment}})
 
 
 def test_approximate_gelu_is_for_checkpoints_only():
     override = {"experiments": {"mess3": {"model": {"activation": "gelu_new"}}}}
     with pytest.raises(ConfigError, match="'gelu_new', which only a checkpoint may have; allowed are relu, gelu"):
-        resolve_experiments(merged(CONFIG, override), SCHEMA)
+        resolved(override)
 
 
 def holding(value):
@@ -309,13 +302,11 @@ def test_a_pickle_with_code_would_have_run_it(tmp_path):
     assert (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize(
-    "value", [None, "", [], {}, True, 1.5, "\0", "a\nb.pt", "x" * 5000 + ".pt", ".", "/", "~/x.pt"]
-)
-def test_no_slip_in_a_path_escapes_as_another_error(value):
+@pytest.mark.parametrize("path", [None, "", [], {}, True, 1.5, "\0", "a\nb.pt", "x" * 5000 + ".pt", ".", "/", "~/x.pt"])
+def test_no_slip_in_a_path_escapes_as_another_error(path):
     for key in ("checkpoint", "format"):
         with pytest.raises(ConfigError) as error:
-            resolve(DATA / "plain.safetensors", model={key: value})
+            resolve(DATA / "plain.safetensors", model={key: path})
         assert "\n" not in str(error.value)
 
 
@@ -390,7 +381,7 @@ def test_content_and_not_the_name_of_a_file_tells_what_it_is(name, zipped, tmp_p
             {"state_dicts": [tensors(), tensors()], "losses": [2.0, 1.0]},
             "it holds 2 networks, at ['state_dicts'][0], ['state_dicts'][1]; save one of them in a file",
         ),
-        ([tensors()] * 1 + [tensors() for _ in range(5)], "it holds 6 networks, at [0], [1], [2], [3], ...; save one"),
+        ([tensors() for _ in range(6)], "it holds 6 networks, at [0], [1], [2], [3], ...; save one"),
         ({"model": tensors(), "ema": tensors()}, "it holds 2 networks, at ['model'], ['ema']; save one of them"),
         (
             tensors("student.") | tensors("teacher."),

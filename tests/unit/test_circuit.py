@@ -26,17 +26,8 @@ from geometry.networks.input_layout import DenseSequences
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 from measure_circuit import measure_circuit
 
-MODEL = {
-    "architecture": "transformer",
-    "n_layers": 1,
-    "n_heads": 2,
-    "d_model": 6,
-    "d_head": 3,
-    "d_mlp": 10,
-    "activation": "relu",
-    "normalization": "none",
-    "bos": False,
-}
+MODEL = {"architecture": "transformer", "n_layers": 1, "n_heads": 2, "d_model": 6, "d_head": 3, "d_mlp": 10}
+MODEL |= {"activation": "relu", "normalization": "none", "bos": False}
 
 
 def waves(p, amplitudes):
@@ -123,9 +114,8 @@ def test_loss_of_stablemax_is_the_published_one():
     logits, answer = np.random.default_rng(0).normal(size=(20, 6)) * 3, np.arange(20) % 5
     s = np.where(logits < 0, 1 / (1 - np.minimum(logits, 0)), logits + 1)
     found = mean_scores(logits, answer, "stablemax")
-    assert found["loss_nats"] == pytest.approx(
-        -np.log(s / s.sum(1, keepdims=True))[range(20), answer].mean(), rel=1e-12
-    )
+    expected = -np.log(s / s.sum(1, keepdims=True))[range(20), answer].mean()
+    assert found["loss_nats"] == pytest.approx(expected, rel=1e-12)
     assert found["accuracy"] == mean_scores(logits, answer)["accuracy"]
 
 
@@ -143,10 +133,8 @@ def test_planted_amplitudes_are_found_under_what_is_no_such_wave(operation, p, p
     share = explained_shares(logits, task.argument)
     assert 0.99 < share.sum() < 1
     assert share[6] / share[list(planted)[1]] == pytest.approx(49 / 16 * (2 if p == 12 else 1))
-    assert key_frequencies(logits, task.argument, 0.005) == [
-        6,
-        next(iter(planted)),
-    ]  # none that speaks against the answer
+    key = key_frequencies(logits, task.argument, 0.005)
+    assert key == [6, next(iter(planted))]  # none that speaks against the answer
 
 
 def test_logits_without_structure_have_no_key_frequency():
@@ -263,19 +251,17 @@ def test_measured_run_tells_networks_apart_and_looks_back_from_the_last_snapshot
             "restricted_loss_nats": (restricted_logits(logits, argument, [2]), slice(None)),
             "restricted_held_out_loss_nats": (restricted_logits(logits, argument, [2]), ~task.is_trained),
         }
-        expected = {
-            name: mean_scores(x[pairs], task.answer[pairs], output)["loss_nats"] for name, (x, pairs) in parts.items()
-        }
-        assert {name: value[name, 5, step].item() for name in parts} == pytest.approx(expected)
+        for name, (x, pairs) in parts.items():
+            expected = mean_scores(x[pairs], task.answer[pairs], output)["loss_nats"]
+            assert value[name, 5, step].item() == pytest.approx(expected), name
     assert set(table[table["measure"].isin(["pure_neuron_share", "ablated_logits_accuracy"])]["seed"]) == {5}  # trained
     np.testing.assert_allclose(dataset["logit_amplitude"].values[0, :, 2], [0.3, 9], atol=0.2)
     # one-hot tokens: every vector of the basis has the same energy, and each circle is perfect
     ratio = table[(table["measure"] == "participation_ratio") & (table["part"] == "W_E")]["value"]
     assert ratio.tolist() == pytest.approx([7, 7, 7])
     angle = 2 * np.pi * 3 * np.arange(p) / p
-    np.testing.assert_allclose(
-        dataset["embedding_circle"].values[1, 0], np.stack([np.cos(angle), np.sin(angle)], axis=1), atol=1e-12
-    )
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    np.testing.assert_allclose(dataset["embedding_circle"].values[1, 0], circle, atol=1e-12)
 
 
 def test_what_needs_waves_is_nan_for_a_polynomial():

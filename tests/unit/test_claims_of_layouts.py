@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_checkpoint_layouts import files_of_one_network
 
-from analysis import ANALYSIS
+from configuration import ANALYSIS
 from extract_activations import extract
 from geometry.claims.outcomes import with_outcomes
 from geometry.networks.build import build_network, initial_parameters

@@ -41,9 +41,7 @@ def probability(process, word):
 
 
 def belief(process, word):
-    return np.array(
-        reference_process.belief_state(process.transition_tensor, process.initial_state, process.readout, word)
-    )
+    return reference_process.belief_state(process.transition_tensor, process.initial_state, process.readout, word)
 
 
 def after(process, word):
@@ -254,8 +252,7 @@ def test_noise_is_the_channel_summed_out(inner):
         joint = np.zeros(inner.n_states)
         for emitted in words(inner, 2):
             through = np.prod([channel[a, b] for a, b in zip(emitted, seen, strict=True)])
-            row = reference_process.row_after_word(inner.transition_tensor, inner.initial_state, emitted)
-            joint += through * np.array(row)
+            joint += through * reference_process.row_after_word(inner.transition_tensor, inner.initial_state, emitted)
         total = joint @ inner.readout
         assert probability(process, seen) == pytest.approx(total, rel=0, abs=1e-12)
         np.testing.assert_allclose(belief(process, seen), joint / total, rtol=0, atol=1e-11)
@@ -263,9 +260,8 @@ def test_noise_is_the_channel_summed_out(inner):
 
 
 def test_factors_are_no_longer_independent_behind_noise():
-    assert (
-        product([Z1R, MESS3]).composition.independent and not noisy(product([Z1R, MESS3]), 0.1).composition.independent
-    )
+    process = product([Z1R, MESS3])
+    assert process.composition.independent and not noisy(process, 0.1).composition.independent
 
 
 # --- Nesting ------------------------------------------------------------------------------------------------------
@@ -299,14 +295,10 @@ def test_config_nests_processes():
 
 
 def test_part_has_the_notes_of_its_numbers():
-    rounded = {
-        "process": "custom",
-        "parameters": {"transition_tensor": [[["0.333", "0.333"], [1, 0]], [["0.333", 0], [0, 0]]]},
-    }
-    process = process_from_config("product", {"factors": [{"process": "z1r"}, rounded]})
-    assert [
-        note.startswith("custom_2: the probabilities of leaving state 0 summed to 0.999") for note in process.notes
-    ] == [True]
+    tensor = [[["0.333", "0.333"], [1, 0]], [["0.333", 0], [0, 0]]]
+    rounded = {"process": "custom", "parameters": {"transition_tensor": tensor}}
+    (note,) = process_from_config("product", {"factors": [{"process": "z1r"}, rounded]}).notes
+    assert note.startswith("custom_2: the probabilities of leaving state 0 summed to 0.999")
 
 
 Z, M = {"process": "z1r"}, {"process": "mess3", "parameters": {"x": 0.15, "alpha": 0.6}}
@@ -366,7 +358,7 @@ def test_nesting_has_a_limit(levels, is_allowed):
     for _ in range(levels):
         parameters = {"process": "noisy", "parameters": {"of": parameters, "epsilon": 0.01}}
     if is_allowed:
-        assert process_from_config(**{"name": "noisy", "parameters": parameters["parameters"]}).n_states == 3
+        assert process_from_config("noisy", parameters["parameters"]).n_states == 3
     else:
         with pytest.raises(ParameterError, match="of is nested 11 processes deep; at most 10 are allowed"):
             process_from_config("noisy", parameters["parameters"])
@@ -379,10 +371,9 @@ def test_given_readout_and_stationary_state_are_checked():
     for stationary, readout in (([0.5, 0.6], [1.0, 1.0]), ([1.0, 0.0], [2.0, 1.0])):
         with pytest.raises(ProcessError, match="two: the summed transition tensor changes the given"):
             build_process("two", chain_of_two, generalized=True, fixed=(np.array(stationary), np.array(readout)))
+    second = np.array([0.0, 1.0])
     with pytest.raises(ProcessError, match="stationary state or readout by"):
-        build_process(
-            "two", [[[0.5, 0.5], [0.0, 1.0]]], **right | {"fixed": (np.array([0.0, 1.0]), np.array([0.0, 1.0]))}
-        )
+        build_process("two", [[[0.5, 0.5], [0.0, 1.0]]], generalized=True, fixed=(second, second))
 
 
 # --- Families -----------------------------------------------------------------------------------------------------

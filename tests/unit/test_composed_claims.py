@@ -35,13 +35,9 @@ def evidence_of(process, features) -> Evidence:
     rng, target = np.random.default_rng(0), truth["target"].values
     x = features(target, np.linalg.qr(rng.standard_normal((12, 12)))[0])
     noise = rng.standard_normal((4, len(target), 12))
-    found = {
-        name: measure_subspaces(truth, planted(list(of), origin), process.composition)
-        for name, of, origin in (
-            ("subspaces", x + 1e-6 * noise[:2], "trained"),
-            ("random_init_subspaces", noise[2:], "random_init"),
-        )
-    }
+    networks = {"subspaces": planted([*(x + 1e-6 * noise[:2])], "trained")}
+    networks["random_init_subspaces"] = planted([*noise[2:]], "random_init")
+    found = {name: measure_subspaces(truth, of, process.composition) for name, of in networks.items()}
     probe = pd.DataFrame({"site": SITE, "target": list(true_targets(process, target))})
     empty = dict.fromkeys((field.name for field in fields(Evidence)), pd.DataFrame())
     return Evidence(**empty | found | {"probe": probe, "analysis": {}})

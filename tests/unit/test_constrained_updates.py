@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reference_tree import words_of
 
 from geometry.processes.belief_states import belief_states, complete_tree
 from geometry.processes.catalog import mess3, process_from_config
@@ -13,14 +14,6 @@ ASYMMETRIC = [
     [[0.10, 0.25, 0.20], [0.30, 0.10, 0.10], [0.05, 0.35, 0.20]],
 ]
 """Of two tokens and three states."""
-
-
-def words_of(tree):
-    """The tokens of each prefix."""
-    words = []
-    for parent, token in zip(tree.parent, tree.last_token, strict=True):
-        words.append([*(words[parent] if parent >= 0 else []), int(token)])
-    return words
 
 
 def direct_sum(process, word):
@@ -56,7 +49,7 @@ def test_from_the_stationary_law_it_is_the_published_formula():
     pi, chain = process.stationary_distribution, process.transition_tensor.sum(axis=0)
     tree = complete_tree(process, 3, 100)
     after = [pi @ T / (pi @ T).sum() for T in process.transition_tensor]
-    place = words_of(tree).index([1, 0, 0])
+    place = words_of(tree).index((1, 0, 0))
     by_hand = pi + (after[1] @ chain @ chain - pi) + (after[0] @ chain - pi) + (after[0] - pi)
     np.testing.assert_allclose(constrained_updates(process, tree)[place], by_hand, atol=1e-14)
 

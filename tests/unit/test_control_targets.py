@@ -146,13 +146,12 @@ def test_duplicated_state_changes_nothing_but_what_cannot_be_observed():
 def test_coin_that_is_spent_is_all_that_no_prediction_depends_on():
     process = process_from_config("coin", {"q": 0.3})
     tree, belief, _ = complete_tree_with_beliefs(process, 6, 10**4)
-    word, asked = [], []
-    for place, token in enumerate(tree.last_token.tolist()):
-        word.append((*(word[tree.parent[place]] if tree.parent[place] >= 0 else ()), token))
-        first = word[place].index(2) if 2 in word[place] else np.inf
-        assert first == np.inf or len(word[place]) < first + 2 or word[place][first + 1] == word[place][0]
-        asked.append(len(word[place]) >= first + 2)
-    coin, asked = np.array([1 if one[0] else -1 for one in word]), np.array(asked)
+    words, asked = words_of(tree), []
+    for word in words:
+        first = word.index(2) if 2 in word else np.inf
+        assert first == np.inf or len(word) < first + 2 or word[first + 1] == word[0]
+        asked.append(len(word) >= first + 2)
+    coin, asked = np.array([1 if word[0] else -1 for word in words]), np.array(asked)
     spent = true_targets(process, belief)["unobservable_belief_state"]
     assert spent.shape[1] == 1 and 0.2 < asked.mean() < 0.8
     np.testing.assert_allclose(abs(np.corrcoef(spent[asked, 0], coin[asked])[0, 1]), 1)

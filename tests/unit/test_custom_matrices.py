@@ -15,6 +15,7 @@ from geometry.processes.process import ProcessError
 
 CHAIN, EMISSION = [[0.5, 0.5], ["1/3", "2/3"]], [[0.2, 0.8, 0], ["1/6", "1/2", "2/6"]]
 PAIR = {"transition_matrix": CHAIN, "emission_matrix": EMISSION}
+ENTERED = PAIR | {"emitting_state": "to_state"}
 
 
 def rows(*tokens_of_state):
@@ -77,9 +78,8 @@ def test_note_says_what_was_done_to_which_state():
     assert custom(tensor, state_names=["A", "B"]).notes == (note,)
     assert custom(rows([0.5, 0.5], [0.25, 0.75])).notes == ()
     many = custom(rows(*[[0.33333333] * 3] * 3)).notes
-    assert many[0].endswith(
-        "state 0 summed to 0.99999999 and were divided by it, and so were those of 2 other states, by theirs"
-    )
+    others = "and so were those of 2 other states, by theirs"
+    assert many[0].endswith(f"state 0 summed to 0.99999999 and were divided by it, {others}")
     start = custom(rows([0.5, 0.5], [0.25, 0.75]), initial_state=[0.333, 0.666]).notes
     assert start == ("initial_state: the probabilities summed to 0.999 and were divided by it",)
 
@@ -95,11 +95,9 @@ def test_fractions_are_exact():
 def test_two_matrices_give_the_tensor(emitting):
     process = custom(**PAIR, emitting_state=emitting)
     chain, emission = np.array([[1 / 2, 1 / 2], [1 / 3, 2 / 3]]), np.array([[0.2, 0.8, 0], [1 / 6, 1 / 2, 1 / 3]])
-    for token in range(3):
-        for start in range(2):
-            for end in range(2):
-                drawn = emission[start if emitting == "from_state" else end, token]
-                assert process.transition_tensor[token, start, end] == pytest.approx(chain[start, end] * drawn)
+    for token, start, end in np.ndindex(3, 2, 2):
+        drawn = emission[start if emitting == "from_state" else end, token]
+        assert process.transition_tensor[token, start, end] == pytest.approx(chain[start, end] * drawn)
 
 
 def test_mess3_is_a_pair_whose_entered_state_emits():
@@ -120,6 +118,11 @@ def test_printed_generalized_process_keeps_eigenvalue_one(name, decimals):
 
 
 BROKEN = [[[11.6, -10.6], [0.0, 0.0]], [[0.0, 0.0], [0.5, 0.5]]]
+EVEN, UNEVEN = rows([0.5, 0.5], [0.5, 0.5]), rows([0.5, 0.4], [0.5, 0.5])
+
+
+def of_tensor(values, **others):
+    return {"transition_tensor": values, **others}
 
 
 @pytest.mark.parametrize(
@@ -130,44 +133,32 @@ BROKEN = [[[11.6, -10.6], [0.0, 0.0]], [[0.0, 0.0], [0.5, 0.5]]]
         ({"emission_matrix": EMISSION}, "'transition_matrix' is missing"),
         (PAIR, "'emitting_state' is missing; it must be from_state, .* left, or to_state, .* entered"),
         ({**PAIR, "emitting_state": "state"}, "'emitting_state' is state; it must be from_state"),
-        ({**PAIR, "emitting_state": "to_state", "generalized": True}, "needs a transition_tensor"),
+        ({**ENTERED, "generalized": True}, "needs a transition_tensor"),
         ({**PAIR, "transition_tensor": BROKEN}, "transition_matrix stands beside transition_tensor"),
-        ({**PAIR, "emission_matrix": [[1, 0]], "emitting_state": "to_state"}, "has 1 rows; .* has 2 states"),
+        ({**ENTERED, "emission_matrix": [[1, 0]]}, "has 1 rows; .* has 2 states"),
+        ({**ENTERED, "transition_matrix": [[1, 0]]}, r"shape \(1, 2\).*one column per state"),
+        ({**ENTERED, "transition_matrix": [[1, 0], [1]]}, "rows differ in length"),
+        ({**ENTERED, "transition_matrix": [[1, "a"], [1, 0]]}, "such as 1/6: .*'a'"),
+        ({**ENTERED, "transition_matrix": [[1, "1/0"], [1, 0]]}, "such as 1/6: .*zero"),
+        ({**ENTERED, "transition_matrix": [[1, nan], [1, 0]]}, r"matrix\[0, 1\] is nan"),
+        ({**ENTERED, "transition_matrix": [[1, True], [1, 0]]}, "True is no number"),
         (
-            {**PAIR, "transition_matrix": [[1, 0]], "emitting_state": "to_state"},
-            r"shape \(1, 2\).*one column per state",
-        ),
-        ({**PAIR, "transition_matrix": [[1, 0], [1]], "emitting_state": "to_state"}, "rows differ in length"),
-        ({**PAIR, "transition_matrix": [[1, "a"], [1, 0]], "emitting_state": "to_state"}, "such as 1/6: .*'a'"),
-        ({**PAIR, "transition_matrix": [[1, "1/0"], [1, 0]], "emitting_state": "to_state"}, "such as 1/6: .*zero"),
-        ({**PAIR, "transition_matrix": [[1, nan], [1, 0]], "emitting_state": "to_state"}, r"matrix\[0, 1\] is nan"),
-        ({**PAIR, "transition_matrix": [[1, True], [1, 0]], "emitting_state": "to_state"}, "True is no number"),
-        (
-            {**PAIR, "transition_matrix": [[0.9, 0.2], [0.1, 0.8]], "emitting_state": "to_state", "state_names": "AB"},
+            {**ENTERED, "transition_matrix": [[0.9, 0.2], [0.1, 0.8]], "state_names": "AB"},
             "transition_matrix: .*leaving state A sum to 1.1; .*explains 0.001 at most; the columns do.*transposed",
         ),
         (
-            {**PAIR, "emission_matrix": [[1, 0], [0.4, 0.5]], "emitting_state": "to_state", "state_names": "AB"},
+            {**ENTERED, "emission_matrix": [[1, 0], [0.4, 0.5]], "state_names": "AB"},
             "emission_matrix: the probabilities of the tokens of state B sum to 0.9; .*fractions such as 1/6",
         ),
         (
-            {**PAIR, "emission_matrix": [[1, 0], [1.4, -0.4]], "emitting_state": "to_state", "state_names": "AB"},
+            {**ENTERED, "emission_matrix": [[1, 0], [1.4, -0.4]], "state_names": "AB"},
             r"emission_matrix\[1, \d\] is .* \(state B\); .*between 0 and 1; .*a fit that failed",
         ),
-        (
-            {"transition_tensor": BROKEN},
-            r"tensor\[0, 0, [01]\] is .* \(state 0\); .*between 0 and 1; .*fit that failed$",
-        ),
-        ({"transition_tensor": rows([0.5, 0.4], [0.5, 0.5])}, "leaving state 0 sum to 0.9 over tokens and next states"),
-        (
-            {"transition_tensor": rows([0.5, 0.5], [0.5, 0.5]), "initial_state": [0.5, 0.4]},
-            "initial_state: .* sum to 0.9",
-        ),
-        ({"transition_tensor": rows([0.5, 0.5], [0.5, 0.5]), "initial_state": [1.5, -0.5]}, "between 0 and 1"),
-        (
-            {"transition_tensor": rows([0.5, 0.4], [0.5, 0.5]), "state_names": ["a\nb", "c"]},
-            r"leaving state 'a\\nb' sum",
-        ),
+        (of_tensor(BROKEN), r"tensor\[0, 0, [01]\] is .* \(state 0\); .*between 0 and 1; .*fit that failed$"),
+        (of_tensor(UNEVEN), "leaving state 0 sum to 0.9 over tokens and next states"),
+        (of_tensor(EVEN, initial_state=[0.5, 0.4]), "initial_state: .* sum to 0.9"),
+        (of_tensor(EVEN, initial_state=[1.5, -0.5]), "between 0 and 1"),
+        (of_tensor(UNEVEN, state_names=["a\nb", "c"]), r"leaving state 'a\\nb' sum"),
     ],
 )
 def test_impossible_custom_process_is_refused_in_one_sentence(parameters, sentence):
@@ -193,5 +184,5 @@ def test_negative_rounding_is_zero():
 
 
 def test_parameters_go_through_the_config_as_they_are_written():
-    parameters = json.loads(json.dumps({**PAIR, "emitting_state": "to_state"}))
+    parameters = json.loads(json.dumps(ENTERED))
     assert process_from_config("custom", parameters).n_tokens == 3

@@ -1,21 +1,14 @@
 """Numbers of the default study that need no network, computed again from its configuration."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 
-from geometry.config.experiments import canonical_config, resolve_experiments
+from configuration import CONFIG, resolve
 from geometry.probing.design import probe_design
 from geometry.probing.probe_table import BASELINES, PROBED, estimated
 from geometry.tables import select
 from geometry.tasks.ground_truth import markov_ground_truth
 from geometry.tasks.task import process_of
 from score_baselines import coordinates_of, score_baselines
-
-ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
-CONFIG = canonical_config(yaml.safe_load((ROOT / "config.yaml").read_bytes()), SCHEMA)
 
 NAMES = "all tokens, additive", "3-gram", "optimal log-probabilities"
 R2 = {
@@ -30,7 +23,7 @@ R2 = {
 
 @pytest.mark.parametrize("experiment", R2)
 def test_baselines_are_those_of_the_default_study(experiment):
-    one = resolve_experiments(CONFIG, SCHEMA)[experiment]
+    one = resolve()[experiment]
     task, probe = one["task"], one["probe"]
     truth = markov_ground_truth(process_of(task), task["context"], CONFIG["tree"]["max_prefixes"], seed=0)
     table, _ = score_baselines(truth, probe_design(truth, task, probe), coordinates_of(task))

@@ -11,14 +11,12 @@ import pytest
 import xarray as xr
 import yaml
 from snakemake.cli import parse_args
-from snakemake.utils import update_config
 
+from configuration import ROOT, SCHEMA, content_of, resolve
 from geometry.claims.outcomes import full_names
 from geometry.claims.replication import read_claims
-from geometry.config.experiments import canonical_config, resolve_experiments
 from geometry.storage import write_dataset
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CAPTIONS = sorted((ROOT / "rules/captions").glob("*.rst"))
 RULES = "\n".join(
@@ -26,10 +24,7 @@ RULES = "\n".join(
     for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
     if path.name not in {"common.smk", "wildcards.smk"}  # which have no rule
 )
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
 QUOTE = runpy.run_path(str(ROOT / "docs/quote_findings.py"))
-
-
 EARLIER = "## Words of earlier versions"
 """Above the table of the glossary that has the old words."""
 
@@ -66,15 +61,13 @@ def test_readme_is_read_in_two_minutes():
 
 
 def test_changes_begin_with_the_version_that_is_cited_or_with_what_is_not_released():
-    cited = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
+    cited = content_of("CITATION.cff")
     first = re.search(r"(?m)^## (.*)$", text_of(ROOT / "CHANGELOG.md"))[1]
     assert first in (f"{cited['version']} ({cited['date-released']})", "Unreleased")
 
 
 def test_commands_are_found_in_blocks_and_sentences():
-    text = (
-        "Call `make test`:\n\n    A=1 .venv/bin/snakemake -n  # why\n\n```\nmake docs\n```\nnot `maker` or `x.make`\n"
-    )
+    text = "Call `make test`:\n\n    A=1 .venv/bin/snakemake -n  # why\n\n```\nmake docs\n```\nnot `maker`, `x.make`\n"
     assert commands(text) == ["make docs", "A=1 .venv/bin/snakemake -n  # why", "make test"]
     assert len(WITH_SNAKEMAKE) > 25 and {"make study", "make test"} <= {line.split("  ")[0] for line in WITH_MAKE}
 
@@ -107,10 +100,7 @@ def test_snakemake_understands_the_command_and_finds_what_it_names(command, monk
 
 def experiments_of(args):
     """The experiments of the study that a command runs."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_bytes())
-    for path in args.configfile:
-        update_config(config, yaml.safe_load((ROOT / path).read_bytes()))
-    return set(resolve_experiments(canonical_config(config, SCHEMA), SCHEMA))
+    return set(resolve(*map(content_of, args.configfile)))
 
 
 def are_of_the_study(command):
@@ -181,7 +171,7 @@ def test_every_page_is_in_the_readme_and_in_the_navigation_and_opens_with_its_qu
         return {entry} if isinstance(entry, str) else set().union(*map(leaves, values))
 
     pages = {page.name for page in PAGES[1:]}
-    assert leaves(yaml.safe_load((ROOT / "mkdocs.yml").read_bytes())["nav"]) == pages
+    assert leaves(content_of("mkdocs.yml")["nav"]) == pages
     assert set(re.findall(r"\(docs/(\w+\.md)\)", text_of(PAGES[0]))) == pages - {"index.md"}
     for page in PAGES[1:]:
         paragraph = text_of(page).split("\n\n")[1]
@@ -264,11 +254,8 @@ STUDIES = [
 @pytest.mark.parametrize("page, block", STUDIES, ids=[f"{page.stem}-{n}" for n, (page, _) in enumerate(STUDIES)])
 def test_example_of_a_study_is_one(page, block, monkeypatch):
     monkeypatch.chdir(ROOT)
-    config = yaml.safe_load((ROOT / "config.yaml").read_bytes())
     example = yaml.safe_load(block.replace("path/to/network", "tests/data/mess3"))
-    update_config(config, example)
-    resolved = resolve_experiments(canonical_config(config, SCHEMA), SCHEMA)
-    assert set(example["experiments"]) <= set(resolved)
+    assert set(example["experiments"]) <= set(resolve(example))
 
 
 def test_examples_of_studies_are_found():
@@ -294,10 +281,8 @@ FINDINGS = """Introduction.
 
 def test_quoted_findings_are_three_columns_or_all_tables():
     first, second = QUOTE["tables_of"](FINDINGS)
-    assert QUOTE["columns"](first, ["mess3", "z1r"]) == [
-        ["Claim", "mess3", "z1r"],
-        ["one", "supported: 1.000 over 0.000", "c"],
-    ]
+    chosen = [["Claim", "mess3", "z1r"], ["one", "supported: 1.000 over 0.000", "c"]]
+    assert QUOTE["columns"](first, ["mess3", "z1r"]) == chosen
     text = QUOTE["quoted"]("a\n<!-- findings -->\nold\n<!-- end -->\nb", [first, second], "page")
     tables = FINDINGS[FINDINGS.index("|") : FINDINGS.index("\n## ")]
     assert text == f"a\n<!-- findings -->\n{tables}<!-- end -->\nb"
@@ -312,11 +297,9 @@ def test_readme_and_results_quote_the_published_claims():
         quoted = {}
         for header, *rows in QUOTE["tables_of"](text_of(page).split("<!-- findings -->\n")[1].split("<!-- end -->")[0]):
             for name, *cells in rows:
-                found = {
-                    (e, name): re.search(r"([a-z ]+): (\S+) over", cell)
-                    for e, cell in zip(header[1:], cells, strict=True)
-                }
-                quoted |= {key: cell.groups() for key, cell in found.items() if cell}
+                for experiment, cell in zip(header[1:], cells, strict=True):
+                    if found := re.search(r"([a-z ]+): (\S+) over", cell):
+                        quoted[experiment, name] = found.groups()
         assert len(quoted) >= n_quoted and quoted.items() <= published.items()
 
 

@@ -2,12 +2,12 @@
 
 import copy
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from configuration import CONFIG, ROOT, SCHEMA, content_of, resolve
 from geometry.config.checks import probe_caution
 from geometry.config.experiments import ConfigError, canonical, canonical_config, merged, resolve_experiments
 from geometry.config.job_costs import Estimates, peak_memory_gb
@@ -15,15 +15,7 @@ from geometry.config.sizes import size_of
 from geometry.networks.hook_points import chosen_sites, concatenated_sites, drawn_site, probed_sites
 from geometry.tasks.task import process_of, task_name
 
-ROOT = Path(__file__).parents[2]
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-
 GOOD = [[[0.5, 0.0], [0.3, 0.0]], [[0.0, 0.5], [0.0, 0.7]]]
-
-
-def resolve(override):
-    return resolve_experiments(canonical_config(merged(CONFIG, override), SCHEMA), SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +25,7 @@ def test_shipped_studies_are_valid(path, monkeypatch):
     if path and path.stem == "language_model" and not (ROOT / ".venv/smollm2").exists():
         pytest.skip("needs make language")
     monkeypatch.chdir(ROOT)  # where a study's own files are looked for
-    assert resolve(yaml.safe_load(path.read_text(encoding="utf-8")) if path else {})
+    assert resolve(content_of(path) if path else {})
 
 
 def test_experiment_overrides_only_what_it_names():
@@ -48,33 +40,22 @@ def test_null_leaves_an_experiment_out():
 
 def test_only_runs_just_those_and_asks_nothing_of_what_it_leaves_out():
     absent = {"model": {"checkpoint": "nowhere.pt", "format": "transformer_lens"}}
-    override = {
-        "experiments": {"absent": absent},
-        "figures": {"sites": {"absent": "nowhere"}},
-        "only": ["z1r", "rrxor"],
-    }
+    override = {"experiments": {"gone": absent}, "figures": {"sites": {"gone": "nowhere"}}, "only": ["z1r", "rrxor"]}
     assert list(resolve(override)) == ["rrxor", "z1r"]
     assert list(resolve({"only": None})) == list(resolve({}))
 
 
 def test_canonical_form_ignores_order_and_spelling_of_numbers():
-    first, second = (
-        canonical({"b": [1.0, 0.5], "a": {"y": 2, "x": 1}}),
-        canonical({"a": {"x": 1.0, "y": 2}, "b": [1, 0.5]}),
-    )
-    assert repr(first) == repr(second)
+    first, second = {"b": [1.0, 0.5], "a": {"y": 2, "x": 1}}, {"a": {"x": 1.0, "y": 2}, "b": [1, 0.5]}
+    assert repr(canonical(first)) == repr(canonical(second))
     assert repr(canonical({"a": True, "b": 1})) == "{'a': True, 'b': 1}"
 
 
 def test_task_name_depends_on_the_task_alone():
     spelled = resolve({"experiments": {"rrxor": {"task": {"parameters": {"p1": 0.5}}}}})["rrxor"]
     assert task_name(spelled["task"]) == task_name(resolve({})["rrxor"]["task"]) == "rrxor_0.5_0.5_context10"
-    tensors = [GOOD, GOOD[::-1]]
-    names = set()
-    for tensor in tensors:
-        task = {"process": "custom", "parameters": {"transition_tensor": tensor}}
-        names.add(task_name(resolve({"experiments": {"mine": {"task": task}}})["mine"]["task"]))
-    assert len(names) == 2
+    one, other = (task_name(resolve(custom(tensor))["mine"]["task"]) for tensor in (GOOD, GOOD[::-1]))
+    assert one != other
 
 
 @pytest.mark.parametrize(
@@ -95,24 +76,13 @@ def test_too_few_prefixes_for_a_probe_are_told(name, override, expected):
 
 def test_joined_sites_are_those_of_their_patterns():
     """By default the streams; the published R2 of rrxor joins the output of the final LayerNorm as well."""
-    streams, last = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"], "ln_final.hook_normalized"
-    probe = resolve({})["z1r"]["probe"]
-    assert concatenated_sites([*streams, last], probe) == streams
-    assert concatenated_sites([*streams, last], {**probe, "concatenated": ["blocks.*", "ln_final.*"]}) == [
-        *streams,
-        last,
-    ]
-    assert concatenated_sites([*streams, last], {**probe, "concatenated": ["ln_final.*"]}) == []
-    assert concatenated_sites([*streams, last], {**probe, "concatenated": []}) == []
-    paper = yaml.safe_load((ROOT / "studies/paper.yaml").read_bytes())
-    assert (
-        len(
-            concatenated_sites(
-                chosen_sites((one := resolve(paper)["rrxor_paper"])["model"], one["probe"]), one["probe"]
-            )
-        )
-        == 6
-    )
+    streams = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"]
+    every, probe = [*streams, "ln_final.hook_normalized"], resolve()["z1r"]["probe"]
+    assert concatenated_sites(every, probe) == streams
+    for patterns, expected in ((["blocks.*", "ln_final.*"], every), (["ln_final.*"], []), ([], [])):
+        assert concatenated_sites(every, {**probe, "concatenated": patterns}) == expected
+    paper = resolve(content_of("studies/paper.yaml"))["rrxor_paper"]
+    assert len(concatenated_sites(chosen_sites(paper["model"], paper["probe"]), paper["probe"])) == 6
 
 
 def test_sites_match_patterns_in_the_order_of_the_forward_pass():
@@ -225,13 +195,14 @@ EXPERIMENT_ERRORS = [
 
 
 def test_full_distribution_is_that_of_the_trained_context():
-    experiment = {"model": {"architecture": "gru"}, "task": {"context": 14}}
-    found = resolve(
-        {"experiments": {"mess3": {**experiment, "training": {"labels": "full_distribution", "context": 10}}}}
-    )
-    assert found["mess3"]["training"]["context"] == 10
+    def resolved(context):
+        training = {"labels": "full_distribution", "context": context}
+        experiment = {"model": {"architecture": "gru"}, "task": {"context": 14}, "training": training}
+        return resolve({"experiments": {"mess3": experiment}})["mess3"]
+
+    assert resolved(10)["training"]["context"] == 10
     with pytest.raises(ConfigError, match=r"every prefix up to training.context 12; these are more than tree.max_pre"):
-        resolve({"experiments": {"mess3": {**experiment, "training": {"labels": "full_distribution", "context": 12}}}})
+        resolved(12)
 
 
 def test_training_costs_what_the_trained_context_does_and_all_else_what_the_scored_one_does():
@@ -272,13 +243,10 @@ FORMER_NAMES = [
 
 @pytest.mark.parametrize(("override", "sentence"), FORMER_NAMES)
 def test_former_name_is_refused_in_a_sentence_with_the_new_one(override, sentence):
-    for where, study in (
-        ("experiment 'mess3'", {"experiments": {"mess3": override}}),
-        ("experiment 'mess3'", {"defaults": override}),
-    ):
+    for study in ({"experiments": {"mess3": override}}, {"defaults": override}):
         with pytest.raises(ConfigError) as error:
             resolve(study)
-        assert str(error.value) == f"{where}: {sentence}"
+        assert str(error.value) == f"experiment 'mess3': {sentence}"
 
 
 def test_former_section_is_refused_in_a_sentence_with_the_new_one():
@@ -306,9 +274,8 @@ def test_bad_experiment_is_refused_naming_it_and_the_key(override, sentence):
 def test_task_is_refused_only_where_no_prefix_can_be_held_out():
     cycle = [[[0, 1, 0], [0, 0, 1], [1, 0, 0]]]
     task = {"process": "custom", "parameters": {"transition_tensor": cycle, "initial_state": [1, 0, 0]}}
-    with pytest.raises(
-        ConfigError, match=r"task.context is 2, up to which custom has 2 prefixes; .* at least 3, so it m"
-    ):
+    sentence = r"task.context is 2, up to which custom has 2 prefixes; .* at least 3, so it m"
+    with pytest.raises(ConfigError, match=sentence):
         resolve({"experiments": {"mine": {"task": {**task, "context": 2}}}})
     resolve({"experiments": {"mine": {"task": {**task, "context": 3}}}})
 
@@ -367,11 +334,8 @@ def test_composed_process_has_one_name_whether_the_defaults_of_its_parts_are_wri
         {**MIXED, "parameters": {"components": [Z1R, {"process": "noisy", "parameters": {"epsilon": 0.1, "of": part}}]}}
         for part in (short, long)
     ]
-    found = resolve(
-        {"experiments": {"mine": {"task": tasks[0]}, "other": {"task": tasks[1]}}, "only": ["mine", "other"]}
-    )
-    assert found["mine"]["task"]["parameters"] == found["other"]["task"]["parameters"]
-    assert task_name(found["mine"]["task"]) == task_name(found["other"]["task"])
+    found = [resolve({"experiments": {"mine": {"task": task}}, "only": ["mine"]})["mine"]["task"] for task in tasks]
+    assert found[0]["parameters"] == found[1]["parameters"] and len(set(map(task_name, found))) == 1
 
 
 def test_config_that_is_nested_beyond_all_bounds_is_refused():
@@ -408,6 +372,7 @@ def test_bad_modular_arithmetic_is_refused(override, sentence):
     assert "\n" not in str(error.value)
 
 
+NO_NAMES = ["claims", "../x", "a/b", "/a", "..", "a b", "{seed}", "a;b", "a\nb", "a\n", "<script>", "", 2024, "2024"]
 STUDY_ERRORS = [
     ({"seeds": [-1]}, r"seeds\[0\] is -1; it must be at least 0"),
     ({"seeds": [1, 1]}, "without repetitions"),
@@ -423,10 +388,7 @@ STUDY_ERRORS = [
     ({"experiments": {"z1r": {"seeds": [1]}}}, "unknown key 'seeds'"),
     ({"sees": 1}, "unknown key 'sees'"),
     ({"device": "gpu"}, "allowed are auto, cpu, cuda, mps"),
-    (
-        {"figures": {"explainer": "rrxor"}},
-        "allowed are null and the experiments .*: mess3$",
-    ),
+    ({"figures": {"explainer": "rrxor"}}, "allowed are null and the experiments .*: mess3$"),
     ({"figures": {"sites": {"rrxor": "nowhere"}}}, "figures.sites.rrxor is 'nowhere'"),
     ({"figures": {"sites": {"nothing": "concatenated"}}}, "names 'nothing'; allowed are mess3"),
     ({"tree": {"max_prefixes": 5}}, "max_prefixes is 5"),
@@ -447,25 +409,7 @@ STUDY_ERRORS = [
     ({"only": []}, r"only is \[\]; it must be a list of at least 1"),
     ({"only": ["mess3"], "figures": {"explainer": "mess4"}}, "explainer is 'mess4'; allowed are null and"),
     ({"only": ["mess3"], "figures": {"sites": {"mess4": "concatenated"}}}, "sites names 'mess4'; allowed are"),
-    *(
-        ({"experiments": {name: {}}}, "must start with a letter")
-        for name in (
-            "claims",
-            "../x",
-            "a/b",
-            "/a",
-            "..",
-            "a b",
-            "{seed}",
-            "a;b",
-            "a\nb",
-            "a\n",
-            "<script>",
-            "",
-            2024,
-            "2024",
-        )
-    ),
+    *(({"experiments": {name: {}}}, "must start with a letter") for name in NO_NAMES),
 ]
 
 
@@ -477,11 +421,8 @@ def test_bad_study_is_refused(override, sentence):
 
 
 def custom(tensor, **parameters):
-    return {
-        "experiments": {
-            "mine": {"task": {"process": "custom", "parameters": {"transition_tensor": tensor, **parameters}}}
-        }
-    }
+    task = {"process": "custom", "parameters": {"transition_tensor": tensor, **parameters}}
+    return {"experiments": {"mine": {"task": task}}}
 
 
 @pytest.mark.parametrize(
@@ -541,9 +482,8 @@ def test_custom_process_may_name_its_states_by_numbers():
 
 
 def test_whole_numbers_may_be_written_as_floats():
-    config = canonical(
-        merged(CONFIG, {"seeds": [1.0], "tree": {"max_prefixes": 1.0e5}, "figures": {"max_points": 1.0e3}})
-    )
+    override = {"seeds": [1.0], "tree": {"max_prefixes": 1.0e5}, "figures": {"max_points": 1.0e3}}
+    config = canonical(merged(CONFIG, override))
     resolve_experiments(config, SCHEMA)
     assert repr((config["seeds"], config["tree"]["max_prefixes"])) == "([1], 100000)"
 

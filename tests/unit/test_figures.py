@@ -107,9 +107,8 @@ def test_network_without_a_key_frequency_has_no_circles_to_show():
 
 
 def test_figures_look_the_same_whatever_the_user_has_set(tmp_path):
-    (tmp_path / "matplotlibrc").write_text(
-        "axes.grid: True\nlines.dashed_pattern: 1, 1\nsavefig.dpi: 7\n", encoding="utf-8"
-    )
+    settings = "axes.grid: True\nlines.dashed_pattern: 1, 1\nsavefig.dpi: 7\n"
+    (tmp_path / "matplotlibrc").write_text(settings, encoding="utf-8")
     code = "import matplotlib\nbefore = matplotlib.rcParams['axes.grid']\nimport geometry.figures.style\n"
     code += "names = 'axes.grid', 'lines.dashed_pattern', 'savefig.dpi'\n"
     code += "print(before, *(matplotlib.rcParams[name] == matplotlib.rcParamsDefault[name] for name in names))"

@@ -205,12 +205,8 @@ def test_claims_of_one_name_at_several_sites_of_an_experiment_have_the_site_in_t
     assert full_names(claims) == ["linear", "causal", "linear"]
     claims.loc[3] = "b", "causal", "blocks.0.hook_resid_post"
     claims.loc[4] = "b", "causal", "blocks.1.hook_resid_post"
-    assert full_names(claims) == [
-        "linear",
-        "causal at 0 resid_post",
-        "linear",
-        *(f"causal at {k} resid_post" for k in (0, 1)),
-    ]
+    first, second = (f"causal at {k} resid_post" for k in (0, 1))
+    assert full_names(claims) == ["linear", first, "linear", first, second]
 
 
 def test_samples_of_words_are_not_told_as_networks():

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import xarray as xr
 from reference_tree import words_of
+from run_datasets import decoded_dataset
 
 from geometry.processes.belief_states import complete_tree_with_beliefs
 from geometry.processes.catalog import process_from_config
@@ -33,12 +33,8 @@ def test_observer_is_bayesian_about_what_it_recalls():
 
 def test_impossible_recollection_tells_nothing():
     """The second token of the first word can only follow the state that never recurs."""
-    tensor = [
-        [[0, 1, 0], [0, 0.5, 0], [0, 0.5, 0]],
-        [[0, 0, 0], [0, 0, 0.5], [0, 0, 0.5]],
-        [[0, 0, 0], [0, 0, 0], [0, 0, 0]],
-    ]
-    tensor[0][0], tensor[2][0] = [0, 0.5, 0], [0.5, 0, 0]
+    first, second = [[0, 0.5, 0], [0, 0.5, 0], [0, 0.5, 0]], [[0, 0, 0], [0, 0, 0.5], [0, 0, 0.5]]
+    tensor = [first, second, [[0.5, 0, 0], [0, 0, 0], [0, 0, 0]]]
     process = build_process("begins", tensor, initial_state=[1, 0, 0])
     tree, belief, _ = complete_tree_with_beliefs(process, 3, 100)
     for observer in observer_beliefs(process, tree, belief):
@@ -66,19 +62,6 @@ def test_memory_reached_by_hand():
     for error, recalled in ((2.0, 0), (1.0, 0), (0.1, 1), (0.01, 1.5), (0.001, 2), (1e-5, 2), (0.0, 2)):
         assert memory_reached(error, observers) == pytest.approx(recalled)
     assert memory_reached(0.1, np.zeros(3)) == 0
-
-
-def decoded_dataset(decoded, sites):
-    return xr.Dataset(
-        {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), decoded)},
-        coords={
-            "split": ["held_out_prefix", "in_sample"],
-            "site": sites,
-            "step": ("snapshot", [0, 9]),
-            "seed": ("snapshot", [1, 1]),
-            "origin": ("snapshot", ["random_init", "trained"]),
-        },
-    )
 
 
 @pytest.mark.parametrize("recalled", [1, 2, 4])

@@ -110,10 +110,7 @@ def test_gradient_along_the_weights_has_no_orthogonal_part(factor):
 
 def test_pairs_of_numbers_have_the_published_loss_of_stablemax_and_its_gradient():
     task = ModularArithmetic(7, train_fraction=0.6)
-    network = build_network(
-        task.n_tokens, 3, MODELS["compiled, StableMax"] | {"normalization": "none", "bos": False}
-    ).double()
-    network.initialize(torch.Generator().manual_seed(3))
+    network = network_of(MODELS["compiled, StableMax"] | {"normalization": "none", "bos": False}, task)
     pairs = pair_batch(task)
     first, second, answer = torch.from_numpy(pairs.trained)
     logits = folded_logits(dict(network.named_parameters()), first, second, task.equals)
@@ -139,9 +136,8 @@ def test_predictions_after_training_are_those_of_the_loss(bos):
     with torch.no_grad():
         logits = network(tokens, PackedTree(parent, position, network.config.n_ctx)).double()
     expected = predicted(logits, "stablemax").log()[int(bos) :, : process.n_tokens].numpy()
-    ((stored, _),) = read_chunks(
-        network, tree.network_input(bos_token), int(bos), ["blocks.0.hook_resid_post"], len(tree)
-    )
+    nodes = tree.network_input(bos_token)
+    ((stored, _),) = read_chunks(network, nodes, int(bos), ["blocks.0.hook_resid_post"], len(tree))
     imported = log_probabilities(network, tree, process.n_tokens, bos)
     prefix = np.flatnonzero(tree.length == 2)
     steered = PatchedPrefixes(network, tree, prefix, np.zeros((len(prefix), 1), int), bos).unchanged

@@ -3,29 +3,14 @@
 import ast
 import re
 from itertools import product
-from pathlib import Path
 
 import pytest
-import yaml
 
-from geometry.config.experiments import ConfigError, canonical_config, merged, resolve_experiments
+from configuration import ROOT, resolve
+from geometry.config.experiments import ConfigError
 
-ROOT = Path(__file__).parents[2]
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-HOSTILE = [
-    "../x",
-    "/etc/passwd",
-    "two\nlines",
-    "{wildcards}",
-    "{{ 7 * 7 }}",
-    "$(touch x)",
-    "`id`; rm -rf . #",
-    "a b",
-    "a\x00b",
-    "<script>alert(1)</script>",
-    "",
-]
+HOSTILE = ["../x", "/etc/passwd", "two\nlines", "{wildcards}", "{{ 7 * 7 }}", "$(touch x)", "`id`; rm -rf . #"]
+HOSTILE += ["a b", "a\x00b", "<script>alert(1)</script>", ""]
 FIELDS = {
     "an experiment's name": lambda text: {"experiments": {text: {}}},
     "process": lambda text: {"experiments": {"mess3": {"task": {"process": text}}}},
@@ -50,14 +35,14 @@ FIELDS = {
 )
 def test_hostile_text_is_refused_in_one_line(field, text):
     with pytest.raises(ConfigError) as error:
-        resolve_experiments(canonical_config(merged(CONFIG, FIELDS[field](text)), SCHEMA), SCHEMA)
+        resolve(FIELDS[field](text))
     assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["figures", "provenance", "studies", "tasks", "workflow", "Figures", "null", "NULL"])
 def test_experiment_cannot_have_the_name_of_a_folder_of_results(name):
     with pytest.raises(ConfigError, match=f"{name!r} at experiments must start with a letter"):
-        resolve_experiments(canonical_config(merged(CONFIG, {"experiments": {name: {}}}), SCHEMA), SCHEMA)
+        resolve({"experiments": {name: {}}})
 
 
 def is_of_tensors_alone(call):
@@ -98,10 +83,8 @@ def is_text_without_encoding(call):
 
 def test_every_text_file_says_its_encoding():
     """As the locale's would make other bytes, or none, of the same text."""
-    files = [
-        path for folder in ("scripts", "envs", "docs", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")
-    ]
-    for path in files:
+    folders = ("scripts", "envs", "docs", "benchmarks", "tests")
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         calls = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
         found = [f"{path}, line {call.lineno}: {ast.unparse(call)}" for call in calls if is_text_without_encoding(call)]
         assert found == []

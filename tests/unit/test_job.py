@@ -39,14 +39,17 @@ pathlib.Path.read_bytes = read_bytes
 """
 
 
+def run_tiny(folder, path, **environment):
+    """The tiny job in a folder, by a Python that looks for modules on a path."""
+    environment = {**os.environ, **environment, "PYTHONPATH": str(path)}
+    return subprocess.run([sys.executable, TINY_JOB], cwd=folder, env=environment, capture_output=True, check=False)
+
+
 def run_job(folder, customize="", **environment):
     """The record of the tiny job, run in a folder by a Python that first does something, and what it said."""
     (folder / "before").mkdir()
     (folder / "before/sitecustomize.py").write_text(customize, encoding="utf-8")
-    path = f"{folder / 'before'}:{ROOT / 'scripts'}"
-    command = [sys.executable, TINY_JOB]
-    environment = {**ENVIRONMENT, **environment, "PYTHONPATH": path}
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+    result = run_tiny(folder, f"{folder / 'before'}:{ROOT / 'scripts'}", **environment)
     assert result.returncode == 0, result.stderr.decode(errors="replace")
     assert (folder / FILE).read_bytes() == b"hours of work"
     return read_record(folder / RECORD).content, (folder / LOG).read_text(encoding="utf-8")
@@ -86,9 +89,7 @@ def test_record_and_log_have_the_same_text_whatever_the_locale(tmp_path):
     (tmp_path / "ascii").mkdir()
     (one, said), (other, said_too) = run_job(tmp_path / "utf8"), run_job(tmp_path / "ascii", **NO_UTF8)
     assert one["params"]["name"] == other["params"]["name"] == NAME
-    assert {k: v for k, v in one.items() if k not in ("run", "seal")} == {
-        k: v for k, v in other.items() if k not in ("run", "seal")
-    }
+    assert one | dict.fromkeys(("run", "seal")) == other | dict.fromkeys(("run", "seal"))
     assert said[9:] == said_too[9:] and "雨 é \\ud800" in said  # but for the time of day
     assert "雨 é".encode() in (tmp_path / "ascii" / RECORD).read_bytes()
 
@@ -102,12 +103,6 @@ def test_code_that_is_of_another_checkout_is_refused(tmp_path):
     shutil.copytree(ROOT / "scripts/geometry", other / "geometry")
     result = run_tiny(tmp_path, other)
     assert result.returncode == 1 and b"is imported as 'geometry', not that of" in result.stderr
-
-
-def run_tiny(folder, library):
-    command = [sys.executable, TINY_JOB]
-    environment = {**ENVIRONMENT, "PYTHONPATH": str(library)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Networks that share a task are called by what differs among them."""
 
+from itertools import product
+
 import pandas as pd
 from matplotlib import pyplot as plt
 
@@ -27,22 +29,12 @@ def test_networks_that_differ_in_nothing_told_keep_the_names_of_their_experiment
 def comparison(networks):
     """A table of two tasks, of networks given as architecture and width."""
     measures = {"loss_gap_nats": 1e-3, "belief_r2": 0.99, "kl_rate_nats": 1e-2}
-    return pd.DataFrame(
-        {
-            "task": task,
-            "process": task,
-            "label": f"{architecture}, {d_model} wide",
-            "belief_dimension": 2,
-            "architecture": architecture,
-            "n_layers": 1,
-            "d_model": d_model,
-            "measure": measure,
-            "value": value,
-        }
-        for task in ("one", "other")
-        for architecture, d_model in networks
-        for measure, value in measures.items()
-    )
+    rows = [
+        (task, task, f"{architecture}, {d_model} wide", architecture, d_model, *measured)
+        for task, (architecture, d_model), measured in product(("one", "other"), networks, measures.items())
+    ]
+    table = pd.DataFrame(rows, columns=["task", "process", "label", "architecture", "d_model", "measure", "value"])
+    return table.assign(belief_dimension=2, n_layers=1)
 
 
 def test_networks_of_several_kinds_stand_by_name_whatever_their_widths():

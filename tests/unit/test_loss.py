@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import xarray as xr
+from run_datasets import snapshots
 
-from analysis import ANALYSIS
+from configuration import ANALYSIS
 from geometry.processes.catalog import process_from_config
 from geometry.processes.process import build_process
 from geometry.tasks.ground_truth import markov_ground_truth
@@ -18,10 +19,12 @@ def losses(process, log_probability_of, context=5):
     truth = markov_ground_truth(process, context, 10**4, seed=0)
     optimal = truth["next_token_probability"].values
     said = log_probability_of(optimal, truth["length"].values, truth["last_token"].values)
-    coordinates = {"step": ("snapshot", [1]), "seed": ("snapshot", [4]), "origin": ("snapshot", ["trained"])}
-    return loss_table(
-        truth, xr.Dataset({"log_probability": (("snapshot", "prefix", "token"), said[None])}, coordinates)
-    )
+    log_probability = ("snapshot", "prefix", "token"), said[None]
+    return loss_table(truth, xr.Dataset({"log_probability": log_probability}, snapshots(1, seeds=[4])))
+
+
+def cautions(process, log_probability_of, is_pretrained=False):
+    return network_cautions(losses(process, log_probability_of), is_pretrained, ANALYSIS["loss"])
 
 
 def softmax(logits):
@@ -39,31 +42,25 @@ def nearly_optimal(optimal, length, last_token):
 @pytest.mark.parametrize(
     "process",
     [
-        MESS3,
-        process_from_config("rrxor", {}),
-        process_from_config("z1r", {}),
-        process_from_config("even", {}),
-        build_process("fair", [np.array([[0.5, 0], [0, 0.5]]) / 1, [[0, 0.5], [0.5, 0]]]),
+        *(MESS3, process_from_config("rrxor", {}), process_from_config("z1r", {}), process_from_config("even", {})),
+        build_process("fair", [[[0.5, 0], [0, 0.5]], [[0, 0.5], [0.5, 0]]]),
     ],
     ids=lambda process: process.name,
 )
 def test_nothing_is_wrong_with_a_network_that_has_learnt(process):
-    assert network_cautions(losses(process, nearly_optimal), is_pretrained=True, limits=ANALYSIS["loss"]) == ""
+    assert cautions(process, nearly_optimal, is_pretrained=True) == ""
 
 
 def test_losses_of_who_knows_less_are_known():
     table = losses(process_from_config("z1r", {"p": 0.25}), nearly_optimal)
     np.testing.assert_allclose(table["uniform_loss_nats"], np.log(2))
     share = (1 + 1 - 0.25) / 3  # of ones: the second of three tokens, and three quarters of the third
-    np.testing.assert_allclose(
-        table["unigram_loss_nats"].mean(), -share * np.log(share) - (1 - share) * np.log(1 - share)
-    )
+    entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    np.testing.assert_allclose(table["unigram_loss_nats"].mean(), entropy)
 
 
 def test_network_worse_than_uniform_is_told():
-    said = network_cautions(
-        losses(MESS3, lambda optimal, *_: softmax(noise(2, optimal))), is_pretrained=True, limits=ANALYSIS["loss"]
-    )
+    said = cautions(MESS3, lambda optimal, *_: softmax(noise(2, optimal)), is_pretrained=True)
     assert said.startswith("seed 4: positions 1 to 5 predict worse than uniform (")
     assert "it has reached 0% of what can be predicted beyond token frequencies; its model.activation" in said
 
@@ -73,7 +70,7 @@ def test_positions_that_follow_one_another_are_told_as_a_range():
         there = np.isin(length, (1, 3, 4))[:, None]
         return np.where(there, softmax(noise(2, optimal)), np.log(optimal))
 
-    said = network_cautions(losses(MESS3, ignorant), is_pretrained=False, limits=ANALYSIS["loss"])
+    said = cautions(MESS3, ignorant)
     assert said.startswith("seed 4: positions 1, 3, 4 predict worse than uniform (")
 
 
@@ -81,25 +78,19 @@ def test_last_position_that_was_never_trained_is_told():
     def untrained_last(optimal, length, last_token):
         return np.where(length[:, None] == 5, softmax(noise(2, optimal)), nearly_optimal(optimal, length, last_token))
 
-    said = network_cautions(losses(MESS3, untrained_last), is_pretrained=True, limits=ANALYSIS["loss"])
-    assert (
-        said.startswith("seed 4: position 5 predicts worse than uniform (") and "position 5 predicts far worse" in said
-    )
-    assert "never trained" in said
+    said = cautions(MESS3, untrained_last, is_pretrained=True)
+    assert said.startswith("seed 4: position 5 predicts worse than uniform (")
+    assert "position 5 predicts far worse" in said and "never trained" in said
 
     def ignorant_last(optimal, length, last_token):
         return np.where(length[:, None] == 5, -np.log(3), nearly_optimal(optimal, length, last_token))
 
-    said = network_cautions(losses(MESS3, ignorant_last), is_pretrained=False, limits=ANALYSIS["loss"])
+    said = cautions(MESS3, ignorant_last)
     assert said.startswith("seed 4: position 5 predicts far worse than others (1.099 nats against an optimum of 0.7")
 
 
 def test_network_that_knows_token_frequencies_alone_has_reached_nothing():
     process = process_from_config("z1r", {"p": 0.25})
-    said = network_cautions(
-        losses(process, lambda optimal, *_: np.full_like(optimal, -np.log(2))),
-        is_pretrained=False,
-        limits=ANALYSIS["loss"],
-    )
+    said = cautions(process, lambda optimal, *_: np.full_like(optimal, -np.log(2)))
     assert "worse than unigram" in said and "worse than uniform" not in said
     assert said.endswith("it has reached 0% of what can be predicted beyond token frequencies")

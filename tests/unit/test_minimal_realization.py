@@ -53,11 +53,9 @@ def hankel_rank(tensor, initial):
                     row = times(row, matrix)
                 yield row
 
-    beliefs = list(after_words(initial, tensor))
-    continuation_probabilities = list(
-        after_words([Fraction(1)] * n_states, [list(zip(*matrix, strict=True)) for matrix in tensor])
-    )
-    return exact_rank([[sum(map(Fraction.__mul__, b, f)) for f in continuation_probabilities] for b in beliefs])
+    beliefs, transposed = list(after_words(initial, tensor)), [list(zip(*matrix, strict=True)) for matrix in tensor]
+    futures = list(after_words([Fraction(1)] * n_states, transposed))
+    return exact_rank([[sum(map(Fraction.__mul__, b, f)) for f in futures] for b in beliefs])
 
 
 def random_tensor(rng, n_tokens, n_states, decades=0, density=0.6):
@@ -199,14 +197,8 @@ def test_minimal_process_is_the_process_itself_where_nothing_is_superfluous():
 
 
 def test_eigenvalues_of_the_minimal_process_are_those_of_the_single_one():
-    single, minimal = (
-        process.transition_tensor
-        for process in (
-            process_from_config("mess3", MESS3),
-            minimal_process(process_from_config("mess3_duplicated", MESS3)),
-        )
-    )
-    for one, other in zip(single, minimal, strict=True):
+    single, double = (process_from_config(name, MESS3) for name in ("mess3", "mess3_duplicated"))
+    for one, other in zip(single.transition_tensor, minimal_process(double).transition_tensor, strict=True):
         np.testing.assert_allclose(np.sort(np.linalg.eigvals(one)), np.sort(np.linalg.eigvals(other)), atol=1e-12)
 
 

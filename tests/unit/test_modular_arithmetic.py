@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-import xarray as xr
+from run_datasets import activations_dataset
 from torch.nn import functional as F
 
 from geometry.networks.input_layout import PackedTree
@@ -142,18 +142,8 @@ def test_probe_finds_the_planted_circle_and_no_other(tmp_path):
     truth = modular_ground_truth(task)
     planted = circles(task.answer, 13)[:, 4:6] @ rng.normal(size=(2, 6)) + 0.01 * rng.normal(size=(169, 6))
     logits = np.zeros((1, 169, 14)) - np.log(14)
-    activations = xr.Dataset(
-        {
-            "activation": (("snapshot", "site", "prefix", "feature"), planted[None, None].astype(np.float32)),
-            "log_probability": (("snapshot", "prefix", "token"), logits),
-        },
-        coords={
-            "step": ("snapshot", [5]),
-            "seed": ("snapshot", [1]),
-            "origin": ("snapshot", ["trained"]),
-            "site": ["blocks.0.hook_resid_post"],
-        },
-    )
+    values, sites = planted[None, None].astype(np.float32), ["blocks.0.hook_resid_post"]
+    activations = activations_dataset(values, logits, sites, steps=[5])
     design, job = modular_design(task, {"folds": 3, "repeats": 2, "seed": 0}), logging.getLogger("test")
     table = probe_run(truth, activations, Probe(truth, design, {}, []), job, tmp_path / "decoded.zarr.zip")
     for split in ("held_out_prefix", "held_out_from_training", "held_out_subtree"):

@@ -12,8 +12,8 @@ from matplotlib import pyplot as plt
 from matplotlib.text import Text
 from test_surgery import planted_network
 
-from analysis import ANALYSIS
 from compare_bases import compare_bases
+from configuration import ANALYSIS
 from extract_activations import extract
 from find_shift_symmetry import find_shift_symmetry
 from geometry.claims.findings import circuit_table

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from reference_tree import words_of
 
 from geometry.probing.part_subspaces import (
     encoding,
@@ -57,9 +58,7 @@ def orthogonal_rows(n, width, seed):
 
 
 def test_sequences_of_one_factor_have_equal_numbers_where_its_tokens_agree(tree):
-    words = [()] * len(tree)
-    for node, (parent, token) in enumerate(zip(tree.parent, tree.last_token, strict=True)):
-        words[node] = (*(words[parent] if parent >= 0 else ()), TOKENS[token, 1])
+    words = [tuple(TOKENS[list(word), 1]) for word in words_of(tree)]
     numbers = sequence_ids(tree, TOKENS[:, 1])
     assert len({*zip(numbers.tolist(), words, strict=True)}) == len({*words}) == len({*numbers.tolist()})
 

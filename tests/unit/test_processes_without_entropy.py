@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
+from run_datasets import activations_dataset, snapshots
 
-from analysis import ANALYSIS, SYMMETRY_LIMITS
+from configuration import ANALYSIS, SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.claims.belief_claims import claims_of
 from geometry.claims.evidence import Evidence
@@ -43,7 +44,6 @@ from score_recovery import recovery_table as network_table
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-NETWORKS = {"step": [0, 7], "seed": [1, 1], "origin": ["random_init", "trained"]}
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"]
 TURN = np.roll(np.eye(3), 1, axis=1)
 START = {"initial_state": [1, 0, 0]}
@@ -76,22 +76,11 @@ class Study:
         layer_outputs = np.concatenate([truth["target"].values, np.zeros((n, 3))], axis=1)
         values = np.stack([np.zeros((2, *layer_outputs.shape)), [rng.normal(size=layer_outputs.shape), layer_outputs]])
         said = np.log(np.stack([np.full((n, V), 1 / V), np.maximum(optimum, 1e-12)]))
-        self.activations = xr.Dataset(
-            {
-                "activation": (("snapshot", "site", "prefix", "feature"), values.astype(np.float32)),
-                "log_probability": (("snapshot", "prefix", "token"), said),
-            },
-            coords={name: ("snapshot", of) for name, of in NETWORKS.items()} | {"site": SITES},
-        )
+        self.activations = activations_dataset(values.astype(np.float32), said, SITES, steps=[0, 7])
         design = markov_design(truth, self.process, None, {"folds": 5, "repeats": 2, "seed": 0})
         path = folder / "decoded.zarr.zip"
-        self.probe = probe_run(
-            truth,
-            self.activations,
-            Probe(truth, design, {}, SITES),
-            logging.getLogger("test"),
-            path,
-        )
+        probe = Probe(truth, design, {}, SITES)
+        self.probe = probe_run(truth, self.activations, probe, logging.getLogger("test"), path)
         self.baselines, _ = score_baselines(truth, design, np.eye(truth.sizes["token"]))
         with open_dataset(path) as decoded:
             self.decoded = decoded.load()
@@ -106,18 +95,13 @@ class Study:
         self.process_symmetry = symmetry_table(truth)
 
     def recovered(self):
-        tree, rng, snapshots = tree_of(self.truth), np.random.default_rng(0), []
+        tree, rng, found = tree_of(self.truth), np.random.default_rng(0), []
         for index in range(2):
-            said = np.exp(self.activations["log_probability"][index].values)
-            n_ahead, found = recover(
-                NextTokenModel(tree, said), self.activations["activation"][index], SITES, 0.01, rng
-            )
-            snapshots.append(as_dataset(found, self.process.n_tokens).assign(n_ahead=n_ahead))
-        sources = [*SITES, "concatenated", "output"]
-        generator = xr.concat(snapshots, "snapshot").assign_coords(
-            {name: ("snapshot", of) for name, of in NETWORKS.items()} | {"source": sources}
-        )
-        generator.attrs["faintest"] = 0.01
+            model = NextTokenModel(tree, np.exp(self.activations["log_probability"][index].values))
+            n_ahead, of_sources = recover(model, self.activations["activation"][index], SITES, 0.01, rng)
+            found.append(as_dataset(of_sources, self.process.n_tokens).assign(n_ahead=n_ahead))
+        sources = {"source": [*SITES, "concatenated", "output"]}
+        generator = xr.concat(found, "snapshot").assign_coords(snapshots(0, 7) | sources).assign_attrs(faintest=0.01)
         scorer = RecoveryScorer(self.process, tree, rng)
         last = read_recovered(generator.isel(snapshot=-1, source=1))
         fractal = fractal_dataset(last, scorer, rng).assign_attrs(site=SITES[1])
@@ -127,10 +111,8 @@ class Study:
         never, recovery, symmetry = (
             select(t, step=0).assign(seed=9) for t in (self.probe, self.recovery, self.symmetry)
         )
-        steering = pd.DataFrame(
-            columns=["site", "metric", "partner", "tokens_later", "intervention", "dose", "seed", "value"]
-        )
-
+        names = ["site", "metric", "partner", "tokens_later", "intervention", "dose", "seed", "value"]
+        steering = pd.DataFrame(columns=names)
         recoveries = self.recovery, self.process_recovery, recovery
         symmetries = self.symmetry, self.process_symmetry, symmetry
         unmeasured = pd.DataFrame(columns=["experiment"])
@@ -140,9 +122,8 @@ class Study:
     def draw(self):
         training = pd.DataFrame({"step": [0, 7], "gap_nats": [0.0, 0.0]})
         yield plot_loss([training], self.loss)
-        yield plot_symmetry(
-            [self.symmetry], select(self.symmetry, step=0).assign(seed=9), SITES[1], ANALYSIS["symmetry"]
-        )
+        never = select(self.symmetry, step=0).assign(seed=9)
+        yield plot_symmetry([self.symmetry], never, SITES[1], ANALYSIS["symmetry"])
         yield plot_convergence([self.convergence])
         yield plot_distances(self.distances, SITES)
         never = select(self.recovery, step=0).assign(seed=9)

@@ -1,24 +1,19 @@
 """Published numbers beside those of a study: selected, judged, and refused in one sentence before any job."""
 
 import re
-from pathlib import Path
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
+from configuration import content_of, resolve, study_with
 from geometry.claims.published import SelectionError, best_baseline, fewest, numbers, published_row
-from geometry.config.experiments import ConfigError, canonical_config, merged, resolve_experiments
+from geometry.config.experiments import ConfigError
 from geometry.config.published import files_of
-from geometry.config.study import Study
 from geometry.schemas.study import Published
 from geometry.tables import checked
 from plot_published import plot_published
-
-ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_bytes())
 
 TEXT = {"quantity": "R2", "source": "someone", "protocol": "in sample"}
 OURS = {"experiment": "mess3", "file": "probe.csv", "where": {"split": "in_sample"}, "column": "value"}
@@ -26,9 +21,7 @@ ROW = {**TEXT, "published": 0.9, "tolerance": 0.01, "ours": OURS}
 
 
 def study_of(section, **override):
-    config = merged(CONFIG, {"seeds": [1, 2], "only": ["mess3", "rrxor"], "published": section, **override})
-    config = canonical_config(config, SCHEMA)
-    return Study(config, resolve_experiments(config, SCHEMA))
+    return study_with({"seeds": [1, 2], "only": ["mess3", "rrxor"], "published": section, **override})
 
 
 def test_row_reads_the_files_of_every_run_and_what_is_laid_over_it_those_of_its_own():
@@ -79,22 +72,14 @@ def test_row_that_cannot_be_is_refused_in_one_sentence(change, sentence):
 @pytest.mark.parametrize("key", ["ours", "tolerance"])
 def test_row_without_a_verdict_needs_a_reason(key):
     row = {name: value for name, value in ROW.items() if name != key}
-    with pytest.raises(
-        ConfigError, match=f"key '{key}' is missing at config: published.B1, which has no not_comparable"
-    ):
+    sentence = f"key '{key}' is missing at config: published.B1, which has no not_comparable"
+    with pytest.raises(ConfigError, match=sentence):
         study_of({"B1": row})
     assert study_of({"B1": {**row, "not_comparable": "no file"}}).published
 
 
-LOSS = pd.DataFrame(
-    [
-        (seed, step, position, 10 * seed + step + position)
-        for seed in (1, 2)
-        for step in (0, 5)
-        for position in (1, 2, 3)
-    ],
-    columns=["seed", "step", "position", "gap_nats"],
-)
+LOSS = pd.DataFrame(product((1, 2), (0, 5), (1, 2, 3)), columns=["seed", "step", "position"])
+LOSS["gap_nats"] = 10 * LOSS["seed"] + LOSS["step"] + LOSS["position"]
 
 
 def test_number_is_that_of_the_last_step_and_the_mean_where_the_row_names_it():
@@ -171,9 +156,8 @@ def test_row_that_is_not_comparable_has_a_number_and_no_verdict(tmp_path):
 def test_baseline_is_the_one_nearest_to_what_was_published(tmp_path):
     for name, values in (("far", [0.2]), ("near", [0.3, 0.6])):
         pd.DataFrame({"seed": range(len(values)), "value": values}).to_csv(tmp_path / name, index=False)
-    selectors = {
-        f"baselines.{name}": {"column": "value", "tables": [[str(tmp_path / name)]]} for name in ("far", "near")
-    }
+    tables = {name: [[str(tmp_path / name)]] for name in ("far", "near")}
+    selectors = {f"baselines.{name}": {"column": "value", "tables": of} for name, of in tables.items()}
     assert best_baseline({"selectors": selectors}, 0.9, 0.9) == (0.6, "near, best of 2")
     assert best_baseline({"selectors": selectors}, 0.0, 0.1) == (0.2, "far")
     assert best_baseline({"selectors": {}}, 0.9, 0.9)[1] == ""
@@ -196,20 +180,12 @@ def test_figure_has_a_row_for_each_number_and_a_mark_in_the_band_for_what_is_rep
 )
 def test_experiments_of_the_study_share_their_results_with_the_studies_that_they_are_from(other, n_shared):
     """Also by their seeds, whose entries name the runs."""
-
-    def resolved(name):
-        override = yaml.safe_load((ROOT / f"studies/{name}.yaml").read_bytes()) if name else {}
-        config = canonical_config(merged(CONFIG, override), SCHEMA)
-        return resolve_experiments(config, SCHEMA)
-
-    own, theirs = resolved("published"), resolved(other)
+    own, theirs = (resolve(content_of(f"studies/{name}.yaml") if name else {}) for name in ("published", other))
     shared = own.keys() & theirs.keys()
     assert len(shared) == n_shared and all(own[name] == theirs[name] for name in shared)
 
 
 def test_every_row_of_the_shipped_studies_is_on_tables_that_are_there():
     for name, n_rows in (("published", 46), ("fewest_heads", 5)):
-        override = yaml.safe_load((ROOT / f"studies/{name}.yaml").read_bytes())
-        config = canonical_config(merged(CONFIG, override), SCHEMA)
-        rows = Study(config, resolve_experiments(config, SCHEMA)).published
+        rows = study_with(content_of(f"studies/{name}.yaml")).published
         assert len(rows) == n_rows and all(row["source"] and row["protocol"] for row in rows.values())

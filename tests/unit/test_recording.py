@@ -55,9 +55,7 @@ def test_arrays_are_read_as_they_were_saved_in_every_format(ending, tmp_path):
     assert (found.n_sequences, found.n_positions, found.n_features, found.n_tokens) == (12, 5, 3, 3)
     assert (found.tokens(3) == arrays["tokens"]).all()
     for name in arrays.keys() - {"tokens"}:
-        assert (found.rows(name, 4, 9) == arrays[name][4:9]).all() and (
-            found.rows(name, 0, 3) == arrays[name][:3]
-        ).all()
+        assert all((found.rows(name, *part) == arrays[name][slice(*part)]).all() for part in ((4, 9), (0, 3)))
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -160,10 +158,8 @@ def with_declared_rows(arrays, folder):
 
 
 def with_bomb(arrays, folder):
-    with (
-        zipfile.ZipFile(folder / "own.npz", "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("mlp.npy", "w") as bomb,
-    ):
+    archive = zipfile.ZipFile(folder / "own.npz", "w", zipfile.ZIP_DEFLATED)
+    with archive, archive.open("mlp.npy", "w") as bomb:
         for _ in range(400):
             bomb.write(bytes(2**20))
 
@@ -278,9 +274,8 @@ def test_wrong_values_are_named_with_their_place(tmp_path):
     recording = Recording(tmp_path / "own.npz")
     with pytest.raises(RecordingError, match=r"'layers\.2' has the value nan in sequence 7 at position 3, column 1;"):
         recording.rows("layers.2", 5, 9)
-    with pytest.raises(
-        RecordingError, match="'tokens' has 3 in sequence 2 at position 4; the task's tokens are 0 to 2"
-    ):
+    sentence = "'tokens' has 3 in sequence 2 at position 4; the task's tokens are 0 to 2"
+    with pytest.raises(RecordingError, match=sentence):
         recording.tokens(3)
 
 
@@ -291,9 +286,8 @@ def test_activations_that_depend_on_later_tokens_are_refused_and_rounding_is_not
         arrays[name] = (arrays["layers.2"] + scale * noise).astype(np.float16)
     save(arrays, tmp_path / "own.npz")
     prefix_rows(Recording(tmp_path / "own.npz"), "rounded", places)
-    with pytest.raises(
-        RecordingError, match=r"'bidirectional' differs at position \d between the sequences \d+ and \d+"
-    ):
+    sentence = r"'bidirectional' differs at position \d between the sequences \d+ and \d+"
+    with pytest.raises(RecordingError, match=sentence):
         prefix_rows(Recording(tmp_path / "own.npz"), "bidirectional", places)
 
 
@@ -301,9 +295,8 @@ def test_predictions_must_be_normalised_over_the_tokens_of_the_task(tmp_path):
     arrays = arrays_of()
     arrays["log_probability"] = arrays["log_probability"] - np.float32(0.5)
     save(arrays, tmp_path / "own.npz")
-    with pytest.raises(
-        RecordingError, match=r"'log_probability' gives probabilities of 0.607 in all in sequence \d+ at"
-    ):
+    sentence = r"'log_probability' gives probabilities of 0.607 in all in sequence \d+ at"
+    with pytest.raises(RecordingError, match=sentence):
         prefix_rows(Recording(tmp_path / "own.npz"), "log_probability", places_of(arrays["tokens"]))
 
 

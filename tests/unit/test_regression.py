@@ -139,10 +139,8 @@ def test_gain_beyond_a_rival_is_that_of_regressing_on_both():
     covariate = np.cbrt(y[:, :2] + rng.normal(size=(len(y), 2)))
     columns = np.hstack([y, covariate, covariate[:, :1] + 1])  # one column of the covariate says nothing new
     moments = moments_of(x, columns, weight, fold)
-    scores = total(
-        s
-        for _, s in (score(Fold(*sets), {"covariate": slice(3, 6)}, slice(3)) for sets in moments.splits(np.arange(5)))
-    )
+    folds = (Fold(*sets) for sets in moments.splits(np.arange(5)))
+    scores = total(score(one, {"covariate": slice(3, 6)}, slice(3))[1] for one in folds)
 
     def error(features):
         solutions = [direct(features[fold != k], y[fold != k], weight[fold != k]) for k in range(5)]
@@ -193,8 +191,6 @@ def test_ridge_is_penalised_least_squares_with_a_strength_from_inner_folds():
     np.testing.assert_allclose(found.score.error, total_error, rtol=1e-6)
     assert found.score.r2() > score_held_out(moments, np.arange(4))[1].r2()
     test = fold == 2
-    np.testing.assert_allclose(
-        decode(x[test], found.maps, np.full((1, test.sum()), 2))[0][:, :2],
-        predicted(fold != 2, test, expected[2, 0])[:, :2],
-        atol=1e-6,
-    )
+    decoded = decode(x[test], found.maps, np.full((1, test.sum()), 2))[0]
+    wanted = predicted(~test, test, expected[2, 0])
+    np.testing.assert_allclose(decoded[:, :2], wanted[:, :2], atol=1e-6)

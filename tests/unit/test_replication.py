@@ -68,12 +68,8 @@ def test_one_seed_has_no_standard_error_and_certain_claims_move_by_none_or_infin
 def compared():
     """A comparison with one claim of each outcome, but two with the same verdict."""
     here = claims({"claim": "z"}, {"claim": "linear"}, {"claim": "new"}, {"claim": "m", "site": "first"})
-    there = claims(
-        {"claim": "gone", "experiment": "b"},
-        {"claim": "m", "site": "first", "verdict": "undecided"},
-        {"claim": "linear"},
-        {"claim": "z"},
-    )
+    changed = {"claim": "m", "site": "first", "verdict": "undecided"}
+    there = claims({"claim": "gone", "experiment": "b"}, changed, {"claim": "linear"}, {"claim": "z"})
     return compare_claims(here, there, 0.95)
 
 
@@ -94,9 +90,8 @@ def test_same_claim_at_another_site_is_another_claim():
 
 
 def test_sentence_counts_the_claims_of_both():
-    assert (
-        agreement(compared()) == "2 of 3 verdicts as published; of other claims, 1 only here, 1 only in the reference"
-    )
+    sentence = "2 of 3 verdicts as published; of other claims, 1 only here, 1 only in the reference"
+    assert agreement(compared()) == sentence
     same = compare_claims(claims({}), claims({}), 0.95)
     assert agreement(same, "in other.csv") == "1 of 1 verdicts as in other.csv"
 
@@ -120,10 +115,7 @@ BAD = {
     "other table": (b"experiment,seed,value\na,1,2\n", "has no column claim, site, verdict, n_seeds, estimate"),
     "column missing": (TEXT.replace("gain_ci_high", "high").encode(), "has no column gain_ci_high; it must be"),
     "text for a number": (TEXT.replace("0.9,", "high,").encode(), "whose column estimate has what is no number"),
-    "repeated": (
-        (TEXT + TEXT.splitlines()[1] + "\n").encode(),
-        "several rows of {'experiment': 'a', 'claim': 'linear'",
-    ),
+    "repeated": ((TEXT + TEXT.split("\n", 1)[1]).encode(), "several rows of {'experiment': 'a', 'claim': 'linear'"),
 }
 
 

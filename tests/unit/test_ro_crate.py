@@ -83,14 +83,10 @@ def test_crate_meets_the_profile(crate):
     assert problems_of(crate) == []
 
 
-def test_crate_without_its_workflow_does_not_meet_the_profile(crate):
-    del by_id(crate)["./"]["mainEntity"]
-    assert any("mainEntity" in problem for problem in problems_of(crate))
-
-
-def test_crate_of_a_job_without_its_script_does_not_meet_the_profile(crate):
-    del by_id(crate)["#job/seed_1/train"]["instrument"]
-    assert any("instrument" in problem for problem in problems_of(crate))
+@pytest.mark.parametrize(("entity", "key"), [("./", "mainEntity"), ("#job/seed_1/train", "instrument")])
+def test_crate_without_its_workflow_or_the_script_of_a_job_does_not_meet_the_profile(entity, key, crate):
+    del by_id(crate)[entity][key]
+    assert any(key in problem for problem in problems_of(crate))
 
 
 def test_crate_tells_every_file_with_its_digest(crate, records):

@@ -3,19 +3,18 @@
 import inspect
 import json
 import re
-from pathlib import Path
 
 import pytest
-import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.iocontainers import Wildcards
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-ROOT = Path(__file__).parents[2]
+from configuration import CONFIG, ROOT, content_of
+
 MESS3 = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": 8}
 CHECKPOINT = {"format": "transformer_lens", "activation": "gelu"}
-MODULAR = yaml.safe_load((ROOT / "config.yaml").read_bytes())["experiments"]["modular_addition"]
+MODULAR = CONFIG["experiments"]["modular_addition"]
 POLYNOMIAL = {"process": "modular_arithmetic", "parameters": {"modulus": 53, "operation": "polynomial"}, "context": 3}
 KINDS = {
     "attending": {"task": MESS3, "attention": True},
@@ -33,15 +32,20 @@ KINDS = {
 }
 
 
-def rules_of(kinds, folder, **settings):
-    """The rules of a study of some kinds of experiments, by name."""
+def rules_of_study(config, folder):
+    """The rules of a study, by name."""
     path = folder / "config.json"
-    config = {"experiments": KINDS, "only": kinds, "seeds": [1], "figures": {"explainer": None}, **settings}
     path.write_text(json.dumps(config), encoding="utf-8")
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         settings = ConfigSettings(configfiles=[path])
         workflow = api.workflow(ResourceSettings(cores=1), settings, snakefile=ROOT / "Snakefile", workdir=folder)
         return {rule.name: rule for rule in workflow._workflow.rules}
+
+
+def rules_of(kinds, folder, **settings):
+    """The rules of a study of some kinds of experiments, by name."""
+    config = {"experiments": KINDS, "only": kinds, "seeds": [1], "figures": {"explainer": None}}
+    return rules_of_study(config | settings, folder)
 
 
 @pytest.fixture
@@ -103,21 +107,13 @@ def test_attribute_by_which_the_snakefile_ends_the_limit_of_jobs_per_second_is_t
     assert "self.job_rate_limiter = " in inspect.getsource(JobScheduler.__init__)
 
 
-ON_REQUEST = {
-    "audit",
-    "bill",
-    "compare_claims",
-    "export_surgery",
-    "plot_replication",
-    "preview",
-    "provenance",
-    "replicate",
-}
+ON_REQUEST = {"audit", "bill", "preview", "provenance"} | {"compare_claims", "plot_replication", "replicate"}
+ON_REQUEST |= {"export_surgery"}
 """Rules that answer a question, for which no study waits."""
 
 
 def test_on_a_cluster_every_rule_of_a_study_goes_with_others():
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
     rules = {*re.findall(r"^ *rule (\w+):", text, re.M)}
-    profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_bytes())
+    profile = content_of("profiles/slurm/profile.yaml")
     assert set(profile["groups"]) == rules - ON_REQUEST

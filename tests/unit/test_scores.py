@@ -45,12 +45,8 @@ def test_participation_ratio_counts_the_dimensions_of_a_round_cloud():
 
 def test_r2_of_a_group_is_that_of_its_rows_alone():
     rng = np.random.default_rng(0)
-    target, decoded, weight, group = (
-        rng.normal(size=(60, 2)),
-        rng.normal(size=(60, 2)),
-        rng.uniform(size=60),
-        np.arange(60) % 3,
-    )
+    target, decoded = rng.normal(size=(2, 60, 2))
+    weight, group = rng.uniform(size=60), np.arange(60) % 3
     rows = group == 1
     mean = np.average(target[rows], axis=0, weights=weight[rows])
     error, spread = (weight[rows] @ (target[rows] - other) ** 2 for other in (decoded[rows], mean))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import xarray as xr
+from run_datasets import activations_dataset
 
 from find_shift_symmetry import find_shift_symmetry
 from geometry.modular_circuit.shift_symmetry import (
@@ -132,18 +132,7 @@ def activations_of(task, features):
     chance, right = np.full((len(task.answer), task.n_tokens), 1 / task.n_tokens), np.eye(task.n_tokens)[task.answer]
     chance[:, 0] += 0.5 * rng().uniform(size=len(chance))
     probability = np.stack([chance / chance.sum(axis=1, keepdims=True), 0.9 * right + 0.1 / task.n_tokens])
-    return xr.Dataset(
-        {
-            "activation": (("snapshot", "site", "prefix", "feature"), values),
-            "log_probability": (("snapshot", "prefix", "token"), np.log(probability)),
-        },
-        coords={
-            "step": ("snapshot", [0, 9]),
-            "origin": ("snapshot", ["random_init", "trained"]),
-            "seed": ("snapshot", [1, 1]),
-            "site": SITES,
-        },
-    )
+    return activations_dataset(values, np.log(probability), SITES)
 
 
 def test_table_tells_the_frequencies_where_and_when_they_are_there():

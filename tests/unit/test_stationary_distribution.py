@@ -156,9 +156,8 @@ def random_generalized(rng, n_states, scales):
     """An ordinary process in other coordinates, whose laws are known from it."""
     tensor = rng.random((2, n_states, n_states))
     tensor /= tensor.sum(axis=(0, 2))[:, None]
-    turn = (np.eye(n_states) + 0.3 * rng.normal(size=(n_states, n_states))) * 10.0 ** rng.uniform(
-        -scales, scales, n_states
-    )
+    turn = np.eye(n_states) + 0.3 * rng.normal(size=(n_states, n_states))
+    turn *= 10.0 ** rng.uniform(-scales, scales, n_states)
     return build_process("plain", tensor), turn, np.linalg.inv(turn)
 
 

@@ -1,21 +1,15 @@
 """The study as a plain object: its networks, files, figures and records, for small configurations."""
 
 import json
-from pathlib import Path
 
 import pytest
-import yaml
 from snakemake.exceptions import WorkflowError
 
+from configuration import CONFIG, ROOT, study_with
 from geometry.config.compared import compared_networks
-from geometry.config.experiments import canonical_config, merged, resolve_experiments
+from geometry.config.experiments import merged
 from geometry.config.explored import in_all_runs
 from geometry.config.job_costs import Estimates
-from geometry.config.study import Study
-
-ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_bytes())
 
 MESS3 = {"process": "mess3", "parameters": {"x": 0.05, "alpha": 0.85}, "context": 8}
 CHECKPOINT = {"format": "transformer_lens", "activation": "gelu"}
@@ -59,8 +53,7 @@ def study_of(tmp_path, monkeypatch):
 
     def make(*names, **settings):
         chosen = {"experiments": EXPERIMENTS, "only": list(names), "seeds": [3, 4], "figures": {"explainer": None}}
-        config = canonical_config(merged(merged(CONFIG, chosen), settings), SCHEMA)
-        return Study(config, resolve_experiments(config, SCHEMA))
+        return study_with(chosen, settings)
 
     return make
 
@@ -143,9 +136,8 @@ def test_sequences_are_those_that_a_training_samples(experiment, sequences, n_se
 
 def test_training_knows_its_own_context_alone(study_of):
     study = study_of("beyond", "belief", "one_file")
-    assert study.task("beyond")["context"] == 8 and study.trained_task("beyond") == study.task("beyond") | {
-        "context": 4
-    }
+    assert study.task("beyond")["context"] == 8
+    assert study.trained_task("beyond") == study.task("beyond") | {"context": 4}
     assert "context" not in study.training("beyond")
     assert all(study.trained_task(name) == study.task(name) for name in ("belief", "one_file"))
     assert sorted(study.shared_tasks["mess3_0.05_0.85_context8"]) == ["belief", "beyond"]
@@ -218,10 +210,8 @@ def test_rules_are_asked_by_experiment_and_by_task(study_of):
     assert study.analysed_by("no_such_rule") == []
     assert study.tasks_analysed_by("measure_process") == ["mess3_0.05_0.85_context8"]
     assert study.of_task("gru", "recovery.csv") == "results/tasks/mess3_0.05_0.85_context8/recovery.csv"
-    assert (
-        study.ground_truth("sum")
-        == "results/tasks/modular_arithmetic_113_addition_0.4_0_context3/ground_truth.zarr.zip"
-    )
+    task = "modular_arithmetic_113_addition_0.4_0_context3"
+    assert study.ground_truth("sum") == f"results/tasks/{task}/ground_truth.zarr.zip"
 
 
 def test_records_of_a_trained_network_cover_its_jobs(study_of):
@@ -262,13 +252,8 @@ def test_records_of_a_study_are_all_behind_its_claims_and_figures(study_of):
     assert len(records) == len(set(records))
     names = {name.removeprefix("results/provenance/").removesuffix(".json") for name in records}
     assert {
-        *(
-            "collect_claims",
-            "write_findings",
-            "build_explorer",
-            "figures/play_chaos_game",
-            "figures/plot_explainer.svg",
-        ),
+        *("collect_claims", "write_findings", "build_explorer"),
+        *("figures/play_chaos_game", "figures/plot_explainer.svg"),
         *("claims/belief/judge_claims", "claims/tree/judge_claims"),
         *("tasks/mess3_0.05_0.85_context8/build_ground_truth", "tasks/mess3_0.05_0.85_context5/build_ground_truth"),
         *("tasks/mess3_0.05_0.85_context8/measure_process", "belief/score_baselines"),
@@ -338,10 +323,8 @@ def test_notes_of_a_task_are_shown_with_the_name_of_the_experiment(study_of):
 
 
 def test_claims_and_crate_of_another_study_are_looked_for_under_its_own_name(study_of, monkeypatch):
-    recorded = {
-        "studies/mine/collect_claims.json": {"experiments": ["other"]},
-        "export_crate.json": {"config": {"study": None}},
-    }
+    recorded = {"studies/mine/collect_claims.json": {"experiments": ["other"]}}
+    recorded["export_crate.json"] = {"config": {"study": None}}
     monkeypatch.setattr("geometry.config.gathered.recorded_params", lambda name: recorded.get(name, {}))
     mine, unnamed = study_of("belief", study="mine"), study_of("belief")
     assert mine.replaced_claims().startswith("results/studies/mine/claims.csv, the findings and the report beside it")

@@ -5,7 +5,8 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
+from reference_tree import words_of
+from run_datasets import activations_dataset, decoded_dataset
 
 from geometry.probing.design import markov_design, weightings
 from geometry.probing.probe_table import decoded_beliefs, held_out_r2
@@ -25,7 +26,6 @@ MESS3 = process_from_config("mess3", {"x": 0.05, "alpha": 0.85})
 PROBE = {"folds": 3, "repeats": 2, "seed": 0}
 SITES = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "ln_final.hook_normalized"]
 STREAMS = SITES[:2]
-NETWORK = {"step": 9, "seed": 1, "origin": "trained"}
 
 
 @pytest.fixture
@@ -41,18 +41,7 @@ def activations(truth):
     values = rng.normal(size=(2, len(SITES), n, 6)).astype(np.float32)
     values[1, 1] = truth["target"].values @ rng.normal(size=(3, 6)) + 1
     optimal = np.log(truth["next_token_probability"].values)
-    return xr.Dataset(
-        {
-            "activation": (("snapshot", "site", "prefix", "feature"), values),
-            "log_probability": (("snapshot", "prefix", "token"), np.stack([np.full((n, 3), -np.log(3)), optimal])),
-        },
-        coords={
-            "step": ("snapshot", [0, 7]),
-            "seed": ("snapshot", [1, 1]),
-            "origin": ("snapshot", ["random_init", "trained"]),
-            "site": SITES,
-        },
-    )
+    return activations_dataset(values, np.stack([np.full((n, 3), -np.log(3)), optimal]), SITES, steps=[0, 7])
 
 
 @pytest.fixture
@@ -112,13 +101,7 @@ def test_verdict_on_planted_networks(planted, tmp_path):
     }[planted]
     features = np.hstack([source, rng.normal(size=(n, 5))])[None, None].astype(np.float32)
     output = np.full((1, n, 3), -np.log(3), np.float32)
-    planted_run = xr.Dataset(
-        {
-            "activation": (("snapshot", "site", "prefix", "feature"), features),
-            "log_probability": (("snapshot", "prefix", "token"), output),
-        },
-        coords={name: ("snapshot", [of]) for name, of in NETWORK.items()} | {"site": SITES[1:2]},
-    )
+    planted_run = activations_dataset(features, output, SITES[1:2], steps=[9])
     design = markov_design(truth, MESS3, None, {**PROBE, "folds": 5})
     job = logging.getLogger("test")
     table = probe_run(truth, planted_run, Probe(truth, design, {}, []), job, tmp_path / "decoded.zarr.zip")
@@ -129,10 +112,8 @@ def test_verdict_on_planted_networks(planted, tmp_path):
     if planted == "belief_state":
         assert r2[["in_sample", "held_out_prefix", "held_out_subtree", "held_out_length"]].min() > 1 - 1e-6
     elif planted == "other_process":
-        assert (
-            r2["held_out_prefix"] < baseline["held_out_prefix"]
-            and r2["held_out_subtree"] < baseline["held_out_subtree"]
-        )
+        splits = ["held_out_prefix", "held_out_subtree"]
+        assert (r2[splits] < baseline[splits]).all()
     else:
         assert r2["in_sample"] > 1 - 1e-6
         assert r2["held_out_prefix"] < 0.3 < baseline["held_out_prefix"]
@@ -158,10 +139,7 @@ def test_distances_are_named_after_their_geometry():
     truth = markov_ground_truth(process_from_config("rrxor", {}), 5, 10**4, seed=0)
     noise = np.random.default_rng(0).normal(size=truth["target"].shape)
     beliefs = np.array([[noise, noise], [truth["target"].values, noise]])  # the truth at the last step and first site
-    decoded = xr.Dataset(
-        {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), beliefs[None])},
-        coords={"split": ["held_out_prefix"], "step": ("snapshot", [0, 7]), "site": ["a", "b"]},
-    ).assign_coords(seed=("snapshot", [1, 1]))
+    decoded = decoded_dataset(beliefs[None], ["a", "b"], splits=["held_out_prefix"])
     result = compare_distances(truth, decoded, 3000, seed=0)
     np.testing.assert_allclose(result["r2_belief"][0, 1, 0], 1)
     np.testing.assert_allclose(result["r2_next_token"][0, 1, 0], result.attrs["r2_belief_next_token"])
@@ -173,17 +151,11 @@ def test_agreements_on_pairs_are_those_of_a_loop_over_them_and_of_a_table_of_the
     truth = markov_ground_truth(process_from_config("rrxor", {}), 5, 10**4, seed=0)
     rng, belief = np.random.default_rng(0), truth["target"].values
     beliefs = rng.normal(size=(2, 4, 1, *belief.shape))
-    decoded = xr.Dataset(
-        {"decoded_belief": (("split", "snapshot", "site", "prefix", "component"), beliefs)},
-        coords={"split": ["held_out_prefix", "in_sample"], "step": ("snapshot", [0, 3, 7, 7]), "site": ["a"]},
-    ).assign_coords(seed=("snapshot", [1, 1, 1, 2]), origin=("snapshot", ["random_init", *["trained"] * 3]))
+    decoded = decoded_dataset(beliefs, ["a"], steps=[0, 3, 7, 7], seeds=[1, 1, 1, 2])
     table = checked(pd.DataFrame(agreements(truth, decoded, 400, seed=3)).assign(experiment="e"), Distances)
     assert table[["seed", "step"]].drop_duplicates().to_numpy().tolist() == [[1, 0], [1, 7], [2, 7]]
     pairs = draw_pairs(truth["weight"].values, 400, np.random.default_rng(3)).T
-    word, tokens, parent = [], truth["last_token"].values, truth["parent"].values
-    for place in range(len(parent)):
-        word.append((*(word[parent[place]] if parent[place] >= 0 else ()), tokens[place]))
-    last, weight = [one[-3:] for one in word], truth["weight"].values
+    last, weight = [word[-3:] for word in words_of(tree_of(truth))], truth["weight"].values
     groups = [[other == one for other in last] for one in last]
     suffix = np.array([np.average(belief[rows], axis=0, weights=weight[rows]) for rows in groups])
     targets = {"belief_state": belief, "suffix_3_belief_state": suffix}

@@ -1,21 +1,16 @@
 """A third kind of task: one file of its own (copy_task.py) and one line of a registry, from its plan to its claims."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from copy_task import CopyTask
-from snakemake.api import SnakemakeApi
-from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+from test_rules import rules_of_study
 
+from configuration import resolve, study_with
 from geometry.claims.by_kind import claims_from
 from geometry.claims.findings import SECTIONS
-from geometry.config.experiments import ConfigError, canonical_config, merged, resolve_experiments
+from geometry.config.experiments import ConfigError
 from geometry.config.job_costs import peak_memory_gb
-from geometry.config.study import Study
 from geometry.probing.design import coordinates_of, probe_design
 from geometry.probing.scores import tables_of_features
 from geometry.processes.prefix_tree import scored_positions
@@ -23,8 +18,6 @@ from geometry.tasks.ground_truth import GROUND_TRUTHS
 from geometry.tasks.task import TASKS, task_name, task_of
 from geometry.training.batches import FULL_BATCHES
 
-ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_bytes())
 SECTION = {"process": "copy", "parameters": {"n_symbols": 3, "lag": 2}, "context": 4}
 OVERRIDE = {
     "seeds": [1],
@@ -40,17 +33,8 @@ def _registered(monkeypatch):
     monkeypatch.setitem(TASKS, "copy", CopyTask)
 
 
-def config_with(override):
-    config = yaml.safe_load((ROOT / "config.yaml").read_bytes())
-    return canonical_config(merged(merged(config, OVERRIDE), override), SCHEMA)
-
-
-def resolve(override):
-    return resolve_experiments(config_with(override), SCHEMA)
-
-
 def test_study_of_a_third_task_is_planned():
-    study = Study(config_with({}), resolve({}))
+    study = study_with(OVERRIDE)
     assert study.kinds == {"copied": "tabulated"}
     assert list(study.tasks) == ["copy_3_2_context4"]
     assert study.ground_truth("copied") == "results/tasks/copy_3_2_context4/ground_truth.zarr.zip"
@@ -63,7 +47,7 @@ def test_study_of_a_third_task_is_planned():
 
 def test_default_parameter_of_a_third_task_is_part_of_its_name():
     other = OVERRIDE["experiments"]["copied"] | {"task": SECTION | {"parameters": {"n_symbols": 2}}}
-    task = resolve({"experiments": {"other": other}, "only": ["other"]})["other"]["task"]
+    task = resolve(OVERRIDE, {"experiments": {"other": other}, "only": ["other"]})["other"]["task"]
     assert task["parameters"] == {"lag": 1, "n_symbols": 2}
     assert task_name(task) == "copy_2_1_context4"
 
@@ -80,17 +64,12 @@ def test_default_parameter_of_a_third_task_is_part_of_its_name():
 )
 def test_slip_in_a_third_task_is_refused(override, sentence):
     with pytest.raises(ConfigError, match=f"experiment 'copied': .*{sentence}"):
-        resolve({"experiments": {"copied": override}})
+        resolve(OVERRIDE, {"experiments": {"copied": override}})
 
 
 def test_rules_plan_the_networks_of_a_third_task(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(OVERRIDE), encoding="utf-8")
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        settings = ConfigSettings(configfiles=[path])
-        workflow = api.workflow(ResourceSettings(cores=1), settings, snakefile=ROOT / "Snakefile", workdir=tmp_path)
-        rules = {rule.name: rule for rule in workflow._workflow.rules}
+    rules = rules_of_study(OVERRIDE, tmp_path)
     made = {
         "results/tasks/copy_3_2_context4/ground_truth.zarr.zip": {"build_ground_truth"},
         "results/copied/seed_1/model.safetensors": {"train_model"},
@@ -145,7 +124,7 @@ def test_probe_finds_the_copied_token_in_features_that_have_it_alone(truth):
 
 
 def test_job_costs_of_a_third_task_are_estimated():
-    assert 0.1 < peak_memory_gb(resolve({})["copied"], 1000) < 2
+    assert 0.1 < peak_memory_gb(resolve(OVERRIDE)["copied"], 1000) < 2
 
 
 def test_claim_of_a_third_task_is_that_of_its_loss():

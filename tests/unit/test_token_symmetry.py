@@ -4,10 +4,10 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-import xarray as xr
 from reference_tree import words_of
+from run_datasets import activations_dataset
 
-from analysis import SYMMETRY_LIMITS
+from configuration import SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.probing.principal_components import principal_scores
 from geometry.processes.belief_states import complete_tree, complete_tree_with_beliefs
@@ -61,18 +61,7 @@ def activations_of(truth, features):
     values[1, 1] = features
     with np.errstate(divide="ignore"):
         output = np.log(truth["next_token_probability"].values)
-    return xr.Dataset(
-        {
-            "activation": (("snapshot", "site", "prefix", "feature"), values),
-            "log_probability": (("snapshot", "prefix", "token"), np.stack([output, output])),
-        },
-        coords={
-            "step": ("snapshot", [0, 9]),
-            "origin": ("snapshot", ["random_init", "trained"]),
-            "seed": ("snapshot", [1, 1]),
-            "site": SITES,
-        },
-    )
+    return activations_dataset(values, np.stack([output, output]), SITES)
 
 
 # --- Permutations -------------------------------------------------------------------------------------------------
@@ -198,9 +187,8 @@ def test_group_of_planted_beliefs_is_found_and_no_other(process, group):
     truth = markov_ground_truth(process, 6, 10**4, seed=0)
     belief = truth["target"].values @ rng().normal(size=(process.n_states, 8))
     noise = 0.02 * belief.std() * rng().normal(size=belief.shape)
-    table = find_symmetries(
-        truth, activations_of(truth, belief + noise), [0, 1], min(process.n_states - 1, 2), SYMMETRY_LIMITS
-    )
+    activations, n_dimensions = activations_of(truth, belief + noise), min(process.n_states - 1, 2)
+    table = find_symmetries(truth, activations, [0, 1], n_dimensions, SYMMETRY_LIMITS)
     assert accepted(table, 9, SITES[1]) == group
     for step, site in ((0, SITES[0]), (0, SITES[1]), (9, SITES[0])):
         assert accepted(table, step, site) == {"()"}

@@ -15,16 +15,8 @@ from geometry.training.engines import captured_tree_gradient, gradient_engine
 from geometry.training.gpu_gradient import EnsembleGradient
 from geometry.training.train import Recipe, TrainingRun, learning_rate_factor, snapshot_steps, train
 
-MODEL = {
-    "architecture": "transformer",
-    "n_layers": 1,
-    "n_heads": 1,
-    "d_model": 16,
-    "d_head": 8,
-    "d_mlp": 32,
-    "activation": "relu",
-    "normalization": "LN",
-}
+MODEL = {"architecture": "transformer", "n_layers": 1, "n_heads": 1, "d_model": 16, "d_head": 8, "d_mlp": 32}
+MODEL |= {"activation": "relu", "normalization": "LN"}
 CPU = torch.device("cpu")
 RECIPE = Recipe("sampled", "adamw", 0.01, 0.01, "one_cycle", 0.1, 60)
 
@@ -111,9 +103,8 @@ def test_engines_agree_on_one_batch(bos):
     for found in (automatic, captured):
         assert float(found.loss.detach()) == pytest.approx(compiled.loss, rel=1e-5)
         torch.testing.assert_close(found.gradient, compiled.gradient, rtol=1e-3, atol=1e-5)
-    torch.testing.assert_close(
-        captured.log_probability, torch.from_numpy(compiled.log_probability), rtol=1e-4, atol=1e-5
-    )
+    expected = torch.from_numpy(compiled.log_probability)
+    torch.testing.assert_close(captured.log_probability, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_one_cycle_rises_to_the_peak_and_falls_to_zero():

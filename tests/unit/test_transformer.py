@@ -5,6 +5,8 @@ import pytest
 import reference_transformer
 import torch
 from reference_tree import words_of
+from test_recurrent import IDS
+from test_recurrent import SHAPES as RECURRENT
 
 from geometry.networks.build import build_network
 from geometry.networks.devices import disagreement_with_cpu
@@ -21,28 +23,11 @@ from geometry.training.batches import dense_batch, packed_batch
 from geometry.training.cpu_gradient import TreeGradient
 from geometry.training.gpu_gradient import EnsembleGradient
 
-SHAPES = [
-    {
-        "architecture": "transformer",
-        "n_layers": 2,
-        "n_heads": 2,
-        "d_model": 12,
-        "d_head": 5,
-        "d_mlp": 20,
-        "activation": "relu",
-        "normalization": "LN",
-    },
-    {
-        "architecture": "transformer",
-        "n_layers": 3,
-        "n_heads": 1,
-        "d_model": 8,
-        "d_head": 3,
-        "d_mlp": 16,
-        "activation": "gelu",
-        "normalization": "none",
-    },
-]
+WITH_LAYERNORM = {"architecture": "transformer", "n_layers": 2, "n_heads": 2, "d_model": 12, "d_head": 5, "d_mlp": 20}
+WITH_LAYERNORM |= {"activation": "relu", "normalization": "LN"}
+PLAIN = {"architecture": "transformer", "n_layers": 3, "n_heads": 1, "d_model": 8, "d_head": 3, "d_mlp": 16}
+PLAIN |= {"activation": "gelu", "normalization": "none"}
+SHAPES = [WITH_LAYERNORM, PLAIN]
 
 
 def random_network(model, n_tokens, context, dtype=torch.float64, seed=0, scale=0.5):
@@ -76,9 +61,8 @@ def test_every_hook_point_equals_the_slow_network(model, bos, dtype):
     tolerance = 1e-5 if dtype == torch.float32 else 1e-11
     for node, prefix in enumerate(words_of(tree)):
         word = [2] * bos + list(prefix)
-        slow = reference_transformer.forward(
-            parameters, word, model["n_heads"], model["activation"], model["normalization"] == "LN"
-        )
+        options = model["n_heads"], model["activation"], model["normalization"] == "LN"
+        slow = reference_transformer.forward(parameters, word, *options)
         for name in [*names, "logits"]:
             expected = slow[name][-1]
             found = fast[name][node + bos].detach().double().numpy()
@@ -151,7 +135,7 @@ def test_gradient_by_hand_keeps_nothing_from_one_batch_to_the_next():
         np.testing.assert_array_equal(kept(*batch)[2], TreeGradient(network)(*batch)[2])
 
 
-@pytest.mark.parametrize("model", SHAPES, ids=["layernorm", "plain"])
+@pytest.mark.parametrize("model", [*SHAPES, *RECURRENT], ids=["layernorm", "plain", *IDS])
 def test_hook_points_of_the_config_are_those_of_the_network(model):
     network = build_network(3, 4, {**model, "bos": False})
     found = {name for name, _ in network.named_modules() if name.rpartition(".")[2].startswith("hook_")}

@@ -58,6 +58,14 @@ class Study:
             status = int(server.stdout.readline())
             return subprocess.CompletedProcess(command, status, *(path.read_text(encoding="utf-8") for path in said))
 
+    def refusal(self, *arguments, **settings) -> list[str]:
+        """The lines with which a plan is refused, before anything is written but in Snakemake's own folder."""
+        there = {*self.folder.iterdir()}
+        result = self.plan(*arguments, **settings)
+        assert result.returncode != 0 and "Traceback" not in result.stderr, result.stderr
+        assert {*self.folder.iterdir()} - there <= {self.folder / ".snakemake"}
+        return result.stderr.splitlines()
+
     def run(self, *arguments, **settings) -> str:
         """What Snakemake says, which must succeed."""
         result = self.snakemake(*arguments, **settings)

@@ -20,7 +20,8 @@ only: [own]
 figures: {dpi: 60, max_points: 500, explainer: null}
 """
 CONTROL = "    probe: {control_parameters: {x: 0.15, alpha: 0.6}}\n"
-BARE = OWN.replace("own.zarr", "bare.npz").replace("alpha: 0.85}}", "alpha: 0.85}, first_position: 2}")
+END = "alpha: 0.85}}"  # of the task
+BARE = OWN.replace("own.zarr", "bare.npz").replace(END, "alpha: 0.85}, first_position: 2}")
 
 
 def study_of(folder, config, arrays, name):
@@ -125,9 +126,8 @@ def test_file_that_changes_is_imported_again_and_its_audit_names_it(bare, tmp_pa
     assert study.planned("results/findings.md", **how) == {}
     with np.load(study.folder / "bare.npz") as found:
         save(dict(found) | {"blocks.1.hook_resid_post": found["blocks.0.hook_resid_post"]}, study.folder / "bare.npz")
-    assert {"import_activations": 1, "build_ground_truth": 1}.items() <= study.planned(
-        "results/findings.md", **how
-    ).items()
+    planned = study.planned("results/findings.md", **how)
+    assert {"import_activations": 1, "build_ground_truth": 1}.items() <= planned.items()
     monkeypatch.chdir(study.folder)
     records, name = [read_record(path) for path in record_paths()], "results/own/pretrained/activations.zarr.zip"
     sentences = list(broken_links(records, makers(records), {name}))
@@ -139,17 +139,9 @@ def test_file_that_changes_is_imported_again_and_its_audit_names_it(bare, tmp_pa
     [
         ("own.zarr", "absent.npz", "model.activations 'absent.npz': there is no such file or folder ("),
         ("own.zarr}", "own.zarr, n_layers: 3}", "model.n_layers is 3, but of model.activations no network is known"),
-        (
-            "alpha: 0.85}}",
-            "alpha: 0.85}, context: 9}",
-            "task.context is 9; it must be at most 4: 'own.zarr' has 4 positions",
-        ),
+        (END, "alpha: 0.85}, context: 9}", "task.context is 9; it must be at most 4: 'own.zarr' has 4 positions"),
         ("process: mess3, parameters: {x: 0.05, alpha: 0.85}", "process: rrxor", "is of 3 tokens; the task has 2"),
-        (
-            "alpha: 0.85}}",
-            "alpha: 0.85}, first_position: 5}",
-            "task.first_position is 5; it must be at most 4, the last",
-        ),
+        (END, "alpha: 0.85}, first_position: 5}", "task.first_position is 5; it must be at most 4, the last"),
     ],
 )
 def test_bad_recording_stops_before_anything_is_written(old, new, sentence, arrays, tmp_path):
@@ -157,10 +149,7 @@ def test_bad_recording_stops_before_anything_is_written(old, new, sentence, arra
     if "rrxor" in new:
         config = config.replace(CONTROL, "")
     study, how = study_of(tmp_path, config, arrays, "own.zarr")
-    result = study.plan(**how)
-    assert result.returncode != 0 and "Traceback" not in result.stderr
-    assert any("experiment 'own': " in line and sentence in line for line in result.stderr.splitlines())
-    assert {path.name for path in study.folder.iterdir()} <= {".snakemake", "own.zarr"}
+    assert any("experiment 'own': " in line and sentence in line for line in study.refusal(**how))
 
 
 def test_impossible_sequence_stops_the_first_job_with_its_place(arrays, tmp_path):

@@ -99,16 +99,13 @@ def test_every_figure_and_claim_of_the_circuit_is_there_and_nothing_runs_again(s
 
 def test_activations_and_losses_are_of_the_asked_prefixes(sums):
     results = sums[0].folder / "results/sums"
-    model = {
-        name: torch.from_numpy(array) for name, array in read_tensors(results / "seed_1/model.safetensors").items()
-    }
+    model = {k: torch.from_numpy(array) for k, array in read_tensors(results / "seed_1/model.safetensors").items()}
     first, second = np.divmod(np.arange(121), 11)
     logits = folded_logits(model, torch.from_numpy(first), torch.from_numpy(second), 11)
     with open_dataset(results / "seed_1/activations.zarr.zip") as found:
         assert found.sizes["prefix"] == 121 and found.sizes["snapshot"] == 3
-        torch.testing.assert_close(
-            torch.from_numpy(found["log_probability"][-1].values), logits.log_softmax(1), rtol=1e-3, atol=1e-4
-        )
+        said = torch.from_numpy(found["log_probability"][-1].values)
+        torch.testing.assert_close(said, logits.log_softmax(1), rtol=1e-3, atol=1e-4)
     loss = -logits.log_softmax(1)[torch.arange(121), torch.from_numpy((first + second) % 11)].mean()
     table, training = read_table(results / "seed_1/loss.csv"), read_table(results / "seed_1/training.csv")
     assert table["position"].unique().tolist() == [3]
@@ -130,9 +127,8 @@ def test_recut_network_is_an_ordinary_checkpoint(sums, tmp_path):
     first, second = np.divmod(np.arange(49), 7)
     logits = folded_logits(expected, torch.from_numpy(first), torch.from_numpy(second), 7)
     with open_dataset(foreign.folder / activations) as found:
-        torch.testing.assert_close(
-            torch.from_numpy(found["log_probability"][-1].values), logits.log_softmax(1), rtol=1e-3, atol=1e-3
-        )
+        said = torch.from_numpy(found["log_probability"][-1].values)
+        torch.testing.assert_close(said, logits.log_softmax(1), rtol=1e-3, atol=1e-3)
 
 
 def as_nanda(own):

@@ -5,21 +5,10 @@ from harness import ROOT, Study
 
 from geometry.storage import open_dataset
 
-NAMED = {
-    "experiments": {
-        "wetter": {
-            "task": {
-                "process": "custom",
-                "parameters": {
-                    "transition_tensor": [[[0.5, 0.1], [0.3, 0.0]], [[0.0, 0.4], [0.2, 0.5]]],
-                    "state_names": ["Regen", "später"],
-                    "token_names": ["雨", "晴"],
-                },
-            }
-        }
-    },
-    "only": ["wetter"],
-}
+TENSOR = [[[0.5, 0.1], [0.3, 0.0]], [[0.0, 0.4], [0.2, 0.5]]]
+PARAMETERS = {"transition_tensor": TENSOR, "state_names": ["Regen", "später"], "token_names": ["雨", "晴"]}
+WEATHER = {"task": {"process": "custom", "parameters": PARAMETERS}}
+NAMED = {"experiments": {"wetter": WEATHER}, "only": ["wetter"]}
 
 
 @pytest.mark.parametrize(

@@ -348,9 +348,8 @@ def test_chaos_game_has_the_beliefs_of_the_process(opened, finished):
     corners = np.array(opened.js("simplexCorners(3)"))[:, :2]
     true = open_dataset(task / "ground_truth.zarr.zip")["target"].values @ corners
     distance = np.linalg.norm(points[::100, None] - true, axis=2).min(axis=1)
-    assert (
-        len(points) == 20_000 and distance.max() < 0.25 and (np.ptp(points, axis=0) > np.ptp(corners, axis=0) / 2).all()
-    )
+    assert len(points) == 20_000 and distance.max() < 0.25
+    assert (np.ptp(points, axis=0) > np.ptp(corners, axis=0) / 2).all()
 
 
 def test_chaos_game_is_in_the_view_that_is_shown_and_of_a_mixture_begins_again(opened):
@@ -417,11 +416,8 @@ def test_verdict_leaves_its_claims_alone_and_undecided_ones_say_what_would_decid
         expected = plan[cell["claim"], cell["experiment"], cell["site"]]
         assert cell["seeds_to_decide"] == (expected if np.isfinite(expected) else None)
     cell = '{verdict: "undecided", n_seeds: %d, seeds_to_decide: %s, expected_verdict: "supported"}'
-    for n_seeds, seeds, said in (
-        (1, "null", "not known"),
-        (2, "null", "Not 1,000"),
-        (2, "40", "40 networks in place of 2"),
-    ):
+    plans = [(1, "null", "not known"), (2, "null", "Not 1,000"), (2, "40", "40 networks in place of 2")]
+    for n_seeds, seeds, said in plans:
         assert said in opened.js(f"app.claims.decided({cell % (n_seeds, seeds)})")
 
 
@@ -458,9 +454,8 @@ def test_tables_are_read_on_a_phone_without_scrolling(experiment, opened):
     opened.resize(390, 844, 2, phone=True)
     opened.js(NEXT_FRAME)
     tables = opened.js("[...document.querySelectorAll('.scroll')].map((one) => [one.scrollWidth, one.clientWidth])")
-    heads = opened.js(
-        "[...document.querySelectorAll('.stacked td')].map((td) => getComputedStyle(td, '::before').content)"
-    )
+    heads = "[...document.querySelectorAll('.stacked td')].map((td) => getComputedStyle(td, '::before').content)"
+    heads = opened.js(heads)
     roles = [role for role, _ in opened.accessibility()]
     experiments = "[...document.querySelectorAll('.matrix td')].filter((td) => td.offsetWidth)"
     experiments += ".map((td) => td.dataset.experiment)"
@@ -517,12 +512,8 @@ def test_policy_lets_no_other_script_run_and_nothing_be_loaded(browser, page):
 
 
 def test_packed_arrays_are_read_as_they_were(opened):
-    arrays = [
-        np.array([[1, 255], [0, 7]], np.uint8),
-        np.array([-32767, 3, 300], np.int16),
-        np.array([1e-9, -2.5], np.float32),
-    ]
-    for array in arrays:
+    arrays = [np.array([[1, 255], [0, 7]], np.uint8), np.array([-32767, 3, 300], np.int16)]
+    for array in [*arrays, np.array([1e-9, -2.5], np.float32)]:
         code = f"unpack({json.dumps(pack(array))}).then(({{ shape, values }}) => [shape, Array.from(values)])"
         shape, values = opened.js(code)
         assert shape == list(array.shape) and np.array_equal(np.array(values, array.dtype), array.ravel())
@@ -541,10 +532,8 @@ def test_numbers_stand_on_circles_and_surgery_makes_the_network_of_the_study(bro
     browser.js(f"app.circles.change({modulus})")
     assert browser.js("app.circles.now.choice") == chosen
     for place, k in enumerate(chosen):
-        code = (
-            f"Array.from(circleOf(app.circles.now.network.w['embed.W_E'], {modulus}, app.network.model.d_model, {k}))"
-        )
-        points = np.array(browser.js(code)).reshape(modulus, 3)
+        code = f"circleOf(app.circles.now.network.w['embed.W_E'], {modulus}, app.network.model.d_model, {k})"
+        points = np.array(browser.js(f"Array.from({code})")).reshape(modulus, 3)
         np.testing.assert_allclose(points[:, :2], circles["embedding_circle"].values[place], atol=1e-4)
     table = select(read_table(study.folder / "results/sums/seed_1/surgery.csv"), network="surgery", measure="accuracy")
     table = table[table["step"] == table["step"].max()].set_index("modulus")["value"]

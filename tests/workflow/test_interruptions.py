@@ -15,7 +15,6 @@ from harness import ROOT, SMALLEST, Study, clone, edit, hashes
 LONG = {"experiments": {"mess3": {"training": {"steps": 2000}}}}
 LONGER = {"experiments": {"mess3": {"training": {"steps": 20_000}}}}
 MODEL = "results/mess3/seed_1/model.safetensors"
-MODULAR_FILES = ("modular", "figures_modular")
 STATE = "unfinished/train_model/mess3_seed_1.safetensors"
 
 
@@ -61,21 +60,10 @@ def kill(victim, process, rules):
 
 
 RULES = {path.stem for path in (ROOT / "scripts").glob("*.py") if "Job(snakemake" in path.read_text(encoding="utf-8")}
-OF_MODULAR = re.findall(
-    r"^rule (\w+)", "".join((ROOT / f"rules/{n}.smk").read_text(encoding="utf-8") for n in MODULAR_FILES), re.M
-)
-NOT_THERE = {
-    "import_activations",
-    "record_activations",
-    "import_model",
-    "compare_experiments",
-    "plot_comparison",
-    "compare_claims",
-    "plot_replication",
-    "hold_against_published",
-    "plot_published",
-    *OF_MODULAR,
-}
+TEXTS = ((ROOT / f"rules/{name}.smk").read_text(encoding="utf-8") for name in ("modular", "figures_modular"))
+OF_MODULAR = re.findall(r"^rule (\w+)", "".join(TEXTS), re.M)
+NOT_THERE = {"import_activations", "record_activations", "import_model", "compare_experiments", "plot_comparison"}
+NOT_THERE |= {"compare_claims", "plot_replication", "hold_against_published", "plot_published", *OF_MODULAR}
 NOT_THERE |= {"measure_subspaces", "plot_subspaces", "plot_telescoping", "measure_attention", "plot_attention"}
 RULES = sorted(RULES - NOT_THERE)  # that study is of networks that it trains on Markov models
 
@@ -171,9 +159,8 @@ def test_job_refuses_code_that_was_edited_after_the_plan(tmp_path):
     assert wait_for((study.folder / STATE).exists, process)
     edit(study.project / "scripts/geometry/networks/transformer.py", "EPSILON = 1e-5", "EPSILON = 2e-5")
     assert process.wait() != 0
-    assert "the code of extract_activations changed while the workflow ran" in (tmp_path / "study.log").read_text(
-        encoding="utf-8"
-    )
+    said = (tmp_path / "study.log").read_text(encoding="utf-8")
+    assert "the code of extract_activations changed while the workflow ran" in said
     assert not (study.folder / activations).exists()
     assert study.planned(activations, override=LONG) == {"train_model": 1, "extract_activations": 1}
 

@@ -76,10 +76,7 @@ def test_its_activations_are_those_of_transformer_lens(finished_foreign):
     results = finished_foreign[0].folder / "results"
     expected = load_file(DATA / "bare.answers.safetensors")
     (truth,) = results.glob("tasks/mess3_*/ground_truth.zarr.zip")
-    with (
-        open_dataset(truth) as theory,
-        open_dataset(results / "mine/pretrained/activations.zarr.zip") as found,
-    ):
+    with open_dataset(truth) as theory, open_dataset(results / "mine/pretrained/activations.zarr.zip") as found:
         parents, tokens, node = theory["parent"].values.tolist(), theory["last_token"].values.tolist(), -1
         for position, token in enumerate(expected["words"][0, :5].tolist()):
             node = next(n for n, parent in enumerate(parents) if parent == node and tokens[n] == token)
@@ -126,11 +123,4 @@ def test_networks_of_several_seeds_stand_beside_trained_ones(tmp_path):
 )
 def test_bad_checkpoint_stops_before_anything_is_written(old, new, sentence, tmp_path):
     study, how = study_of(tmp_path, MINE.replace(old, new))
-    result = study.plan(**how)
-    assert result.returncode != 0 and "Traceback" not in result.stderr
-    assert [
-        line
-        for line in result.stderr.splitlines()
-        if "experiment 'mine': model.checkpoint" in line and sentence in line
-    ]
-    assert {path.name for path in study.folder.iterdir()} <= {".snakemake", "network.safetensors"}
+    assert any("experiment 'mine': model.checkpoint" in line and sentence in line for line in study.refusal(**how))

@@ -40,9 +40,8 @@ def test_preview_shows_every_experiment_of_a_study_and_makes_nothing_that_is_the
     assert finished.planned("preview") == {"preview": 1}
     found, _ = lines(finished)
     assert [name for _, name, *_ in found] == ["mess3", "rrxor"]
-    for (_, name, trained, at_initialisation, _), site in zip(
-        found, ["blocks.1.hook_resid_post", "concatenated"], strict=True
-    ):
+    sites = ["blocks.1.hook_resid_post", "concatenated"]
+    for (_, name, trained, at_initialisation, _), site in zip(found, sites, strict=True):
         r2 = held_out_r2(read_table(first_run(finished, name) / "probe.csv"), site)
         assert [trained, at_initialisation] == [f"{r2.iloc[-1]:.3f}", f"{r2.iloc[0]:.3f}"]
 
@@ -58,9 +57,7 @@ def test_beliefs_decoded_from_the_tokens_have_the_r2_of_their_draw_of_folds(fini
     with open_dataset(results / experiment / "decoded_from_tokens.zarr.zip") as found:
         decoded = found["decoded_belief"].values
         assert found["prefix"].values.tolist() == list(range(len(belief)))
-    mean = np.stack(
-        [np.average(belief[fold != k], axis=0, weights=weight[fold != k, 0]) for k in range(fold.max() + 1)]
-    )
+    mean = np.stack([np.average(belief[fold != k], axis=0, weights=weight[fold != k, 0]) for k in np.unique(fold)])
     r2 = 1 - (weight * (decoded - belief) ** 2).sum() / (weight * (belief - mean[fold]) ** 2).sum()
     rows = select(read_table(results / experiment / "baselines.csv"), features="additive_tokens", target="belief_state")
     assert r2 == pytest.approx(select(rows, metric="r2_of_draw", draw=1, **PROBED)["value"].item(), rel=1e-6)
@@ -68,7 +65,5 @@ def test_beliefs_decoded_from_the_tokens_have_the_r2_of_their_draw_of_folds(fini
 
 def test_study_without_belief_states_has_no_preview(tmp_path):
     result = Study(tmp_path / "study").plan("preview", configs=[], override={"only": ["modular_addition"]})
-    assert (
-        result.returncode != 0
-        and "no experiment of this study has belief states to draw" in result.stdout + result.stderr
-    )
+    said = result.stdout + result.stderr
+    assert result.returncode != 0 and "no experiment of this study has belief states to draw" in said

@@ -9,7 +9,8 @@ from harness import Study, clone, edit
 
 CLOUDS = {"plot_belief_simplex": 2, "plot_emergence": 2, "plot_sites": 2, "animate_emergence": 2}
 SCORES = {"plot_r2_by_site": 2, "plot_controls": 2}
-LAST = {"draw_provenance": 1, "write_report": 1, "export_crate": 1, "all": 1}
+OF_REPORT = {"write_report": 1, "export_crate": 1, "all": 1}
+LAST = {"draw_provenance": 1} | OF_REPORT
 GATHERED = {"collect_claims": 1, "write_findings": 1, "build_explorer": 1, "plot_claims": 1} | LAST
 CLAIMS = {"judge_claims": 2} | GATHERED
 COMPONENTS = {"measure_components": 2, "plot_components": 2}
@@ -27,22 +28,10 @@ AFTER_ACTIVATIONS |= {"measure_loss": 4, "probe_beliefs": 4, "plot_loss": 2}
 AFTER_TRAINING = AFTER_ACTIVATIONS | {"extract_activations": 4}
 OF_ALL_RUNS = {"recover_process": 6, "score_recovery": 6, "find_symmetries": 6}  # those that are never trained too
 UNTRAINED = {"extract_activations": 6, "probe_beliefs": 6} | OF_ALL_RUNS
-EVERYTHING = (
-    AFTER_TRAINING
-    | UNTRAINED
-    | {
-        "build_ground_truth": 2,
-        "measure_process": 2,
-        "describe_process": 2,
-        "plot_process": 2,
-        "score_baselines": 2,
-        "sample_sequences": 2,  # of mess3 alone: rrxor is trained on its whole tree
-        "train_model": 4,
-        "initialize_networks": 2,
-        "play_chaos_game": 1,
-        "plot_explainer": 1,
-    }
-)
+OF_TASKS = ("build_ground_truth", "measure_process", "describe_process", "plot_process", "score_baselines")
+EVERYTHING = AFTER_TRAINING | UNTRAINED | dict.fromkeys(OF_TASKS, 2) | {"train_model": 4, "initialize_networks": 2}
+EVERYTHING |= {"play_chaos_game": 1, "plot_explainer": 1}
+EVERYTHING |= {"sample_sequences": 2}  # of mess3 alone: rrxor is trained on its whole tree
 ONCE = ("play_chaos_game", "plot_explainer", *GATHERED)
 
 
@@ -59,7 +48,7 @@ CONFIGURATIONS = {
         {"defaults": {"model": dict(reversed(MODEL.items()))}, "tree": {"max_prefixes": 2000.0}, "seeds": [1, 2]},
         {},
     ),
-    "memory allowed": ({"memory_gb": 9}, {"write_report": 1, "export_crate": 1, "all": 1}),  # both tell all of it
+    "memory allowed": ({"memory_gb": 9}, OF_REPORT),  # both tell all of it
     "resolution": ({"figures": {"dpi": 61}}, {k: v for k, v in FIGURES.items() if k != "animate_emergence"} | LAST),
     "points drawn": (
         {"figures": {"max_points": 400}},
@@ -82,10 +71,7 @@ CONFIGURATIONS = {
         {"experiments": {"mess3": {"probe": {"control_parameters": {"x": 0.1, "alpha": 0.7}}}}},
         of_one_experiment(AFTER_PROBE | {"probe_beliefs": 6, "score_baselines": 2}),
     ),
-    "sites": (
-        {"defaults": {"probe": {"sites": ["blocks.*.hook_resid_post"]}}},
-        AFTER_ACTIVATIONS | UNTRAINED,
-    ),
+    "sites": ({"defaults": {"probe": {"sites": ["blocks.*.hook_resid_post"]}}}, AFTER_ACTIVATIONS | UNTRAINED),
     "learning rate of one experiment": (
         {"experiments": {"rrxor": {"training": {"learning_rate": 0.01}}}},
         of_one_experiment(AFTER_TRAINING | {"train_model": 4}),
@@ -145,10 +131,7 @@ CODE = {
         FIGURES | LAST,
     ),
     "a colour in the style module": (("scripts/geometry/figures/style.py", '"#7F7F7F"', '"#7E7E7E"'), FIGURES | LAST),
-    "a caption": (
-        ("rules/captions/loss.rst", "Left: how far", "Left, how far"),
-        {"write_report": 1, "export_crate": 1, "all": 1},
-    ),
+    "a caption": (("rules/captions/loss.rst", "Left: how far", "Left, how far"), OF_REPORT),
     "a statement of one figure": (
         ("scripts/plot_loss.py", "markersize=2.5", "markersize=2.6"),
         {"plot_loss": 2} | LAST,
@@ -189,7 +172,7 @@ CODE = {
     "the citation": (("CITATION.cff", "license: MIT", "license: ISC"), {"export_crate": 1, "all": 1}),
     "a label of the report": (
         ("rules/claims.smk", "claims with baselines", "the claims with baselines"),
-        {"write_report": 1, "export_crate": 1, "all": 1},
+        OF_REPORT,
     ),
 }
 NO_CODE_OF_RESULTS = {
@@ -225,7 +208,7 @@ PINS = {
     "kiwisolver": FIGURES | LAST,  # matplotlib needs it
     "torch": TORCH,
     "sympy": TORCH,  # torch needs it
-    "snakemake": {"write_report": 1, "export_crate": 1, "all": 1},
+    "snakemake": OF_REPORT,
 }
 
 

@@ -21,9 +21,8 @@ def test_gpus_are_asked_for_by_the_jobs_that_run_a_network_on_the_device(tmp_pat
     del asked["all"]  # no job
     on_device = {rule for rule in asked if "select_device(" in scripts[rule]}
     assert {rule for rule, resources in asked.items() if "gpu=2" in resources} == on_device > {"train_model"}
-    assert all(
-        re.search(r"mem_mb=\d+", resources) and re.search(r"runtime=\d+", resources) for resources in asked.values()
-    )
+    for name in ("mem_mb", "runtime"):
+        assert all(re.search(rf"{name}=\d+", resources) for resources in asked.values())
 
 
 def test_bill_counts_every_job_and_its_longest_chain_begins_with_a_training(tmp_path):
@@ -48,6 +47,5 @@ def test_jobs_ask_for_more_memory_than_they_take_and_not_much_over_twice_that(fi
         asked[rule] = max(int(mem_mb) * 1e6, asked.get(rule, 0))
     for record in (read_record(path).content for path in record_paths()):
         taken[record["rule"]] = max(record["run"]["peak_memory_bytes"], taken.get(record["rule"], 0))
-    assert {
-        rule: asked[rule] / n_bytes for rule, n_bytes in taken.items() if not n_bytes < asked[rule] < 2.2 * n_bytes
-    } == {}
+    ratio = {rule: asked[rule] / n_bytes for rule, n_bytes in taken.items()}
+    assert {rule: r for rule, r in ratio.items() if not 1 < r < 2.2} == {}

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from harness import ROOT, Study, clone, hashes
 from PIL import Image
 
+from chromium import CHROMIUM
+from configuration import content_of, resolve
 from controls import KEYS, missing_baselines, missing_controls
 from geometry.claims.outcomes import counts_in_words, with_outcomes
-from geometry.config.experiments import canonical, merged, resolve_experiments
 from geometry.networks.build import build_network
 from geometry.networks.input_layout import DenseSequences
 from geometry.networks.snapshots import by_prefix
@@ -25,24 +25,9 @@ from geometry.storage import open_dataset, read_tensors
 from geometry.tables import read_table
 from research_object import problems
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FIGURES = [
-    "belief_simplex.png",
-    "components.png",
-    "controls.png",
-    "emergence.gif",
-    "distances.png",
-    "emergence.png",
-    "loss.png",
-    "r2_by_site.png",
-    "sites.png",
-    "steering.png",
-    "recovery.png",
-    "dimension.png",
-    "symmetry.png",
-    "convergence.png",
-    "process.png",
-]
+NAMES = ["belief_simplex", "components", "controls", "distances", "emergence", "loss", "r2_by_site", "sites"]
+NAMES += ["steering", "recovery", "dimension", "symmetry", "convergence", "process"]
+FIGURES = ["emergence.gif", *(f"{name}.png" for name in NAMES)]
 EXPERIMENTS = ["mess3", "rrxor"]
 
 
@@ -53,7 +38,7 @@ def test_every_figure_is_drawn_and_small(finished):
         assert path.stat().st_size < 2_000_000
         pixels = np.asarray(Image.open(path).convert("L"))
         assert min(pixels.shape) > 100 and pixels.std() > 5, f"{path} is blank"
-    assert Image.open(paths[FIGURES.index("emergence.gif")]).n_frames == 10  # four snapshots, two frames between each
+    assert Image.open(paths[0]).n_frames == 10  # four snapshots, two frames between each
 
 
 def test_report_holds_claims_and_figures(finished):
@@ -70,32 +55,24 @@ def lists_of(report, category, tmp_path):
     then = f"app?.state.content === 'html' ? app.showCategory('{category}') : setTimeout(wait)"
     script = f"<script>const wait = () => {then}; wait();</script>"
     page.write_text(report.read_text(encoding="utf-8") + script, encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"]
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
     dom = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
     dom = dom[dom.index('<div id="app">') : dom.index("<script", dom.index('<div id="app">'))]
     return dom, re.findall(r'<tr><td class="p-1 pl-2[^"]*">(.*?)</td>', dom)
 
 
-@pytest.mark.skipif(BROWSER is None, reason="needs a browser: chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium")
 def test_report_opens_on_the_findings_and_lists_results_in_the_order_of_a_reader(finished, tmp_path):
     report = finished.folder / "results/report.html"
     dom, labels = lists_of(report, "Claims", tmp_path)
     (shown,) = re.findall(r'<iframe[^>]* src="data:text/html;[^"]*base64,([^"]*)"', dom)
     assert base64.b64decode(shown) == (finished.folder / "results/findings.html").read_bytes()
-    assert labels[:3] == [
-        "findings: verdicts, baselines and scores",
-        "gain of every claim",
-        "claims with baselines and verdicts",
-    ]
+    assert labels[:2] == ["findings: verdicts, baselines and scores", "gain of every claim"]
+    assert labels[2] == "claims with baselines and verdicts"
     labels = lists_of(report, "mess3", tmp_path)[1]
-    assert labels[:4] == [
-        "true and decoded beliefs",
-        "decoded beliefs by site",
-        "R² by site",
-        "emergence over training",
-    ]
-    assert labels[4] == "emergence, animated" and labels[-1] == "process"
+    assert labels[:3] == ["true and decoded beliefs", "decoded beliefs by site", "R² by site"]
+    assert labels[3:5] == ["emergence over training", "emergence, animated"] and labels[-1] == "process"
 
 
 def test_run_ends_with_the_verdicts_and_what_to_open(finished, tmp_path):
@@ -141,12 +118,8 @@ def test_provenance_page_shows_every_job_that_leads_to_a_claim_or_a_figure(finis
     records = finished.folder.glob("results/provenance/**/*.json")
     last = {"draw_provenance", "write_report", "export_crate"}
     assert {job["rule"] for job in jobs.values()} == {path.name.split(".")[0] for path in records} - last
-    assert jobs["plot_loss mess3"]["parents"] == [
-        "measure_loss mess3 seed 1",
-        "measure_loss mess3 seed 2",
-        "train_model mess3 seed 1",
-        "train_model mess3 seed 2",
-    ]
+    read = [f"{rule} mess3 seed {seed}" for rule in ("measure_loss", "train_model") for seed in (1, 2)]
+    assert jobs["plot_loss mess3"]["parents"] == read
 
 
 def test_claims_have_estimate_interval_floor_and_verdict(finished):
@@ -214,11 +187,7 @@ def test_activations_are_labelled_and_belong_to_the_snapshots(finished):
 
 @pytest.mark.parametrize(("experiment", "bos"), [("mess3", False), ("rrxor", True)])
 def test_activations_are_those_of_a_forward_pass_on_one_word(finished, experiment, bos):
-    config = canonical(
-        merged(*(yaml.safe_load((ROOT / n).read_text(encoding="utf-8")) for n in ("config.yaml", "tests/config.yaml")))
-    )
-    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-    settings = resolve_experiments(config, schema)[experiment]
+    settings = resolve(content_of("tests/config.yaml"))[experiment]
     assert settings["model"]["bos"] == bos
     run = finished.folder / "results" / experiment / "seed_1"
     (truth,) = (finished.folder / "results/tasks").glob(f"{experiment}_*/ground_truth.zarr.zip")
@@ -264,9 +233,8 @@ def test_exact_loss_agrees_with_the_training_curve(finished):
     exact = loss[loss["step"] == 0]["gap_nats"].mean()
     assert training["gap_nats"].iloc[0] == pytest.approx(exact, rel=0.15)
     assert (training["gap_nats"] >= 0).all() and (loss["gap_nats"] >= 0).all()
-    pd.testing.assert_series_equal(
-        training["loss_nats"] - training["optimal_loss_nats"], training["gap_nats"], check_names=False
-    )
+    gap = training["loss_nats"] - training["optimal_loss_nats"]
+    pd.testing.assert_series_equal(gap, training["gap_nats"], check_names=False)
 
 
 def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
@@ -277,12 +245,8 @@ def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
     environment, cpu = {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}, {"device": "cpu"}
     said = [s.run("--cache", *targets, environment=environment, override=cpu) for s in (first, second)]
     said = [re.findall(r"\d\d:\d\d:\d\d (\w+ [\w. ]+):", text) for text in said]  # wherever on a line: others write too
-    for rule, count in {
-        "build_ground_truth": 2,
-        "sample_sequences": 1,
-        "train_model": 2,
-        "extract_activations": 2,
-    }.items():
+    counts = {"build_ground_truth": 2, "sample_sequences": 1, "train_model": 2, "extract_activations": 2}
+    for rule, count in counts.items():
         assert [len({job for job in jobs if job.split()[0] == rule}) for jobs in said] == [count, 0]
     assert hashes(first) == hashes(second)
     artefacts = {name: digest for name, digest in hashes(first).items() if not name.startswith("provenance")}
@@ -297,36 +261,17 @@ def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
 def test_study_with_a_name_leaves_what_another_gathered_alone(finished, tmp_path):
     study, other = finished.copy(tmp_path / "study"), "--config=only=[mess3]"
     before = hashes(study)
-    assert "results/claims.csv, the findings and the report beside it are of mess3, rrxor; they are replaced by" in (
-        study.run("--dry-run", other)
-    )
+    replaced = "results/claims.csv, the findings and the report beside it are of mess3, rrxor; they are replaced by"
+    assert replaced in study.run("--dry-run", other)
     override = {"only": ["mess3"], "study": "other"}
-    rules = [
-        "judge_claims",
-        "collect_claims",
-        "write_findings",
-        "build_explorer",
-        "plot_claims",
-        "play_chaos_game",
-        "plot_explainer",
-        "draw_provenance",
-        "write_report",
-    ]
+    rules = ["judge_claims", "collect_claims", "write_findings", "build_explorer", "draw_provenance", "write_report"]
+    rules += ["plot_claims", "play_chaos_game", "plot_explainer"]
     assert study.planned(override=override) == dict.fromkeys([*rules, "all"], 1)
     assert "they are replaced" not in study.run(override=override)
     after = hashes(study)
     assert before.items() <= after.items()
-    gathered = {
-        "claims.csv",
-        "claims/mess3.csv",
-        "power.csv",
-        "findings.md",
-        "findings.html",
-        "explorer.html",
-        "figures/claims.png",
-        "figures/explainer.png",
-        "figures/explainer.zarr.zip",
-    }
+    gathered = {"claims.csv", "claims/mess3.csv", "power.csv", "findings.md", "findings.html", "explorer.html"}
+    gathered |= {"figures/claims.png", "figures/explainer.png", "figures/explainer.zarr.zip"}
     new = {name for name in after.keys() - before.keys() if not name.startswith("provenance/studies/other/")}
     assert new == {f"studies/other/{name}" for name in gathered}
     for page in ("report.html", "provenance/index.html"):
@@ -362,17 +307,10 @@ def test_published_recipe_is_planned_in_full(tmp_path):
     study = Study(tmp_path / "paper")
     result = study.snakemake("--dry-run", configs=[ROOT / "studies/paper.yaml"])
     assert result.returncode == 0, result.stderr
-    base, paper, schema = (
-        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-        for name in ("config.yaml", "studies/paper.yaml", "rules/schemas/config.schema.yaml")
-    )
-    experiments = resolve_experiments(canonical(merged(base, paper)), schema)
-    assert {name: e["training"]["steps"] for name, e in experiments.items()} == {
-        "mess3_paper": 983_140,
-        "rrxor_paper": 795_900,
-    }
-    for experiment in experiments.values():
-        training = experiment["training"]
+    trainings = {name: one["training"] for name, one in resolve(content_of("studies/paper.yaml")).items()}
+    steps = {name: training["steps"] for name, training in trainings.items()}
+    assert steps == {"mess3_paper": 983_140, "rrxor_paper": 795_900}
+    for training in trainings.values():
         assert (training["optimizer"], training["learning_rate"], training["weight_decay"]) == ("sgd", 0.01, 0)
         assert (training["schedule"], training["batch_size"], training["labels"]) == ("constant", 64, "sampled")
 
@@ -387,6 +325,11 @@ def test_first_steps_of_the_published_recipe_learn(tmp_path):
     assert training["gap_nats"].iloc[-1] < 0.1 * training["gap_nats"].iloc[0]
 
 
+def custom(parameters):
+    """A study of one experiment, whose process is given by matrices."""
+    return {"only": ["m"], "experiments": {"m": {"task": {"process": "custom", "parameters": parameters}}}}
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
@@ -398,39 +341,26 @@ def test_first_steps_of_the_published_recipe_learn(tmp_path):
         ({"experiments": {"a/../b": {}}}, "'a/../b'"),
         ({"seeds": [-1]}, "seeds[0] is -1; it must be at least 0"),
         (
-            {
-                "only": ["m"],
-                "experiments": {
-                    "m": {"task": {"process": "custom", "parameters": {"transition_tensor": [[[0.5]], [[0.4]]]}}}
-                },
-            },
+            custom({"transition_tensor": [[[0.5]], [[0.4]]]}),
             "experiment 'm': task.process: custom: the probabilities of leaving state 0 sum to 0.9",
         ),
     ],
 )
 def test_bad_configuration_stops_before_anything_is_written(override, sentence, tmp_path):
     study = Study(tmp_path / "bad")
-    result = study.plan(override=override)
-    assert result.returncode != 0
-    assert [line for line in result.stderr.splitlines() if sentence in line], result.stderr
-    assert "Traceback" not in result.stderr
-    assert not {p.name for p in study.folder.iterdir()} - {".snakemake"}
+    assert any(sentence in line for line in study.refusal(override=override))
 
 
 def test_rounded_probabilities_are_told_while_planning(tmp_path):
     tensor = [[[0.3152, 0.0], [0.5, 0.0]], [[0.0, 0.6847], [0.0, 0.5]]]
-    parameters = {"transition_tensor": tensor, "state_names": ["{A}", "B"]}
-    override = {"only": ["m"], "experiments": {"m": {"task": {"process": "custom", "parameters": parameters}}}}
+    override = custom({"transition_tensor": tensor, "state_names": ["{A}", "B"]})
     result = Study(tmp_path / "rounded").snakemake("--dry-run", override=override)
     assert result.returncode == 0, result.stderr
     line = "experiment 'm': the probabilities of leaving state {A} summed to 0.9999 and were divided by it"
     assert (result.stdout + result.stderr).count(line) == 1
 
 
-STATES = [
-    "</script><script>document.title='x'</script>",
-    "../x\n{wildcards} $(touch pwned) `touch pwned` {{ 7 * 7 }}",
-]
+STATES = ["</script><script>document.title='x'</script>", "../x\n{wildcards} $(touch pwned) `touch pwned` {{ 7 * 7 }}"]
 TOKENS = ["<img src=x onerror=alert(1)>", "/etc"]
 
 
@@ -489,8 +419,7 @@ def test_network_is_scored_beyond_its_trained_context_and_not_trained_again_for_
 
 
 def test_failed_job_names_its_cause_in_its_log(finished, tmp_path):
-    copy = Study(tmp_path / "copy")
-    shutil.copytree(finished.folder, copy.folder, dirs_exist_ok=True)
+    copy = finished.copy(tmp_path / "copy")
     broken = copy.folder / "results/mess3/seed_1/sequences.zarr.zip"
     broken.write_bytes(broken.read_bytes()[:100])
     (copy.folder / "results/mess3/seed_1/model.safetensors").unlink()
