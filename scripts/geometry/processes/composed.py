@@ -3,12 +3,13 @@
 Factors and components are processes of any kind, composed ones too. `catalog` builds them from the config.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.processes.composition import MIXTURE, PRODUCT, Composition, Part
@@ -172,9 +173,7 @@ def _built(name, parts, tensor, *, initial, stationary, readout, **options) -> P
 
 def _factor_parts(factors: Sequence[Process]) -> tuple[Part, ...]:
     """The factors as parts of their product."""
-    tokens: Sequence[Integer[ndarray, " token"]] = np.indices([one.n_tokens for one in factors]).reshape(
-        len(factors), -1
-    )
+    tokens = np.indices([one.n_tokens for one in factors]).reshape(len(factors), -1)
     parts = []
     for k, (name, factor) in enumerate(zip(_part_names(factors), factors, strict=True)):
         columns = [np.eye(one.n_states) if n == k else one.readout[:, None] for n, one in enumerate(factors)]
@@ -203,11 +202,7 @@ def _common_names(components: Sequence[Process], tokens) -> list[list[str]]:
     if not isinstance(tokens, list | tuple) or len(tokens) != len(components):
         raise ParameterError(f"tokens is {tokens!r}; it must be a list of {len(components)} lists, one a component")
     for k, (own, one) in enumerate(zip(tokens, components, strict=True)):
-        if (
-            not isinstance(own, list | tuple)
-            or len({str(name) for name in own}) != len(own)
-            or len(own) != one.n_tokens
-        ):
+        if not isinstance(own, list | tuple) or not len({str(name) for name in own}) == len(own) == one.n_tokens:
             raise ParameterError(
                 f"tokens[{k}] is {own!r}; it must have {one.n_tokens} different names, one for each token of "
                 f"components[{k}]: {', '.join(one.token_names)}"
@@ -216,10 +211,7 @@ def _common_names(components: Sequence[Process], tokens) -> list[list[str]]:
 
 
 def _check_product(name: str, factors: Sequence[Process]) -> None:
-    n_states, n_tokens = (
-        int(np.prod([getattr(one, key) for one in factors], dtype=object)) for key in ("n_states", "n_tokens")
-    )
-    check_size(name, n_states, n_tokens)
+    check_size(name, math.prod(one.n_states for one in factors), math.prod(one.n_tokens for one in factors))
 
 
 def _check_variants(factors: Sequence[Process | Dependent], members: Sequence[Process]) -> None:
