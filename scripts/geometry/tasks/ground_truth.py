@@ -34,10 +34,7 @@ def as_dataset(tree: PrefixTree, variables: dict, coordinates: dict, attrs: dict
                 {"long_name": "longest prefixes that continue this one"},
             ),
         },
-        coords={
-            **coordinates,
-            "position": ("position", np.arange(tree.length[-1] + 1), {"units": "observed tokens"}),
-        },
+        coords={**coordinates, "position": ("position", np.arange(tree.length[-1] + 1), {"units": "observed tokens"})},
         attrs=attrs,
     )
     truth["probability"].attrs["long_name"] = "probability among sequences of the prefix's length"
@@ -118,16 +115,15 @@ def markov_ground_truth(
     ``weight`` sums to 1 over the prefixes of each length: it is the probability where the tree is complete, and the
     share of the sequences where it is not. Of fewer tokens than `first_position` it is 0: these are not scored.
     """
-    found = complete_tree_with_beliefs(process, context, max_prefixes) if sequences is None else None
     if sequences is not None:
         tree, belief, probability, weight = tree_of_recording(process, sequences)
-        complete = weight is probability
-    elif complete := found is not None:
+    elif found := complete_tree_with_beliefs(process, context, max_prefixes):
         tree, belief, probability = found
         weight = probability
     else:
         tree, weight = sampled_tree(process, context, max_prefixes, np.random.default_rng(seed))
         belief, probability = belief_states(process, tree)
+    complete = weight is probability
     next_token = process.next_token_probability(belief)
     check_truth(process, tree, belief, weight, next_token)
     loss = optimal_loss_nats(process, tree, weight, next_token, not complete)
