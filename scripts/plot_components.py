@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from geometry.figures.belief_cloud import draw_cloud
 from geometry.figures.simplex import belief_colors
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.processes.prefix_tree import scored_part
 from geometry.provenance.job import Job
@@ -56,8 +56,6 @@ def plot_components(truth: xr.Dataset, result: xr.Dataset, max_points: int) -> F
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.components) as result:
             figure = plot_components(scored_part(truth), result, snakemake.params.max_points)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.tables import by_seed, read_table, select
@@ -96,10 +96,8 @@ def plot_convergence(tables: list[pd.DataFrame]) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         of_process = read_table(snakemake.input.of_process)
         tables = [pd.concat([of_process, own]) for own in by_seed(snakemake.input.convergence)]
         figure = plot_convergence(tables)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(tables)} seeds", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from geometry.figures.style import STYLE_SHEET, WIDTH, note, save_figure
+from geometry.figures.style import WIDTH, note, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import by_seed, read_table, select
 
@@ -98,11 +98,9 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         of_process = read_table(snakemake.input.of_process)
         dimension = [pd.concat([of_process, own]) for own in by_seed(snakemake.input.dimension)]
         loss = pd.concat([read_table(path) for path in snakemake.input.loss])
         figure = plot_dimension(dimension, loss)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(dimension)} seeds", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

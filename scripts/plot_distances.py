@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from geometry.figures.style import STYLE_SHEET, WIDTH, save_figure
+from geometry.figures.style import WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
@@ -43,7 +43,6 @@ def plot_distances(result: xr.Dataset, sites: list[str]) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.distances) as result:
             figure = plot_distances(result, snakemake.params.sites)
             confounded = result.attrs["r2_belief_next_token"]
@@ -52,5 +51,4 @@ if __name__ == "__main__":
                 f"the two true distances share R² = {confounded:.3f}",
                 fontsize=8,
             )
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, TRAINED, WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import by_seed, read_table, select
 
@@ -55,10 +55,8 @@ def scale_of(ax: Axes) -> str:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         training = by_seed(snakemake.input.training)
         loss = pd.concat([read_table(path) for path in snakemake.input.loss])
         figure = plot_loss(training, loss)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(training)} seeds", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

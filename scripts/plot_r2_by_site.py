@@ -11,15 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import (
-    AT_INITIALISATION,
-    CONTROL,
-    STYLE_SHEET,
-    TRAINED,
-    WIDTH,
-    save_figure,
-    scale_to_unexplained,
-)
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure, scale_to_unexplained
 from geometry.figures.summaries import mean_over_seeds
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated, of_random_networks
@@ -106,12 +98,10 @@ def draw_series(
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
         random_networks = of_random_networks(snakemake.input.random_init, like=probe)
         figure = plot_r2_by_site(probe, read_table(snakemake.input.baselines), random_networks)
         n, never = probe["seed"].nunique(), random_networks["seed"].nunique()
         title = f"{snakemake.wildcards.experiment}: {n} trained and {never} random networks (marks), means (lines)"
         figure.suptitle(title, fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

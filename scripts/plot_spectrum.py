@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, name_peaks, note, save_figure
+from geometry.figures.style import CONTROL, TRAINED, WIDTH, name_peaks, note, save_figure
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 
@@ -110,11 +110,9 @@ def subtitle(circuits: list[xr.Dataset], p: int) -> str:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         runs = [open_dataset(path) for path in snakemake.input.circuit]
         circuits = [run.isel(seed=place) for run in runs for place in range(run.sizes["seed"])]
         figure = plot_spectrum(circuits, snakemake.params.pure_neuron_share)
         p = snakemake.params.task["parameters"]["modulus"]
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(circuits, p)}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)
