@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure
-from geometry.figures.summaries import mean_over_seeds
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -46,7 +45,7 @@ def draw_ratios(ax: Axes, networks: dict[str, pd.DataFrame], bases: list[str]) -
         ratio = select(rows, measure="participation_ratio")
         place = ratio["basis"].map(bases.index) + shift
         ax.plot(ratio["value"], place, linestyle="none", label=kind, **NETWORKS[kind], **MARK)
-    mean = mean_over_seeds(select(networks["trained"], measure="participation_ratio"), "basis")
+    mean = select(networks["trained"], measure="participation_ratio").groupby("basis")["value"].mean()
     style = {"color": TRAINED, "fontsize": 7, "ha": "right"}
     ax.text(1.13, 1.01, "mean", transform=ax.transAxes, **style)
     for place, basis in enumerate(bases):

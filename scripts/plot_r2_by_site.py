@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure, scale_to_unexplained
-from geometry.figures.summaries import mean_over_seeds
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated, of_random_networks
 from geometry.provenance.job import Job
@@ -90,7 +89,7 @@ def draw_series(
     unexplained = (1 - rows["value"]).clip(*ends)
     marks = {"color": color, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
     ax.plot(place, unexplained, marker, clip_on=False, **marks)
-    mean = mean_over_seeds(rows.assign(value=unexplained), place)
+    mean = unexplained.groupby(place).mean()
     alone = sites.index(CONCATENATED) if CONCATENATED in sites else len(sites)  # no line to the concatenated site
     ax.plot(mean.index[:alone], mean[:alone], line, color=color)
     ax.plot([], [], line, marker=marker, label=label, **marks)
