@@ -24,13 +24,7 @@ from geometry.modular_circuit.circuit import (
     restricted_logits,
     single_frequency_shares,
 )
-from geometry.modular_circuit.fourier import (
-    energy_by_frequency,
-    energy_by_vector,
-    gini,
-    participation_ratio,
-    vectors_for,
-)
+from geometry.modular_circuit.fourier import energy_by_frequency, energy_by_vector, sparsity
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 
 N_TRIPLES = 2000
@@ -52,11 +46,8 @@ def embeddings(weights: Weights) -> dict[str, ndarray]:
 def spectrum_rows(weights: Weights) -> Iterator[Row]:
     """The energy of each matrix by frequency, and its concentration on few vectors of the Fourier basis."""
     for name, matrix in embeddings(weights).items():
-        energy = energy_by_vector(matrix)
         yield from by_frequency("energy", energy_by_frequency(matrix), name, first=0)
-        yield "participation_ratio", None, name, participation_ratio(energy)
-        yield "gini", None, name, gini(energy)
-        yield "vectors_for_90_percent", None, name, vectors_for(energy, 0.9)
+        yield from ((measure, None, name, value) for measure, value in sparsity(energy_by_vector(matrix)).items())
 
 
 def loss_rows(logits: ndarray, task: ModularArithmetic, output: str) -> Iterator[Row]:
