@@ -103,9 +103,8 @@ def plot_attention(trained: pd.DataFrame, random_networks: pd.DataFrame) -> Figu
         ax.legend(fontsize=6)
     for ax in axes.flat[:3]:
         ax.margins(x=0.05)
-        ax.set_xlim(
-            min(ax.get_xlim()[0], -0.3), max(ax.get_xlim()[1], 0.3)
-        )  # of one lag, where others have no evidence
+        low, high = ax.get_xlim()
+        ax.set_xlim(min(low, -0.3), max(high, 0.3))  # of one lag, where others have no evidence
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 

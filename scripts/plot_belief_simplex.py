@@ -54,14 +54,7 @@ if __name__ == "__main__":
             open_dataset(snakemake.input.decoded) as run,
             open_dataset(snakemake.input.of_tokens) as of_tokens,
         ):
-            decoded = first_network(run)
-            figure = plot_belief_simplex(
-                scored_part(truth),
-                decoded,
-                read_table(snakemake.input.probe),
-                of_tokens,
-                read_table(snakemake.input.baselines),
-                snakemake.params.site,
-                snakemake.params.max_points,
-            )
+            scored, decoded, params = scored_part(truth), first_network(run), snakemake.params
+            probe, baselines = (read_table(snakemake.input[name]) for name in ("probe", "baselines"))
+            figure = plot_belief_simplex(scored, decoded, probe, of_tokens, baselines, params.site, params.max_points)
         save_figure(figure, job)

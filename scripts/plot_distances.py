@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -27,10 +26,7 @@ def plot_distances(result: xr.Dataset, sites: list[str]) -> Figure:
     panels = [(split, geometry) for split in SPLITS for geometry in GEOMETRIES]
     for row, site in zip(axes, sites, strict=True):
         for ax, (split, geometry) in zip(row, panels, strict=True):
-            where = {
-                name: int(np.flatnonzero(result[name].values == v)[0]) for name, v in (("split", split), ("site", site))
-            }
-            here = result.isel(where)
+            here = result.sel(split=split, site=site)
             at_initialisation, trained = here[f"r2_{geometry}"].values
             x, y = result[f"{geometry}_distance"].values, here["decoded_distance"][-1].values
             ax.scatter(x, y, s=1, color="black", alpha=0.12, linewidths=0, rasterized=True)

@@ -128,11 +128,8 @@ if __name__ == "__main__":
             params, n = snakemake.params, scores["seed"].nunique()
             of_process = read_table(snakemake.input.of_process)
             figure = plot_recovery(truth, fractal, scores, of_process, random_networks, params.max_points)
-            note = (
-                ""
-                if is_identifiable(of_process, params.identifiable_share)
-                else ", not identifiable from so few tokens"
-            )
+            is_clear = is_identifiable(of_process, params.identifiable_share)
+            note = "" if is_clear else ", not identifiable from so few tokens"
             figure.suptitle(
                 f"{snakemake.wildcards.experiment}: process recovered from {short_site(fractal.attrs['site'])}{note}; "
                 f"{n} trained network{'s' * (n > 1)}",

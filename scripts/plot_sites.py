@@ -31,8 +31,6 @@ def plot_sites(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, max_
 if __name__ == "__main__":
     with Job(snakemake) as job:
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as run:
-            decoded = first_network(run)
-            figure = plot_sites(
-                scored_part(truth), decoded, read_table(snakemake.input.probe), snakemake.params.max_points
-            )
+            probe, max_points = read_table(snakemake.input.probe), snakemake.params.max_points
+            figure = plot_sites(scored_part(truth), first_network(run), probe, max_points)
         save_figure(figure, job)

@@ -46,12 +46,8 @@ def draw_errors(
             ax.plot(max(error, LEAST), names.index(name), marker, **mark)
         ax.plot([], [], marker, color=color, markerfacecolor="none", label=label)
     ax.axvline(largest_error, color="0.4", linewidth=0.8, linestyle="--")
-    ax.set(
-        xscale="log",
-        xlim=(LEAST, 1.3),
-        ylim=(max(len(names), 1) - 0.5, -0.5),
-        xlabel="unexplained share of the variance",
-    )
+    ax.set(xscale="log", xlim=(LEAST, 1.3), ylim=(max(len(names), 1) - 0.5, -0.5))
+    ax.set_xlabel("unexplained share of the variance")
     if not names:
         note(ax, "one token: the identity is\nthe only permutation")
 

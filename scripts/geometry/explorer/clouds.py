@@ -11,7 +11,6 @@ from numpy import ndarray
 
 from geometry.explorer.packing import STEPS, pack, quantised
 from geometry.networks.snapshots import by_network
-from geometry.processes.composition import Part
 from geometry.processes.process import Process
 from geometry.tables import select
 
@@ -141,13 +140,10 @@ def clouds_of(
                 yield {"snapshot": place, "site": number, "split": split, "r2": score, "points": pack(difference)}
 
 
-def part_content(part: Part) -> dict:
-    return {"name": part.name, "marginal": part.marginal, "readout": part.readout}
-
-
 def process_content(process: Process) -> dict:
     """The process in full precision, with its names and parts: beliefs and predictions are computed in the page."""
     composition = process.composition
+    parts = composition.parts if composition else ()
     return {
         "states": list(process.state_names),
         "tokens": list(process.token_names),
@@ -156,7 +152,7 @@ def process_content(process: Process) -> dict:
         "initial": process.initial_state,
         "readout": process.readout,
         "composed": composition.kind if composition else None,
-        "parts": [part_content(part) for part in composition.parts] if composition else [],
+        "parts": [{"name": part.name, "marginal": part.marginal, "readout": part.readout} for part in parts],
     }
 
 
