@@ -30,15 +30,12 @@ class Claims {
       ),
     );
     const legend = Object.entries(counts).map(([outcome, n]) => {
-      const attributes = { type: "button", class: `filter ${marks[outcome][1]}`, "aria-pressed": "false" };
+      const [symbol, style] = marks[outcome];
+      const attributes = { class: `filter ${style}`, "aria-pressed": "false", "data-outcome": outcome };
       return element(
         "li",
         {},
-        element(
-          "button",
-          { ...attributes, "data-outcome": outcome, onclick: () => this.showOnly(outcome) },
-          `${marks[outcome][0]} ${n} ${outcome}`,
-        ),
+        button(`${symbol} ${n} ${outcome}`, () => this.showOnly(outcome), attributes),
       );
     });
     this.head = head;
@@ -176,7 +173,7 @@ class Claims {
     this.dialog.replaceChildren(
       element("h3", { id: "evidence-title" }, `${cell.experiment}: ${cell.name}`),
       list,
-      element("button", { type: "button", onclick: () => this.dialog.close() }, "close"),
+      button("close", () => this.dialog.close()),
     );
     this.dialog.showModal();
   }

@@ -19,17 +19,11 @@ class App {
       (value) => this.open(Number(value)),
     );
     choice.querySelector("select").id = "experiments";
-    const theme = element(
-      "button",
-      {
-        type: "button",
-        id: "theme",
-        "aria-label": "light or dark",
-        title: "light or dark",
-        onclick: () => this.setTheme(isDark() ? "light" : "dark"),
-      },
-      "◐",
-    );
+    const theme = button("◐", () => this.setTheme(isDark() ? "light" : "dark"), {
+      id: "theme",
+      "aria-label": "light or dark",
+      title: "light or dark",
+    });
     document.getElementById("controls").append(choice, theme);
     document
       .querySelector("main")

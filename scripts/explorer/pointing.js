@@ -18,7 +18,7 @@ class CloudGroup {
     this.hovered = -1;
     this.card = element("div", { class: "card", role: "status", "aria-live": "polite", id: "reading" });
     this.markedNote = element("span", { role: "status", id: "marked" });
-    this.unmark = element("button", { type: "button", id: "unmark", onclick: () => this.markEnding("") }, "unmark");
+    this.unmark = button("unmark", () => this.markEnding(""), { id: "unmark" });
   }
 
   get experiment() {
@@ -149,9 +149,7 @@ class CloudGroup {
     const buttons = [
       ["+", "zoom in", 1.5],
       ["−", "zoom out", 1 / 1.5],
-    ].map(([text, label, factor]) =>
-      element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text),
-    );
+    ].map(([text, label, factor]) => button(text, () => this.zoom(factor), { "aria-label": label }));
     return element("span", { class: "field zoom" }, element("span", {}, "Zoom"), ...buttons);
   }
 

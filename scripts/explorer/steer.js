@@ -131,29 +131,18 @@ class Steer {
         },
       ),
       element("label", { class: "field" }, element("span", {}, "Dose"), dose, shown),
-      element(
-        "button",
-        {
-          type: "button",
-          id: "another",
-          onclick: () => {
-            this.takeAnother(++this.seed * 31);
-            this.update();
-          },
-        },
+      button(
         "belief of another word",
-      ),
-      element(
-        "button",
-        {
-          type: "button",
-          onclick: () => {
-            this.seed++;
-            this.update();
-          },
+        () => {
+          this.takeAnother(++this.seed * 31);
+          this.update();
         },
-        "another random direction",
+        { id: "another" },
       ),
+      button("another random direction", () => {
+        this.seed++;
+        this.update();
+      }),
     );
   }
 

@@ -48,7 +48,8 @@ class Word {
 
   buildControls() {
     const { experiment, app } = this,
-      full = app.word.length >= experiment.context;
+      full = app.word.length >= experiment.context,
+      disabled = !app.word.length;
     this.input = element("input", {
       type: "text",
       id: "typed",
@@ -60,17 +61,11 @@ class Word {
     const belief = beliefsOf(experiment, app.word).at(-1),
       next = prediction(experiment, belief);
     const buttons = experiment.tokens.map((name, token) =>
-      element(
-        "button",
-        {
-          type: "button",
-          class: "token",
-          disabled: full || next[token] <= 1e-12,
-          "aria-label": `append token ${name}`,
-          onclick: () => app.setWord([...app.word, token]),
-        },
-        name,
-      ),
+      button(name, () => app.setWord([...app.word, token]), {
+        class: "token",
+        disabled: full || next[token] <= 1e-12,
+        "aria-label": `append token ${name}`,
+      }),
     );
     this.message = element(
       "span",
@@ -80,12 +75,8 @@ class Word {
     const parts = [
       element("label", { class: "field" }, element("span", {}, "Word"), this.input),
       ...buttons,
-      element(
-        "button",
-        { type: "button", id: "back", disabled: !app.word.length, onclick: () => app.setWord(app.word.slice(0, -1)) },
-        "remove the last token",
-      ),
-      element("button", { type: "button", disabled: !app.word.length, onclick: () => app.setWord([]) }, "clear"),
+      button("remove the last token", () => app.setWord(app.word.slice(0, -1)), { id: "back", disabled }),
+      button("clear", () => app.setWord([]), { disabled }),
     ];
     if (app.network)
       parts.push(
@@ -99,7 +90,7 @@ class Word {
           },
         ),
       );
-    parts.push(element("button", { type: "button", id: "chaos", onclick: () => this.play() }, "▶ chaos game"));
+    parts.push(button("▶ chaos game", () => this.play(), { id: "chaos" }));
     const box = element("input", {
       type: "checkbox",
       checked: this.showsMaps,
