@@ -90,18 +90,14 @@ class CloudChoices extends CloudGroup {
   buildControls() {
     const { experiment } = this,
       { steps } = experiment.networks[0],
+      views = experiment.views.map(({ name }) => name),
       focused = this.focused();
     const parts = [
-      chooser(
-        "View",
-        [...experiment.views.entries()].map(([i, view]) => [i, view.name]),
-        this.view,
-        (value) => {
-          this.view = Number(value);
-          this.camera.reset();
-          this.changeView();
-        },
-      ),
+      chooser("View", [...views.entries()], this.view, (value) => {
+        this.view = Number(value);
+        this.camera.reset();
+        this.changeView();
+      }),
       chooser("Colour", Object.entries(COLORS), this.color, (value) => {
         this.color = value;
         this.refresh();

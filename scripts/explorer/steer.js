@@ -121,15 +121,10 @@ class Steer {
     });
     const shown = element("output", {}, this.dose.toFixed(2));
     this.controls.replaceChildren(
-      chooser(
-        "Write into",
-        this.sites().map((site, i) => [i, site]),
-        this.site,
-        (value) => {
-          this.site = Number(value);
-          this.update();
-        },
-      ),
+      chooser("Write into", [...this.sites().entries()], this.site, (value) => {
+        this.site = Number(value);
+        this.update();
+      }),
       element("label", { class: "field" }, element("span", {}, "Dose"), dose, shown),
       button(
         "belief of another word",

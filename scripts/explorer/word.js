@@ -80,15 +80,10 @@ class Word {
     ];
     if (app.network)
       parts.push(
-        chooser(
-          "Decoded from",
-          this.siteNames().map((site, i) => [i, site]),
-          this.site,
-          (value) => {
-            this.site = Number(value);
-            this.refresh();
-          },
-        ),
+        chooser("Decoded from", [...this.siteNames().entries()], this.site, (value) => {
+          this.site = Number(value);
+          this.refresh();
+        }),
       );
     parts.push(button("▶ chaos game", () => this.play(), { id: "chaos" }));
     const box = element("input", {
@@ -296,15 +291,12 @@ class Word {
         ),
       );
       if (corners.some((corner) => corner === null)) return [];
-      const faces =
-        n === 3
-          ? [[0, 1, 2]]
-          : [
-              [0, 1, 2],
-              [0, 1, 3],
-              [0, 2, 3],
-              [1, 2, 3],
-            ];
+      const faces = [
+        [0, 1, 2],
+        [0, 1, 3],
+        [0, 2, 3],
+        [1, 2, 3],
+      ].filter((face) => face.every((i) => i < n));
       return faces.map((face) => ({
         points: face.map((i) => placed(view, corners[i], 0)),
         color: rgb(anchor(token)),
