@@ -64,10 +64,9 @@ class Claims {
 
   button(cell, [symbol, style]) {
     const numbers = `${number(cell.estimate)} over ${number(cell.baseline)}${cell.caution ? " (caution)" : ""}`;
-    const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`,
-      onclick = () => this.open(cell);
-    const attributes = { type: "button", class: `cell ${style}`, onclick, "aria-label": label };
-    attributes["data-outcome"] = cell.outcome;
+    const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`;
+    const attributes = { type: "button", class: `cell ${style}`, "aria-label": label, "data-outcome": cell.outcome };
+    attributes.onclick = () => this.open(cell);
     return element("button", attributes, element("b", {}, symbol), ` ${numbers}`);
   }
 
@@ -131,19 +130,8 @@ class Claims {
 
   /** A link to a file of the study, beside which the page stands. */
   link(path) {
-    return element(
-      "a",
-      {
-        href:
-          this.app.study.root +
-          path
-            .replace(/^results\//, "")
-            .split("/")
-            .map(encodeURIComponent)
-            .join("/"),
-      },
-      path,
-    );
+    const names = path.replace(/^results\//, "").split("/");
+    return element("a", { href: this.app.study.root + names.map(encodeURIComponent).join("/") }, path);
   }
 
   open(cell) {

@@ -287,10 +287,6 @@ class Steer {
     this.update();
   }
 
-  hover() {}
-
-  select() {}
-
   redraw() {
     this.panel.draw();
   }

@@ -306,10 +306,6 @@ class Word {
     });
   }
 
-  hover() {}
-
-  select() {}
-
   redraw() {
     this.panel.draw();
   }
