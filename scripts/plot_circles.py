@@ -62,14 +62,11 @@ def plot_circles(
     p, modulus = circuit.sizes["token"], operated.sizes["token"]
     keys = [k for k in circuit["key_frequency"].values.tolist() if k]
     old, new = (operated[name].values.tolist()[:MOST_CIRCLES] for name in ("key_frequency", "chosen_frequency"))
+    after = f"After surgery for p' = {modulus}, accuracy {accuracy_for(surgery, modulus):.4f}"
+    moved = [f"k = {k}  →  k' = {k_new}" for k, k_new in zip(old, new, strict=True)]
     groups = [
         (f"Embedding of the numbers modulo p = {p}", circuit, keys, [f"k = {k}" for k in keys]),
-        (
-            f"After surgery for p' = {modulus}, accuracy {accuracy_for(surgery, modulus):.4f}",
-            operated,
-            new,
-            [f"k = {k}  →  k' = {k_new}" for k, k_new in zip(old, new, strict=True)],
-        ),
+        (after, operated, new, moved),
     ]
     in_one_row = max(len(keys), len(new)) <= SIDE_BY_SIDE
     side = 0.9 * WIDTH / 6

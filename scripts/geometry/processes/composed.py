@@ -107,12 +107,11 @@ def chain(factors: Sequence[Process | Dependent]) -> Process:
     for factor, before, own in zip(factors[1:], members, members[1:], strict=False):
         variants = factor.variants if isinstance(factor, Dependent) else (own,)
         stack = np.stack([one.transition_tensor for one in variants])
-        by_state = isinstance(factor, Dependent) and factor.depends_on == STATE
-        of_token = np.arange(len(tensor)) % before.n_tokens  # the last factor's index changes fastest
-        of_state = np.arange(tensor.shape[1]) % before.n_states
-        if by_state:
+        if isinstance(factor, Dependent) and factor.depends_on == STATE:
+            of_state = np.arange(tensor.shape[1]) % before.n_states  # the last factor's index changes fastest
             joint = np.einsum("XST,Sxst->XxSsTt", tensor, stack[of_state])
         else:
+            of_token = np.arange(len(tensor)) % before.n_tokens
             joint = np.einsum("XST,Xxst->XxSsTt", tensor, stack[of_token % len(stack)])
         n_states = tensor.shape[1] * own.n_states
         tensor = joint.reshape(-1, n_states, n_states)
@@ -121,11 +120,8 @@ def chain(factors: Sequence[Process | Dependent]) -> Process:
         members,
         tensor,
         initial=reduce(np.kron, [one.initial_state for one in members]),
-        stationary=None,
-        readout=None,
         state_names=joint_names([one.state_names for one in members]),
         token_names=joint_names([one.token_names for one in members]),
-        composition=None,
     )
     start = started.stationary_distribution
     parts = [replace(part, initial_state=start @ part.marginal) for part in _factor_parts(members)]
@@ -162,7 +158,7 @@ def _part_names(parts: Iterable[Process]) -> list[str]:
     return [f"{part.name}_{n}" for n, part in enumerate(parts, 1)]
 
 
-def _built(name, parts, tensor, *, initial, stationary, readout, **options) -> Process:
+def _built(name, parts, tensor, *, initial, stationary=None, readout=None, **options) -> Process:
     """The process, with the notes of its parts; a generalized one has the stationary state and readout of these."""
     generalized = any(part.generalized for part in parts)
     fixed = (stationary, readout) if generalized else None

@@ -28,15 +28,12 @@ def as_dataset(tree: PrefixTree, variables: dict, coordinates: dict, attrs: dict
             "length": ("prefix", tree.length.astype(np.int32), {"units": "tokens"}),
             "parent": ("prefix", tree.parent.astype(np.int32), {"long_name": "prefix without its last token, or -1"}),
             "last_token": ("prefix", tree.last_token.astype(np.int32)),
-            "n_sequences_below": (
-                "prefix",
-                n_sequences_below(tree),
-                {"long_name": "longest prefixes that continue this one"},
-            ),
+            "n_sequences_below": ("prefix", n_sequences_below(tree)),
         },
         coords={**coordinates, "position": ("position", np.arange(tree.length[-1] + 1), {"units": "observed tokens"})},
         attrs=attrs,
     )
+    truth["n_sequences_below"].attrs["long_name"] = "longest prefixes that continue this one"
     truth["probability"].attrs["long_name"] = "probability among sequences of the prefix's length"
     truth["weight"].attrs["long_name"] = "weight of the prefix in means over its length; 0 where nothing is scored"
     truth["next_token_probability"].attrs["long_name"] = "optimal prediction"
