@@ -22,11 +22,6 @@ SCALE = "scale (rms distance = 1)"
 RECOVERED = "#D55E00"
 
 
-def colors_of(steps: list[int]) -> dict[int, tuple]:
-    """A colour for each snapshot, from light to dark."""
-    return dict(zip(steps, colormaps["YlGnBu"](np.linspace(0.3, 0.95, len(steps))), strict=True))
-
-
 def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int, tuple]) -> pd.DataFrame:
     """Draw a measure of the decoded set at each snapshot, of the recovered one at the last, and of the true one.
 
@@ -79,7 +74,8 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     """The figure: two measures by scale of the first network, and the resolutions of all."""
     figure, (integral, boxes, fineness) = plt.subplots(1, 3, figsize=(WIDTH, 0.46 * WIDTH))
     first, table = dimension[0], pd.concat(dimension)
-    colors = colors_of(sorted(table["step"].dropna().unique()))
+    steps = sorted(table["step"].dropna().unique())
+    colors = dict(zip(steps, colormaps["YlGnBu"](np.linspace(0.3, 0.95, len(steps))), strict=True))  # light to dark
     draw_by_scale(integral, first, "correlation_integral", colors)
     truth = draw_by_scale(boxes, first, "effective_box_count", colors)
     maps = select(first, measure="kaplan_yorke")

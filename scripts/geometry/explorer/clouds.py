@@ -113,11 +113,6 @@ def r2_of(probe: pd.DataFrame, split: str) -> dict[tuple[int, int, str], float]:
     return {}
 
 
-def has_total(decoded: Float[ndarray, "point component"]) -> bool:
-    """True if the components sum to 1, so that the last one need not be stored."""
-    return bool(np.abs(decoded.sum(axis=1) - 1).max() < 1e-3)
-
-
 def clouds_of(
     network: Network,
     decoded: xr.Dataset,
@@ -134,7 +129,8 @@ def clouds_of(
             shown = rows[: n_points(network, place, split, len(truth), max(1, truth.shape[1] - 1), share)]
             for number, site in enumerate(sites) if len(shown) else ():
                 belief = decoded["decoded_belief"][splits.index(split), int(snapshot), number].values[shown]
-                stored = slice(None, -1) if has_total(belief) else slice(None)
+                has_total = np.abs(belief.sum(axis=1) - 1).max() < 1e-3  # so that the last one need not be stored
+                stored = slice(None, -1) if has_total else slice(None)
                 difference = quantised((belief - truth[shown])[:, stored], unit)
                 score = scores[split].get((network.seed, int(step), site))
                 yield {"snapshot": place, "site": number, "split": split, "r2": score, "points": pack(difference)}

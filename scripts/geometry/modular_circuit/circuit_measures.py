@@ -75,13 +75,6 @@ def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int], key_shar
     yield "excluded_loss_nats", None, "", mean_scores(excluded[is_trained], answer[is_trained], output)["loss_nats"]
 
 
-def ablation_rows(
-    weights: Weights, task: ModularArithmetic, key: list[int], rng: np.random.Generator, output: str
-) -> Iterator[Row]:
-    for place, removed, frequency, found in ablations(weights, task.argument, task.answer, key, rng, output):
-        yield from ((f"ablated_{place}_{name}", frequency, removed, value) for name, value in found.items())
-
-
 def unit_rows(pattern: ndarray, share: ndarray, pure_share: float) -> Iterator[Row]:
     """The number of neurons of each frequency, and the dependence of the attention from '=' on the tokens."""
     best, purity = share.argmax(axis=0), share.max(axis=0)
@@ -129,4 +122,5 @@ def last_rows(
     yield from unit_rows(pattern, share, pure_share)
     yield from kind_rows(weights, pair_logits(weights), task, rng)
     if task.argument is not None:
-        yield from ablation_rows(weights, task, key, rng, output)
+        for place, removed, frequency, found in ablations(weights, task.argument, task.answer, key, rng, output):
+            yield from ((f"ablated_{place}_{name}", frequency, removed, value) for name, value in found.items())

@@ -189,13 +189,10 @@ def check_shapes(shapes: Mapping[str, Shape], normalization: str) -> dict[str, i
             raise CheckpointError(f"{name} has shape {shapes[name]}; it must be {shape} for {listed}")
     for name in shapes:
         if name not in expected:
-            raise CheckpointError(f"{name[:120]!r} is unknown; allowed are {', '.join(_allowed_names(sizes))}")
+            one_block = parameter_shapes({**sizes, "n_layers": 1}, True)
+            allowed = ", ".join(known.replace("blocks.0", "blocks.*") for known, _ in one_block)
+            raise CheckpointError(f"{name[:120]!r} is unknown; allowed are {allowed}")
     return sizes
-
-
-def _allowed_names(sizes: Mapping[str, int]) -> list[str]:
-    one_block = parameter_shapes({**sizes, "n_layers": 1}, True)
-    return [name.replace("blocks.0", "blocks.*") for name, _ in one_block]
 
 
 def check_outputs(shapes: Mapping[str, Shape], sizes: Mapping[str, int], input_only: bool) -> None:
