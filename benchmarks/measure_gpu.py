@@ -21,7 +21,7 @@ from geometry.networks.hook_points import PREFIXES_AT_ONCE
 from geometry.networks.transformer import Transformer
 from geometry.processes.catalog import process_from_config
 from geometry.processes.sampling import sample_process, sampled_tree
-from geometry.training.batches import Batch, packed_batch
+from geometry.training.batches import packed_batch
 from geometry.training.cpu_gradient import TreeGradient
 from geometry.training.engines import flattened
 from geometry.training.gpu_gradient import EnsembleGradient
@@ -59,15 +59,12 @@ def difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
     return float((shift / scale).median())
 
 
-def step_batches(name: str, n_networks: int, n_sequences: int) -> list[Batch]:
-    words = sample_process(PROCESS, n_networks * n_sequences, MODELS[name][1] + 1, np.random.default_rng(0))
-    return [packed_batch(own, PROCESS, False, "sampled", False) for own in words.reshape(n_networks, n_sequences, -1)]
-
-
 def measure_step(name: str, n_networks: int, n_sequences: int, device: torch.device) -> dict:
     """Losses and gradients of some networks."""
     networks = [new_network(name, seed) for seed in range(1, n_networks + 1)]
-    batches = step_batches(name, n_networks, n_sequences)
+    words = sample_process(PROCESS, n_networks * n_sequences, MODELS[name][1] + 1, np.random.default_rng(0))
+    words = words.reshape(n_networks, n_sequences, -1)
+    batches = [packed_batch(own, PROCESS, False, "sampled", False) for own in words]
     vectors = torch.stack([flattened(one.parameters()) for one in networks]).detach().to(device)
     on_gpu, on_cpu = EnsembleGradient(new_network(name).to(device)), [TreeGradient(one) for one in networks]
     nodes = [(batch.tokens, batch.parent, batch.position, batch.target) for batch in batches]
@@ -98,13 +95,8 @@ def measure_extraction(name: str, device: torch.device) -> dict:
     on_cpu, on_gpu = new_network(name), new_network(name).to(device)
     found = alternate({"gpu_ms": timed(lambda: read(on_gpu), 1), "one_core_ms": timed(lambda: read(on_cpu), 1)}, ROUNDS)
     size = {"networks": 1, "sequences": SAMPLED // MODELS[name][1], "distinct_prefixes": len(tree)}
-    return {
-        "model": name,
-        "what": "activations",
-        **size,
-        **found,
-        "difference": difference(read(on_gpu)[None], read(on_cpu)[None]),
-    }
+    found["difference"] = difference(read(on_gpu)[None], read(on_cpu)[None])
+    return {"model": name, "what": "activations", **size, **found}
 
 
 if __name__ == "__main__":

@@ -23,13 +23,8 @@ def study() -> dict:
         "task": {"process": "custom", "context": CONTEXT, "parameters": {"transition_tensor": tensor.tolist()}},
         "training": {"steps": 20, "snapshots": 2},
     }
-    return {
-        "seeds": [1],
-        "memory_gb": 16,
-        "tree": {"max_prefixes": 2_000_000},
-        "experiments": {"million": experiment},
-        "only": ["million"],
-    }
+    settings = {"seeds": [1], "memory_gb": 16, "tree": {"max_prefixes": 2_000_000}}
+    return settings | {"experiments": {"million": experiment}, "only": ["million"]}
 
 
 if __name__ == "__main__":
@@ -40,14 +35,11 @@ if __name__ == "__main__":
         command = [Path(sys.executable).with_name("snakemake"), "--cores", "1", *targets]
         command += ["--configfile", str(config), "--directory", folder]
         subprocess.run(command, check=True, cwd=PROJECT, capture_output=True)
-        records = [
-            json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("results/provenance/**/*.json")
-        ]
+        paths = Path(folder).glob("results/provenance/**/*.json")
+        records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         runs = {record["rule"]: record["run"] for record in records}
-        report(
-            [
-                {"rule": rule, "seconds": runs[rule]["wall_seconds"], "peak_gb": runs[rule]["peak_memory_bytes"] / 1e9}
-                for rule in RULES
-            ],
-            sys.argv[1],
-        )
+        rows = [
+            {"rule": rule, "seconds": runs[rule]["wall_seconds"], "peak_gb": runs[rule]["peak_memory_bytes"] / 1e9}
+            for rule in RULES
+        ]
+        report(rows, sys.argv[1])

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH
 
 
 def plot_cost(training: pd.DataFrame, scale: pd.DataFrame) -> Figure:
@@ -52,6 +52,5 @@ def label_plainly(ax: Axes) -> None:
 
 if __name__ == "__main__":
     training, scale, path = sys.argv[1:]
-    plt.style.use(STYLE_SHEET)
     of_published = pd.read_csv(training).query("model == 'published'")
     plot_cost(of_published, pd.read_csv(scale)).savefig(path, dpi=250, metadata={"Software": None})

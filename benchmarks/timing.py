@@ -11,17 +11,8 @@ from statistics import median
 PROJECT = Path(__file__).parents[1]
 MESS3 = {"x": 0.05, "alpha": 0.85}
 CONTEXT = 10
-PUBLISHED_MODEL = {
-    "architecture": "transformer",
-    "n_layers": 4,
-    "n_heads": 1,
-    "d_model": 64,
-    "d_head": 8,
-    "d_mlp": 256,
-    "activation": "relu",
-    "normalization": "LN",
-    "bos": False,
-}
+PUBLISHED_MODEL = {"architecture": "transformer", "n_layers": 4, "n_heads": 1, "d_model": 64, "d_head": 8, "d_mlp": 256}
+PUBLISHED_MODEL |= {"activation": "relu", "normalization": "LN", "bos": False}
 MODELS = {
     "published": (PUBLISHED_MODEL, CONTEXT),
     "wide": ({**PUBLISHED_MODEL, "n_heads": 4, "d_model": 128, "d_head": 32, "d_mlp": 512}, 16),

@@ -45,6 +45,7 @@ ground_truths_of = of_experiment(study.ground_truths)
 checkpoint_of = of_run(study.checkpoint)
 checkpoint_format_of = of_experiment(study.checkpoint_format)
 sequences_of = of_run(study.sequences)
+recordings_of = of_run(study.recordings)
 
 
 def ground_truth_of(wildcards):
@@ -66,11 +67,6 @@ language_files_of = of_experiment(lambda name: weights_of(study.experiments[name
 
 def language_digests_of(wildcards):
     return [sampled_digest(path) for path in language_files_of(wildcards)]
-
-
-def recordings_of(wildcards):
-    """The recordings that a run is of."""
-    return study.recordings(wildcards.experiment, wildcards.run)
 
 
 def files_of(paths):
@@ -133,48 +129,27 @@ def seed_of_run(wildcards):
 
 def in_runs(name):
     """A function of the wildcards: this file of every run of the experiment."""
-
-    def paths(wildcards):
-        return study.in_every_run(name, [wildcards.experiment])
-
-    return paths
+    return of_experiment(lambda experiment: study.in_every_run(name, [experiment]))
 
 
 def in_first_run(name):
     """A function of the wildcards: this file of the experiment's first run."""
-
-    def path(wildcards):
-        return study.in_every_run(name, [wildcards.experiment])[0]
-
-    return path
+    return of_experiment(lambda experiment: study.in_every_run(name, [experiment])[0])
 
 
 def in_random_init(name):
     """A function of the wildcards: this file with the experiment's random networks, if there are any."""
-
-    def paths(wildcards):
-        return study.in_random_init(name, [wildcards.experiment])
-
-    return paths
+    return of_experiment(lambda experiment: study.in_random_init(name, [experiment]))
 
 
 def in_runs_if_predicted(name):
     """A function of the wildcards: this file of every run of the experiment, if its predictions are known."""
-
-    def paths(wildcards):
-        experiment = wildcards.experiment
-        return study.in_every_run(name, [experiment] * study.predicts(experiment))
-
-    return paths
+    return of_experiment(lambda experiment: study.in_every_run(name, [experiment] * study.predicts(experiment)))
 
 
 def of_process(name):
     """A function of the wildcards: this table of the experiment's task."""
-
-    def path(wildcards):
-        return study.of_task(wildcards.experiment, name)
-
-    return path
+    return of_experiment(lambda experiment: study.of_task(experiment, name))
 
 
 def if_analysed(rule, files):

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from geometry.figures.belief_cloud import BeliefPainter
-from geometry.figures.style import STYLE_SHEET, format_r2
+from geometry.figures.style import format_r2
 from geometry.files import atomic_path
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import decoded_beliefs, held_out_r2
@@ -55,7 +55,6 @@ def to_image(figure) -> Image.Image:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as run:
             decoded = first_network(run)
             probe, max_points = read_table(snakemake.input.probe), snakemake.params.max_points

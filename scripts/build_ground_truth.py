@@ -9,7 +9,6 @@ from geometry.networks.recorded_prefixes import n_fitting
 from geometry.networks.recording import Recording
 from geometry.provenance.job import Job
 from geometry.storage import write_dataset
-from geometry.tasks.base import Task
 from geometry.tasks.ground_truth import GROUND_TRUTHS
 from geometry.tasks.task import task_of
 
@@ -17,18 +16,13 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def recorded_sequences(path: str, task: Task, max_prefixes: int) -> np.ndarray:
-    """The first sequences of a recording that have at most so many prefixes, as long as the task's context."""
-    tokens = Recording(path).tokens(task.n_tokens)[:, : task.context]
-    return tokens[: n_fitting(tokens, max_prefixes)]
-
-
 if __name__ == "__main__":
     with Job(snakemake) as job:
         task, tree = snakemake.params.task, snakemake.params.tree
         known, recorded = task_of(task), {}
         if snakemake.input:
-            sequences = recorded_sequences(task["recording"], known, tree["max_prefixes"])
+            tokens = Recording(task["recording"]).tokens(known.n_tokens)[:, : known.context]
+            sequences = tokens[: n_fitting(tokens, tree["max_prefixes"])]
             recorded = {"sequences": sequences, "first_position": task["first_position"]}
         dataset = GROUND_TRUTHS[known.kind](known, tree["max_prefixes"], tree["seed"], **recorded)
         dataset.attrs |= {"task": snakemake.params.name, "parameters": json.dumps(task["parameters"])}

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.modular_circuit.bases import energies_by_basis
-from geometry.modular_circuit.fourier import gini, participation_ratio, vectors_for
+from geometry.modular_circuit.fourier import sparsity
 from geometry.provenance.job import Job
 from geometry.schemas.modular import Bases
 from geometry.storage import read_tensors
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
 LARGEST = sorted({10, *(2**k for k in range(12)), *(3 * 2**k for k in range(11))})
 """Numbers of vectors with the most energy whose share of it is in the table."""
-
-
-def measures(energy: Float[ndarray, " vector"]) -> dict[str, float]:
-    """Measures of sparsity by name; shares of no energy are nan."""
-    return {
-        "participation_ratio": participation_ratio(energy),
-        "gini": gini(energy),
-        "vectors_for_90_percent": vectors_for(energy, 0.9),
-    }
 
 
 def shares_of_largest(energy: Float[ndarray, " vector"]) -> dict[int, float]:
@@ -51,7 +42,7 @@ def measured(snapshots: dict[str, ndarray], p: int, of_products: bool) -> Iterat
             share_of_means = p * (functions.mean(axis=0) ** 2).sum() / ((functions**2).sum() or np.nan)
             yield seed, step, matrix, "constant", "share", None, share_of_means
             for basis, energy in energies_by_basis(functions, np.random.default_rng(seed), of_products).items():
-                for measure, value in measures(energy).items():
+                for measure, value in sparsity(energy).items():
                     yield seed, step, matrix, basis, measure, None, value
                 for n, share in shares_of_largest(energy).items():
                     yield seed, step, matrix, basis, "share_of_largest", n, share

@@ -40,9 +40,9 @@ def compare(loss: pd.DataFrame, probe: pd.DataFrame, recovery: pd.DataFrame) -> 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        networks, dimension, tables = snakemake.params.networks, {}, []
-        for task, path in zip(snakemake.params.tasks, snakemake.input.ground_truth, strict=True):
-            dimension[task] = belief_dimension(path)
+        networks, tables = snakemake.params.networks, []
+        dimensions = map(belief_dimension, snakemake.input.ground_truth)
+        dimension = dict(zip(snakemake.params.tasks, dimensions, strict=True))
         for paths in zip(snakemake.input.loss, snakemake.input.probe, snakemake.input.recovery, strict=True):
             for read in zip(*(by_seed([path]) for path in paths), strict=True):
                 name = read[0]["experiment"].iloc[0]

@@ -34,10 +34,8 @@ def transitions(process: Process) -> list[Part]:
     """Every entry of the transition tensor that is not 0."""
     names, tensor = process.state_names, process.transition_tensor
     entries = [(i, x, j) for x, i, j in np.argwhere(tensor)]
-    rows = [
-        (names[i], process.token_names[x], names[j], f"{tensor[x, i, j]:.6g}")
-        for i, x, j in sorted(entries)[:MOST_ROWS]
-    ]
+    shown = sorted(entries)[:MOST_ROWS]
+    rows = [(names[i], process.token_names[x], names[j], f"{tensor[x, i, j]:.6g}") for i, x, j in shown]
     left = len(entries) - len(rows)
     more = [Paragraph(f"and {left} further entries that are not 0.")] if left else []
     return [Heading("Transition tensor"), Paragraph(CONVENTION), Table(["from", "token", "to", "T"], rows), *more]
@@ -45,11 +43,8 @@ def transitions(process: Process) -> list[Part]:
 
 def states_table(process: Process) -> Table:
     """The start, the long run and the readout of each state."""
-    columns = (process.initial_state, process.stationary_distribution, process.readout)
-    rows = [
-        (name, *(f"{value:.6g}" for value in values))
-        for name, *values in zip(process.state_names, *columns, strict=True)
-    ]
+    columns = process.state_names, process.initial_state, process.stationary_distribution, process.readout
+    rows = [(name, *(f"{value:.6g}" for value in values)) for name, *values in zip(*columns, strict=True)]
     return Table(["state", "initial", "stationary", "readout"], rows)
 
 
@@ -67,17 +62,15 @@ def measures(process: Process, states: CausalStates | None) -> list[tuple[str, s
         rate = f"at most {_nats(upper)}"
     else:
         rate = f"{_nats((lower + upper) / 2)}, with bounds {upper - lower:.2g} apart"
-    none = "none is computed: the causal states are too many, or infinitely many"
-    n_recurrent = 0 if states is None else int((states.law > TOLERANCE).sum())
+    counts = none = "none is computed: the causal states are too many, or infinitely many"
+    if states is not None:
+        counts = f"{(states.law > TOLERANCE).sum()} in the long run, {len(states.law)} with the first"
     return [
         ("hidden states", str(process.n_states)),
         ("tokens", str(process.n_tokens)),
         ("kind", "generalized: entries may be negative" if process.generalized else "hidden Markov model"),
         ("entropy rate", rate),
-        (
-            "causal states",
-            none if states is None else f"{n_recurrent} in the long run, {len(states.law)} with the first",
-        ),
+        ("causal states", counts),
         ("statistical complexity", none if states is None else _nats(states.statistical_complexity_nats)),
         ("excess entropy", none if states is None else _nats(states.excess_entropy_nats)),
         ("dimensions that beliefs span", str(len(reachable_directions(process)))),
@@ -141,9 +134,6 @@ if __name__ == "__main__":
         task = json.loads(snakemake.params.task)
         process = process_of(task)
         parts = card(process, task, read_table(snakemake.input.symmetry))
-        for path, text in (
-            (snakemake.output.text, as_markdown(parts)),
-            (snakemake.output.page, as_html(snakemake.wildcards.task, parts)),
-        ):
-            write_text(text, path)
+        write_text(as_markdown(parts), snakemake.output.text)
+        write_text(as_html(snakemake.wildcards.task, parts), snakemake.output.page)
         job.info(f"described {process.name} in {snakemake.output.text}")

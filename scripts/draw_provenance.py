@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent / "geometry/provenance/page.html"
 
 
-def parents_of(record: Record, maker: Mapping[str, Record]) -> list[str]:
-    """The jobs whose files a job read."""
-    return sorted({maker[path].job for path in record.inputs if path in maker})
-
-
 def columns_of(parents: Mapping[str, list[str]]) -> list[list[str]]:
     """Jobs by the longest chain of jobs before them, so that every job is to the right of its inputs."""
     depth: dict[str, int] = {}
@@ -63,7 +58,7 @@ def card(record: Record, parents: list[str]) -> dict:
 def provenance_page(records: list[Record], template: str) -> str:
     """The page; the content of records is embedded as JSON and shown as text, never as markup."""
     maker = makers(records)
-    parents = {record.job: parents_of(record, maker) for record in records}
+    parents = {one.job: sorted({maker[path].job for path in one.inputs if path in maker}) for one in records}
     data = {
         "columns": [groups_of(column) for column in columns_of(parents)],
         "jobs": {record.job: card(record, parents[record.job]) for record in records},

@@ -117,10 +117,8 @@ def compared_snapshots(activations: xr.Dataset) -> list[int]:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        with (
-            open_dataset(snakemake.input.ground_truth) as truth,
-            open_dataset(snakemake.input.activations) as activations,
-        ):
+        source = snakemake.input
+        with open_dataset(source.ground_truth) as truth, open_dataset(source.activations) as activations:
             snapshots = compared_snapshots(activations)
             settings = snakemake.params.symmetry
             limits = settings["largest_error"], settings["largest_prediction_change"]

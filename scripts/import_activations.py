@@ -52,10 +52,7 @@ def places_of(recording: Recording, truth: xr.Dataset) -> Places:
     n_sequences = truth.attrs.get("n_sequences", recording.n_sequences)
     tokens = recording.tokens(truth.sizes["token"])[:n_sequences, : truth.sizes["position"] - 1]
     (tree, nodes), known = tree_of_sequences(tokens), tree_of(truth)
-    same = (
-        len(tree) == len(known) and (tree.last_token == known.last_token).all() and (tree.parent == known.parent).all()
-    )
-    if not same:
+    if not all(np.array_equal(getattr(tree, name), getattr(known, name)) for name in ("last_token", "parent")):
         raise RecordingError(
             "'tokens' has other sequences than the ground truth: all files of an experiment need the same"
         )
@@ -110,8 +107,6 @@ if __name__ == "__main__":
         with open_dataset(snakemake.input.ground_truth) as truth:
             import_activations(snakemake.output.activations, truth, snapshots, list(params.sites))
             retained, width = n_columns_read(recordings[0].n_features), recordings[0].n_features
-            reduced = (
-                f", {retained} principal components of {width} features" if retained < width else f", {width} features"
-            )
+            reduced = f"{retained} principal components of " * (retained < width)
             shape = f"{len(snapshots)} snapshots x {len(params.sites)} sites x {truth.sizes['prefix']} prefixes"
-            job.info(shape + reduced)
+            job.info(f"{shape}, {reduced}{width} features")

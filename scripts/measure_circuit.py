@@ -56,14 +56,12 @@ def circuit_dataset(
     for place, k in enumerate(key[:SHOWN_KEYS]):
         circle[place], shown[place] = circle_coordinates(embeddings(snapshots[-1])["W_E"], k), k
     matrices = [embeddings(weights) for weights in snapshots]
+    energy = [[energy_by_frequency(x) for x in of_one.values()] for of_one in matrices]
     by_snapshot = ("snapshot", "frequency")
     return xr.Dataset(
         {
             "step": ("snapshot", steps),
-            "energy": (
-                ("snapshot", "matrix", "frequency"),
-                [[energy_by_frequency(x) for x in of_one.values()] for of_one in matrices],
-            ),
+            "energy": (("snapshot", "matrix", "frequency"), energy),
             "logit_amplitude": (by_snapshot, amplitude),
             "explained_share": (by_snapshot, explained),
             "key_frequency": ("key", shown),  # 0 where there are fewer
@@ -120,13 +118,8 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         torch.set_num_threads(snakemake.threads)
         params, task = snakemake.params, modular_of(snakemake.params.task)
-        table, dataset = measure_circuit(
-            read_tensors(snakemake.input.snapshots),
-            task,
-            params.key_share,
-            params.pure_neuron_share,
-            params.model["output"],
-        )
+        stacks, shares = read_tensors(snakemake.input.snapshots), (params.key_share, params.pure_neuron_share)
+        table, dataset = measure_circuit(stacks, task, *shares, params.model["output"])
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table, snakemake.output.measures, Circuit)
         write_dataset(dataset, snakemake.output.circuit)

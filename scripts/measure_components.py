@@ -49,10 +49,8 @@ def measure_components(truth: xr.Dataset, activations: xr.Dataset, site: str) ->
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        with (
-            open_dataset(snakemake.input.ground_truth) as truth,
-            open_dataset(snakemake.input.activations) as activations,
-        ):
+        source = snakemake.input
+        with open_dataset(source.ground_truth) as truth, open_dataset(source.activations) as activations:
             result = measure_components(scored_part(truth), activations, snakemake.params.site)
         write_dataset(result, snakemake.output.components)
         job.info(f"Procrustes disparity {result['procrustes_disparity'].values.round(4).tolist()} at {result.site}")

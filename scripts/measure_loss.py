@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        with (
-            open_dataset(snakemake.input.ground_truth) as truth,
-            open_dataset(snakemake.input.activations) as activations,
-        ):
+        source = snakemake.input
+        with open_dataset(source.ground_truth) as truth, open_dataset(source.activations) as activations:
             table = loss_table(truth, activations)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table, snakemake.output.loss, Loss)

@@ -91,10 +91,8 @@ def measure_subspaces(truth: xr.Dataset, activations: xr.Dataset, composition: C
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        with (
-            open_dataset(snakemake.input.ground_truth) as truth,
-            open_dataset(snakemake.input.activations) as activations,
-        ):
+        source = snakemake.input
+        with open_dataset(source.ground_truth) as truth, open_dataset(source.activations) as activations:
             composition = process_of(snakemake.params.task).composition
             table = measure_subspaces(truth, activations, composition)
         write_table(table.assign(experiment=snakemake.wildcards.experiment), snakemake.output.subspaces, Subspaces)

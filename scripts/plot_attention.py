@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from geometry.figures.series import draw_series
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure, scale_to_unexplained
+from geometry.figures.style import AT_INITIALISATION, TRAINED, WIDTH, save_figure, scale_to_unexplained
 from geometry.networks.hook_points import FIRST_BLOCK, short_site
 from geometry.probing.control_targets import BELIEF_OF
 from geometry.provenance.job import Job
@@ -103,16 +103,14 @@ def plot_attention(trained: pd.DataFrame, random_networks: pd.DataFrame) -> Figu
         ax.legend(fontsize=6)
     for ax in axes.flat[:3]:
         ax.margins(x=0.05)
-        ax.set_xlim(
-            min(ax.get_xlim()[0], -0.3), max(ax.get_xlim()[1], 0.3)
-        )  # of one lag, where others have no evidence
+        low, high = ax.get_xlim()
+        ax.set_xlim(min(low, -0.3), max(high, 0.3))  # of one lag, where others have no evidence
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         trained = pd.concat([read_table(path) for path in snakemake.input.attention])
         random_networks = read_table(snakemake.input.random_init)
         figure = plot_attention(trained, random_networks)
@@ -123,5 +121,4 @@ if __name__ == "__main__":
             f"{snakemake.wildcards.experiment}{decay}: {n} trained and {never} random networks (marks), means (lines)",
             fontsize=9,
         )
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
-from geometry.figures.summaries import mean_over_seeds
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -46,7 +45,7 @@ def draw_ratios(ax: Axes, networks: dict[str, pd.DataFrame], bases: list[str]) -
         ratio = select(rows, measure="participation_ratio")
         place = ratio["basis"].map(bases.index) + shift
         ax.plot(ratio["value"], place, linestyle="none", label=kind, **NETWORKS[kind], **MARK)
-    mean = mean_over_seeds(select(networks["trained"], measure="participation_ratio"), "basis")
+    mean = select(networks["trained"], measure="participation_ratio").groupby("basis")["value"].mean()
     style = {"color": TRAINED, "fontsize": 7, "ha": "right"}
     ax.text(1.13, 1.01, "mean", transform=ax.transAxes, **style)
     for place, basis in enumerate(bases):
@@ -108,10 +107,8 @@ def subtitle(table: pd.DataFrame, random_networks: pd.DataFrame, p: int) -> str:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         table = pd.concat([read_table(path) for path in snakemake.input.bases])
         random_networks, p = read_table(snakemake.input.random_init), snakemake.params.task["parameters"]["modulus"]
         figure = plot_bases(table, random_networks, p)
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(table, random_networks, p)}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from geometry.figures.belief_cloud import BeliefPainter
-from geometry.figures.style import STYLE_SHEET, WIDTH, format_r2, save_figure
+from geometry.figures.style import WIDTH, format_r2, save_figure
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import ALL_TOKENS, baseline_r2, decoded_beliefs, held_out_r2
 from geometry.processes.prefix_tree import scored_part
@@ -48,21 +48,13 @@ def plot_belief_simplex(
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use([STYLE_SHEET, {"axes.titlesize": 8}])
+        plt.rc("axes", titlesize=8)
         with (
             open_dataset(snakemake.input.ground_truth) as truth,
             open_dataset(snakemake.input.decoded) as run,
             open_dataset(snakemake.input.of_tokens) as of_tokens,
         ):
-            decoded = first_network(run)
-            figure = plot_belief_simplex(
-                scored_part(truth),
-                decoded,
-                read_table(snakemake.input.probe),
-                of_tokens,
-                read_table(snakemake.input.baselines),
-                snakemake.params.site,
-                snakemake.params.max_points,
-            )
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+            scored, decoded, params = scored_part(truth), first_network(run), snakemake.params
+            probe, baselines = (read_table(snakemake.input[name]) for name in ("probe", "baselines"))
+            figure = plot_belief_simplex(scored, decoded, probe, of_tokens, baselines, params.site, params.max_points)
+        save_figure(figure, job)

@@ -9,16 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from geometry.figures.number_circle import draw_circle
-from geometry.figures.style import (
-    AT_INITIALISATION,
-    CONTROL,
-    STYLE_SHEET,
-    TRAINED,
-    WIDTH,
-    name_peaks,
-    note,
-    save_figure,
-)
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, name_peaks, note, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.probing.probe_table import circle_scores, last_layer_output
 from geometry.provenance.job import Job
@@ -71,14 +62,11 @@ def plot_circles(
     p, modulus = circuit.sizes["token"], operated.sizes["token"]
     keys = [k for k in circuit["key_frequency"].values.tolist() if k]
     old, new = (operated[name].values.tolist()[:MOST_CIRCLES] for name in ("key_frequency", "chosen_frequency"))
+    after = f"After surgery for p' = {modulus}, accuracy {accuracy_for(surgery, modulus):.4f}"
+    moved = [f"k = {k}  →  k' = {k_new}" for k, k_new in zip(old, new, strict=True)]
     groups = [
         (f"Embedding of the numbers modulo p = {p}", circuit, keys, [f"k = {k}" for k in keys]),
-        (
-            f"After surgery for p' = {modulus}, accuracy {accuracy_for(surgery, modulus):.4f}",
-            operated,
-            new,
-            [f"k = {k}  →  k' = {k_new}" for k, k_new in zip(old, new, strict=True)],
-        ),
+        (after, operated, new, moved),
     ]
     in_one_row = max(len(keys), len(new)) <= SIDE_BY_SIDE
     side = 0.9 * WIDTH / 6
@@ -115,11 +103,9 @@ def subtitle(circuit: xr.Dataset, random_networks: pd.DataFrame) -> str:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         source = snakemake.input
         circuit, random_networks = open_dataset(source.circuit).isel(seed=0), read_table(source.random_init)
         tables = *(of_first_seed(read_table(path)) for path in (source.surgery, source.probe)), random_networks
         figure = plot_circles(circuit, open_dataset(source.circles), *tables)
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(circuit, random_networks)}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

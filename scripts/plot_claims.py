@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from geometry.claims.outcomes import IN_ONE_NETWORK, OUTCOMES, counts_in_words, range_in_network, with_outcomes
 from geometry.claims.verdicts import bound_of
-from geometry.figures.style import STYLE_SHEET, WIDTH, save_figure
+from geometry.figures.style import WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import read_table
 
@@ -94,10 +94,8 @@ def plot_claims(claims: pd.DataFrame, margin: float) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         margin = snakemake.params.claims["margin"]
         claims = with_outcomes(read_table(snakemake.input.claims), margin)
         figure = plot_claims(claims, margin)
         figure.suptitle(counts_in_words(claims), fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

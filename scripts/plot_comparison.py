@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from geometry.figures.style import STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import TRAINED, WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -95,11 +95,9 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         table = read_table(snakemake.input.comparison)
         figure = plot_comparison(table)
         figure.suptitle(
             f"{table['experiment'].nunique()} networks, {table['seed'].nunique()} seeds of each", fontsize=9
         )
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

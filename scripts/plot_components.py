@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from geometry.figures.belief_cloud import draw_cloud
 from geometry.figures.simplex import belief_colors
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.processes.prefix_tree import scored_part
 from geometry.provenance.job import Job
@@ -38,15 +38,9 @@ def plot_components(truth: xr.Dataset, result: xr.Dataset, max_points: int) -> F
         ax.set(xlabel=f"component 1 ({shares[0]:.0%} of the variance)", ylabel=f"component 2 ({shares[1]:.0%})")
     dimension = result.attrs["belief_dimension"]
     axes[0].axvline(dimension + 0.5, color="0.6", linewidth=0.6, linestyle="--")
-    axes[0].annotate(
-        f"beliefs have {dimension}\ndimension{'s' * (dimension > 1)}",
-        (dimension + 0.5, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="top",
-        fontsize=7,
-    )
+    text = f"beliefs have {dimension}\ndimension{'s' * (dimension > 1)}"
+    place = {"xycoords": ("data", "axes fraction"), "xytext": (4, 0), "textcoords": "offset points"}
+    axes[0].annotate(text, (dimension + 0.5, 1), **place, va="top", fontsize=7)
     axes[0].set(xlabel="principal component", ylabel="share of the variance", ylim=(0, None))
     axes[0].set_title(f"Spectrum\n{short_site(result.attrs['site'])}")
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -56,8 +50,6 @@ def plot_components(truth: xr.Dataset, result: xr.Dataset, max_points: int) -> F
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.components) as result:
             figure = plot_components(scored_part(truth), result, snakemake.params.max_points)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -7,15 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import (
-    AT_INITIALISATION,
-    CONTROL,
-    STYLE_SHEET,
-    TRAINED,
-    WIDTH,
-    save_figure,
-    scale_to_unexplained,
-)
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure, scale_to_unexplained
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated, last_layer_output, of_random_networks
 from geometry.provenance.job import Job
@@ -82,7 +74,6 @@ def plot_controls(probe: pd.DataFrame, baselines: pd.DataFrame, random_networks:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
         random_networks = of_random_networks(snakemake.input.random_init, like=probe)
         figure = plot_controls(probe, read_table(snakemake.input.baselines), random_networks)
@@ -91,5 +82,4 @@ if __name__ == "__main__":
             f"{snakemake.wildcards.experiment}: {n} trained, {random_networks['seed'].nunique()} random networks",
             fontsize=9,
         )
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.tables import by_seed, read_table, select
@@ -34,20 +34,10 @@ def draw_positions(ax: Axes, table: pd.DataFrame, colors: dict[str, tuple]) -> N
     for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
         rows = select(trained, site=site)
         ax.plot(rows["position"], rows["value"], f"{marker}-", color=color, markersize=3, label=short_site(site))
-    at_initialisation = select(errors, step=errors["step"].min(), site=list(colors)[-1])
-    ax.plot(
-        at_initialisation["position"],
-        at_initialisation["value"],
-        "x:",
-        color=AT_INITIALISATION,
-        label="last, at initialisation",
-    )
-    ax.set(
-        yscale="log",
-        xlim=(0.8, errors["position"].max() + 0.2),
-        xlabel="observed tokens",
-        ylabel="RMS error of the belief",
-    )
+    before = select(errors, step=errors["step"].min(), site=list(colors)[-1])
+    ax.plot(before["position"], before["value"], "x:", color=AT_INITIALISATION, label="last, at initialisation")
+    ax.set(yscale="log", xlim=(0.8, errors["position"].max() + 0.2))
+    ax.set(xlabel="observed tokens", ylabel="RMS error of the belief")
     ax.set_title("Error by position")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -70,15 +60,13 @@ def draw_memory(ax: Axes, tables: list[pd.DataFrame], colors: dict[str, tuple]) 
         for marker, (site, color) in zip(MARKERS * len(colors), colors.items(), strict=False):
             k = select(reached, site=site)["value"].item()
             drawn.append(at_longest[site])
-            ax.plot(
-                k, at_longest[site], marker, color=color, markersize=4.5, markeredgecolor="black", markeredgewidth=0.4
-            )
+            edge = {"markeredgecolor": "black", "markeredgewidth": 0.4}
+            ax.plot(k, at_longest[site], marker, color=color, markersize=4.5, **edge)
     positive = [error for error in (*known, *drawn) if error > 0]
     if positive:
         ax.set(yscale="log", ylim=(0.5 * min(positive), 8 * max(known or positive)))
-    ends = {"xlim": (-0.2, longest["position"].max() + 0.2)}
-    ax.set(**ends, xlabel="observed last tokens k", ylabel="RMS error of the belief")
-    ax.set_title("Equivalent memory")
+    ax.set(xlabel="observed last tokens k", xlim=(-0.2, longest["position"].max() + 0.2))
+    ax.set(ylabel="RMS error of the belief", title="Equivalent memory")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="upper right")
 
@@ -96,10 +84,8 @@ def plot_convergence(tables: list[pd.DataFrame]) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         of_process = read_table(snakemake.input.of_process)
         tables = [pd.concat([of_process, own]) for own in by_seed(snakemake.input.convergence)]
         figure = plot_convergence(tables)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(tables)} seeds", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

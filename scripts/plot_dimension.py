@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from geometry.figures.style import STYLE_SHEET, WIDTH, note, save_figure
+from geometry.figures.style import WIDTH, note, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import by_seed, read_table, select
 
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 SCALE = "scale (rms distance = 1)"
 
 RECOVERED = "#D55E00"
-
-
-def colors_of(steps: list[int]) -> dict[int, tuple]:
-    """A colour for each snapshot, from light to dark."""
-    return dict(zip(steps, colormaps["YlGnBu"](np.linspace(0.3, 0.95, len(steps))), strict=True))
 
 
 def draw_by_scale(ax: Axes, table: pd.DataFrame, measure: str, colors: dict[int, tuple]) -> pd.DataFrame:
@@ -79,7 +74,8 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     """The figure: two measures by scale of the first network, and the resolutions of all."""
     figure, (integral, boxes, fineness) = plt.subplots(1, 3, figsize=(WIDTH, 0.46 * WIDTH))
     first, table = dimension[0], pd.concat(dimension)
-    colors = colors_of(sorted(table["step"].dropna().unique()))
+    steps = sorted(table["step"].dropna().unique())
+    colors = dict(zip(steps, colormaps["YlGnBu"](np.linspace(0.3, 0.95, len(steps))), strict=True))  # light to dark
     draw_by_scale(integral, first, "correlation_integral", colors)
     truth = draw_by_scale(boxes, first, "effective_box_count", colors)
     maps = select(first, measure="kaplan_yorke")
@@ -98,11 +94,9 @@ def plot_dimension(dimension: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         of_process = read_table(snakemake.input.of_process)
         dimension = [pd.concat([of_process, own]) for own in by_seed(snakemake.input.dimension)]
         loss = pd.concat([read_table(path) for path in snakemake.input.loss])
         figure = plot_dimension(dimension, loss)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(dimension)} seeds", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from geometry.figures.style import STYLE_SHEET, WIDTH, save_figure
+from geometry.figures.style import WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
@@ -27,10 +26,7 @@ def plot_distances(result: xr.Dataset, sites: list[str]) -> Figure:
     panels = [(split, geometry) for split in SPLITS for geometry in GEOMETRIES]
     for row, site in zip(axes, sites, strict=True):
         for ax, (split, geometry) in zip(row, panels, strict=True):
-            where = {
-                name: int(np.flatnonzero(result[name].values == v)[0]) for name, v in (("split", split), ("site", site))
-            }
-            here = result.isel(where)
+            here = result.sel(split=split, site=site)
             at_initialisation, trained = here[f"r2_{geometry}"].values
             x, y = result[f"{geometry}_distance"].values, here["decoded_distance"][-1].values
             ax.scatter(x, y, s=1, color="black", alpha=0.12, linewidths=0, rasterized=True)
@@ -43,7 +39,6 @@ def plot_distances(result: xr.Dataset, sites: list[str]) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.distances) as result:
             figure = plot_distances(result, snakemake.params.sites)
             confounded = result.attrs["r2_belief_next_token"]
@@ -52,5 +47,4 @@ if __name__ == "__main__":
                 f"the two true distances share R² = {confounded:.3f}",
                 fontsize=8,
             )
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

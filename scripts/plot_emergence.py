@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from geometry.figures.belief_cloud import draw_gallery
-from geometry.figures.style import STYLE_SHEET, format_r2, save_figure
+from geometry.figures.style import format_r2, save_figure
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import decoded_beliefs, held_out_r2
 from geometry.provenance.job import Job
@@ -29,10 +28,8 @@ def plot_emergence(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as run:
             decoded = first_network(run)
             probe = read_table(snakemake.input.probe)
             figure = plot_emergence(truth, decoded, probe, snakemake.params.site, snakemake.params.max_points)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -11,7 +11,7 @@ from matplotlib.patches import Polygon
 
 from geometry.figures.belief_cloud import draw_cloud, draw_corners
 from geometry.figures.simplex import ANCHORS, TRIANGLE
-from geometry.figures.style import STYLE_SHEET, WIDTH, save_figure
+from geometry.figures.style import WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 
@@ -65,8 +65,6 @@ def finish(ax: Axes, names: list[str]) -> None:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.chaos_game) as game, open_dataset(snakemake.input.ground_truth) as truth:
             figure = plot_explainer(game, truth, snakemake.params.max_points)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, TRAINED, WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import by_seed, read_table, select
 
@@ -28,16 +28,14 @@ def plot_loss(training: list[pd.DataFrame], loss: pd.DataFrame) -> Figure:
     by_step.set(xscale="log", yscale=scale_of(by_step), xlabel="training step", ylabel="loss over the optimum (nats)")
     by_step.set_title("Gap by step")
     by_step.legend()
-    for step, color, name in (
-        (loss["step"].min(), AT_INITIALISATION, "at initialisation"),
-        (loss["step"].max(), TRAINED, "trained"),
-    ):
+    first, last = loss["step"].min(), loss["step"].max()
+    for step, color, name in ((first, AT_INITIALISATION, "at initialisation"), (last, TRAINED, "trained")):
         for seed, rows in select(loss, step=step).groupby("seed"):
             label = name if seed == loss["seed"].min() else None
             gap.plot(rows["position"], rows["gap_nats"], "o-", color=color, linewidth=0.8, label=label)
             if name == "trained":
                 by_position.plot(rows["position"], rows["loss_nats"], "o", color=color, label=label)
-    optimum = select(loss, step=loss["step"].max(), seed=loss["seed"].min())
+    optimum = select(loss, step=last, seed=loss["seed"].min())
     by_position.plot(optimum["position"], optimum["optimal_loss_nats"], color="black", linewidth=0.8, label="optimum")
     by_position.set(xlabel="observed tokens", ylabel="loss (nats)")
     by_position.set_title("Loss by position")
@@ -55,10 +53,8 @@ def scale_of(ax: Axes) -> str:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         training = by_seed(snakemake.input.training)
         loss = pd.concat([read_table(path) for path in snakemake.input.loss])
         figure = plot_loss(training, loss)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {len(training)} seeds", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from geometry.figures.style import STYLE_SHEET, WIDTH, note, save_figure
+from geometry.figures.style import WIDTH, note, save_figure
 from geometry.processes.process import Process
 from geometry.provenance.job import Job
 from geometry.tasks.task import process_of
@@ -92,8 +92,4 @@ def plot_process(process: Process) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
-        save_figure(
-            plot_process(process_of(json.loads(snakemake.params.task))), snakemake.output.figure, snakemake.params.dpi
-        )
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(plot_process(process_of(json.loads(snakemake.params.task))), job)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from geometry.figures.end_labels import name_ends
-from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, note, save_figure
+from geometry.figures.style import CONTROL, TRAINED, WIDTH, note, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.probing.probe_table import circle_scores, last_layer_output
 from geometry.provenance.job import Job
@@ -136,11 +136,9 @@ def subtitle(circuit: list[pd.DataFrame], p: int) -> str:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         kinds, p = ("training", "circuit", "surgery", "probe"), snakemake.params.task["parameters"]["modulus"]
         tables = {kind: by_seed(snakemake.input[kind]) for kind in kinds}
         tables["surgery"] = tables["surgery"] or [None] * len(tables["circuit"])  # no sum or difference, no surgery
         figure = plot_progress(**tables, p=p)
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(tables['circuit'], p)}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

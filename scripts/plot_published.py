@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.claims.published import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED, counts_of_verdicts, distance
-from geometry.figures.style import STYLE_SHEET, WIDTH, save_figure
+from geometry.figures.style import WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import read_table
 
@@ -104,7 +104,5 @@ def plot_published(table: pd.DataFrame) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         figure = plot_published(read_table(snakemake.input.published))
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

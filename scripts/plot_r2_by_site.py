@@ -11,16 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import (
-    AT_INITIALISATION,
-    CONTROL,
-    STYLE_SHEET,
-    TRAINED,
-    WIDTH,
-    save_figure,
-    scale_to_unexplained,
-)
-from geometry.figures.summaries import mean_over_seeds
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure, scale_to_unexplained
 from geometry.networks.hook_points import CONCATENATED, short_site
 from geometry.probing.probe_table import BASELINES, estimated, of_random_networks
 from geometry.provenance.job import Job
@@ -98,7 +89,7 @@ def draw_series(
     unexplained = (1 - rows["value"]).clip(*ends)
     marks = {"color": color, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
     ax.plot(place, unexplained, marker, clip_on=False, **marks)
-    mean = mean_over_seeds(rows.assign(value=unexplained), place)
+    mean = unexplained.groupby(place).mean()
     alone = sites.index(CONCATENATED) if CONCATENATED in sites else len(sites)  # no line to the concatenated site
     ax.plot(mean.index[:alone], mean[:alone], line, color=color)
     ax.plot([], [], line, marker=marker, label=label, **marks)
@@ -106,12 +97,10 @@ def draw_series(
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         probe = pd.concat([read_table(path) for path in snakemake.input.probe])
         random_networks = of_random_networks(snakemake.input.random_init, like=probe)
         figure = plot_r2_by_site(probe, read_table(snakemake.input.baselines), random_networks)
         n, never = probe["seed"].nunique(), random_networks["seed"].nunique()
         title = f"{snakemake.wildcards.experiment}: {n} trained and {never} random networks (marks), means (lines)"
         figure.suptitle(title, fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

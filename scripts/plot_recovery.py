@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.figures.recovered_maps import draw_eigenvalues, draw_fractals, frequent_tokens
-from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import OUTPUT, short_site
 from geometry.networks.origins import PRETRAINED
 from geometry.probing.probe_table import of_random_networks
@@ -122,22 +122,17 @@ def plot_recovery(
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         scores = pd.concat([read_table(path) for path in snakemake.input.recovery])
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.fractal) as fractal:
             random_networks = of_random_networks(snakemake.input.random_init)
             params, n = snakemake.params, scores["seed"].nunique()
             of_process = read_table(snakemake.input.of_process)
             figure = plot_recovery(truth, fractal, scores, of_process, random_networks, params.max_points)
-            note = (
-                ""
-                if is_identifiable(of_process, params.identifiable_share)
-                else ", not identifiable from so few tokens"
-            )
+            is_clear = is_identifiable(of_process, params.identifiable_share)
+            note = "" if is_clear else ", not identifiable from so few tokens"
             figure.suptitle(
                 f"{snakemake.wildcards.experiment}: process recovered from {short_site(fractal.attrs['site'])}{note}; "
                 f"{n} trained network{'s' * (n > 1)}",
                 fontsize=9,
             )
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

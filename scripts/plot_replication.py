@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.claims.replication import CHANGED, SAME, agreement
-from geometry.figures.style import STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
@@ -95,8 +95,6 @@ def plot_replication(table: pd.DataFrame, margin: float, source: str) -> Figure:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         params = snakemake.params
         figure = plot_replication(read_table(snakemake.input.replication), params.claims["margin"], params.source)
-        save_figure(figure, snakemake.output.figure, params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

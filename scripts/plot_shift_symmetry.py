@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, draw_unit_circle, save_figure
+from geometry.figures.style import AT_INITIALISATION, TRAINED, WIDTH, draw_unit_circle, save_figure
 from geometry.modular_circuit.shift_symmetry import SHIFT
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
@@ -90,11 +90,9 @@ def plot_shift_symmetry(
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         trained, circuits = (by_seed(snakemake.input[name]) for name in ("shift_symmetry", "circuit"))
         random_networks, p = read_table(snakemake.input.random_init), snakemake.params.task["parameters"]["modulus"]
         figure = plot_shift_symmetry(trained, random_networks, circuits, snakemake.params.site, p)
         n = f"{len(trained)} trained, the same at initialisation and {random_networks['seed'].nunique()} random"
         figure.suptitle(f"{snakemake.wildcards.experiment}: p = {p}, {n}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

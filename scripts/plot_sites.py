@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from geometry.figures.belief_cloud import draw_gallery
-from geometry.figures.style import STYLE_SHEET, format_r2, save_figure
+from geometry.figures.style import format_r2, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import decoded_beliefs, held_out_r2
@@ -31,11 +30,7 @@ def plot_sites(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, max_
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         with open_dataset(snakemake.input.ground_truth) as truth, open_dataset(snakemake.input.decoded) as run:
-            decoded = first_network(run)
-            figure = plot_sites(
-                scored_part(truth), decoded, read_table(snakemake.input.probe), snakemake.params.max_points
-            )
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+            probe, max_points = read_table(snakemake.input.probe), snakemake.params.max_points
+            figure = plot_sites(scored_part(truth), first_network(run), probe, max_points)
+        save_figure(figure, job)

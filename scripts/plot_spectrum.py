@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import CONTROL, STYLE_SHEET, TRAINED, WIDTH, name_peaks, note, save_figure
+from geometry.figures.style import CONTROL, TRAINED, WIDTH, name_peaks, note, save_figure
 from geometry.provenance.job import Job
 from geometry.storage import open_dataset
 
@@ -79,9 +79,8 @@ def plot_spectrum(circuits: list[xr.Dataset], pure: float) -> Figure:
         else:
             note(row[2], "no waves of a sum\nor a difference")
         draw_neurons(row[3], network["neuron_frequency"].values, network["neuron_share"].values, keys, pure)
-        for ax, label in zip(
-            row, (f"seed {int(network['seed'])}\nenergy", "energy", "amplitude", "neurons"), strict=True
-        ):
+        labels = f"seed {int(network['seed'])}\nenergy", "energy", "amplitude", "neurons"
+        for ax, label in zip(row, labels, strict=True):
             ax.set_ylabel(label)
     for ax, title in zip(axes[0], [*MATRICES.values(), "Logits", "Neurons"], strict=True):
         ax.set_title(title)
@@ -100,21 +99,16 @@ def plot_spectrum(circuits: list[xr.Dataset], pure: float) -> Figure:
 def subtitle(circuits: list[xr.Dataset], p: int) -> str:
     """The modulus and the networks of the rows."""
     n = len(circuits)
-    networks = (
-        f"{n} trained network{'s' * (n > 1)}, a row each"
-        if n <= MOST_ROWS
-        else f"the first {MOST_ROWS} of {n} trained networks"
-    )
-    return f"p = {p}, {networks}"
+    if n > MOST_ROWS:
+        return f"p = {p}, the first {MOST_ROWS} of {n} trained networks"
+    return f"p = {p}, {n} trained network{'s' * (n > 1)}, a row each"
 
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         runs = [open_dataset(path) for path in snakemake.input.circuit]
         circuits = [run.isel(seed=place) for run in runs for place in range(run.sizes["seed"])]
         figure = plot_spectrum(circuits, snakemake.params.pure_neuron_share)
         p = snakemake.params.task["parameters"]["modulus"]
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(circuits, p)}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

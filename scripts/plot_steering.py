@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from geometry.figures.series import draw_level, draw_series, name_sites, scale_to_divergence
-from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
@@ -129,9 +129,7 @@ def draw_ablation(ax: Axes, table: pd.DataFrame) -> None:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         table = pd.concat([read_table(path) for path in snakemake.input.steering])
         figure = plot_steering(table)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {subtitle(table)}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geometry.figures.series import draw_series, name_sites
-from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.probing.part_subspaces import BELIEF_STATE, PART_BELIEFS
 from geometry.probing.probe_table import of_random_networks
@@ -63,11 +63,9 @@ def plot_subspaces(subspaces: pd.DataFrame, random_networks: pd.DataFrame, site:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         subspaces = pd.concat([read_table(path) for path in snakemake.input.subspaces])
         random_networks = of_random_networks(snakemake.input.random_init, like=subspaces)
         figure = plot_subspaces(subspaces, random_networks, snakemake.params.site)
         n = subspaces["seed"].nunique()
         figure.suptitle(f"{snakemake.wildcards.experiment}: {n} trained networks", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

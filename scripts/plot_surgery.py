@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from geometry.figures.series import draw_mean_rows
-from geometry.figures.style import AT_INITIALISATION, CONTROL, STYLE_SHEET, TRAINED, WIDTH, save_figure
-from geometry.figures.summaries import mean_over_seeds
+from geometry.figures.style import AT_INITIALISATION, CONTROL, TRAINED, WIDTH, save_figure
 from geometry.provenance.job import Job
 from geometry.tables import read_table, select
 
@@ -42,7 +41,7 @@ def draw_seeds(ax: Axes, rows: pd.DataFrame, **style) -> None:
 def draw_accuracy(ax: Axes, accuracy: pd.DataFrame) -> None:
     """Accuracy by modulus: a line for each network, the mean over seeds, and a mark for each seed of the surgery."""
     for name, (_, style) in reversed(NETWORKS.items()):
-        mean = mean_over_seeds(select(accuracy, network=name), "modulus")
+        mean = select(accuracy, network=name).groupby("modulus")["value"].mean()
         width = {"linewidth": 1.4 if name == SURGERY else 0.8, "marker": "none"}
         ax.plot(mean.index, mean, **style | width)
     draw_seeds(ax, select(accuracy, network=SURGERY), marker="o", color=TRAINED, markeredgewidth=0)
@@ -53,7 +52,7 @@ def draw_large(ax: Axes, accuracy: pd.DataFrame) -> None:
     moduli = sorted(accuracy["modulus"].unique())
     accuracy = accuracy.assign(modulus=accuracy["modulus"].map(moduli.index))
     for name, (_, style) in reversed(NETWORKS.items()):
-        mean = mean_over_seeds(select(accuracy, network=name), "modulus")
+        mean = select(accuracy, network=name).groupby("modulus")["value"].mean()
         mark = {"linestyle": "none", "markersize": 3.5, "markeredgewidth": 0.8, "clip_on": False}
         own = {"marker": "_", "markersize": 7} if name == SURGERY else {"markerfacecolor": "none"}
         ax.plot(mean.index, mean, **style | mark | own)
@@ -103,7 +102,7 @@ def plot_surgery(table: pd.DataFrame, p: int) -> Figure:
     by_modulus.set_title("Accuracy by modulus (line: mean of the networks)", pad=13)
     draw_large(by_large, beyond)
     by_large.set(ylim=(0, 1.02), visible=not beyond.empty, xlabel="large p'")
-    draw_mean_rows(means, mean_over_seeds(accuracy, ["network", "seed"]), NETWORKS)
+    draw_mean_rows(means, accuracy.groupby(["network", "seed"])["value"].mean(), NETWORKS)
     means.set_title(f"Mean over p' ≤ {tried['modulus'].max()}", pad=13)
     draw_error(error, surgery)
     error.set(xlabel="modulus p'", title="Error of the surgery")
@@ -133,10 +132,8 @@ def subtitle(table: pd.DataFrame, p: int) -> str:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         table = pd.concat([read_table(path) for path in snakemake.input.surgery])
         p = snakemake.params.task["parameters"]["modulus"]
         figure = plot_surgery(table, p)
         figure.suptitle(f"{snakemake.wildcards.experiment}: {subtitle(table, p)}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

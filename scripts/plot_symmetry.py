@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geometry.figures.style import AT_INITIALISATION, STYLE_SHEET, TRAINED, WIDTH, draw_unit_circle, note, save_figure
+from geometry.figures.style import AT_INITIALISATION, TRAINED, WIDTH, draw_unit_circle, note, save_figure
 from geometry.networks.hook_points import short_site
 from geometry.probing.probe_table import of_random_networks
 from geometry.provenance.job import Job
@@ -46,12 +46,8 @@ def draw_errors(
             ax.plot(max(error, LEAST), names.index(name), marker, **mark)
         ax.plot([], [], marker, color=color, markerfacecolor="none", label=label)
     ax.axvline(largest_error, color="0.4", linewidth=0.8, linestyle="--")
-    ax.set(
-        xscale="log",
-        xlim=(LEAST, 1.3),
-        ylim=(max(len(names), 1) - 0.5, -0.5),
-        xlabel="unexplained share of the variance",
-    )
+    ax.set(xscale="log", xlim=(LEAST, 1.3), ylim=(max(len(names), 1) - 0.5, -0.5))
+    ax.set_xlabel("unexplained share of the variance")
     if not names:
         note(ax, "one token: the identity is\nthe only permutation")
 
@@ -106,12 +102,10 @@ def plot_symmetry(trained: list[pd.DataFrame], random_networks: pd.DataFrame, si
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         trained = by_seed(snakemake.input.symmetry)
         random_networks = of_random_networks(snakemake.input.random_init)
         figure = plot_symmetry(trained, random_networks, snakemake.params.site, snakemake.params.symmetry)
         never = random_networks["seed"].nunique()
         n = f"{len(trained)} trained networks, the same at initialisation and {never} random ones"
         figure.suptitle(f"{snakemake.wildcards.experiment}: {n}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, snakemake.params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from geometry.figures.belief_cloud import draw_cloud, draw_corners
 from geometry.figures.simplex import belief_colors, project_targets
-from geometry.figures.style import STYLE_SHEET, WIDTH, format_r2, save_figure
+from geometry.figures.style import WIDTH, format_r2, save_figure
 from geometry.networks.snapshots import first_network
 from geometry.probing.probe_table import ALL_TOKENS, baseline_r2, decoded_beliefs, held_out_r2
 from geometry.processes.composition import Composition, Part, part_beliefs, source_posterior
@@ -85,7 +85,6 @@ def ways_of(truth: xr.Dataset, decoded: xr.Dataset, probe: pd.DataFrame, of_toke
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        plt.style.use(STYLE_SHEET)
         source, params = snakemake.input, snakemake.params
         with (
             open_dataset(source.ground_truth) as truth,
@@ -97,5 +96,4 @@ if __name__ == "__main__":
             ways = ways_of(scored, first_network(run), *tables, params.site)
             figure = plot_telescoping(scored, process_of(json.loads(params.task)).composition, ways, params.max_points)
         figure.suptitle(f"{snakemake.wildcards.experiment}, {params.site}", fontsize=9)
-        save_figure(figure, snakemake.output.figure, params.dpi)
-        job.info(f"drew {snakemake.output.figure}")
+        save_figure(figure, job)

@@ -120,14 +120,11 @@ def probe_run(truth: xr.Dataset, activations: xr.Dataset, probe: Probe, job: Job
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        params = snakemake.params
-        with (
-            open_dataset(snakemake.input.ground_truth) as truth,
-            open_dataset(snakemake.input.activations) as activations,
-        ):
+        params, source = snakemake.params, snakemake.input
+        with open_dataset(source.ground_truth) as truth, open_dataset(source.activations) as activations:
             design = probe_design(truth, params.task, params.probe)
             job.info(f"folds: {', '.join(f'{name} {fold.max() + 1}' for name, fold in design.folds.items())}")
-            baselines = of_sample(read_table(snakemake.input.baselines), params.seed)
+            baselines = of_sample(read_table(source.baselines), params.seed)
             known = kgram_scores(baselines, design.main)
             probe = Probe(truth, design, known, params.concatenated, bool(params.samples))
             table = probe_run(truth, activations, probe, job, snakemake.output.decoded)

@@ -79,10 +79,8 @@ def as_dataset(found: list[RecoveredProcess], n_tokens: int) -> xr.Dataset:
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        with (
-            open_dataset(snakemake.input.ground_truth) as truth,
-            open_dataset(snakemake.input.activations) as activations,
-        ):
+        source = snakemake.input
+        with open_dataset(source.ground_truth) as truth, open_dataset(source.activations) as activations:
             tree = complete_part(tree_of(truth), truth.attrs["complete_length"])
             concatenated, faintest = snakemake.params.concatenated, snakemake.params.faintest
             sites = with_concatenated(activations["site"].values.tolist(), concatenated)
@@ -94,8 +92,6 @@ if __name__ == "__main__":
                 n_ahead, found = recover(NextTokenModel(tree, np.exp(predicted)), read, concatenated, faintest, rng)
                 snapshots.append(as_dataset(found, truth.sizes["token"]).assign(n_ahead=n_ahead))
                 job.info(f"step {step}: {[one.spectrum.rank for one in found]} dimensions, {n_ahead} tokens ahead")
-            result = xr.concat(snapshots, "snapshot").assign_coords(
-                {name: ("snapshot", activations[name].values) for name in ("step", "seed", "origin")}
-                | {"source": [*sites, OUTPUT]}
-            )
+            of_snapshot = {name: ("snapshot", activations[name].values) for name in ("step", "seed", "origin")}
+            result = xr.concat(snapshots, "snapshot").assign_coords(of_snapshot | {"source": [*sites, OUTPUT]})
         write_dataset(result.assign_attrs(faintest=faintest), snakemake.output.generator)

@@ -126,16 +126,13 @@ def steer_network(
 
 if __name__ == "__main__":
     with Job(snakemake) as job:
-        params = snakemake.params
+        params, source = snakemake.params, snakemake.input
         device = select_device(params.device, snakemake.threads)
         job.device = describe_device(device)
-        snapshots, process = read_tensors(snakemake.input.snapshots), process_of(params.task)
+        snapshots, process = read_tensors(source.snapshots), process_of(params.task)
         network = build_network(process.n_tokens, params.task["context"], params.model).to(device)
         tables, settings = [], {**params.steering, "seed": params.pairs_seed}
-        with (
-            open_dataset(snakemake.input.ground_truth) as truth,
-            open_dataset(snakemake.input.activations) as activations,
-        ):
+        with open_dataset(source.ground_truth) as truth, open_dataset(source.activations) as activations:
             ends = last_of_each(snapshots["seed"]), last_of_each(activations["seed"].values)
             for last, index in zip(*ends, strict=True):
                 network.set_parameters({name: stack[last] for name, stack in snapshots.items()})

@@ -25,9 +25,6 @@ if __name__ == "__main__":
         published = project_folder(snakemake) / "docs/claims.csv"
         if sentence := agreement_with(published, claims, snakemake.params.claims["confidence"]):
             parts.insert(2, Paragraph(f"{sentence}."))
-        for path, text in (
-            (snakemake.output.text, as_markdown(parts)),
-            (snakemake.output.page, as_html("Findings", parts)),
-        ):
-            write_text(text, path)
+        write_text(as_markdown(parts), snakemake.output.text)
+        write_text(as_html("Findings", parts), snakemake.output.page)
         job.info(f"{len(claims)} claims on {claims['experiment'].nunique()} experiments")

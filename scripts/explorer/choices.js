@@ -87,25 +87,17 @@ class CloudChoices extends CloudGroup {
     panel.foot.replaceChildren(panel.note, ...fields);
   }
 
-  button(text, onclick, attributes = {}) {
-    return element("button", { type: "button", onclick, ...attributes }, text);
-  }
-
   buildControls() {
     const { experiment } = this,
       { steps } = experiment.networks[0],
+      views = experiment.views.map(({ name }) => name),
       focused = this.focused();
     const parts = [
-      chooser(
-        "View",
-        [...experiment.views.entries()].map(([i, view]) => [i, view.name]),
-        this.view,
-        (value) => {
-          this.view = Number(value);
-          this.camera.reset();
-          this.changeView();
-        },
-      ),
+      chooser("View", [...views.entries()], this.view, (value) => {
+        this.view = Number(value);
+        this.camera.reset();
+        this.changeView();
+      }),
       chooser("Colour", Object.entries(COLORS), this.color, (value) => {
         this.color = value;
         this.refresh();
@@ -122,20 +114,19 @@ class CloudChoices extends CloudGroup {
       );
     if (steps.length > 1) parts.push(this.trainingSlider(steps));
     parts.push(this.zoomButtons());
-    if (this.currentView().turns)
-      parts.push(this.button("⟳ turn", () => this.spin(), this.pressed("spin", this.spinning)));
+    if (this.currentView().turns) parts.push(button("⟳ turn", () => this.spin(), this.pressed("spin", this.spinning)));
     else this.spinning = null;
-    parts.push(this.button("⬚ select by box", () => this.setBoxing(!this.boxing), this.pressed("box", this.boxing)));
+    parts.push(button("⬚ select by box", () => this.setBoxing(!this.boxing), this.pressed("box", this.boxing)));
     this.controls.replaceChildren(...parts, this.unmark);
     this.panelChoice.replaceChildren(
       chooser("Panels", PRESETS, "", (value) => value && this.preset(value)),
-      this.button("add a panel", () => {
+      button("add a panel", () => {
         this.panels.push(this.newPanel({ network: 0, snapshot: SLIDER, site: this.lastLayer() }));
         this.refresh();
       }),
       ...(this.panels.length > 1
         ? [
-            this.button("remove the last panel", () => {
+            button("remove the last panel", () => {
               this.panels.pop();
               this.refresh();
             }),
@@ -171,7 +162,7 @@ class CloudChoices extends CloudGroup {
       "span",
       { class: "field" },
       label,
-      this.button("▶ play", () => this.play(steps), { id: "play" }),
+      button("▶ play", () => this.play(steps), { id: "play" }),
     );
   }
 

@@ -217,7 +217,7 @@ class Circles {
         element("output", {}, String(this.modulus)),
       ),
       ...numbers,
-      element("button", { type: "button", onclick: () => this.change(this.p) }, `as trained, p = ${this.p}`),
+      button(`as trained, p = ${this.p}`, () => this.change(this.p)),
     );
     if (focused === "modulus") document.getElementById(focused)?.focus();
   }

@@ -30,15 +30,12 @@ class Claims {
       ),
     );
     const legend = Object.entries(counts).map(([outcome, n]) => {
-      const attributes = { type: "button", class: `filter ${marks[outcome][1]}`, "aria-pressed": "false" };
+      const [symbol, style] = marks[outcome];
+      const attributes = { class: `filter ${style}`, "aria-pressed": "false", "data-outcome": outcome };
       return element(
         "li",
         {},
-        element(
-          "button",
-          { ...attributes, "data-outcome": outcome, onclick: () => this.showOnly(outcome) },
-          `${marks[outcome][0]} ${n} ${outcome}`,
-        ),
+        button(`${symbol} ${n} ${outcome}`, () => this.showOnly(outcome), attributes),
       );
     });
     this.head = head;
@@ -67,10 +64,9 @@ class Claims {
 
   button(cell, [symbol, style]) {
     const numbers = `${number(cell.estimate)} over ${number(cell.baseline)}${cell.caution ? " (caution)" : ""}`;
-    const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`,
-      onclick = () => this.open(cell);
-    const attributes = { type: "button", class: `cell ${style}`, onclick, "aria-label": label };
-    attributes["data-outcome"] = cell.outcome;
+    const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`;
+    const attributes = { type: "button", class: `cell ${style}`, "aria-label": label, "data-outcome": cell.outcome };
+    attributes.onclick = () => this.open(cell);
     return element("button", attributes, element("b", {}, symbol), ` ${numbers}`);
   }
 
@@ -134,19 +130,8 @@ class Claims {
 
   /** A link to a file of the study, beside which the page stands. */
   link(path) {
-    return element(
-      "a",
-      {
-        href:
-          this.app.study.root +
-          path
-            .replace(/^results\//, "")
-            .split("/")
-            .map(encodeURIComponent)
-            .join("/"),
-      },
-      path,
-    );
+    const names = path.replace(/^results\//, "").split("/");
+    return element("a", { href: this.app.study.root + names.map(encodeURIComponent).join("/") }, path);
   }
 
   open(cell) {
@@ -176,7 +161,7 @@ class Claims {
     this.dialog.replaceChildren(
       element("h3", { id: "evidence-title" }, `${cell.experiment}: ${cell.name}`),
       list,
-      element("button", { type: "button", onclick: () => this.dialog.close() }, "close"),
+      button("close", () => this.dialog.close()),
     );
     this.dialog.showModal();
   }

@@ -33,6 +33,10 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+function button(text, onclick, attributes = {}) {
+  return element("button", { type: "button", onclick, ...attributes }, text);
+}
+
 /** A labelled select; options are [value, text]. */
 function chooser(label, options, chosen, onchange) {
   const select = element("select", { onchange: () => onchange(select.value) });

@@ -12,24 +12,13 @@ class App {
     this.circles = new Circles(this);
     this.claims = new Claims(this);
     this.about = element("p", { id: "about" });
-    const choice = chooser(
-      "Experiment",
-      this.study.experiments.map((name, i) => [i, name]),
-      0,
-      (value) => this.open(Number(value)),
-    );
+    const choice = chooser("Experiment", [...this.study.experiments.entries()], 0, (value) => this.open(Number(value)));
     choice.querySelector("select").id = "experiments";
-    const theme = element(
-      "button",
-      {
-        type: "button",
-        id: "theme",
-        "aria-label": "light or dark",
-        title: "light or dark",
-        onclick: () => this.setTheme(isDark() ? "light" : "dark"),
-      },
-      "◐",
-    );
+    const theme = button("◐", () => this.setTheme(isDark() ? "light" : "dark"), {
+      id: "theme",
+      "aria-label": "light or dark",
+      title: "light or dark",
+    });
     document.getElementById("controls").append(choice, theme);
     document
       .querySelector("main")

@@ -107,29 +107,17 @@ class Network {
     const scale = 1 / Math.sqrt(variance + EPSILON),
       w = this.w[`${name}.w`],
       b = this.w[`${name}.b`];
-    return hook(
-      `${name}.hook_normalized`,
-      position,
-      x.map((value, i) => (value - mean) * scale * w[i] + b[i]),
-    );
+    const normal = x.map((value, i) => (value - mean) * scale * w[i] + b[i]);
+    return hook(`${name}.hook_normalized`, position, normal);
   }
 
   /** Queries, keys or values of all heads. */
   heads(x, block, letter) {
     const { n_heads: n, d_head: width } = this.model,
-      out = [];
-    for (let head = 0; head < n; head++)
-      out.push(
-        affine(
-          x,
-          this.w[`${block}.attn.W_${letter}`],
-          width,
-          this.w[`${block}.attn.b_${letter}`],
-          head * x.length * width,
-          head * width,
-        ),
-      );
-    return out;
+      W = this.w[`${block}.attn.W_${letter}`],
+      b = this.w[`${block}.attn.b_${letter}`];
+    const ofHead = (_, head) => affine(x, W, width, b, head * x.length * width, head * width);
+    return Array.from({ length: n }, ofHead);
   }
 
   attention(x, block, cache) {
@@ -148,20 +136,24 @@ class Network {
 
   mlp(x, block) {
     const { d_mlp, d_model, activation } = this.model;
-    const hidden = affine(x, this.w[`${block}.mlp.W_in`], d_mlp, this.w[`${block}.mlp.b_in`]).map(
-      ACTIVATIONS[activation],
-    );
+    const read = affine(x, this.w[`${block}.mlp.W_in`], d_mlp, this.w[`${block}.mlp.b_in`]),
+      hidden = read.map(ACTIVATIONS[activation]);
     return affine(hidden, this.w[`${block}.mlp.W_out`], d_model, this.w[`${block}.mlp.b_out`]);
   }
 
+  /** The embedding of a token or a position. */
+  row(name, i) {
+    const { d_model } = this.model;
+    return Float64Array.from(this.w[name].subarray(i * d_model, (i + 1) * d_model));
+  }
+
   transformer(tokens, hook) {
-    const { d_model, n_layers } = this.model,
+    const { n_layers } = this.model,
       nOut = this.w["unembed.b_U"].length;
-    const row = (name, i) => Float64Array.from(this.w[name].subarray(i * d_model, (i + 1) * d_model));
     const caches = Array.from({ length: n_layers }, () => []);
     return tokens.map((token, position) => {
-      let x = hook("hook_embed", position, row("embed.W_E", token));
-      x = plus(x, hook("hook_pos_embed", position, row("pos_embed.W_pos", position)));
+      let x = hook("hook_embed", position, this.row("embed.W_E", token));
+      x = plus(x, hook("hook_pos_embed", position, this.row("pos_embed.W_pos", position)));
       for (let layer = 0; layer < n_layers; layer++) {
         const block = `blocks.${layer}`;
         x = hook(`${block}.hook_resid_pre`, position, x);
@@ -180,15 +172,10 @@ class Network {
   }
 
   recurrent(tokens, hook) {
-    const { d_model, n_layers } = this.model,
-      states = [];
-    for (let layer = 0; layer < n_layers; layer++) states.push(this.initialState(layer));
+    const { n_layers } = this.model,
+      states = Array.from({ length: n_layers }, (_, layer) => this.initialState(layer));
     return tokens.map((token, position) => {
-      let x = hook(
-        "hook_embed",
-        position,
-        Float64Array.from(this.w["embed.weight"].subarray(token * d_model, (token + 1) * d_model)),
-      );
+      let x = hook("hook_embed", position, this.row("embed.weight", token));
       for (let layer = 0; layer < n_layers; layer++) {
         states[layer] = this.step(layer, x, states[layer], (part, y) => hook(`layers.${layer}.${part}`, position, y));
         x = states[layer].out ?? states[layer].h;
@@ -216,26 +203,14 @@ class Network {
       const reset = part(0, sigmoid),
         update = part(1, sigmoid);
       const fresh = h.map((_, j) => Math.tanh(ofInput[2 * n + j] + reset[j] * ofState[2 * n + j]));
-      return {
-        h: hook(
-          "hook_h",
-          h.map((old, j) => (1 - update[j]) * fresh[j] + update[j] * old),
-        ),
-        c,
-      };
+      const mixed = h.map((old, j) => (1 - update[j]) * fresh[j] + update[j] * old);
+      return { h: hook("hook_h", mixed), c };
     }
     const [input, forget, fresh, output] = [part(0, sigmoid), part(1, sigmoid), part(2, Math.tanh), part(3, sigmoid)];
-    const memory = hook(
-      "hook_c",
-      c.map((old, j) => forget[j] * old + input[j] * fresh[j]),
-    );
-    return {
-      h: hook(
-        "hook_h",
-        memory.map((value, j) => output[j] * Math.tanh(value)),
-      ),
-      c: memory,
-    };
+    const kept = c.map((old, j) => forget[j] * old + input[j] * fresh[j]),
+      memory = hook("hook_c", kept);
+    const shown = memory.map((value, j) => output[j] * Math.tanh(value));
+    return { h: hook("hook_h", shown), c: memory };
   }
 
   /** One step of a selective state space: its state and the residual stream behind it. */

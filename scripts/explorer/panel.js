@@ -34,7 +34,7 @@ class Camera {
 const NEAR = 14; // CSS pixels within which a point is hovered over
 
 class Panel {
-  /** `group` has camera, redraw(), hover(point), select(point), and may have keydown, pick, holds, grabs and drag. */
+  /** `group` has camera and redraw(), and may have hover, select, keydown, pick, holds, grabs and drag. */
   constructor(group, label) {
     this.group = group;
     this.canvas = element("canvas", { tabindex: 0, role: "img", "aria-label": label });
@@ -73,7 +73,7 @@ class Panel {
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (!from) return this.group.hover(this.nearest(event));
+      if (!from) return this.group.hover?.(this.nearest(event));
       if (dragging) return this.group.drag(this.placeOf(event));
       const dx = event.clientX - from[0],
         dy = event.clientY - from[1],
@@ -98,12 +98,12 @@ class Panel {
       from = this.box = null;
       if (box && moved >= 6) this.group.pick(this, box[0], this.placeOf(event));
       else if (dragging) this.group.drag(this.placeOf(event));
-      else if (moved < 6) this.group.select(this.nearest(event), this.placeOf(event));
+      else if (moved < 6) this.group.select?.(this.nearest(event));
     });
     canvas.addEventListener("pointercancel", () => {
       from = this.box = null;
     });
-    canvas.addEventListener("pointerleave", () => this.group.hover(-1));
+    canvas.addEventListener("pointerleave", () => this.group.hover?.(-1));
     canvas.addEventListener("keydown", (event) => this.group.keydown?.(event, this));
   }
 

@@ -18,7 +18,7 @@ class CloudGroup {
     this.hovered = -1;
     this.card = element("div", { class: "card", role: "status", "aria-live": "polite", id: "reading" });
     this.markedNote = element("span", { role: "status", id: "marked" });
-    this.unmark = element("button", { type: "button", id: "unmark", onclick: () => this.markEnding("") }, "unmark");
+    this.unmark = button("unmark", () => this.markEnding(""), { id: "unmark" });
   }
 
   get experiment() {
@@ -29,27 +29,12 @@ class CloudGroup {
   key() {
     const { experiment } = this,
       { part } = this.currentView(),
-      own = (title, names, from = 0) => [title, names.map((name, i) => [anchor(from + i), `state ${name}`])];
+      own = (title, names, from = 0) => [title, names.map((name, i) => [anchor(from + i), `state ${name}`])],
+      scale = (...ends) => [["", ends]];
     if (this.color === "error")
-      return [
-        [
-          "",
-          [
-            [graded(0), "error 0"],
-            [graded(1), `${number(this.mostError, 2)} or more`],
-          ],
-        ],
-      ];
+      return scale([graded(0), "error 0"], [graded(1), `${number(this.mostError, 2)} or more`]);
     if (this.color === "length")
-      return [
-        [
-          "",
-          [
-            [graded(1 / experiment.context), "1 token"],
-            [graded(1), `${experiment.context} tokens`],
-          ],
-        ],
-      ];
+      return scale([graded(1 / experiment.context), "1 token"], [graded(1), `${experiment.context} tokens`]);
     if (this.color === "next") return [["", experiment.tokens.map((name, i) => [anchor(i), `token ${name}`])]];
     if (part) return [own(part.label, [...part.readout.keys()])];
     if (experiment.generalized) return [];
@@ -149,9 +134,7 @@ class CloudGroup {
     const buttons = [
       ["+", "zoom in", 1.5],
       ["−", "zoom out", 1 / 1.5],
-    ].map(([text, label, factor]) =>
-      element("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, text),
-    );
+    ].map(([text, label, factor]) => button(text, () => this.zoom(factor), { "aria-label": label }));
     return element("span", { class: "field zoom" }, element("span", {}, "Zoom"), ...buttons);
   }
 
@@ -268,16 +251,8 @@ class CloudGroup {
       element(
         "div",
         { class: "tables" },
-        beliefTable(
-          "Belief",
-          experiment.states.map((name) => `state ${name}`),
-          rows,
-        ),
-        beliefTable(
-          "Next token",
-          experiment.tokens.map((name) => `token ${name}`),
-          predicted,
-        ),
+        beliefTable("Belief", "state", experiment.states, rows),
+        beliefTable("Next token", "token", experiment.tokens, predicted),
       ),
     );
   }

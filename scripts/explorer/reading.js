@@ -20,9 +20,9 @@ function table(label, heads, rows) {
   return scrolling(label, element("table", { class: "stacked", role: "table" }, ...parts));
 }
 
-/** A table of numbers by names: rows are [name, values, error]. */
-function beliefTable(title, names, rows) {
-  const shown = names.slice(0, MOST_COLUMNS),
+/** A table of numbers by names of a kind: rows are [name, values, error]. */
+function beliefTable(title, kind, names, rows) {
+  const shown = names.slice(0, MOST_COLUMNS).map((name) => `${kind} ${name}`),
     hasError = rows.some(([, , error]) => error !== null);
   return table(
     title,

@@ -121,39 +121,23 @@ class Steer {
     });
     const shown = element("output", {}, this.dose.toFixed(2));
     this.controls.replaceChildren(
-      chooser(
-        "Write into",
-        this.sites().map((site, i) => [i, site]),
-        this.site,
-        (value) => {
-          this.site = Number(value);
+      chooser("Write into", [...this.sites().entries()], this.site, (value) => {
+        this.site = Number(value);
+        this.update();
+      }),
+      element("label", { class: "field" }, element("span", {}, "Dose"), dose, shown),
+      button(
+        "belief of another word",
+        () => {
+          this.takeAnother(++this.seed * 31);
           this.update();
         },
+        { id: "another" },
       ),
-      element("label", { class: "field" }, element("span", {}, "Dose"), dose, shown),
-      element(
-        "button",
-        {
-          type: "button",
-          id: "another",
-          onclick: () => {
-            this.takeAnother(++this.seed * 31);
-            this.update();
-          },
-        },
-        "belief of another word",
-      ),
-      element(
-        "button",
-        {
-          type: "button",
-          onclick: () => {
-            this.seed++;
-            this.update();
-          },
-        },
-        "another random direction",
-      ),
+      button("another random direction", () => {
+        this.seed++;
+        this.update();
+      }),
     );
   }
 
@@ -302,10 +286,6 @@ class Steer {
     if (next >= 0) this.target = this.experiment.belief(next);
     this.update();
   }
-
-  hover() {}
-
-  select() {}
 
   redraw() {
     this.panel.draw();

@@ -48,7 +48,8 @@ class Word {
 
   buildControls() {
     const { experiment, app } = this,
-      full = app.word.length >= experiment.context;
+      full = app.word.length >= experiment.context,
+      disabled = !app.word.length;
     this.input = element("input", {
       type: "text",
       id: "typed",
@@ -60,17 +61,11 @@ class Word {
     const belief = beliefsOf(experiment, app.word).at(-1),
       next = prediction(experiment, belief);
     const buttons = experiment.tokens.map((name, token) =>
-      element(
-        "button",
-        {
-          type: "button",
-          class: "token",
-          disabled: full || next[token] <= 1e-12,
-          "aria-label": `append token ${name}`,
-          onclick: () => app.setWord([...app.word, token]),
-        },
-        name,
-      ),
+      button(name, () => app.setWord([...app.word, token]), {
+        class: "token",
+        disabled: full || next[token] <= 1e-12,
+        "aria-label": `append token ${name}`,
+      }),
     );
     this.message = element(
       "span",
@@ -80,26 +75,17 @@ class Word {
     const parts = [
       element("label", { class: "field" }, element("span", {}, "Word"), this.input),
       ...buttons,
-      element(
-        "button",
-        { type: "button", id: "back", disabled: !app.word.length, onclick: () => app.setWord(app.word.slice(0, -1)) },
-        "remove the last token",
-      ),
-      element("button", { type: "button", disabled: !app.word.length, onclick: () => app.setWord([]) }, "clear"),
+      button("remove the last token", () => app.setWord(app.word.slice(0, -1)), { id: "back", disabled }),
+      button("clear", () => app.setWord([]), { disabled }),
     ];
     if (app.network)
       parts.push(
-        chooser(
-          "Decoded from",
-          this.siteNames().map((site, i) => [i, site]),
-          this.site,
-          (value) => {
-            this.site = Number(value);
-            this.refresh();
-          },
-        ),
+        chooser("Decoded from", [...this.siteNames().entries()], this.site, (value) => {
+          this.site = Number(value);
+          this.refresh();
+        }),
       );
-    parts.push(element("button", { type: "button", id: "chaos", onclick: () => this.play() }, "▶ chaos game"));
+    parts.push(button("▶ chaos game", () => this.play(), { id: "chaos" }));
     const box = element("input", {
       type: "checkbox",
       checked: this.showsMaps,
@@ -305,15 +291,12 @@ class Word {
         ),
       );
       if (corners.some((corner) => corner === null)) return [];
-      const faces =
-        n === 3
-          ? [[0, 1, 2]]
-          : [
-              [0, 1, 2],
-              [0, 1, 3],
-              [0, 2, 3],
-              [1, 2, 3],
-            ];
+      const faces = [
+        [0, 1, 2],
+        [0, 1, 3],
+        [0, 2, 3],
+        [1, 2, 3],
+      ].filter((face) => face.every((i) => i < n));
       return faces.map((face) => ({
         points: face.map((i) => placed(view, corners[i], 0)),
         color: rgb(anchor(token)),
@@ -322,10 +305,6 @@ class Word {
       }));
     });
   }
-
-  hover() {}
-
-  select() {}
 
   redraw() {
     this.panel.draw();

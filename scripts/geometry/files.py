@@ -6,7 +6,7 @@ Files are written under a temporary name in the same folder and moved to their p
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,9 +37,8 @@ def files_below(folder: str | Path, is_entered: Callable[[Path], bool] = lambda 
     """
     entered = set()
 
-    def walk(
-        folder: Path, holders: tuple[str, ...]
-    ) -> Iterator[Path]:  # holders: the real folders of the links on the path
+    def walk(folder: Path, holders: tuple[str, ...]) -> Iterator[Path]:
+        """`holders` are the real folders of the links on the path."""
         try:
             paths = sorted(folder.iterdir())
         except OSError:
@@ -55,18 +54,14 @@ def files_below(folder: str | Path, is_entered: Callable[[Path], bool] = lambda 
                 yield from walk(path, holders)
                 continue
             place, behind = os.path.realpath(path), (*holders, os.path.realpath(folder))
-            if leads_up(place, behind) or not is_entered(path) or (holders and place in entered):
+            leads_up = any(Path(holder).is_relative_to(place) for holder in behind)
+            if leads_up or not is_entered(path) or (holders and place in entered):
                 yield path
             else:
                 entered.add(place)
                 yield from walk(path, behind)
 
     yield from walk(Path(folder), ()) if os.path.lexists(folder) else ()
-
-
-def leads_up(place: str, holders: Iterable[str]) -> bool:
-    """True if a folder is or contains one of `holders`."""
-    return any(Path(holder).is_relative_to(place) for holder in holders)
 
 
 LEFT_BEHIND = re.compile(

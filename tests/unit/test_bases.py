@@ -8,7 +8,7 @@ import pytest
 import pywt
 from scipy.linalg import hadamard
 
-from compare_bases import compare_bases, measures, shares_of_largest
+from compare_bases import compare_bases, shares_of_largest
 from geometry.modular_circuit.bases import (
     best_packet_basis,
     energies,
@@ -18,7 +18,7 @@ from geometry.modular_circuit.bases import (
     packet_basis,
     wavelet_basis,
 )
-from geometry.modular_circuit.fourier import participation_ratio
+from geometry.modular_circuit.fourier import participation_ratio, sparsity
 from geometry.tables import select
 from geometry.tasks.modular_arithmetic import powers_of_primitive_root
 
@@ -175,8 +175,8 @@ def test_shuffle_and_random_basis_follow_the_seed():
     np.testing.assert_array_equal(*columns)
 
 
-def test_measures_of_known_energies():
-    found = measures(np.array([0, 1, 6, 0, 0, 3.0] + [0] * 6))
+def test_sparsity_of_known_energies():
+    found = sparsity(np.array([0, 1, 6, 0, 0, 3.0] + [0] * 6))
     assert found["participation_ratio"] == pytest.approx(100 / 46)
     assert found["vectors_for_90_percent"] == 2
     share = shares_of_largest(np.array([0, 1, 6, 0, 0, 3.0] + [0] * 6))

@@ -53,7 +53,7 @@ def test_diagram_has_an_arrow_for_each_transition_and_a_matrix_for_each_token(na
     diagram, *matrices = [ax for part in figure.subfigs for ax in part.axes]
     has_diagram = not process.generalized and process.n_states <= 12
     assert len(diagram.patches) == has_diagram * (process.transition_tensor.sum(axis=0) > 0).sum()
-    drawn = [ax.images[0].get_array() for ax in matrices if ax.get_title()]
+    drawn = [image.get_array() for ax in matrices for image in ax.images]
     np.testing.assert_array_equal(drawn, process.transition_tensor[:12])
     figure.canvas.draw()
     plt.close(figure)

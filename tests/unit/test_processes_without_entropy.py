@@ -13,7 +13,6 @@ from configuration import ANALYSIS, SYMMETRY_LIMITS
 from find_symmetries import find_symmetries
 from geometry.claims.belief_claims import claims_of
 from geometry.claims.evidence import Evidence
-from geometry.figures.style import STYLE_SHEET
 from geometry.probing.design import markov_design
 from geometry.processes.catalog import process_from_config
 from geometry.processes.prefix_tree import tree_of
@@ -138,7 +137,6 @@ def test_study_comes_to_its_end(parameters, context, tmp_path):
     assert select(study.recovery, measure="rank")["value"].between(1, 3).all()
     if study.process.n_tokens == 1:
         assert not study.loss["loss_nats"].any() and not claims["its process can be recovered from it"].testable
-    plt.style.use(STYLE_SHEET)
     for figure in study.draw():
         figure.canvas.draw()
         plt.close(figure)

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 
 from geometry.claims.replication import (
     ReplicationError,
@@ -15,7 +14,6 @@ from geometry.claims.replication import (
     standard_errors,
 )
 from geometry.claims.verdicts import interval
-from geometry.figures.style import STYLE_SHEET
 from geometry.schemas.study import Replication
 from geometry.tables import checked
 from plot_replication import plot_replication
@@ -137,8 +135,7 @@ def test_reference_on_other_experiments_is_refused():
 
 
 def test_figure_has_a_panel_for_each_shared_experiment_and_a_line_for_each_change():
-    with plt.style.context(STYLE_SHEET):
-        figure = plot_replication(compared(), 0.1, "published")
+    figure = plot_replication(compared(), 0.1, "published")
     panel, listed = figure.axes
     assert panel.get_title("left") == "a\n2 of 3" and [text.get_text() for text in panel.texts] == ["1"]
     assert listed.texts[0].get_text() == "1  a: m, first: undecided → supported"

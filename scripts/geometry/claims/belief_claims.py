@@ -38,27 +38,21 @@ def represented(evidence: Evidence) -> Iterator[Claim]:
     """The belief is linear in the activations, by training and not by the probe."""
     last = evidence.layer_outputs[-1]
     estimate = evidence.r2(last)
-    yield Claim(
-        "linear, beyond token baselines",
-        last,
-        estimate,
-        mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS),
-    )
-    baselines = at_initialisation(evidence.r2(last, **AT_INITIALISATION))
+    baselines = mean_belief_baseline(estimate) | evidence.baselines_of(estimate, TOKENS)
+    yield Claim("linear, beyond token baselines", last, estimate, baselines)
+    baselines = mean_belief_baseline(estimate) | at_initialisation(evidence.r2(last, **AT_INITIALISATION))
     baselines |= evidence.best_random_init(estimate, last)
-    yield Claim("emerges with training", last, estimate, mean_belief_baseline(estimate) | baselines)
+    yield Claim("emerges with training", last, estimate, baselines)
     table = evidence.baseline(estimate, "3-gram", estimator="k_gram")
     yield Claim("exceeds the 3-gram baseline", last, estimate, {"3-gram": table})
     if evidence.has(split="held_out_subtree"):
         where = {"split": "held_out_subtree"}
         strict = evidence.r2(last, **where)
-        shuffled = evidence.r2(last, "shuffled_belief_state", **where)
-        baselines = evidence.baselines_of(strict, TOKENS, **where) | evidence.best_random_init(strict, last, **where)
-        baselines |= {"shuffled beliefs": shuffled}
+        baselines = mean_belief_baseline(strict) | evidence.baselines_of(strict, TOKENS, **where)
+        baselines |= evidence.best_random_init(strict, last, **where)
+        baselines["shuffled beliefs"] = evidence.r2(last, "shuffled_belief_state", **where)
         measure = "R2, held-out subtrees, ridge"
-        yield Claim(
-            "not an artefact of the probe", last, strict, mean_belief_baseline(strict) | baselines, measure=measure
-        )
+        yield Claim("not an artefact of the probe", last, strict, baselines, measure=measure)
 
 
 def decoded(evidence: Evidence, name: str, site: str, target: str, known: list[str]) -> Claim:
@@ -107,9 +101,8 @@ def duplicated(evidence: Evidence) -> Iterator[Claim]:
             baselines["random networks"] = for_each_seed(estimate, max(never, key=pd.Series.mean))
         else:
             baselines |= best_random_init(estimate, evidence.random_init)
-        yield Claim(
-            "does not linearly distinguish duplicate states", "best layer output", estimate, baselines, "no more"
-        )
+        name = "does not linearly distinguish duplicate states"
+        yield Claim(name, "best layer output", estimate, baselines, "no more")
 
 
 def spent(evidence: Evidence) -> Iterator[Claim]:
@@ -136,17 +129,15 @@ def causal(evidence: Evidence) -> Iterator[Claim]:
     """
     measure = "share of the KL divergence"
     if not len(evidence.steering):
-        where = "layer outputs"
-        yield lacking("causal", where, evidence.seeds, NO_NETWORK, "steering.csv", measure)
+        yield lacking("causal", "layer outputs", evidence.seeds, NO_NETWORK, "steering.csv", measure)
         return
     found = select(evidence.steering, metric="kl_to_counterfactual_nats")
     behind = [site for site in found["site"].unique() if is_behind_layer(site)]
     carried_forward = [site for site in behind if is_state(site) or site != behind[-1]]
     scored = [("causal", site, select(found, site=site, partner="any", tokens_later=0)) for site in behind]
     later = select(found[found["site"].isin(carried_forward)], partner="equal_next_token", tokens_later=1)
-    scored += [("causal for what only later tokens reveal", "layer outputs that are carried forward", later)] * (
-        len(later) > 0
-    )
+    if len(later):
+        scored.append(("causal for what only later tokens reveal", "layer outputs that are carried forward", later))
     for name, site, rows in scored:
         share = shares(rows)
         baselines = {"nothing written": 0 * share["pattern"], "random direction": share["random"]}

@@ -128,9 +128,7 @@ def overview(claims: pd.DataFrame, rule: dict) -> Matrix:
     experiments = list(claims["experiment"].unique())
     cells = {
         (row.name, row.experiment): Cell(
-            row.outcome,
-            f"{over_baseline(row)}{' (caution)' if row.caution else ''}",
-            note_on(row, rule),
+            row.outcome, f"{over_baseline(row)}{' (caution)' if row.caution else ''}", note_on(row, rule)
         )
         for row in claims.itertuples()
     }
@@ -141,17 +139,8 @@ def overview(claims: pd.DataFrame, rule: dict) -> Matrix:
 def claims_table(claims: pd.DataFrame, confidence: float) -> Table:
     """Every claim of the study, experiment by experiment."""
     percent = f"[{confidence:.0%} interval]"
-    header = [
-        "Experiment",
-        "Claim",
-        "Site",
-        "Measure",
-        f"Estimate {percent}",
-        "SD over draws",
-        "Exact",
-        "Best baseline",
-    ]
-    header += [f"Gain {percent}", "Verdict"]
+    header = ["Experiment", "Claim", "Site", "Measure", f"Estimate {percent}", "SD over draws", "Exact"]
+    header += ["Best baseline", f"Gain {percent}", "Verdict"]
     rows = [
         [
             row.experiment,

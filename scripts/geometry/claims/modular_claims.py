@@ -156,16 +156,8 @@ def frequencies_detected(evidence: CircuitEvidence) -> Iterator[Claim]:
     is_detected = pd.Series(share.index.isin(detected.set_index(["seed", "value"]).index), share.index)
     estimate = share.where(is_detected, 0).groupby("seed").sum() / share.groupby("seed").sum()
     baselines = {"as many frequencies by chance": is_detected.groupby("seed").mean()}
-    measure = "share of the waves in the logits"
-    yield Claim(
-        "its frequencies are the angles of that symmetry",
-        site,
-        estimate,
-        baselines,
-        "more",
-        "shift_symmetry.csv",
-        measure,
-    )
+    name, measure = "its frequencies are the angles of that symmetry", "share of the waves in the logits"
+    yield Claim(name, site, estimate, baselines, "more", "shift_symmetry.csv", measure)
 
 
 def transferred(evidence: CircuitEvidence) -> Iterator[Claim]:
@@ -177,10 +169,9 @@ def transferred(evidence: CircuitEvidence) -> Iterator[Claim]:
     if means:
         estimate = means.pop("surgery")
         baselines = {name.replace("_", " "): values for name, values in means.items()}
+        name = "surgery transfers to other moduli"
         measure = f"accuracy, all pairs, mean over moduli {found['modulus'].min()} to {found['modulus'].max()}"
-        yield Claim(
-            "surgery transfers to other moduli", "W_E, W_U", estimate, baselines, "more", "surgery.csv", measure
-        )
+        yield Claim(name, "W_E, W_U", estimate, baselines, "more", "surgery.csv", measure)
 
 
 def circuit_claims_of(evidence: CircuitEvidence) -> Iterator[Claim]:

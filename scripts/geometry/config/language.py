@@ -46,18 +46,18 @@ def is_language_model(model: Mapping) -> bool:
     return model.get("format") == "huggingface"
 
 
-def check_keys(model: Mapping, own: Mapping, where: str = "model") -> None:
+def check_keys(model: Mapping, own: Mapping) -> None:
     """Raise a `CheckpointError` for a key that only language models have, or that they do not have."""
     if not is_language_model(model):
         if wrong := sorted(OF_LANGUAGE_MODELS & own.keys()):
-            raise CheckpointError(f"{where}.{wrong[0]} is set, which only the format huggingface has; remove it")
+            raise CheckpointError(f"model.{wrong[0]} is set, which only the format huggingface has; remove it")
         return
     if wrong := sorted(own.keys() - KEYS):
-        raise CheckpointError(f"{where}.{wrong[0]} is {own[wrong[0]]!r}; the model's own folder tells of its network")
+        raise CheckpointError(f"model.{wrong[0]} is {own[wrong[0]]!r}; the model's own folder tells of its network")
     if "sequences" not in model:
-        raise CheckpointError(f"{where}.sequences is missing, the number of sequences that the model reads")
+        raise CheckpointError("model.sequences is missing, the number of sequences that the model reads")
     if len(model.keys() & {"tokens", "token_ids"}) != 1:
-        raise CheckpointError(f"{where} needs either tokens, texts of one token each, or token_ids, their numbers")
+        raise CheckpointError("model needs either tokens, texts of one token each, or token_ids, their numbers")
 
 
 def language_experiment(name: str, experiment: Mapping, override: Mapping, task: Task) -> dict:

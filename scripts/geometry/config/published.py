@@ -52,11 +52,11 @@ def columns() -> dict[str, list[str]]:
 
 def selectors_of(row: Mapping) -> dict[str, Mapping]:
     """The selectors of a row by their place in it, whole; none of a row without `ours`."""
+    if "ours" not in row:
+        return {}
     others = {f"baselines.{name}": own for name, own in row.get("baselines", {}).items()}
     others |= {"held_out": row["held_out"]} if "held_out" in row else {}
-    return (
-        {"ours": row["ours"], **{key: merged(row["ours"], own) for key, own in others.items()}} if "ours" in row else {}
-    )
+    return {"ours": row["ours"]} | {key: merged(row["ours"], own) for key, own in others.items()}
 
 
 def experiments_of(selector: Mapping) -> list[str]:
@@ -87,13 +87,8 @@ def check_selector(selector: Mapping, tables: Mapping[str, Mapping], where: str)
         if file not in tables[name]:
             raise ConfigError(f"{where}.file is {file!r}; of experiment {name!r} allowed are {', '.join(tables[name])}")
     known = columns()[file.removeprefix(OF_RANDOM)]
-    named = [
-        selector["column"],
-        *selector.get("where", {}),
-        *selector.get("mean_over", []),
-        *selector.get("reaching", {}),
-    ]
-    for column in named:
+    others = (name for key in ("where", "mean_over", "reaching") for name in selector.get(key, []))
+    for column in (selector["column"], *others):
         if column not in known:
             raise ConfigError(f"{where} names the column {column!r}; {file} has {', '.join(known)}")
 

@@ -18,8 +18,7 @@ FROM_THE_START = {"recover_process", "score_recovery", "find_symmetries"}
 """Rules that need predictions after all prefixes, the shortest ones too."""
 
 
-SHARED = ("sites", "n_features", "n_sequences", "n_positions", "has_predictions", "has_random_network")
-SHARED += ("all_predict",)
+SHARED = ("sites", "n_features", "n_sequences", "n_positions", "has_predictions", "has_random_network", "all_predict")
 """What all recordings of an experiment must have in common."""
 
 

@@ -35,10 +35,8 @@ class Size:
     """The size of an experiment: bytes beyond those of Python and its packages, seconds of one core."""
 
     n_tokens: int
-    n_states: int
     n_prefixes: int
     n_complete: int  # prefixes up to the length up to which all are there
-    n_continued: int  # continuations of beliefs that are looked at together
     n_permutations: int
     n_sites: int
     n_snapshots: int  # of a training
@@ -50,15 +48,16 @@ class Size:
     extract_bytes: int
     baselines_bytes: int
     probe_bytes: int
-    recovery_bytes: int
-    circuit_bytes: int
     train_seconds: float
     extract_seconds: float  # of one snapshot
     baselines_seconds: float
     probe_seconds: float  # of the last snapshot of a training
-    recovery_seconds: float  # of one snapshot
-    surgery_seconds: float
     n_compared: int = 2  # of these, at random initialisation and at the end
+    n_continued: int = 0  # continuations of beliefs that are looked at together
+    recovery_bytes: int = 0
+    recovery_seconds: float = 0.0  # of one snapshot
+    circuit_bytes: int = 0
+    surgery_seconds: float = 0.0
     imported_bytes: int = 0  # of a recording
     import_seconds: float = 0.0  # of one site of it
     language_bytes: float = 0.0  # of a language model that reads the sequences
@@ -151,7 +150,6 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
     continuation_probabilities = n_complete * n_tokens**2 + 10 * n_tokens**3
     return Size(
         n_tokens=n_tokens,
-        n_states=n_states,
         n_complete=n_complete,
         n_continued=max(count_continued(n_tokens, *limit) for limit in limits),
         n_permutations=factorial(n_tokens) if n_tokens < 5 else 1 + min(MOST_SWAPS, comb(n_tokens, 2)),
@@ -181,7 +179,6 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
         + 4 * n_prefixes * features
         + 32 * n_complete * n_tokens
         + 48 * n_tokens**2,
-        circuit_bytes=0,
         train_seconds=training["steps"]
         * (
             n_layers * (nodes * node.train_seconds + n_trained * node.call_seconds)
@@ -194,7 +191,6 @@ def size_of_tree(task: Task, model: Mapping, training: Mapping, probe: Mapping, 
         )
         / FLOPS,
         recovery_seconds=(3 * n_prefixes * features**2 + 350 * features**3 + 4 * continuation_probabilities) / FLOPS,
-        surgery_seconds=0.0,
     )
 
 
@@ -209,10 +205,8 @@ def size_of_pairs(task: Task, model: Mapping, training: Mapping, probe: Mapping,
     columns, cells = d_model + 5 * p, CELLS_AT_ONCE
     return Size(
         n_tokens=process.n_tokens,
-        n_states=0,
         n_prefixes=n_pairs,
         n_complete=n_pairs,
-        n_continued=0,
         n_permutations=1,
         n_sites=len(chosen_sites(model, probe)),
         n_snapshots=n_snapshots,
@@ -224,13 +218,11 @@ def size_of_pairs(task: Task, model: Mapping, training: Mapping, probe: Mapping,
         extract_bytes=tree + stored,
         baselines_bytes=tree + n_pairs * 100 * p + 9 * cells * (5 * p) ** 2,
         probe_bytes=tree + n_pairs * (20 * d_model + 145 * p) + 10 * cells * columns**2,
-        recovery_bytes=0,
         circuit_bytes=60 * p**3 + stored,
         train_seconds=training["steps"] * (3 * process.n_trained * weights / FLOPS + 0.01),
         extract_seconds=2 * n_pairs * weights / FLOPS,
         baselines_seconds=28 * n_pairs * (5 * p) ** 2 / FLOPS,
         probe_seconds=20 * n_pairs * columns**2 / FLOPS,
-        recovery_seconds=0.0,
         surgery_seconds=PAIRS * 2 * (model["d_mlp"] + width) * (width + 75) / FLOPS,
     )
 

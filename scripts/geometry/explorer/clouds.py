@@ -11,7 +11,6 @@ from numpy import ndarray
 
 from geometry.explorer.packing import STEPS, pack, quantised
 from geometry.networks.snapshots import by_network
-from geometry.processes.composition import Part
 from geometry.processes.process import Process
 from geometry.tables import select
 
@@ -114,11 +113,6 @@ def r2_of(probe: pd.DataFrame, split: str) -> dict[tuple[int, int, str], float]:
     return {}
 
 
-def has_total(decoded: Float[ndarray, "point component"]) -> bool:
-    """True if the components sum to 1, so that the last one need not be stored."""
-    return bool(np.abs(decoded.sum(axis=1) - 1).max() < 1e-3)
-
-
 def clouds_of(
     network: Network,
     decoded: xr.Dataset,
@@ -135,19 +129,17 @@ def clouds_of(
             shown = rows[: n_points(network, place, split, len(truth), max(1, truth.shape[1] - 1), share)]
             for number, site in enumerate(sites) if len(shown) else ():
                 belief = decoded["decoded_belief"][splits.index(split), int(snapshot), number].values[shown]
-                stored = slice(None, -1) if has_total(belief) else slice(None)
+                has_total = np.abs(belief.sum(axis=1) - 1).max() < 1e-3  # so that the last one need not be stored
+                stored = slice(None, -1) if has_total else slice(None)
                 difference = quantised((belief - truth[shown])[:, stored], unit)
                 score = scores[split].get((network.seed, int(step), site))
                 yield {"snapshot": place, "site": number, "split": split, "r2": score, "points": pack(difference)}
 
 
-def part_content(part: Part) -> dict:
-    return {"name": part.name, "marginal": part.marginal, "readout": part.readout}
-
-
 def process_content(process: Process) -> dict:
     """The process in full precision, with its names and parts: beliefs and predictions are computed in the page."""
     composition = process.composition
+    parts = composition.parts if composition else ()
     return {
         "states": list(process.state_names),
         "tokens": list(process.token_names),
@@ -156,7 +148,7 @@ def process_content(process: Process) -> dict:
         "initial": process.initial_state,
         "readout": process.readout,
         "composed": composition.kind if composition else None,
-        "parts": [part_content(part) for part in composition.parts] if composition else [],
+        "parts": [{"name": part.name, "marginal": part.marginal, "readout": part.readout} for part in parts],
     }
 
 

@@ -17,18 +17,10 @@ def name_ends(ax: Axes, ends: dict[str, float], colors: dict[str, str]) -> None:
     order = sorted(ends, key=ends.get)
     shares = {name: ax.transLimits.transform(ax.transScale.transform((1, ends[name])))[1] for name in order}
     for name, place in label_places(shares).items():
-        ax.annotate(
-            name,
-            xy=(1, ends[name]),
-            xycoords=ax.get_yaxis_transform(),
-            xytext=(1.03, place),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=7,
-            color=colors[name],
-            arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1},
-            annotation_clip=False,
-        )
+        at = {"xy": (1, ends[name]), "xycoords": ax.get_yaxis_transform(), "annotation_clip": False}
+        text = {"xytext": (1.03, place), "textcoords": "axes fraction", "va": "center", "fontsize": 7}
+        line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 1}
+        ax.annotate(name, **at, **text, color=colors[name], arrowprops=line)
 
 
 def label_places(shares: dict[str, float]) -> dict[str, float]:

@@ -5,8 +5,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from geometry.figures.summaries import mean_over_seeds
-
 LEAST = 1e-9
 """Nats below which a divergence is rounding."""
 
@@ -18,7 +16,7 @@ def draw_series(ax: Axes, rows: pd.DataFrame, place: pd.Series, label: str, styl
     """The values of some rows at their places: the seeds as marks, their means as a line."""
     style = {**style, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
     ax.plot(place, rows["value"], **style | {"linestyle": "none", "clip_on": False})
-    mean = mean_over_seeds(rows, place)
+    mean = rows.groupby(place)["value"].mean()
     ax.plot(mean.index, mean, **style | {"marker": "none"})
     ax.plot([], [], label=label, **style)
 

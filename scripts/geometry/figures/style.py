@@ -1,4 +1,4 @@
-"""The style of all figures: style sheet, colours, common marks and axes, and saving without a date."""
+"""The style of all figures, set at import: style sheet, colours, common marks and axes; and saving without a date."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from matplotlib.ticker import NullLocator
 
 from geometry.files import atomic_path
 
-STYLE_SHEET = Path(__file__).with_name("study.mplstyle")
+plt.style.use(Path(__file__).with_name("study.mplstyle"))
 
 WIDTH = 7.2
 """The width of a figure across a page, in inches."""
@@ -53,12 +53,13 @@ def note(ax: Axes, text: str) -> None:
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=8, color="0.4")
 
 
-def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
-    """Write a figure whole or not at all, without a date, in the format of its suffix."""
-    kind = Path(path).suffix[1:]
+def save_figure(figure: Figure, job) -> None:
+    """Write the figure of a `Job` whole or not at all, without a date, in the format of its suffix; and log it."""
+    path, dpi = job.snakemake.output.figure, job.snakemake.params.dpi
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=dpi, metadata=METADATA[kind])
+        figure.savefig(temporary, dpi=dpi, metadata=METADATA[Path(path).suffix[1:]])
     plt.close(figure)
+    job.info(f"drew {path}")
 
 
 UNEXPLAINED = (10, 2, 1, 0.5, 0.1, 0.01, 1e-3, 1e-4, 1e-5)

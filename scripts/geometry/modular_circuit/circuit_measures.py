@@ -24,13 +24,7 @@ from geometry.modular_circuit.circuit import (
     restricted_logits,
     single_frequency_shares,
 )
-from geometry.modular_circuit.fourier import (
-    energy_by_frequency,
-    energy_by_vector,
-    gini,
-    participation_ratio,
-    vectors_for,
-)
+from geometry.modular_circuit.fourier import energy_by_frequency, energy_by_vector, sparsity
 from geometry.tasks.modular_arithmetic import ModularArithmetic
 
 N_TRIPLES = 2000
@@ -52,11 +46,8 @@ def embeddings(weights: Weights) -> dict[str, ndarray]:
 def spectrum_rows(weights: Weights) -> Iterator[Row]:
     """The energy of each matrix by frequency, and its concentration on few vectors of the Fourier basis."""
     for name, matrix in embeddings(weights).items():
-        energy = energy_by_vector(matrix)
         yield from by_frequency("energy", energy_by_frequency(matrix), name, first=0)
-        yield "participation_ratio", None, name, participation_ratio(energy)
-        yield "gini", None, name, gini(energy)
-        yield "vectors_for_90_percent", None, name, vectors_for(energy, 0.9)
+        yield from ((measure, None, name, value) for measure, value in sparsity(energy_by_vector(matrix)).items())
 
 
 def loss_rows(logits: ndarray, task: ModularArithmetic, output: str) -> Iterator[Row]:
@@ -82,13 +73,6 @@ def wave_rows(logits: ndarray, task: ModularArithmetic, key: list[int], key_shar
     restricted_held_out = mean_scores(restricted[held_out], answer[held_out], output)["loss_nats"]
     yield "restricted_held_out_loss_nats", None, "", restricted_held_out
     yield "excluded_loss_nats", None, "", mean_scores(excluded[is_trained], answer[is_trained], output)["loss_nats"]
-
-
-def ablation_rows(
-    weights: Weights, task: ModularArithmetic, key: list[int], rng: np.random.Generator, output: str
-) -> Iterator[Row]:
-    for place, removed, frequency, found in ablations(weights, task.argument, task.answer, key, rng, output):
-        yield from ((f"ablated_{place}_{name}", frequency, removed, value) for name, value in found.items())
 
 
 def unit_rows(pattern: ndarray, share: ndarray, pure_share: float) -> Iterator[Row]:
@@ -138,4 +122,5 @@ def last_rows(
     yield from unit_rows(pattern, share, pure_share)
     yield from kind_rows(weights, pair_logits(weights), task, rng)
     if task.argument is not None:
-        yield from ablation_rows(weights, task, key, rng, output)
+        for place, removed, frequency, found in ablations(weights, task.argument, task.answer, key, rng, output):
+            yield from ((f"ablated_{place}_{name}", frequency, removed, value) for name, value in found.items())

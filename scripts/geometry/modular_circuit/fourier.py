@@ -79,6 +79,15 @@ def vectors_for(energy: Float[ndarray, " vector"], share: float) -> int:
     return int(np.searchsorted(held, share * held[-1])) + 1 if held[-1] > 0 else 0
 
 
+def sparsity(energy: Float[ndarray, " vector"]) -> dict[str, float]:
+    """Measures of sparsity by name; shares of no energy are nan."""
+    return {
+        "participation_ratio": participation_ratio(energy),
+        "gini": gini(energy),
+        "vectors_for_90_percent": vectors_for(energy, 0.9),
+    }
+
+
 def circle_coordinates(x: Float[ndarray, "token feature"], frequency: int) -> Float[ndarray, "token 2"]:
     """The coordinates of each token on the plane of one frequency, scaled to a mean distance of 1 from the centre.
 

@@ -124,12 +124,8 @@ def _no_file(path: str | Path) -> CheckpointError:
 
 
 def _unreadable(error: Exception) -> CheckpointError:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else _one_line(error)
+    text = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
     return CheckpointError(f"it cannot be read ({text})")
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())[:120]
 
 
 def _from_bytes(part: Mapping) -> ndarray:
@@ -189,20 +185,14 @@ def check_shapes(shapes: Mapping[str, Shape], normalization: str) -> dict[str, i
         if name not in shapes:
             raise missing(name)
         if shapes[name] != shape:
-            raise CheckpointError(f"{name} has shape {shapes[name]}; it must be {shape} for {_listed(sizes)}")
+            listed = ", ".join(f"{key} {size}" for key, size in sizes.items())
+            raise CheckpointError(f"{name} has shape {shapes[name]}; it must be {shape} for {listed}")
     for name in shapes:
         if name not in expected:
-            raise CheckpointError(f"{name[:120]!r} is unknown; allowed are {', '.join(_allowed_names(sizes))}")
+            one_block = parameter_shapes({**sizes, "n_layers": 1}, True)
+            allowed = ", ".join(known.replace("blocks.0", "blocks.*") for known, _ in one_block)
+            raise CheckpointError(f"{name[:120]!r} is unknown; allowed are {allowed}")
     return sizes
-
-
-def _listed(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {size}" for name, size in sizes.items())
-
-
-def _allowed_names(sizes: Mapping[str, int]) -> list[str]:
-    one_block = parameter_shapes({**sizes, "n_layers": 1}, True)
-    return [name.replace("blocks.0", "blocks.*") for name, _ in one_block]
 
 
 def check_outputs(shapes: Mapping[str, Shape], sizes: Mapping[str, int], input_only: bool) -> None:

@@ -62,7 +62,7 @@ def from_progress_measures(weights: Weights, n_heads: int | None) -> Weights:
     n_heads = len(weights.get("blocks.0.attn.W_Q", "?"))
     transposed = ("embed.W_E", "blocks.*.mlp.W_in", "blocks.*.mlp.W_out")
     known = {name: (name, np.transpose) for name in transposed}
-    known |= {f"blocks.*.attn.W_{letter}": (f"blocks.*.attn.W_{letter}", _last_axes_swapped) for letter in "QKV"}
+    known |= {f"blocks.*.attn.W_{letter}": (f"blocks.*.attn.W_{letter}", np.matrix_transpose) for letter in "QKV"}
     known["blocks.*.attn.W_O"] = ("blocks.*.attn.W_O", _of_heads(n_heads, _from_heads))
     return _with_zeros(_renamed(weights, known), r"blocks\.\d+\.attn\.b_[QKVO]|unembed\.b_U")
 
@@ -82,10 +82,6 @@ def converted(weights: Weights, layout: str, n_heads: int | None) -> Weights:
 
 def _same(array: ndarray) -> ndarray:
     return array
-
-
-def _last_axes_swapped(array: ndarray) -> ndarray:
-    return array.swapaxes(-1, -2)
 
 
 def _per_head(array: ndarray, n_heads: int) -> ndarray:

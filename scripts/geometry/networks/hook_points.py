@@ -130,5 +130,4 @@ def compared_sites(experiment: Mapping) -> list[str]:
 
 def short_site(site: str) -> str:
     """The name of a hook point as an axis label."""
-    name = site.removeprefix("blocks.").removeprefix("layers.").replace(CONCATENATED, "concatenated")
-    return name.replace(".hook_", " ").replace("hook_", "")
+    return site.removeprefix("blocks.").removeprefix("layers.").replace(".hook_", " ").replace("hook_", "")

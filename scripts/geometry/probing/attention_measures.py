@@ -123,9 +123,7 @@ class Theory:
 
 
 def effective_attention(
-    means: PositionMeans,
-    written: Float[ndarray, "lag token feature"],
-    theory: Theory,
+    means: PositionMeans, written: Float[ndarray, "lag token feature"], theory: Theory
 ) -> Float[ndarray, " lag"]:
     """The share of each token's evidence that the heads together write, by lag; of constrained updates, zeta^lag.
 

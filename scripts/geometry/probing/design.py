@@ -167,10 +167,6 @@ def _design_of_markov(task: Task, truth: xr.Dataset, probe: Mapping) -> ProbeDes
     return markov_design(truth, task.process, task.with_parameters(probe["control_parameters"] or {}), probe)
 
 
-def _design_of_modular(task: Task, truth: xr.Dataset, probe: Mapping) -> ProbeDesign:
-    return modular_design(task.arithmetic, probe)
-
-
 def _design_of_tabulated(task: Task, truth: xr.Dataset, probe: Mapping) -> ProbeDesign:
     """The target of the scored prefixes, with that of another prefix as a control target."""
     rng, scored = np.random.default_rng(probe["seed"]), truth.isel(prefix=scored_positions(truth))
@@ -182,7 +178,9 @@ def _design_of_tabulated(task: Task, truth: xr.Dataset, probe: Mapping) -> Probe
 
 PROBES = {
     "markov": TaskProbe(_design_of_markov, lambda task: token_coordinates(task.process, task.context)),
-    "modular": TaskProbe(_design_of_modular, lambda task: np.eye(task.n_tokens)),
+    "modular": TaskProbe(
+        lambda task, _, probe: modular_design(task.arithmetic, probe), lambda task: np.eye(task.n_tokens)
+    ),
     "tabulated": TaskProbe(_design_of_tabulated, lambda task: np.eye(task.n_tokens)),
 }
 """By the kind of task."""

@@ -41,9 +41,8 @@ PROBED = {"split": "held_out_prefix", "estimator": "ridge", "weighting": "probab
 
 def held_out_r2(probe: pd.DataFrame, site: str) -> pd.Series:
     """R2 of held-out prefixes at one site of the first network, by step, as verdicts rest on it: see `PROBED`."""
-    return select(of_first_seed(probe), target="belief_state", site=site, metric="r2", **PROBED).set_index("step")[
-        "value"
-    ]
+    rows = select(of_first_seed(probe), target="belief_state", site=site, metric="r2", **PROBED)
+    return rows.set_index("step")["value"]
 
 
 def of_sample(baselines: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -55,9 +54,8 @@ def baseline_r2(baselines: pd.DataFrame, name: str) -> float:
     """R2 of held-out prefixes of one of the `BASELINES` without a network; of samples of words, of the first."""
     site, features = BASELINES[name]
     where = {"site": site, "features": features, "target": "belief_state", "metric": "r2"}
-    rows = estimated(
-        select(baselines, **where, split=PROBED["split"], weighting=PROBED["weighting"]), PROBED["estimator"]
-    )
+    where |= {key: PROBED[key] for key in ("split", "weighting")}
+    rows = estimated(select(baselines, **where), PROBED["estimator"])
     return of_sample(rows, rows["seed"].iloc[0])["value"].item()
 
 

@@ -181,10 +181,8 @@ def score(
     left, (mean_target, bare) = residual(affine, fold.train.shift), fold.mean_target
     scores = {"": score_of(affine, fold)}
     for name, covariate in (beyond or {}).items():
-        both, alone = (
-            partial_out(left, fold.train, covariate, partial),
-            partial_out(mean_target, bare.train, covariate, partial),
-        )
+        both = partial_out(left, fold.train, covariate, partial)
+        alone = partial_out(mean_target, bare.train, covariate, partial)
         reference = squared_error(alone, bare.test)
         explained = reference < EXPLAINED * scores[""].reference[partial]  # what is left is rounding
         scores[name] = ErrorSums(squared_error(both, fold.test), np.where(explained, 0, reference), scores[""].weight)

@@ -173,10 +173,8 @@ def evaluate(
             rows += draws.rows(place, (n_rows, own.shape[1]), columns)
         of_all = {weighting: in_sample(weighting, n_rows, whole, columns) for weighting, whole in fits.whole.items()}
         rows += [row for found in of_all.values() for row in found.rows]
-        held_out, published = (
-            fits.held_out[design.by_probability, design.primary.name].maps[0],
-            of_all[design.published].main_map,
-        )
+        held_out = fits.held_out[design.by_probability, design.primary.name].maps[0]
+        published = of_all[design.published].main_map
         maps = [*(affine.to(columns.main[1]) for affine in held_out), published]
         decoded = decode(own, maps, np.stack([design.primary.fold[0], np.full(n_rows, len(maps) - 1)]))
         rows += matching_kgram_orders(rows, design.main, kgram_r2)

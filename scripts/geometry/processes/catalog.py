@@ -24,7 +24,7 @@ def mess3(x: float, alpha: float) -> Process:
 
     `x` is the probability of moving to each other state, `alpha` that of emitting the token of the entered state.
     """
-    return build_process("mess3", _mess3_tensor(x, alpha))
+    return build_process("mess3", _mess_tensor(3, x, alpha))
 
 
 def mess3_duplicated(x: float, alpha: float) -> Process:
@@ -32,7 +32,7 @@ def mess3_duplicated(x: float, alpha: float) -> Process:
 
     State 1 leads to the first copy, state 2 to the second; token 0 changes the copy.
     """
-    single = _mess3_tensor(x, alpha)
+    single = _mess_tensor(3, x, alpha)
     tensor = np.zeros((3, 4, 4))
     for token, swap in enumerate(([[0, 1], [1, 0]], np.eye(2), np.eye(2))):
         tensor[token, :2, :2] = single[token, 0, 0] * np.array(swap)
@@ -47,10 +47,6 @@ def mess(n: int | float, x: float, alpha: float) -> Process:
     n = _whole("mess", "n", n, 2)
     check_size("mess", n, n)
     return build_process("mess", _mess_tensor(n, x, alpha))
-
-
-def _mess3_tensor(x, alpha) -> Float[ndarray, "3 3 3"]:
-    return _mess_tensor(3, x, alpha)
 
 
 def _mess_tensor(n, x, alpha) -> Float[ndarray, "n n n"]:
@@ -232,28 +228,8 @@ def fanizza(alpha: float = 2000.0, lamb: float = 0.49) -> Process:
 PROCESSES = {
     function.__name__: function
     for function in (
-        mess3,
-        mess3_duplicated,
-        mess,
-        rrxor,
-        leaky_rrxor,
-        checksum,
-        coin,
-        z1r,
-        zrr,
-        even,
-        golden_mean,
-        sns,
-        mr_name,
-        days_of_week,
-        bloch_walk,
-        moon,
-        fanizza,
-        custom,
-        mixture,
-        product,
-        chain,
-        noisy,
+        *(mess3, mess3_duplicated, mess, rrxor, leaky_rrxor, checksum, coin, z1r, zrr, even, golden_mean, sns),
+        *(mr_name, days_of_week, bloch_walk, moon, fanizza, custom, mixture, product, chain, noisy),
     )
 }
 """By the name that `task.process` has; a new process is a function above and an entry here."""
@@ -282,11 +258,10 @@ def process_from_config(name: str, parameters: dict) -> Process:
     check_parameters(name, PROCESSES[name], parameters)
     if name in COMPOSED:
         return PROCESSES[name](**with_parts(name, parameters, process_from_config, PROCESSES))
-    for key, value in parameters.items():
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if name != "custom" and not (is_number and abs(value) < LARGEST):
-            raise ProcessError(f"{name}: parameter {key} is {value!r}; it must be a finite number")
     if name != "custom":
+        for key, value in parameters.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+                raise ProcessError(f"{name}: parameter {key} is {value!r}; it must be a finite number")
         parameters = {key: float(value) for key, value in parameters.items()}
     try:
         with np.errstate(all="ignore"):  # an impossible parameter is an error with a sentence, not a warning

@@ -3,12 +3,13 @@
 Factors and components are processes of any kind, composed ones too. `catalog` builds them from the config.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from numpy import ndarray
 
 from geometry.processes.composition import MIXTURE, PRODUCT, Composition, Part
@@ -106,12 +107,11 @@ def chain(factors: Sequence[Process | Dependent]) -> Process:
     for factor, before, own in zip(factors[1:], members, members[1:], strict=False):
         variants = factor.variants if isinstance(factor, Dependent) else (own,)
         stack = np.stack([one.transition_tensor for one in variants])
-        by_state = isinstance(factor, Dependent) and factor.depends_on == STATE
-        of_token = np.arange(len(tensor)) % before.n_tokens  # the last factor's index changes fastest
-        of_state = np.arange(tensor.shape[1]) % before.n_states
-        if by_state:
+        if isinstance(factor, Dependent) and factor.depends_on == STATE:
+            of_state = np.arange(tensor.shape[1]) % before.n_states  # the last factor's index changes fastest
             joint = np.einsum("XST,Sxst->XxSsTt", tensor, stack[of_state])
         else:
+            of_token = np.arange(len(tensor)) % before.n_tokens
             joint = np.einsum("XST,Xxst->XxSsTt", tensor, stack[of_token % len(stack)])
         n_states = tensor.shape[1] * own.n_states
         tensor = joint.reshape(-1, n_states, n_states)
@@ -120,11 +120,8 @@ def chain(factors: Sequence[Process | Dependent]) -> Process:
         members,
         tensor,
         initial=reduce(np.kron, [one.initial_state for one in members]),
-        stationary=None,
-        readout=None,
         state_names=joint_names([one.state_names for one in members]),
         token_names=joint_names([one.token_names for one in members]),
-        composition=None,
     )
     start = started.stationary_distribution
     parts = [replace(part, initial_state=start @ part.marginal) for part in _factor_parts(members)]
@@ -161,7 +158,7 @@ def _part_names(parts: Iterable[Process]) -> list[str]:
     return [f"{part.name}_{n}" for n, part in enumerate(parts, 1)]
 
 
-def _built(name, parts, tensor, *, initial, stationary, readout, **options) -> Process:
+def _built(name, parts, tensor, *, initial, stationary=None, readout=None, **options) -> Process:
     """The process, with the notes of its parts; a generalized one has the stationary state and readout of these."""
     generalized = any(part.generalized for part in parts)
     fixed = (stationary, readout) if generalized else None
@@ -172,9 +169,7 @@ def _built(name, parts, tensor, *, initial, stationary, readout, **options) -> P
 
 def _factor_parts(factors: Sequence[Process]) -> tuple[Part, ...]:
     """The factors as parts of their product."""
-    tokens: Sequence[Integer[ndarray, " token"]] = np.indices([one.n_tokens for one in factors]).reshape(
-        len(factors), -1
-    )
+    tokens = np.indices([one.n_tokens for one in factors]).reshape(len(factors), -1)
     parts = []
     for k, (name, factor) in enumerate(zip(_part_names(factors), factors, strict=True)):
         columns = [np.eye(one.n_states) if n == k else one.readout[:, None] for n, one in enumerate(factors)]
@@ -203,11 +198,7 @@ def _common_names(components: Sequence[Process], tokens) -> list[list[str]]:
     if not isinstance(tokens, list | tuple) or len(tokens) != len(components):
         raise ParameterError(f"tokens is {tokens!r}; it must be a list of {len(components)} lists, one a component")
     for k, (own, one) in enumerate(zip(tokens, components, strict=True)):
-        if (
-            not isinstance(own, list | tuple)
-            or len({str(name) for name in own}) != len(own)
-            or len(own) != one.n_tokens
-        ):
+        if not isinstance(own, list | tuple) or not len({str(name) for name in own}) == len(own) == one.n_tokens:
             raise ParameterError(
                 f"tokens[{k}] is {own!r}; it must have {one.n_tokens} different names, one for each token of "
                 f"components[{k}]: {', '.join(one.token_names)}"
@@ -216,10 +207,7 @@ def _common_names(components: Sequence[Process], tokens) -> list[list[str]]:
 
 
 def _check_product(name: str, factors: Sequence[Process]) -> None:
-    n_states, n_tokens = (
-        int(np.prod([getattr(one, key) for one in factors], dtype=object)) for key in ("n_states", "n_tokens")
-    )
-    check_size(name, n_states, n_tokens)
+    check_size(name, math.prod(one.n_states for one in factors), math.prod(one.n_tokens for one in factors))
 
 
 def _check_variants(factors: Sequence[Process | Dependent], members: Sequence[Process]) -> None:

@@ -71,9 +71,8 @@ def reachable_directions(process: Process) -> Float[ndarray, "direction state"]:
     Beliefs after the first token are scaled to norm 1, so that states that are rarely entered count.
     """
     tensor = process.transition_tensor
-    start = unit_images(
-        np.stack([process.initial_state, process.stationary_distribution]), np.eye(len(tensor[0]))[None]
-    )
+    beliefs = np.stack([process.initial_state, process.stationary_distribution])
+    start = unit_images(beliefs, np.eye(process.n_states)[None])
     return krylov_basis(np.vstack([start, unit_images(start, tensor)]), tensor)
 
 

@@ -113,9 +113,7 @@ def build_process(
     if fixed:
         _check_fixed(name, chain, *fixed)
     readout = fixed[1] if fixed else _readout(name, chain, generalized)
-    initial = None
-    if initial_state is not None:
-        initial = _checked_initial_state(name, initial_state, readout, generalized)
+    initial = None if initial_state is None else _checked_initial_state(name, initial_state, readout, generalized)
     stationary = fixed[0] if fixed else _stationary_distribution(name, chain, readout, generalized, initial)
     return Process(
         name=name,

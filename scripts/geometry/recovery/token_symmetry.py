@@ -32,19 +32,8 @@ COVERED = 1 - 1e-9
 ROUNDING = 1e-9
 """An error or a change that is none."""
 
-COLUMNS = [
-    "experiment",
-    "seed",
-    "step",
-    "origin",
-    "site",
-    "n_dimensions",
-    "permutation",
-    "then",
-    "measure",
-    "index",
-    "value",
-]
+COLUMNS = ["experiment", "seed", "step", "origin", "site", "n_dimensions"]
+COLUMNS += ["permutation", "then", "measure", "index", "value"]
 """The columns of the tables of symmetries, of tokens and of pairs of numbers."""
 
 

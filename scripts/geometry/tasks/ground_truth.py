@@ -28,18 +28,12 @@ def as_dataset(tree: PrefixTree, variables: dict, coordinates: dict, attrs: dict
             "length": ("prefix", tree.length.astype(np.int32), {"units": "tokens"}),
             "parent": ("prefix", tree.parent.astype(np.int32), {"long_name": "prefix without its last token, or -1"}),
             "last_token": ("prefix", tree.last_token.astype(np.int32)),
-            "n_sequences_below": (
-                "prefix",
-                n_sequences_below(tree),
-                {"long_name": "longest prefixes that continue this one"},
-            ),
+            "n_sequences_below": ("prefix", n_sequences_below(tree)),
         },
-        coords={
-            **coordinates,
-            "position": ("position", np.arange(tree.length[-1] + 1), {"units": "observed tokens"}),
-        },
+        coords={**coordinates, "position": ("position", np.arange(tree.length[-1] + 1), {"units": "observed tokens"})},
         attrs=attrs,
     )
+    truth["n_sequences_below"].attrs["long_name"] = "longest prefixes that continue this one"
     truth["probability"].attrs["long_name"] = "probability among sequences of the prefix's length"
     truth["weight"].attrs["long_name"] = "weight of the prefix in means over its length; 0 where nothing is scored"
     truth["next_token_probability"].attrs["long_name"] = "optimal prediction"
@@ -118,16 +112,15 @@ def markov_ground_truth(
     ``weight`` sums to 1 over the prefixes of each length: it is the probability where the tree is complete, and the
     share of the sequences where it is not. Of fewer tokens than `first_position` it is 0: these are not scored.
     """
-    found = complete_tree_with_beliefs(process, context, max_prefixes) if sequences is None else None
     if sequences is not None:
         tree, belief, probability, weight = tree_of_recording(process, sequences)
-        complete = weight is probability
-    elif complete := found is not None:
+    elif found := complete_tree_with_beliefs(process, context, max_prefixes):
         tree, belief, probability = found
         weight = probability
     else:
         tree, weight = sampled_tree(process, context, max_prefixes, np.random.default_rng(seed))
         belief, probability = belief_states(process, tree)
+    complete = weight is probability
     next_token = process.next_token_probability(belief)
     check_truth(process, tree, belief, weight, next_token)
     loss = optimal_loss_nats(process, tree, weight, next_token, not complete)

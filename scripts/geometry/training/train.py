@@ -129,9 +129,6 @@ class TrainingRun:
             gradient = flattened(orthogonal(part, parameter.detach()) for part, parameter in parts)
         return gradient
 
-    def take_snapshot(self) -> None:
-        self.snapshots.append(_array(self.vector))
-
     def stacked(self) -> dict[str, Float[ndarray, "snapshot ..."]]:
         """The parameters at the snapshots so far, by name."""
         return dict(zip(self.names, cut(np.stack(self.snapshots), self.parameters), strict=True))
@@ -173,7 +170,7 @@ def train(
     """
     for batch in batches:
         if run.step in snapshots:
-            run.take_snapshot()
+            run.snapshots.append(_array(run.vector))
         loss, log_probability, gradient = engine(batch)
         if run.step in log_steps:
             measured = measure_pairs if isinstance(batch, PairBatch) else measure

@@ -1,27 +1,10 @@
-"""What figures summarise: means over seeds, and labels that do not overlap."""
+"""Labels at the ends of curves do not overlap."""
 
 from itertools import pairwise
 
-import pandas as pd
 import pytest
 
 from geometry.figures.end_labels import HIGHEST, LINE_HEIGHT, label_places
-from geometry.figures.summaries import mean_over_seeds
-
-ROWS = pd.DataFrame(
-    {"seed": [1, 2, 1, 2, 1], "site": ["a", "a", "b", "b", "c"], "value": [1.0, 3.0, 5.0, 7.0, 9.0]},
-    index=[7, 5, 3, 2, 0],
-)
-
-
-def test_mean_over_seeds_is_that_of_each_group():
-    assert mean_over_seeds(ROWS, "site").to_dict() == {"a": 2, "b": 6, "c": 9}
-
-
-def test_mean_over_seeds_takes_the_places_of_rows_as_groups():
-    places = ROWS["site"].map(["c", "b", "a"].index)
-    assert mean_over_seeds(ROWS, places).to_dict() == {0: 9, 1: 6, 2: 2}
-
 
 CROWDED = [{"a": 0.5, "b": 0.5, "c\nc": 0.51}, {"a": 0.97, "b\nb": 0.99, "c": 1.0}, {"a": 0.1}]
 
