@@ -62,7 +62,8 @@ def measures(process: Process, states: CausalStates | None) -> list[tuple[str, s
         rate = f"at most {_nats(upper)}"
     else:
         rate = f"{_nats((lower + upper) / 2)}, with bounds {upper - lower:.2g} apart"
-    counts = none = "none is computed: the causal states are too many, or infinitely many"
+    none = "none is computed: the causal states are too many, or infinitely many"
+    counts = none
     if states is not None:
         counts = f"{(states.law > TOLERANCE).sum()} in the long run, {len(states.law)} with the first"
     return [

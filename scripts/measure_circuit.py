@@ -118,8 +118,8 @@ if __name__ == "__main__":
     with Job(snakemake) as job:
         torch.set_num_threads(snakemake.threads)
         params, task = snakemake.params, modular_of(snakemake.params.task)
-        stacks, shares = read_tensors(snakemake.input.snapshots), (params.key_share, params.pure_neuron_share)
-        table, dataset = measure_circuit(stacks, task, *shares, params.model["output"])
+        stacks, output = read_tensors(snakemake.input.snapshots), params.model["output"]
+        table, dataset = measure_circuit(stacks, task, params.key_share, params.pure_neuron_share, output)
         table.insert(0, "experiment", snakemake.wildcards.experiment)
         write_table(table, snakemake.output.measures, Circuit)
         write_dataset(dataset, snakemake.output.circuit)

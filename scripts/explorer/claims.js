@@ -23,7 +23,7 @@ class Claims {
             "td",
             { "data-experiment": experiment },
             cell
-              ? this.button(cell, marks[cell.outcome])
+              ? this.cellButton(cell, marks[cell.outcome])
               : element("span", { class: "none", "aria-label": "no such claim" }, "·"),
           );
         }),
@@ -62,7 +62,7 @@ class Claims {
     );
   }
 
-  button(cell, [symbol, style]) {
+  cellButton(cell, [symbol, style]) {
     const numbers = `${number(cell.estimate)} over ${number(cell.baseline)}${cell.caution ? " (caution)" : ""}`;
     const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`;
     const attributes = { type: "button", class: `cell ${style}`, "aria-label": label, "data-outcome": cell.outcome };

@@ -30,10 +30,10 @@ CELLS = [
     {"architecture": name, "n_layers": 2, "d_model": 6, "bos": bos}
     for name, bos in (("rnn", True), ("gru", False), ("lstm", True))
 ]
+KURAMOTO = {"architecture": "kuramoto", "n_layers": 1, "d_model": 6}
 OSCILLATORS = [
-    {"architecture": "kuramoto", "n_layers": 1, "d_model": 6, "bos": one}
-    | {"oscillator_dim": d, "kuramoto_steps": steps, "coupled": one}
-    for d, steps, one in ((3, 1, True), (2, 2, False))
+    KURAMOTO | {"bos": True, "oscillator_dim": 3, "kuramoto_steps": 1, "coupled": True},
+    KURAMOTO | {"bos": False, "oscillator_dim": 2, "kuramoto_steps": 2, "coupled": False},
 ]
 SELECTIVE = [
     {"architecture": "selective_ssm", "n_layers": n_layers, "d_model": 6, "d_state": d_state, "bos": bos}

@@ -71,6 +71,12 @@ def test_no_function_of_a_rule_fails_for_an_experiment_of_another_kind(folder):
     assert {"train_model", "sample_sequences", "measure_circuit", "steer_network", "plot_surgery"} <= tried
 
 
+def test_every_rule_has_its_script(folder):
+    scripts = {name: rule.script for name, rule in rules_of(list(KINDS), folder).items() if rule.script}
+    assert len(scripts) > 60
+    assert not {name for name, script in scripts.items() if not (ROOT / "rules" / script).is_file()}
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "makers"),
     [

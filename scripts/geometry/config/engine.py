@@ -1,6 +1,7 @@
-"""Preparation of Snakemake 9.27.1 before it plans this study: workarounds of its faults, and checks of what it left.
+"""Preparation of Snakemake 9.27.1 before it plans this study: workarounds of its faults and of what makes it slow, and
+checks of what it left.
 
-Each workaround can go when the fault is gone.
+Each workaround can go when its reason is gone.
 """
 
 import gc
@@ -27,7 +28,7 @@ async def allow_any_date(dag, job, outputs) -> None:
 
 
 def look_at_no_script(processor) -> None:
-    """In place of a look at the script of each job, a fifth of planning: the digest of its code has found it."""
+    """In place of a look at the script of each job, a fifth of planning: a test looks at the script of each rule."""
 
 
 MOST_FILES = 5

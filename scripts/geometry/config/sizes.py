@@ -53,6 +53,7 @@ class Size:
     baselines_seconds: float
     probe_seconds: float  # of the last snapshot of a training
     n_compared: int = 2  # of these, at random initialisation and at the end
+    # what some kinds of tasks or networks do not have
     n_continued: int = 0  # continuations of beliefs that are looked at together
     recovery_bytes: int = 0
     recovery_seconds: float = 0.0  # of one snapshot

@@ -1,6 +1,7 @@
 """The style of all figures, set at import: style sheet, colours, common marks and axes; and saving without a date."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 
@@ -17,6 +18,9 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from geometry.files import atomic_path
+
+if TYPE_CHECKING:
+    from geometry.provenance.job import Job
 
 plt.style.use(Path(__file__).with_name("study.mplstyle"))
 
@@ -53,8 +57,8 @@ def note(ax: Axes, text: str) -> None:
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=8, color="0.4")
 
 
-def save_figure(figure: Figure, job) -> None:
-    """Write the figure of a `Job` whole or not at all, without a date, in the format of its suffix; and log it."""
+def save_figure(figure: Figure, job: "Job") -> None:
+    """Write the figure of a job whole or not at all, without a date, in the format of its suffix; and log it."""
     path, dpi = job.snakemake.output.figure, job.snakemake.params.dpi
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=dpi, metadata=METADATA[Path(path).suffix[1:]])
