@@ -65,9 +65,10 @@ class Claims {
   cellButton(cell, [symbol, style]) {
     const numbers = `${number(cell.estimate)} over ${number(cell.baseline)}${cell.caution ? " (caution)" : ""}`;
     const label = `${cell.name}, ${cell.experiment}: ${cell.outcome}, ${numbers}`;
-    const attributes = { type: "button", class: `cell ${style}`, "aria-label": label, "data-outcome": cell.outcome };
-    attributes.onclick = () => this.open(cell);
-    return element("button", attributes, element("b", {}, symbol), ` ${numbers}`);
+    const attributes = { class: `cell ${style}`, "aria-label": label, "data-outcome": cell.outcome };
+    const made = button(` ${numbers}`, () => this.open(cell), attributes);
+    made.prepend(element("b", {}, symbol));
+    return made;
   }
 
   /** Leave only the claims of an outcome; of all, if it was chosen already. */

@@ -166,7 +166,13 @@ function cornersView(name, corners, labels, context = 1) {
 function partView(process, part) {
   const scaled = process.composed === "mixture",
     n = part.readout.length,
-    corners = simplexCorners(n)?.map(([x, y, z]) => [x, n === 2 ? 0 : y, z]);
+    corners =
+      n === 2
+        ? [
+            [-1, 0, 0],
+            [1, 0, 0],
+          ]
+        : simplexCorners(n);
   const name = scaled ? `component ${part.label}, scaled by its posterior` : `factor ${part.label}`;
   if (!corners) return null;
   const labels = part.readout.map((_, state) => String(state));

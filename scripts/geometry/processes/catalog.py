@@ -228,8 +228,28 @@ def fanizza(alpha: float = 2000.0, lamb: float = 0.49) -> Process:
 PROCESSES = {
     function.__name__: function
     for function in (
-        *(mess3, mess3_duplicated, mess, rrxor, leaky_rrxor, checksum, coin, z1r, zrr, even, golden_mean, sns),
-        *(mr_name, days_of_week, bloch_walk, moon, fanizza, custom, mixture, product, chain, noisy),
+        mess3,
+        mess3_duplicated,
+        mess,
+        rrxor,
+        leaky_rrxor,
+        checksum,
+        coin,
+        z1r,
+        zrr,
+        even,
+        golden_mean,
+        sns,
+        mr_name,
+        days_of_week,
+        bloch_walk,
+        moon,
+        fanizza,
+        custom,
+        mixture,
+        product,
+        chain,
+        noisy,
     )
 }
 """By the name that `task.process` has; a new process is a function above and an entry here."""
