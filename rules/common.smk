@@ -1,7 +1,6 @@
 """The checked configuration, digests of code, and resources of rules. It defines no rule.
 
-`study` (scripts/geometry/config/study.py) has the experiments, networks and files; functions of the wildcards are in
-rules/wildcards.smk.
+`study` (scripts/geometry/config/study.py) has the experiments, networks and files; rules/wildcards.smk reads wildcards.
 """
 
 import math
@@ -32,10 +31,12 @@ from geometry.config.gathered import source_files
 from geometry.config.job_costs import Estimates
 from geometry.config.seeds import RUN, seeds_of
 from geometry.config.study import RANDOM_INIT, Study
+from geometry.machine import kernels
 from geometry.provenance.code_digest import code_of, content_digest, file_digest
 from geometry.provenance.requirements_lock import LockError, hidden_package, read_lock
 
 work_around_snakemake(DAG, ScriptProcessor, LocalSourceFile, logger)
+os.environ.update(kernels())  # of each job, whatever the shell has
 ARTEFACT = config.pop("artefact", None)  # questions on the command line, no part of a study
 REFERENCE = config.pop("reference", None)
 SCHEMA = yaml.safe_load((PROJECT / "rules/schemas/config.schema.yaml").read_bytes())
@@ -50,9 +51,7 @@ STUDY, FORMAT = study.folder, study.format  # in paths: studies/NAME/ or nothing
 ENGINE = read_lock(LOCK)["snakemake"].version
 SHARED = "SNAKEMAKE_OUTPUT_CACHE" in os.environ  # a folder from which --cache takes what was made elsewhere
 if SHARED and config["device"] == "auto":
-    raise WorkflowError(
-        "config: device is 'auto'; what is shared through $SNAKEMAKE_OUTPUT_CACHE needs cpu, cuda or mps"
-    )
+    raise WorkflowError("config: device is 'auto'; what $SNAKEMAKE_OUTPUT_CACHE shares needs cpu, cuda or mps")
 if SHARED and is_memory_lost():
     raise WorkflowError(f"{LOST_MEMORY} Unset $SNAKEMAKE_OUTPUT_CACHE, run snakemake audit, then snakemake --touch.")
 if workflow.is_main_process:  # not once more in each job

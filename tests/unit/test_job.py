@@ -118,6 +118,20 @@ def test_processor_is_the_model_that_linux_tells(told, name, monkeypatch):
     assert machine.processor() == name
 
 
+@pytest.mark.parametrize(
+    ("flags", "alike"),
+    [
+        (b"fpu abm avx avx2 bmi1 bmi2 f16c fma movbe avx512f", True),
+        (b"fpu abm avx avx2 bmi1 bmi2 f16c movbe avx512f", False),  # avx2 without fma
+        (b"", False),
+    ],
+)
+def test_kernels_are_common_ones_where_the_processor_has_them(flags, alike, monkeypatch):
+    told = b"model name\t: X\nflags\t\t: " + flags + b"\nbugs\t\t: none\n"
+    monkeypatch.setattr(machine, "_content", lambda path: told if path == "/proc/cpuinfo" else b"")
+    assert machine.kernels() == (machine.KERNELS if alike else {})
+
+
 def test_memory_is_what_the_process_has_had_where_linux_tells_of_it_otherwise(monkeypatch):
     own = machine.peak_memory_bytes()
     monkeypatch.setattr(machine, "_content", lambda path: b"Name:\tpython\nVmRSS:\t100 kB\n")

@@ -1,8 +1,9 @@
 """What a study finds around it: variables of its user, an old locale, a file system without locks."""
 
 import pytest
-from harness import ROOT, Study
+from harness import ROOT, Study, hashes
 
+from geometry.machine import kernels
 from geometry.storage import open_dataset
 
 TENSOR = [[[0.5, 0.1], [0.3, 0.0]], [[0.0, 0.4], [0.2, 0.5]]]
@@ -34,6 +35,15 @@ def test_package_that_hides_one_of_the_study_is_told_while_planning(files, sente
 
 def test_library_on_the_path_itself_is_let_pass(tmp_path):
     assert Study(tmp_path / "study").planned(environment={"PYTHONPATH": str(ROOT / "scripts")})
+
+
+@pytest.mark.skipif(not kernels(), reason="the processor lacks what the common kernels need")
+def test_kernels_that_the_shell_names_change_no_byte(finished, tmp_path):
+    study, shell = Study(tmp_path / "study"), {"OPENBLAS_CORETYPE": "Nehalem", "NUMBA_CPU_NAME": "generic"}
+    shell |= {"NUMBA_CPU_FEATURES": "+sse2", "NPY_DISABLE_CPU_FEATURES": "X86_V3", "NPY_ENABLE_CPU_FEATURES": ""}
+    made = [f"results/mess3/seed_1/{name}" for name in ("model.safetensors", "probe.csv", "steering.csv")]
+    study.run(*made, environment=shell)
+    assert hashes(study).items() <= hashes(finished).items()
 
 
 def test_names_beyond_ascii_are_recorded_and_told_in_a_locale_without_them(tmp_path):

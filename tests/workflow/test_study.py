@@ -253,7 +253,7 @@ def test_two_checkouts_that_share_a_cache_train_once(finished, tmp_path):
     artefacts = {name: digest for name, digest in hashes(first).items() if not name.startswith("provenance")}
     assert artefacts.items() <= hashes(finished).items()
     refused = second.snakemake("--cache", environment=environment)
-    assert "device is 'auto'; what is shared through $SNAKEMAKE_OUTPUT_CACHE needs" in refused.stderr
+    assert "device is 'auto'; what $SNAKEMAKE_OUTPUT_CACHE shares needs" in refused.stderr
     shutil.rmtree(second.folder / ".snakemake")
     refused = second.snakemake("--cache", environment=environment, override=cpu)
     assert "Snakemake's memory of how they were made (.snakemake) is lost" in refused.stderr
