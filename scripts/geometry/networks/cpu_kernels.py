@@ -4,7 +4,8 @@ Attention along the branches of a tree: gathering every ancestor's key and value
 the arithmetic; `branch_attention` walks from each node up to its root instead. The operations between
 two matrix products are one pass over the data each, where array operations would make several.
 
-Sums run in one order on one thread, so equal inputs give equal bytes.
+Sums run in one order on one thread, so equal inputs give equal bytes, on processors of two makers too: divisions and
+roots are exact ones, not estimates (`arcp`, `afn`), which each maker tabulates for itself.
 """
 
 import math
@@ -17,6 +18,7 @@ import numpy as np
 
 # Compiled once for a processor and a version of this file, and stored with Python's bytecode.
 compiled = partial(numba.njit, cache=os.access(Path(__file__).parent, os.W_OK))
+summed = partial(compiled, fastmath={"nnan", "ninf", "nsz", "reassoc", "contract"})
 
 
 @cache
@@ -93,10 +95,10 @@ def branch_attention(n_heads: int, d_head: int):
 
     for function in (forward, gradient):  # a file of its own for each shape, as jobs compile several at once
         function.__qualname__ += f"_{n_heads}_{d_head}"
-    return compiled(fastmath=True)(forward), compiled(fastmath=True)(gradient)
+    return summed()(forward), summed()(gradient)
 
 
-@compiled(fastmath=True)
+@summed()
 def add_update(x, update, bias, out):
     """``x + update + bias``."""
     for n in range(x.shape[0]):
@@ -104,7 +106,7 @@ def add_update(x, update, bias, out):
             out[n, j] = x[n, j] + update[n, j] + bias[j]
 
 
-@compiled(fastmath=True)
+@summed()
 def normalize(x, scale, shift, epsilon, out):
     """LayerNorm of each row."""
     width = x.dtype.type(x.shape[1])
@@ -120,7 +122,7 @@ def normalize(x, scale, shift, epsilon, out):
             out[n, j] = (x[n, j] - mean) * inverse * scale[j] + shift[j]
 
 
-@compiled(fastmath=True)
+@summed()
 def normalize_gradient(x, scale, epsilon, dout, dx, dscale, dshift):
     """Add to `dx`, `dscale` and `dshift` the gradient of `normalize` given that of its output."""
     width = x.dtype.type(x.shape[1])
@@ -144,7 +146,7 @@ def normalize_gradient(x, scale, epsilon, dout, dx, dscale, dshift):
             dx[n, j] += inverse * (dout[n, j] * scale[j] - flat - (x[n, j] - mean) * inverse * slope)
 
 
-@compiled(fastmath=True)
+@summed()
 def relu(hidden, bias, _):
     """``relu(hidden + bias)`` in place."""
     for n in range(hidden.shape[0]):
@@ -152,7 +154,7 @@ def relu(hidden, bias, _):
             hidden[n, j] = max(hidden[n, j] + bias[j], hidden.dtype.type(0))
 
 
-@compiled(fastmath=True)
+@summed()
 def relu_gradient(hidden, _, gradient, dbias):
     """Replace `gradient`, by the output of `relu`, by that by its input; add its sum to `dbias`."""
     for n in range(hidden.shape[0]):
