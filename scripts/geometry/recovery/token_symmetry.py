@@ -230,10 +230,11 @@ def is_symmetry(found: Equivariance, change: float, shares: tuple[float, float],
     The `limits` of its error and of the change (`analysis.symmetry` of the configuration) are shares of what the
     permutation changes (`changed_shares`), most of the prefixes where tokens are few; a swap of two of many tokens
     leaves nearly all as they are. The identity, which changes nothing, is one. Behind the first attention, networks
-    trained on processes with the symmetry leave an error of .0005 to .03 and change predictions by .002 to .007; random
-    networks leave at least .10 and change them by at least .065; trained networks without the symmetry leave at least
-    .18. Before the first attention, random networks leave as little as .02, as any permutation of a few vectors is
-    nearly linear. Of a process that nearly has the symmetry, the error may be .02, but predictions change by .03.
+    trained on processes with the symmetry change predictions by .002 to .007 and leave an error of .0005 to .03 where
+    the belief has two dimensions, of .048 or more where it has more; random networks leave at least .10 and change
+    predictions by at least .065; trained networks without the symmetry leave at least .07. Before the first attention,
+    random networks leave as little as .02, as any permutation of a few vectors is nearly linear. Of a process that
+    nearly has the symmetry, the error may be .02, but predictions change by .03.
     """
     most = (max(limit * share, ROUNDING) for limit, share in zip(limits, shares, strict=True))
     return found.error < next(most) and change < next(most) and found.coverage > COVERED
