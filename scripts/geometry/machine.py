@@ -36,7 +36,7 @@ KERNELS = {
 """Environment variables with which NumPy, SciPy and Numba compute alike on each processor that has `COMMON`.
 
 By default each chooses its kernels by the processor, and these sum in another order. Those of PyTorch are left alone:
-the only ones of its library that processors of two makers share take twice the time.
+the only ones of its library that processors of two makers share take 1.8 times as long.
 """
 
 COMMON = {b"avx2", b"bmi1", b"bmi2", b"f16c", b"fma", b"abm", b"movbe"}

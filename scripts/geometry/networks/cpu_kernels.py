@@ -18,7 +18,9 @@ import numpy as np
 
 # Compiled once for a processor and a version of this file, and stored with Python's bytecode.
 compiled = partial(numba.njit, cache=os.access(Path(__file__).parent, os.W_OK))
-summed = partial(compiled, fastmath={"nnan", "ninf", "nsz", "reassoc", "contract"})
+
+FAST = {"nnan", "ninf", "nsz", "reassoc", "contract"}
+"""The flags of ``fastmath=True`` but those of estimates."""
 
 
 @cache
@@ -95,10 +97,10 @@ def branch_attention(n_heads: int, d_head: int):
 
     for function in (forward, gradient):  # a file of its own for each shape, as jobs compile several at once
         function.__qualname__ += f"_{n_heads}_{d_head}"
-    return summed()(forward), summed()(gradient)
+    return compiled(fastmath=FAST)(forward), compiled(fastmath=FAST)(gradient)
 
 
-@summed()
+@compiled(fastmath=FAST)
 def add_update(x, update, bias, out):
     """``x + update + bias``."""
     for n in range(x.shape[0]):
@@ -106,7 +108,7 @@ def add_update(x, update, bias, out):
             out[n, j] = x[n, j] + update[n, j] + bias[j]
 
 
-@summed()
+@compiled(fastmath=FAST)
 def normalize(x, scale, shift, epsilon, out):
     """LayerNorm of each row."""
     width = x.dtype.type(x.shape[1])
@@ -122,7 +124,7 @@ def normalize(x, scale, shift, epsilon, out):
             out[n, j] = (x[n, j] - mean) * inverse * scale[j] + shift[j]
 
 
-@summed()
+@compiled(fastmath=FAST)
 def normalize_gradient(x, scale, epsilon, dout, dx, dscale, dshift):
     """Add to `dx`, `dscale` and `dshift` the gradient of `normalize` given that of its output."""
     width = x.dtype.type(x.shape[1])
@@ -146,7 +148,7 @@ def normalize_gradient(x, scale, epsilon, dout, dx, dscale, dshift):
             dx[n, j] += inverse * (dout[n, j] * scale[j] - flat - (x[n, j] - mean) * inverse * slope)
 
 
-@summed()
+@compiled(fastmath=FAST)
 def relu(hidden, bias, _):
     """``relu(hidden + bias)`` in place."""
     for n in range(hidden.shape[0]):
@@ -154,7 +156,7 @@ def relu(hidden, bias, _):
             hidden[n, j] = max(hidden[n, j] + bias[j], hidden.dtype.type(0))
 
 
-@summed()
+@compiled(fastmath=FAST)
 def relu_gradient(hidden, _, gradient, dbias):
     """Replace `gradient`, by the output of `relu`, by that by its input; add its sum to `dbias`."""
     for n in range(hidden.shape[0]):
